@@ -1,0 +1,35 @@
+# Each target sets up .venv by itself; python3.11 with venv, make and git are enough.
+
+PYTHON ?= python3.11
+BIN = .venv/bin
+
+.PHONY: demo test check docs clean
+
+demo: .venv/installed
+	$(BIN)/python -m demo
+
+test: .venv/developing
+	$(BIN)/python -m pytest -n auto
+
+check: .venv/developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: .venv/developing
+	$(BIN)/python -m docs.generate
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/developing: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable '.[test,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist ./*.egg-info .*_cache .hypothesis

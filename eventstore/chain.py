@@ -1,0 +1,70 @@
+"""The hash that ties a record to the one before it: tamper-evident, not tamper-proof."""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import NamedTuple
+
+GENESIS = bytes(32)
+"""What the first record is tied to."""
+
+
+class Raw(NamedTuple):
+    """A record as its row holds it, nothing decoded."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    recorded_at_us: int
+    actor: str
+    batch: int
+    cause: int | None
+    data: str
+    hash: bytes
+
+
+class Break(NamedTuple):
+    """The first record that is not what was written."""
+
+    position: int
+    what: str
+
+
+def link(previous: bytes, raw: Raw) -> bytes:
+    """The hash of a record: SHA-256 of the previous hash, the columns each with LF, then the data.
+
+    Raises ValueError where a column holds LF, which would let one record read as another.
+    """
+    head = (
+        f"{raw.position}\n{raw.stream}\n{raw.version}\n{raw.type}\n{raw.recorded_at_us}\n"
+        f"{raw.actor}\n{raw.batch}\n{'' if raw.cause is None else raw.cause}\n"
+    )
+    if head.count("\n") != 8:
+        raise ValueError(f"line feed in a column of the record at position {raw.position}")
+    return sha256(previous + head.encode() + raw.data.encode()).digest()
+
+
+def first_break(records: Iterable[Raw], previous: bytes = GENESIS, after: int = 0) -> Break | None:
+    """The first of `records`, in order of position from `after` + 1, that does not fit the chain.
+
+    previous: the hash of the record at `after`. None where all fit.
+    """
+    expected = after
+    for raw in records:
+        expected += 1
+        if raw.position != expected:
+            return Break(expected, f"missing; the next record is {raw.position}")
+        if fault := fault_of(previous, raw):
+            return Break(raw.position, fault)
+        previous = raw.hash
+    return None
+
+
+def fault_of(previous: bytes, raw: Raw) -> str | None:
+    """What is wrong with a record that follows one with hash `previous`; None is nothing."""
+    try:
+        if link(previous, raw) == raw.hash:
+            return None
+    except (ValueError, AttributeError, TypeError) as error:
+        return f"unreadable ({error})"
+    return "its content does not match its hash"

@@ -1,0 +1,96 @@
+"""What can go wrong with a log, in words for the person who meets it."""
+
+
+class StoreError(Exception):
+    """Root of all that this floor raises. The text is one line: what, with which value, what to do."""
+
+
+class StreamConflict(StoreError):
+    """Another writer was first; nothing was written."""
+
+    def __init__(self, stream: str, expected: int, found: int) -> None:
+        super().__init__(
+            f"stream {stream} is at version {found}, not {expected}; another command was first, try again"
+        )
+        self.stream, self.expected, self.found = stream, expected, found
+
+
+class Unusable(StoreError):
+    """The file cannot serve as the queue."""
+
+
+class Missing(Unusable):
+    """There is no such file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"no queue at {path}; enqueue a job to create it, or name another with --db")
+
+
+class ForeignFile(Unusable):
+    """There is something, and it is not a queue of ours; it was left as it is."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(f"{path} {what}; name another file with --db")
+
+
+class NewerFile(Unusable):
+    """Written by a newer version."""
+
+    def __init__(self, path: str, found: int, known: int) -> None:
+        super().__init__(
+            f"{path} has format {found}, this version knows {known}; upgrade queuectl to use it"
+        )
+
+
+class ReadOnly(Unusable):
+    """The file, its folder or its mount may not be written."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} may not be written here; check the modes of the file and its folder")
+
+
+class Gone(Unusable):
+    """The file was deleted or replaced while open."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} was deleted or replaced while in use; nothing more is written to it")
+
+
+class Full(Unusable):
+    """No room for the write; nothing was written."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"no space left for {path}; nothing was written, free some space and try again")
+
+
+class Busy(Unusable):
+    """Another process held the write lock longer than the busy timeout."""
+
+    def __init__(self, path: str, waited_s: int) -> None:
+        super().__init__(f"{path} was busy for {waited_s} s; see what holds it and try again")
+
+
+class StorageFailed(Unusable):
+    """An I/O error while reading, or before anything could have been written."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(f"{path}: {what}; check the disk, then run queuectl verify")
+
+
+class OutcomeUnknown(StoreError):
+    """The commit failed with an I/O error: it may or may not be in the log."""
+
+    def __init__(self, path: str, position: int) -> None:
+        super().__init__(
+            f"outcome unknown: {path} failed while recording position {position}; "
+            "check the disk, then look with queuectl events before you try again"
+        )
+        self.position = position
+
+
+class ChainBroken(StoreError):
+    """The log is not what was written."""
+
+    def __init__(self, position: int, what: str) -> None:
+        super().__init__(f"the log is damaged at position {position}: {what}; restore a backup")
+        self.position, self.what = position, what

@@ -1,0 +1,1 @@
+"""What can happen: one file for each kind of stream."""

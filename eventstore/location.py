@@ -1,0 +1,64 @@
+"""From what the user names to an open store."""
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from .sqlite.log import SqliteStore
+
+
+class Location(NamedTuple):
+    """Which queue file, and why that one."""
+
+    path: str
+    """Absolute, links resolved."""
+    why: str
+    """`--db`, `QUEUECTL_DB`, `working directory` or `your own`."""
+
+    @property
+    def named(self) -> bool:
+        """Whether the user named it on the command line: then it must be there to be read."""
+        return self.why == "--db"
+
+
+def locate(named: str | None = None) -> Location:
+    """The queue file: `named`, else `QUEUECTL_DB`, else `./queue.db` if it is there, else one's own."""
+    if named:
+        return Location(os.path.realpath(named), "--db")
+    if from_environment := os.environ.get("QUEUECTL_DB"):
+        return Location(os.path.realpath(from_environment), "QUEUECTL_DB")
+    if os.path.lexists("queue.db"):
+        return Location(os.path.realpath("queue.db"), "working directory")
+    return Location(os.path.realpath(_own()), "your own")
+
+
+def _own() -> str:
+    """Source: XDG Base Directory Specification 0.8; a relative XDG_STATE_HOME is to be ignored."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):
+        state = os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(state, "queuectl", "queue.db")
+
+
+def open_store(
+    path: str, *, create: bool = False, readonly: bool = False, schema: Iterable[str] = ()
+) -> "SqliteStore":
+    """The store at `path`. With `create`, made where missing (its own folder too, 0700).
+
+    schema: statements for what stands beside the log in a new file. Raises Missing, ForeignFile,
+    NewerFile, ReadOnly or StorageFailed.
+    """
+    from .sqlite import opening
+    from .sqlite.log import SqliteStore
+
+    if create and not os.path.lexists(path):
+        _make_own_folder(os.path.dirname(path))
+        opening.create(path, schema)
+    return SqliteStore(path, readonly=readonly)
+
+
+def _make_own_folder(folder: str) -> None:
+    """Only the user's own state folder is made; a mistyped --db must not make others."""
+    if folder == os.path.dirname(os.path.realpath(_own())):
+        os.makedirs(folder, mode=0o700, exist_ok=True)

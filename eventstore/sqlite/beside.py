@@ -1,0 +1,68 @@
+"""The folder `<file>.d/` beside the queue file: locks, doorbells, long outputs."""
+
+import os
+import stat
+
+from ..errors import ForeignFile, ReadOnly
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Beside:
+    """The folder, reached by descriptor, so that nothing planted later is followed."""
+
+    def __init__(self, queue_path: str) -> None:
+        self.path = f"{queue_path}.d"
+        self._descriptors: dict[str, int] = {}
+
+    def folder(self, name: str) -> int:
+        """A descriptor of the subfolder `name`, both made (0700) where missing; kept open.
+
+        Raises ForeignFile where what stands there is not a folder of ours alone, ReadOnly where it
+        cannot be made.
+        """
+        if name not in self._descriptors:
+            root = self._open(self.path, None)
+            try:
+                self._descriptors[name] = self._open(name, root)
+            finally:
+                os.close(root)
+        return self._descriptors[name]
+
+    def existing(self, name: str) -> int | None:
+        """Like `folder`, but None where there is no such subfolder: readers make nothing."""
+        if name in self._descriptors or os.path.isdir(os.path.join(self.path, name)):
+            return self.folder(name)
+        return None
+
+    def close(self) -> None:
+        """Let go of the descriptors."""
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
+
+    def _open(self, name: str, parent: int | None) -> int:
+        try:
+            try:
+                descriptor = os.open(name, _FOLDER, dir_fd=parent)
+            except FileNotFoundError:
+                descriptor = self._make(name, parent)
+        except NotADirectoryError:
+            raise ForeignFile(self.path, "holds something that is not a folder of ours") from None
+        except OSError as error:
+            raise ReadOnly(self.path) from error
+        self._refuse_shared(descriptor)
+        return descriptor
+
+    @staticmethod
+    def _make(name: str, parent: int | None) -> int:
+        try:
+            os.mkdir(name, 0o700, dir_fd=parent)
+        except FileExistsError:
+            pass
+        return os.open(name, _FOLDER, dir_fd=parent)
+
+    def _refuse_shared(self, descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
+            os.close(descriptor)
+            raise ForeignFile(self.path, "may be written by others (chmod go-w would mend that)")

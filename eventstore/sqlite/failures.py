@@ -1,0 +1,27 @@
+"""What SQLite's errors mean in this floor's words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import apsw
+
+from ..errors import Busy, Full, ReadOnly, StorageFailed
+
+BUSY_TIMEOUT_S = 75
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Raise this floor's error for SQLite's. A commit is not run inside: its failure is not a no."""
+    try:
+        yield
+    except apsw.FullError:
+        raise Full(path) from None
+    except (apsw.BusyError, apsw.LockedError):
+        raise Busy(path, BUSY_TIMEOUT_S) from None
+    except (apsw.ReadOnlyError, apsw.PermissionsError):
+        raise ReadOnly(path) from None
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise StorageFailed(path, f"the file is damaged ({error})") from None
+    except (apsw.IOError, apsw.CantOpenError, apsw.NoMemError) as error:
+        raise StorageFailed(path, str(error)) from None

@@ -1,0 +1,57 @@
+"""Named locks that die with their holder: the kernel drops an flock when its process ends."""
+
+import fcntl
+import os
+
+_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class SqliteLock:
+    """One flock on a file in the folder beside the queue.
+
+    It follows the open file: whoever was sent its descriptor holds it too, until all are closed.
+    """
+
+    def __init__(self, folder: int, name: str) -> None:
+        self._folder, self.name = folder, name
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Take it, making its file where missing; False where another holds it. Never waits."""
+        return self._take(_FLAGS | os.O_CREAT)
+
+    def acquire_existing(self) -> bool:
+        """Take it where its file stands. False where another holds it.
+
+        Raises FileNotFoundError where there is no file.
+        """
+        return self._take(_FLAGS)
+
+    def fileno(self) -> int:
+        """The descriptor that holds it."""
+        assert self._descriptor is not None, f"lock {self.name} is not held"
+        return self._descriptor
+
+    def release(self) -> None:
+        """Let go: also of a lock whose descriptor was sent on, which its new holder keeps."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def remove(self) -> None:
+        """Take its file away, for a name that nobody will lock again, then let go."""
+        try:
+            os.unlink(self.name, dir_fd=self._folder)
+        except FileNotFoundError:
+            pass
+        self.release()
+
+    def _take(self, flags: int) -> bool:
+        descriptor = os.open(self.name, flags, 0o600, dir_fd=self._folder)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True

@@ -1,0 +1,199 @@
+"""What makes a file a queue file, and what is refused untouched."""
+
+import os
+import secrets
+import stat
+from collections.abc import Iterable
+from urllib.parse import quote
+
+import apsw
+
+from ..errors import ForeignFile, Missing, NewerFile, ReadOnly, StorageFailed
+from .failures import BUSY_TIMEOUT_S, translated
+from .network import network_file_system
+from .schema import APPLICATION_ID, FORMAT, SCHEMA
+
+
+def connect(path: str, *, readonly: bool = False) -> apsw.Connection:
+    """A connection to the queue file at `path` (absolute), set up as every one of ours.
+
+    Raises Missing, ForeignFile, NewerFile, ReadOnly or StorageFailed; what it refuses it leaves
+    byte for byte as it was.
+    """
+    inspect(path)
+    with translated(path):
+        connection = _open_readonly(path) if readonly else _open(path)
+        _refuse_newer(path, connection)
+        return connection
+
+
+def inspect(path: str) -> None:
+    """Raise the refusal for a file that is no queue of ours, without touching it."""
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Missing(path) from None
+    except OSError as error:
+        raise ForeignFile(path, f"cannot be looked at ({error.strerror})") from None
+    if problem := _problem(found):
+        raise ForeignFile(path, problem)
+    if (kind := network_file_system(path, found.st_dev)) is not None:
+        raise ForeignFile(
+            path,
+            f"is on {kind}, where locks cannot be trusted (QUEUECTL_ALLOW_NETWORK=1 overrides)",
+        )
+    _look_inside(path)
+
+
+def _problem(found: os.stat_result) -> str | None:
+    if not stat.S_ISREG(found.st_mode):
+        return "is not a regular file"
+    if found.st_size == 0:
+        return "is empty, not a queue"
+    if found.st_uid != os.geteuid():
+        return f"belongs to user {found.st_uid}, not to you"
+    if found.st_mode & 0o022:
+        return "may be written by others (chmod go-w would mend that)"
+    return None
+
+
+def _look_inside(path: str) -> None:
+    """Immutable: SQLite takes no lock and makes no file, so that a refusal changes nothing."""
+    try:
+        peek = apsw.Connection(_uri(path, "immutable=1"), apsw.SQLITE_OPEN_READONLY | _URI)
+        try:
+            application = peek.execute("PRAGMA application_id").get
+        finally:
+            peek.close()
+    except apsw.CantOpenError:
+        raise ForeignFile(path, "cannot be read") from None
+    except apsw.Error:
+        raise ForeignFile(path, "is not a queue") from None
+    if application != APPLICATION_ID:
+        raise ForeignFile(path, "is a database of another program")
+
+
+def _refuse_newer(path: str, connection: apsw.Connection) -> None:
+    found = connection.execute("PRAGMA user_version").get
+    if found > FORMAT:
+        connection.close()
+        raise NewerFile(path, found, FORMAT)
+
+
+_URI = apsw.SQLITE_OPEN_URI
+
+
+def _uri(path: str, parameters: str) -> str:
+    return f"file:{quote(path)}?{parameters}"
+
+
+def _open(path: str) -> apsw.Connection:
+    connection = apsw.Connection(path, apsw.SQLITE_OPEN_READWRITE, statementcachesize=200)
+    _set_up(connection)
+    # What `enqueue` acknowledged survives the power going. macOS: F_FULLFSYNC, its fsync is not one.
+    connection.execute("PRAGMA synchronous=FULL; PRAGMA fullfsync=ON; PRAGMA checkpoint_fullfsync=ON")
+    # After a checkpoint a WAL that a burst made large is cut back.
+    connection.execute("PRAGMA journal_size_limit=67108864")
+    return connection
+
+
+def _open_readonly(path: str) -> apsw.Connection:
+    """In a folder that may not be written SQLite cannot make its -shm; then nobody else writes."""
+    try:
+        connection = apsw.Connection(path, apsw.SQLITE_OPEN_READONLY, statementcachesize=200)
+        _set_up(connection)
+        connection.execute("SELECT 1 FROM events LIMIT 1").fetchall()
+        return connection
+    except (apsw.CantOpenError, apsw.ReadOnlyError):
+        if _size(f"{path}-wal"):
+            raise
+        connection = apsw.Connection(_uri(path, "immutable=1"), apsw.SQLITE_OPEN_READONLY | _URI)
+        _set_up(connection)
+        return connection
+
+
+def _set_up(connection: apsw.Connection) -> None:
+    connection.set_busy_timeout(BUSY_TIMEOUT_S * 1000)
+    # WAL locks are asked for each millisecond, instead of the busy handler's up to 100 ms.
+    connection.setlk_timeout(BUSY_TIMEOUT_S * 1000, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    connection.execute("PRAGMA trusted_schema=OFF; PRAGMA mmap_size=0")
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def create(path: str, extra: Iterable[str] = ()) -> None:
+    """Make the queue file at `path`, whole or not at all; if another did so meanwhile, theirs stays.
+
+    extra: further statements for the same schema (the read models').
+    """
+    folder = os.path.dirname(path)
+    building = f"{path}.{secrets.token_hex(6)}.new"
+    try:
+        os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+    except FileNotFoundError:
+        raise Missing(path) from None
+    except OSError:
+        raise ReadOnly(path) from None
+    try:
+        _refuse_network(path, building)
+        with translated(path):
+            _build(building, extra)
+        _put_in_place(building, path, folder)
+    finally:
+        for leftover in (building, f"{building}-wal", f"{building}-shm", f"{building}-journal"):
+            _remove(leftover)
+
+
+def _refuse_network(path: str, building: str) -> None:
+    if (kind := network_file_system(building, os.stat(building).st_dev)) is not None:
+        raise ForeignFile(
+            path,
+            f"would be on {kind}, where locks cannot be trusted"
+            " (QUEUECTL_ALLOW_NETWORK=1 overrides)",
+        )
+
+
+def _build(building: str, extra: Iterable[str]) -> None:
+    connection = apsw.Connection(building, apsw.SQLITE_OPEN_READWRITE)
+    try:
+        with connection:
+            for statement in (*SCHEMA, *extra):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={FORMAT}")
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        # Last: until here a crash leaves an ordinary file under a name that nobody opens.
+        connection.execute("PRAGMA journal_mode=WAL").fetchall()
+    finally:
+        connection.close()
+
+
+def _put_in_place(building: str, path: str, folder: str) -> None:
+    _sync(building, os.O_RDONLY)
+    try:
+        os.link(building, path)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StorageFailed(path, f"could not be put in place ({error.strerror})") from None
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: str, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

@@ -1,0 +1,1 @@
+"""What a stream of each kind has become: one pure fold a file."""

@@ -1,0 +1,174 @@
+"""A job's states and the way between them: the diagram of its life as code."""
+
+from typing import Literal, assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from eventstore.events.job import (
+    Cancelled,
+    CancelRequested,
+    Claimed,
+    Dead,
+    Enqueued,
+    Failed,
+    FailureReason,
+    FellDue,
+    JobEvent,
+    Released,
+    Requeued,
+    ScheduledRetry,
+    Succeeded,
+)
+from eventstore.events.recorded import Recorded
+
+State = Literal["pending", "processing", "completed", "failed", "dead", "scheduled", "cancelled"]
+STATES: tuple[State, ...] = (
+    "pending",
+    "processing",
+    "completed",
+    "failed",
+    "dead",
+    "scheduled",
+    "cancelled",
+)
+FINAL: frozenset[State] = frozenset({"completed", "dead", "cancelled"})
+
+
+class Job(msgspec.Struct, frozen=True, gc=False):
+    """A job as its events have left it. Times are UTC, microseconds since 1970."""
+
+    born: int
+    """Position of its `enqueued` event: lower is older."""
+    id: str
+    spec: Enqueued
+    """What was asked, and the policy in force."""
+    state: State
+    version: int
+    """Of its stream: how many events it has had."""
+    position: int
+    """Of its last event."""
+    enqueued_at_us: int
+    changed_at_us: int
+    """When it came into its present state."""
+    due_at_us: int | None = None
+    """When a `scheduled` or `failed` job becomes pending; else null."""
+    attempt: int = 0
+    """Number of the last attempt claimed; never reset or reused."""
+    worker: str | None = None
+    """Who runs it, while `processing`; else null."""
+    round: int = 1
+    """Budgets of retries opened so far: `dlq retry` opens another."""
+    retries_used: int = 0
+    """In this round."""
+    lost_in_row: int = 0
+    """Attempts whose worker died, since the last one with a known end."""
+    cancel_requested: bool = False
+    succeeded_runs: int = 0
+    failed_runs: int = 0
+    """Attempts that failed and counted."""
+    failure: FailureReason | None = None
+    """Why the last ended attempt failed; null when it did not."""
+    exit_code: int | None = None
+    """Of the last ended attempt, where it has one."""
+    signal: int | None = None
+
+
+def evolve(job: Job | None, recorded: Recorded) -> Job:
+    """The job after `recorded`. Judges nothing: what is recorded has happened."""
+    event = recorded.event
+    if job is None:
+        assert isinstance(event, Enqueued), f"stream {recorded.stream} begins with {recorded.type}"
+        return _born(event, recorded)
+    return _step(job, event, recorded)  # type: ignore[arg-type]
+
+
+def _born(spec: Enqueued, recorded: Recorded) -> Job:
+    return Job(
+        born=recorded.position,
+        id=recorded.stream,
+        spec=spec,
+        state="pending" if spec.due_at_us is None else "scheduled",
+        version=recorded.version,
+        position=recorded.position,
+        enqueued_at_us=recorded.recorded_at_us,
+        changed_at_us=recorded.recorded_at_us,
+        due_at_us=spec.due_at_us,
+    )
+
+
+def _step(job: Job, event: JobEvent, recorded: Recorded) -> Job:
+    at, version, position = recorded.recorded_at_us, recorded.version, recorded.position
+    seen = {"version": version, "position": position}
+    moved = {**seen, "changed_at_us": at}
+    match event:
+        case Claimed():
+            return replace(
+                job, state="processing", attempt=event.attempt, worker=event.worker, **moved
+            )
+        case Released():
+            return replace(job, state="pending", worker=None, **moved)
+        case Succeeded():
+            return replace(
+                job,
+                state="completed",
+                worker=None,
+                lost_in_row=0,
+                cancel_requested=False,
+                succeeded_runs=job.succeeded_runs + 1,
+                failure=None,
+                exit_code=event.exit_code,
+                signal=None,
+                **moved,
+            )
+        case Failed():
+            return _failed(job, event, moved)
+        case ScheduledRetry():
+            return replace(
+                job, state="failed", retries_used=event.retry, due_at_us=event.due_at_us, **moved
+            )
+        case Dead():
+            return replace(job, state="dead", due_at_us=None, **moved)
+        case Requeued():
+            return _requeued(job, event, moved)
+        case FellDue():
+            return replace(job, state="pending", due_at_us=None, **moved)
+        case CancelRequested():
+            return replace(job, cancel_requested=True, **seen)
+        case Cancelled():
+            return replace(
+                job,
+                state="cancelled",
+                worker=None,
+                due_at_us=None,
+                cancel_requested=False,
+                exit_code=job.exit_code if event.attempt is None else event.exit_code,
+                signal=job.signal if event.attempt is None else event.signal,
+                **moved,
+            )
+        case Enqueued():
+            raise AssertionError(f"job {job.id} is enqueued twice, at {recorded.position}")
+        case _:
+            assert_never(event)
+
+
+def _failed(job: Job, event: Failed, moved: dict[str, int]) -> Job:
+    """What follows in the same append (retry, death, requeue) says where the job goes."""
+    return replace(
+        job,
+        state="failed",
+        worker=None,
+        lost_in_row=job.lost_in_row + 1 if event.reason == "worker-lost" else 0,
+        failed_runs=job.failed_runs + event.counted,
+        failure=event.reason,
+        exit_code=event.exit_code,
+        signal=event.signal,
+        **moved,
+    )
+
+
+def _requeued(job: Job, event: Requeued, moved: dict[str, int]) -> Job:
+    job = replace(job, state="pending", due_at_us=None, **moved)
+    if event.why == "dlq":
+        return replace(job, round=job.round + 1, retries_used=0, lost_in_row=0)
+    return job

@@ -1,0 +1,80 @@
+"""What a worker has become: running, stopping, stopped or lost."""
+
+from typing import Literal, assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from eventstore.events.recorded import Recorded
+from eventstore.events.worker import (
+    StopRequested,
+    WorkerEvent,
+    WorkerLost,
+    WorkerStarted,
+    WorkerStopped,
+)
+
+WorkerState = Literal["running", "stopping", "stopped", "lost"]
+
+
+class Worker(msgspec.Struct, frozen=True, gc=False):
+    """One life of a supervisor. Times are UTC, microseconds since 1970."""
+
+    id: str
+    """As in its stream, without the `$worker:`."""
+    started: WorkerStarted
+    state: WorkerState
+    version: int
+    position: int
+    started_at_us: int
+    ended_at_us: int | None = None
+    stop: Literal["drain", "now"] | None = None
+    """The strongest stop asked of it."""
+    ended: str | None = None
+    """Why it ended, once it has."""
+
+    @property
+    def active(self) -> bool:
+        """Whether, as far as the log knows, it may still hold claims."""
+        return self.state in ("running", "stopping")
+
+
+def stream_of(worker_id: str) -> str:
+    """The stream of a worker."""
+    return f"$worker:{worker_id}"
+
+
+def evolve(worker: Worker | None, recorded: Recorded) -> Worker:
+    """The worker after `recorded`."""
+    event = recorded.event
+    if worker is None:
+        assert isinstance(event, WorkerStarted), f"{recorded.stream} begins with {recorded.type}"
+        return Worker(
+            id=recorded.stream.partition(":")[2],
+            started=event,
+            state="running",
+            version=recorded.version,
+            position=recorded.position,
+            started_at_us=recorded.recorded_at_us,
+        )
+    return _step(worker, event, recorded)  # type: ignore[arg-type]
+
+
+def _step(worker: Worker, event: WorkerEvent, recorded: Recorded) -> Worker:
+    worker = replace(worker, version=recorded.version, position=recorded.position)
+    match event:
+        case StopRequested():
+            how = "now" if "now" in (event.how, worker.stop) else "drain"
+            return replace(worker, state="stopping", stop=how)
+        case WorkerStopped():
+            return replace(
+                worker, state="stopped", ended=event.reason, ended_at_us=recorded.recorded_at_us
+            )
+        case WorkerLost():
+            return replace(
+                worker, state="lost", ended="lost", ended_at_us=recorded.recorded_at_us
+            )
+        case WorkerStarted():
+            raise AssertionError(f"worker {worker.id} is started twice, at {recorded.position}")
+        case _:
+            assert_never(event)

@@ -1,0 +1,181 @@
+"""What may be asked of the queue, with all the facts a decision needs.
+
+Times are UTC, microseconds since 1970; the caller reads the clock and draws the jitter.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from eventstore.events.job import FailureReason, Usage
+from eventstore.events.worker import WorkerStarted
+
+Value = int | float | str
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Root of all requests."""
+
+
+class NewJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as asked for; null is the setting in force. Exactly one of `command` and `argv`."""
+
+    command: str | None = None
+    argv: tuple[str, ...] | None = None
+    id: str | None = None
+    name: str | None = None
+    queue: str = "default"
+    priority: int = 0
+    tags: dict[str, str] = {}
+    delay_us: int | None = None
+    run_at_us: int | None = None
+    max_retries: int | None = None
+    backoff_base: float | None = None
+    backoff_max_us: int | None = None
+    jitter: float | None = None
+    timeout_us: int | None = None
+    """0 is no timeout, whatever the setting."""
+    grace_us: int | None = None
+    output_limit_bytes: int | None = None
+    success_exit: tuple[int, ...] = (0,)
+    no_retry_exit: tuple[int, ...] = ()
+    cwd: str | None = None
+    """Absolute; null is the directory of whoever enqueues."""
+    env: dict[str, str] = {}
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings in force for a job that asks for nothing else."""
+
+    max_retries: int
+    backoff_base: float
+    backoff_max_us: int
+    jitter: float
+    timeout_us: int | None
+    grace_us: int
+    output_limit_bytes: int
+
+
+class Enqueue(Request, frozen=True, kw_only=True):
+    """Accept a job under `job_id`, drawn by the queue or brought by the client."""
+
+    job_id: str
+    new: NewJob
+    policy: Policy
+    context: int
+    digest: str | None
+    """SHA-256 of the request as typed, where the client brought the id."""
+    at_us: int
+
+
+class ComeDue(Request, frozen=True, kw_only=True):
+    """The time of a delayed job or of a retry has come."""
+
+    job_id: str
+    at_us: int
+
+
+class Claim(Request, frozen=True, kw_only=True):
+    """Take a pending job for a slot of a worker."""
+
+    job_id: str
+    worker: str
+    slot: int
+    at_us: int
+
+
+class Release(Request, frozen=True, kw_only=True):
+    """Give back an attempt that was claimed and never begun."""
+
+    job_id: str
+    attempt: int
+    reason: str
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How an attempt ended, as its worker saw it."""
+
+    ended: FailureReason | Literal["cancelled"]
+    """`exit`: by itself, with `exit_code`, good or bad. `cancelled`, `timeout`, `worker-stopped`:
+    we ended it, whatever code it left."""
+    exit_code: int | None = None
+    signal: int | None = None
+    error: str | None = None
+    usage: Usage = Usage()
+
+
+class Finish(Request, frozen=True, kw_only=True):
+    """Record the end of an attempt. `jitter` is drawn from [0, 1)."""
+
+    job_id: str
+    attempt: int
+    outcome: Outcome
+    jitter: float
+    at_us: int
+
+
+class Lose(Request, frozen=True, kw_only=True):
+    """The worker of this attempt is dead, and nothing of the attempt runs any more."""
+
+    job_id: str
+    attempt: int
+
+
+class Retry(Request, frozen=True, kw_only=True):
+    """Put a dead job back in line, with a fresh budget of retries."""
+
+    job_id: str
+    reason: str | None = None
+
+
+class Cancel(Request, frozen=True, kw_only=True):
+    """End a job: at once when it waits, through its worker when it runs."""
+
+    job_id: str
+    reason: str | None = None
+
+
+JobRequest = Enqueue | ComeDue | Claim | Release | Finish | Lose | Retry | Cancel
+
+
+class StartWorker(Request, frozen=True, kw_only=True):
+    """A supervisor holds its lock and begins."""
+
+    worker_id: str
+    started: WorkerStarted
+
+
+class RequestStop(Request, frozen=True, kw_only=True):
+    """Ask a worker to finish what runs (`drain`) or to end it (`now`)."""
+
+    worker_id: str
+    how: Literal["drain", "now"]
+    reason: str | None = None
+
+
+class EndWorker(Request, frozen=True, kw_only=True):
+    """A supervisor leaves in order."""
+
+    worker_id: str
+    reason: Literal["drained", "stopped", "until-empty", "keeper-lost", "error"]
+
+
+class LoseWorker(Request, frozen=True, kw_only=True):
+    """A worker was found dead by another."""
+
+    worker_id: str
+    found_by: str
+
+
+WorkerRequest = StartWorker | RequestStop | EndWorker | LoseWorker
+
+
+class SetConfig(Request, frozen=True, kw_only=True):
+    """Give a setting a value in its stored unit; null is the default again."""
+
+    key: str
+    value: Value | None
+    reason: str | None = None
+
+
+AnyRequest = JobRequest | WorkerRequest | SetConfig

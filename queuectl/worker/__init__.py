@@ -1,0 +1,1 @@
+"""The worker: keeper, supervisor and what they need."""

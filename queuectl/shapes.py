@@ -1,0 +1,216 @@
+"""The JSON that people and programs read: one shape for commands and pages alike.
+
+Times are RFC 3339 in UTC, durations in seconds, sizes in bytes, what is absent is null.
+"""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from eventstore.events.recorded import Recorded
+from projections.folds.job import Job
+from projections.folds.worker import Worker
+
+SCHEMA = 1
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """Root of all shapes."""
+
+
+class Document(Shape, frozen=True, kw_only=True):
+    """What every answer begins with. `position`: of the log, as the answer saw it."""
+
+    schema: int = SCHEMA
+    position: int
+
+
+class JobShape(Shape, frozen=True, kw_only=True):
+    """A job in a list."""
+
+    id: str
+    state: str
+    command: str
+    argv: tuple[str, ...] | None
+    name: str | None
+    queue: str
+    priority: int
+    tags: dict[str, str]
+    attempt: int
+    """Number of the last attempt; 0 before the first."""
+    retries_used: int
+    max_retries: int
+    enqueued_at: str
+    changed_at: str
+    """When it came into its state."""
+    due_at: str | None
+    """When it becomes pending: the next attempt of a failed job."""
+    worker: str | None
+    failure: str | None
+    exit_code: int | None
+    signal: int | None
+    cancel_requested: bool
+
+
+class JobPage(Document, frozen=True, kw_only=True):
+    """`list`, newest first. `next`: cursor of the page after this one."""
+
+    jobs: list[JobShape]
+    next: str | None
+
+
+class PolicyShape(Shape, frozen=True, kw_only=True):
+    """The policy in force for a job."""
+
+    backoff_base: float
+    backoff_max_s: float
+    jitter: float
+    timeout_s: float | None
+    grace_s: float
+    output_limit_bytes: int
+    success_exit: tuple[int, ...]
+    no_retry_exit: tuple[int, ...]
+    cwd: str | None
+    env: dict[str, str]
+
+
+class EventShape(Shape, frozen=True, kw_only=True):
+    """An event as the log has it. `data` is verbatim as stored."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    recorded_at: str
+    actor: str
+    batch: int
+    cause: int | None
+    data: msgspec.Raw
+    hash: str
+
+
+class EventPage(Document, frozen=True, kw_only=True):
+    """`events` and `history`. `next`: cursor of the page after this one."""
+
+    events: list[EventShape]
+    next: str | None
+
+
+class WorkerShape(Shape, frozen=True, kw_only=True):
+    """A worker: one life of a supervisor."""
+
+    id: str
+    name: str
+    state: str
+    host: str
+    pid: int
+    slots: int
+    queues: tuple[str, ...]
+    """The queues it serves; empty is all."""
+    started_at: str
+    ended_at: str | None
+    ended: str | None
+    """Why it ended."""
+    jobs: tuple[str, ...] = ()
+    """What it runs."""
+
+
+class WorkerPage(Document, frozen=True, kw_only=True):
+    """`worker list`."""
+
+    workers: list[WorkerShape]
+
+
+def rfc3339(at_us: int) -> str:
+    """UTC, microseconds since 1970, as `2026-11-24T14:05:09.311000Z`."""
+    seconds, rest = divmod(at_us, 1_000_000)
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
+    except (ValueError, OverflowError, OSError):  # beyond the year 9999: no calendar has it
+        return f"@{seconds}.{rest:06d}"
+
+
+def instant(at_us: int | None) -> str | None:
+    """The same, where there may be none."""
+    return None if at_us is None else rfc3339(at_us)
+
+
+def seconds(us: int | None) -> float | None:
+    """Microseconds as seconds."""
+    return None if us is None else us / 1_000_000
+
+
+def job_shape(job: Job) -> JobShape:
+    """A job for a list."""
+    spec = job.spec
+    return JobShape(
+        id=job.id,
+        state=job.state,
+        command=spec.command,
+        argv=spec.argv,
+        name=spec.name,
+        queue=spec.queue,
+        priority=spec.priority,
+        tags=spec.tags,
+        attempt=job.attempt,
+        retries_used=job.retries_used,
+        max_retries=spec.max_retries,
+        enqueued_at=rfc3339(job.enqueued_at_us),
+        changed_at=rfc3339(job.changed_at_us),
+        due_at=instant(job.due_at_us),
+        worker=job.worker,
+        failure=job.failure,
+        exit_code=job.exit_code,
+        signal=job.signal,
+        cancel_requested=job.cancel_requested,
+    )
+
+
+def policy_shape(job: Job, cwd: str | None) -> PolicyShape:
+    """The policy of a job. cwd: of the context it was enqueued from, where there is one."""
+    spec = job.spec
+    return PolicyShape(
+        backoff_base=spec.backoff_base,
+        backoff_max_s=spec.backoff_max_us / 1_000_000,
+        jitter=spec.jitter,
+        timeout_s=seconds(spec.timeout_us),
+        grace_s=spec.grace_us / 1_000_000,
+        output_limit_bytes=spec.output_limit_bytes,
+        success_exit=spec.success_exit,
+        no_retry_exit=spec.no_retry_exit,
+        cwd=cwd,
+        env=spec.env,
+    )
+
+
+def event_shape(recorded: Recorded) -> EventShape:
+    """An event for a list."""
+    return EventShape(
+        position=recorded.position,
+        stream=recorded.stream,
+        version=recorded.version,
+        type=recorded.type,
+        recorded_at=rfc3339(recorded.recorded_at_us),
+        actor=recorded.actor,
+        batch=recorded.batch,
+        cause=recorded.cause,
+        data=msgspec.Raw(recorded.data.encode()),
+        hash=recorded.hash.hex(),
+    )
+
+
+def worker_shape(worker: Worker, jobs: tuple[str, ...] = ()) -> WorkerShape:
+    """A worker for a list. jobs: ids of what it runs."""
+    return WorkerShape(
+        id=worker.id,
+        name=worker.started.name,
+        state=worker.state,
+        host=worker.started.host,
+        pid=worker.started.pid,
+        slots=worker.started.slots,
+        queues=worker.started.queues,
+        started_at=rfc3339(worker.started_at_us),
+        ended_at=instant(worker.ended_at_us),
+        ended=worker.ended,
+        jobs=jobs,
+    )

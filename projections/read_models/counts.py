@@ -1,0 +1,80 @@
+"""How many jobs there are by queue and state, and how their runs ended: kept, never counted."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from eventstore.store import Reader
+
+from ..folds.job import STATES, Job, State
+from ..read_model import Change, ReadModel, Write
+
+# A row a queue, with a column a state: which rows there are does not depend on how the log was
+# cut into chunks, and an append moves one row.
+_NUMBERS = (*STATES, "total_jobs", "success_runs", "failed_runs")
+
+SCHEMA = (
+    "CREATE TABLE {counts} (queue TEXT NOT NULL PRIMARY KEY, "
+    + ", ".join(f"{name} INTEGER NOT NULL" for name in _NUMBERS)
+    + ") STRICT, WITHOUT ROWID",
+)
+
+MOVE = (
+    f"INSERT INTO {{counts}} VALUES (?, {', '.join('?' for _ in _NUMBERS)})"
+    f" ON CONFLICT DO UPDATE SET {', '.join(f'{n} = {n} + excluded.{n}' for n in _NUMBERS)}"
+)
+
+# A row a queue.
+ALL = f"SELECT queue, {', '.join(_NUMBERS)} FROM counts ORDER BY queue"
+
+
+class Counts(NamedTuple):
+    """Jobs by state, and the metrics of the reference's `status`."""
+
+    states: dict[State, int]
+    total_jobs: int
+    success_runs: int
+    failed_runs: int
+    """Attempts that failed and counted: not those whose worker was lost or stopped."""
+
+
+def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
+    """One less where each job was, one more where it is, summed a queue."""
+    queues: dict[str, dict[str, int]] = {}
+    for before, job, _ in changes:
+        numbers = queues.setdefault(job.spec.queue, dict.fromkeys(_NUMBERS, 0))
+        numbers[job.state] += 1
+        numbers["success_runs"] += job.succeeded_runs
+        numbers["failed_runs"] += job.failed_runs
+        if before is None:
+            numbers["total_jobs"] += 1
+        else:
+            numbers[before.state] -= 1
+            numbers["success_runs"] -= before.succeeded_runs
+            numbers["failed_runs"] -= before.failed_runs
+    for queue, numbers in queues.items():
+        yield Write(MOVE, (queue, *numbers.values()))
+
+
+COUNTS = ReadModel(
+    name="counts", version=1, kind="job", schema=SCHEMA, derive=derive, table="counts", key="queue"
+)
+
+
+def by_queue(tx: Reader) -> dict[str, Counts]:
+    """The numbers of each queue that ever had a job."""
+    return {
+        queue: Counts(dict(zip(STATES, numbers, strict=False)), *numbers[len(STATES) :])
+        for queue, *numbers in tx.query(ALL)
+    }
+
+
+def total(tx: Reader, queue: str | None = None) -> Counts:
+    """The numbers of one queue, or of all together."""
+    states = dict.fromkeys(STATES, 0)
+    metrics = [0, 0, 0]
+    for name, counts in by_queue(tx).items():
+        if queue is None or name == queue:
+            for state, jobs in counts.states.items():
+                states[state] += jobs
+            metrics = [a + b for a, b in zip(metrics, counts[1:], strict=True)]
+    return Counts(states, *metrics)

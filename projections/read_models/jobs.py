@@ -1,0 +1,233 @@
+"""One row a job: find it, list by state, queue and tag, a page at a time."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from eventstore import codec
+from eventstore.events.job import Enqueued
+from eventstore.store import Reader, Row
+
+from ..folds.job import STATES, Job, State
+from ..read_model import Change, ReadModel, Tables, Write
+
+SCHEMA = (
+    """
+    CREATE TABLE {jobs} (
+        born             INTEGER PRIMARY KEY,
+        id               TEXT NOT NULL UNIQUE,
+        spec             TEXT NOT NULL,
+        state            TEXT NOT NULL,
+        version          INTEGER NOT NULL,
+        position         INTEGER NOT NULL,
+        enqueued_at      INTEGER NOT NULL,
+        changed_at       INTEGER NOT NULL,
+        due_at           INTEGER,
+        attempt          INTEGER NOT NULL,
+        worker           TEXT,
+        round            INTEGER NOT NULL,
+        retries_used     INTEGER NOT NULL,
+        lost_in_row      INTEGER NOT NULL,
+        cancel_requested INTEGER NOT NULL,
+        succeeded_runs   INTEGER NOT NULL,
+        failed_runs      INTEGER NOT NULL,
+        failure          TEXT,
+        exit_code        INTEGER,
+        signal           INTEGER,
+        queue            TEXT NOT NULL,
+        priority         INTEGER NOT NULL,
+        command          TEXT GENERATED ALWAYS AS (json_extract(spec, '$.command')) VIRTUAL
+    ) STRICT""",
+    "CREATE INDEX {jobs}_by_state_{generation} ON {jobs} (state, born)",
+    "CREATE INDEX {jobs}_by_queue_{generation} ON {jobs} (queue, state, born)",
+    "CREATE INDEX {jobs}_by_worker_{generation} ON {jobs} (worker) WHERE worker IS NOT NULL",
+)
+
+_COLUMNS = (
+    "born, id, spec, state, version, position, enqueued_at, changed_at, due_at, attempt, worker,"
+    " round, retries_used, lost_in_row, cancel_requested, succeeded_runs, failed_runs, failure,"
+    " exit_code, signal"
+)
+
+INSERT = (
+    f"INSERT INTO {{jobs}} ({_COLUMNS}, queue, priority)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+UPDATE = """
+    UPDATE {jobs}
+       SET state = ?, version = ?, position = ?, changed_at = ?, due_at = ?, attempt = ?,
+           worker = ?, round = ?, retries_used = ?, lost_in_row = ?, cancel_requested = ?,
+           succeeded_runs = ?, failed_runs = ?, failure = ?, exit_code = ?, signal = ?
+     WHERE born = ?"""
+
+# By the unique index on id.
+LOAD = f"SELECT {_COLUMNS} FROM {{jobs}} WHERE id = ?"
+
+# By the partial index: as many rows as the worker has slots.
+OF_WORKER = f"SELECT {_COLUMNS} FROM jobs WHERE worker = :worker ORDER BY born"
+
+# By the table's key, newest first: a page costs a page.
+NEWEST = f"""
+    SELECT {_COLUMNS} FROM jobs
+     WHERE born < :before {{conditions}} ORDER BY born DESC LIMIT :limit"""
+
+# By (state, born) or (queue, state, born): each range ends after a page, and the pages are merged.
+RANGE = f"""
+    SELECT * FROM (
+        SELECT {_COLUMNS} FROM jobs
+         WHERE {{range}} AND born < :before {{conditions}} ORDER BY born DESC LIMIT :limit)"""
+
+# By the key of `tags`, newest first.
+TAGGED = f"""
+    SELECT {_COLUMNS} FROM jobs
+     WHERE born IN (SELECT born FROM tags WHERE key = :key AND value = :value AND born < :before)
+       {{conditions}} ORDER BY born DESC LIMIT :limit"""
+
+LAST = "SELECT id FROM jobs ORDER BY born DESC LIMIT 1"
+
+_spec = msgspec.json.Decoder(Enqueued)
+
+_CANCEL_REQUESTED = Job.__struct_fields__.index("cancel_requested") - 3
+
+_NEWEST_POSSIBLE = 2**63 - 1
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which jobs; what is left out does not restrict. Times: UTC, microseconds since 1970."""
+
+    states: tuple[State, ...] = ()
+    queue: str | None = None
+    tag: tuple[str, str] | None = None
+    search: str | None = None
+    """Text that the command contains, whatever the case of ASCII letters."""
+    since_us: int | None = None
+    """Enqueued at or after."""
+    until_us: int | None = None
+    """Enqueued before."""
+
+
+def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
+    """A row for each new job, the moving part of each old one."""
+    for before, job, _ in changes:
+        if before is None:
+            yield Write(INSERT, _row(job))
+        else:
+            yield Write(UPDATE, (*_moving(job), job.born))
+
+
+JOBS = ReadModel(
+    name="jobs", version=1, kind="job", schema=SCHEMA, derive=derive, table="jobs", key="born"
+)
+
+
+def load(tx: Reader, job_id: str, tables: Tables) -> Job | None:
+    """The job as its row holds it; None where there is none."""
+    found = tx.query(LOAD.format_map(tables), (job_id,))
+    return _job(found[0]) if found else None
+
+
+_LIVE = {"jobs": "jobs"}
+
+
+def get(tx: Reader, job_id: str) -> Job | None:
+    """The job with this id; None where there is none."""
+    return load(tx, job_id, _LIVE)
+
+
+def last_id(tx: Reader) -> str | None:
+    """The id of the job enqueued last."""
+    found = tx.query(LAST)
+    return str(found[0][0]) if found else None
+
+
+def of_worker(tx: Reader, worker_id: str) -> list[Job]:
+    """The jobs that this worker holds, oldest first."""
+    return [_job(row) for row in tx.query(OF_WORKER, {"worker": worker_id})]
+
+
+def page(
+    tx: Reader, which: Filter, before_born: int | None = None, limit: int = 50
+) -> list[Job]:
+    """At most `limit` of the jobs, newest first, from below `before_born` on."""
+    bindings: dict[str, Any] = {"before": before_born or _NEWEST_POSSIBLE, "limit": limit}
+    conditions = "".join(f" AND {text}" for text in _conditions(which, bindings))
+    sql = _page_sql(which, bindings).replace("{conditions}", conditions)
+    return [_job(row) for row in tx.query(sql, bindings)]
+
+
+def _page_sql(which: Filter, bindings: dict[str, Any]) -> str:
+    if which.tag:
+        bindings["key"], bindings["value"] = which.tag
+        return TAGGED
+    if not which.states and which.queue is None:
+        return NEWEST
+    ranges = [
+        RANGE.replace("{range}", f"{'queue = :queue AND ' * (which.queue is not None)}state = :s{n}")
+        for n, _ in enumerate(which.states or STATES)
+    ]
+    return " UNION ALL ".join(ranges) + " ORDER BY born DESC LIMIT :limit"
+
+
+def _conditions(which: Filter, bindings: dict[str, Any]) -> Iterator[str]:
+    for n, state in enumerate(which.states or STATES):
+        bindings[f"s{n}"] = state
+    if which.states:
+        yield f"state IN ({', '.join(f':s{n}' for n, _ in enumerate(which.states))})"
+    if which.queue is not None:
+        bindings["queue"] = which.queue
+        yield "queue = :queue"
+    if which.search:
+        bindings["search"] = which.search.lower()
+        yield "instr(lower(command), :search) > 0"
+    if which.since_us is not None:
+        bindings["since"] = which.since_us
+        yield "enqueued_at >= :since"
+    if which.until_us is not None:
+        bindings["until"] = which.until_us
+        yield "enqueued_at < :until"
+
+
+def _moving(job: Job) -> tuple[Any, ...]:
+    return (
+        job.state,
+        job.version,
+        job.position,
+        job.changed_at_us,
+        job.due_at_us,
+        job.attempt,
+        job.worker,
+        job.round,
+        job.retries_used,
+        job.lost_in_row,
+        job.cancel_requested,
+        job.succeeded_runs,
+        job.failed_runs,
+        job.failure,
+        job.exit_code,
+        job.signal,
+    )
+
+
+def _row(job: Job) -> tuple[Any, ...]:
+    state, version, position, changed_at, *rest = _moving(job)
+    return (
+        job.born,
+        job.id,
+        codec.encode(job.spec),
+        state,
+        version,
+        position,
+        job.enqueued_at_us,
+        changed_at,
+        *rest,
+        job.spec.queue,
+        job.spec.priority,
+    )
+
+
+def _job(row: Row) -> Job:
+    born, job_id, spec, *moving = row
+    moving[_CANCEL_REQUESTED] = bool(moving[_CANCEL_REQUESTED])  # SQLite has no booleans
+    return Job(born, job_id, _spec.decode(spec), *moving)

@@ -1,0 +1,135 @@
+"""One row an attempt: when, by whom, how it ended, and what it used."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from eventstore.events.job import Cancelled, Claimed, Failed, Released, Succeeded
+from eventstore.events.recorded import Recorded
+from eventstore.store import Reader
+
+from ..folds.job import Job
+from ..read_model import Change, ReadModel, Write
+
+_COLUMNS = (
+    "born, attempt, worker, slot, claimed_at, waited_us, ended_at, outcome, reason, exit_code,"
+    " signal, error, duration_us, cpu_us, memory_bytes, output_bytes, kept_bytes, stragglers"
+)
+
+SCHEMA = (
+    """
+    CREATE TABLE {runs} (
+        born         INTEGER NOT NULL,
+        attempt      INTEGER NOT NULL,
+        worker       TEXT NOT NULL,
+        slot         INTEGER NOT NULL,
+        claimed_at   INTEGER NOT NULL,
+        waited_us    INTEGER NOT NULL,
+        ended_at     INTEGER,
+        outcome      TEXT,
+        reason       TEXT,
+        exit_code    INTEGER,
+        signal       INTEGER,
+        error        TEXT,
+        duration_us  INTEGER,
+        cpu_us       INTEGER,
+        memory_bytes INTEGER,
+        output_bytes INTEGER,
+        kept_bytes   INTEGER,
+        stragglers   INTEGER,
+        PRIMARY KEY (born, attempt)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+BEGIN = "INSERT INTO {runs} (born, attempt, worker, slot, claimed_at, waited_us) VALUES (?, ?, ?, ?, ?, ?)"
+
+END = """
+    UPDATE {runs}
+       SET ended_at = ?, outcome = ?, reason = ?, exit_code = ?, signal = ?, error = ?,
+           duration_us = ?, cpu_us = ?, memory_bytes = ?, output_bytes = ?, kept_bytes = ?,
+           stragglers = ?
+     WHERE born = ? AND attempt = ?"""
+
+# By the key: a job's attempts stand together.
+OF_JOB = f"SELECT {_COLUMNS} FROM runs WHERE born = :born ORDER BY attempt"
+
+
+class Run(NamedTuple):
+    """An attempt. Times: UTC, microseconds since 1970; null after `waited_us` while it runs."""
+
+    born: int
+    """The job's."""
+    attempt: int
+    worker: str
+    slot: int
+    claimed_at_us: int
+    waited_us: int
+    ended_at_us: int | None
+    outcome: str | None
+    """`succeeded`, `failed`, `cancelled` or `released`."""
+    reason: str | None
+    """Of a failure: as in the `failed` event."""
+    exit_code: int | None
+    signal: int | None
+    error: str | None
+    duration_us: int | None
+    cpu_us: int | None
+    memory_bytes: int | None
+    output_bytes: int | None
+    kept_bytes: int | None
+    stragglers: int | None
+
+
+def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
+    """A row at each claim, filled at the attempt's end."""
+    for _, job, recorded in changes:
+        for one in recorded:
+            if write := _write(job.born, one):
+                yield write
+
+
+def _write(born: int, one: Recorded) -> Write | None:
+    at = one.recorded_at_us
+    match one.event:
+        case Claimed() as event:
+            return Write(
+                BEGIN, (born, event.attempt, event.worker, event.slot, at, event.waited_us)
+            )
+        case Succeeded() as event:
+            end = (at, "succeeded", None, event.exit_code, None, None, *_usage(event))
+        case Failed() as event:
+            end = (at, "failed", event.reason, event.exit_code, event.signal, event.error)
+            end = (*end, *_usage(event))
+        case Cancelled() as event if event.attempt is not None:
+            end = (at, "cancelled", None, event.exit_code, event.signal, None, *_usage(event))
+        case Released() as event:
+            end = (at, "released", event.reason, *(None,) * 9)
+        case _:
+            return None
+    return Write(END, (*end, born, event.attempt))
+
+
+def _usage(event: Succeeded | Failed | Cancelled) -> tuple[Any, ...]:
+    return (
+        event.duration_us,
+        event.cpu_us,
+        event.memory_bytes,
+        event.output_bytes,
+        event.kept_bytes,
+        event.stragglers,
+    )
+
+
+RUNS = ReadModel(
+    name="runs",
+    version=1,
+    kind="job",
+    schema=SCHEMA,
+    derive=derive,
+    table="runs",
+    key="born, attempt",
+)
+
+
+def of_job(tx: Reader, born: int) -> list[Run]:
+    """The attempts of the job born at this position, in order."""
+    return [Run(*row) for row in tx.query(OF_JOB, {"born": born})]

@@ -1,0 +1,61 @@
+"""The settings in force, where they differ from their defaults."""
+
+from collections.abc import Iterator, Sequence
+
+from eventstore.events.config import ConfigChanged
+from eventstore.store import Reader
+
+from ..folds.config import Config, Value
+from ..read_model import Change, ReadModel, Tables, Write
+
+# A key set back to its default keeps a row without a value: the stream's version is the highest.
+SCHEMA = (
+    """
+    CREATE TABLE {settings} (
+        key        TEXT NOT NULL PRIMARY KEY,
+        value      ANY,
+        version    INTEGER NOT NULL,
+        changed_at INTEGER NOT NULL,
+        changed_by TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+)
+
+PUT = "INSERT OR REPLACE INTO {settings} VALUES (?, ?, ?, ?, ?)"
+
+LOAD = "SELECT key, value, version FROM {settings}"
+
+
+def derive(changes: Sequence[Change[Config]]) -> Iterator[Write]:
+    """A row a key."""
+    for _, _, recorded in changes:
+        for one in recorded:
+            if isinstance(one.event, ConfigChanged):
+                event = one.event
+                row = (event.key, event.value, one.version, one.recorded_at_us, one.actor)
+                yield Write(PUT, row)
+
+
+SETTINGS = ReadModel(
+    name="settings",
+    version=1,
+    kind="config",
+    schema=SCHEMA,
+    derive=derive,
+    table="settings",
+    key="key",
+)
+
+
+def load(tx: Reader, _: str, tables: Tables) -> Config | None:
+    """The configuration; None before the first change."""
+    rows = tx.query(LOAD.format_map(tables))
+    if not rows:
+        return None
+    values: dict[str, Value] = {key: value for key, value, _ in rows if value is not None}
+    return Config(max(version for _, _, version in rows), values)
+
+
+def in_force(tx: Reader) -> dict[str, Value]:
+    """The values set, in stored units, by key; what is missing has its default."""
+    config = load(tx, "", {"settings": "settings"})
+    return config.values if config else {}

@@ -1,0 +1,36 @@
+"""What falls due next: retries and delayed jobs."""
+
+from collections.abc import Iterator, Sequence
+
+from eventstore.store import Reader
+
+from ..folds.job import Job
+from ..read_model import Change, ReadModel, Write
+
+# A partial index of `jobs`: a job has a due time only while it waits for it.
+SCHEMA = ("CREATE INDEX {jobs}_due_{generation} ON {jobs} (due_at) WHERE due_at IS NOT NULL",)
+
+EARLIEST = "SELECT due_at FROM jobs WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1"
+
+DUE = """
+    SELECT id FROM jobs
+     WHERE due_at IS NOT NULL AND due_at <= :now ORDER BY due_at, born LIMIT :limit"""
+
+
+def derive(_: Sequence[Change[Job]]) -> Iterator[Write]:
+    """Nothing: SQLite keeps the index."""
+    return iter(())
+
+
+TIMERS = ReadModel(name="timers", version=1, kind="job", schema=SCHEMA, derive=derive)
+
+
+def earliest(tx: Reader) -> int | None:
+    """When the next job falls due: UTC, microseconds since 1970. None where none waits."""
+    found = tx.query(EARLIEST)
+    return int(found[0][0]) if found else None
+
+
+def due(tx: Reader, now_us: int, limit: int) -> list[str]:
+    """Ids of at most `limit` jobs whose time has come, longest due first."""
+    return [row[0] for row in tx.query(DUE, {"now": now_us, "limit": limit})]

@@ -1,0 +1,100 @@
+"""Who works, since when, and who used to."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from eventstore import codec
+from eventstore.events.worker import WorkerStarted
+from eventstore.store import Reader, Row
+
+from ..folds.worker import Worker
+from ..read_model import Change, ReadModel, Tables, Write
+
+SCHEMA = (
+    """
+    CREATE TABLE {workers} (
+        id         TEXT NOT NULL PRIMARY KEY,
+        started    TEXT NOT NULL,
+        state      TEXT NOT NULL,
+        version    INTEGER NOT NULL,
+        position   INTEGER NOT NULL,
+        started_at INTEGER NOT NULL,
+        ended_at   INTEGER,
+        stop       TEXT,
+        ended      TEXT
+    ) STRICT""",
+    "CREATE INDEX {workers}_active_{generation} ON {workers} (started_at)"
+    " WHERE ended_at IS NULL",
+    "CREATE INDEX {workers}_newest_{generation} ON {workers} (started_at)",
+)
+
+_COLUMNS = "id, started, state, version, position, started_at, ended_at, stop, ended"
+
+PUT = "INSERT OR REPLACE INTO {workers} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+# By the primary key.
+LOAD = f"SELECT {_COLUMNS} FROM {{workers}} WHERE id = ?"
+
+# By the partial index: those that have not ended.
+ACTIVE = f"SELECT {_COLUMNS} FROM workers WHERE ended_at IS NULL ORDER BY started_at, id"
+
+NEWEST = f"SELECT {_COLUMNS} FROM workers ORDER BY started_at DESC, id LIMIT :limit"
+
+_started = msgspec.json.Decoder(WorkerStarted)
+
+
+def derive(changes: Sequence[Change[Worker]]) -> Iterator[Write]:
+    """The whole row: workers change seldom."""
+    for _, worker, _ in changes:
+        yield Write(
+            PUT,
+            (
+                worker.id,
+                codec.encode(worker.started),
+                worker.state,
+                worker.version,
+                worker.position,
+                worker.started_at_us,
+                worker.ended_at_us,
+                worker.stop,
+                worker.ended,
+            ),
+        )
+
+
+WORKERS = ReadModel(
+    name="workers",
+    version=1,
+    kind="worker",
+    schema=SCHEMA,
+    derive=derive,
+    table="workers",
+    key="id",
+)
+
+
+def load(tx: Reader, stream: str, tables: Tables) -> Worker | None:
+    """The worker of this stream as its row holds it."""
+    found = tx.query(LOAD.format_map(tables), (stream.partition(":")[2],))
+    return _worker(found[0]) if found else None
+
+
+def get(tx: Reader, worker_id: str) -> Worker | None:
+    """The worker with this id; None where there is none."""
+    return load(tx, f":{worker_id}", {"workers": "workers"})
+
+
+def active(tx: Reader) -> list[Worker]:
+    """Those that have not ended as far as the log knows, longest running first."""
+    return [_worker(row) for row in tx.query(ACTIVE)]
+
+
+def newest(tx: Reader, limit: int) -> list[Worker]:
+    """The last started, ended or not, newest first."""
+    return [_worker(row) for row in tx.query(NEWEST, {"limit": limit})]
+
+
+def _worker(row: Row) -> Worker:
+    worker_id, started, *rest = row
+    return Worker(worker_id, _started.decode(started), *rest)

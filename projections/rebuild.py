@@ -1,0 +1,209 @@
+"""Read models thrown away and made anew from the log, beside the live ones; or only compared."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+from eventstore.chain import GENESIS, fault_of
+from eventstore.errors import ChainBroken
+from eventstore.sqlite.log import SqliteReader, SqliteStore, SqliteTransaction, recorded_from
+from eventstore.sqlite.scratch import scratch
+
+from .read_model import ReadModel, Tables
+from .registry import (
+    DEFINITION,
+    LIVE,
+    READ_MODELS,
+    TABLES,
+    Projector,
+    checkpoint,
+    schema,
+)
+
+SLICE = 1_000
+"""Events folded in one transaction: some 10 to 20 ms, so that workers hardly wait."""
+
+EMPTIED = 5_000
+"""Rows of an old table deleted in one transaction."""
+
+SHADOW: Tables = {name: f"{name}_shadow" for name in TABLES}
+OLD: Tables = {name: f"{name}_old" for name in TABLES}
+
+_MODELS = {model.table: model for model in READ_MODELS if model.table}
+
+
+class Progress(NamedTuple):
+    """How far a rebuild has come."""
+
+    position: int
+    head: int
+
+
+Report = Callable[[Progress], None]
+
+
+class Reached(NamedTuple):
+    """The last event carried over."""
+
+    position: int
+    hash: bytes
+
+
+def rebuild(
+    store: SqliteStore,
+    *,
+    report: Report = lambda _: None,
+    pause: Callable[[], None] = lambda: None,
+) -> int:
+    """Fill shadow tables from the log, swap them in, empty the old ones. Returns the position reached.
+
+    pause: called between two transactions, to let waiting writers go first. A crash at any point
+    leaves the old tables serving, or the new. Raises ChainBroken at a record that is not what was
+    written. The caller sees to it that only one rebuild runs.
+    """
+    _clear(store, (*SHADOW.values(), *OLD.values()), pause)
+    reached = Reached(0, GENESIS)
+    with _maintenance(store) as tx:
+        generation = checkpoint(tx).generation + 1
+        for statement in schema(SHADOW, generation):
+            tx.execute(statement)
+    swapped = False
+    while not swapped:
+        pause()
+        with _maintenance(store) as tx:
+            reached = carry(tx, SHADOW, tx, reached, SLICE)
+            head = tx.head().position
+            if swapped := reached.position == head:
+                _swap(tx, generation, head)
+        report(Progress(reached.position, head))
+    _clear(store, _standing(store, "_old"), pause)
+    return reached.position
+
+
+def carry(
+    tx: SqliteTransaction, tables: Tables, log: SqliteReader, reached: Reached, limit: int
+) -> Reached:
+    """Fold the next `limit` events of `log` after `reached` into `tables` of `tx`."""
+    projector = Projector(tx, tables)
+    for raw in islice(log.raw(after=reached.position), limit):
+        if raw.position != reached.position + 1:
+            raise ChainBroken(reached.position + 1, "it is missing")
+        if fault := fault_of(reached.hash, raw):
+            raise ChainBroken(raw.position, fault)
+        projector.take((recorded_from(raw),))
+        reached = Reached(raw.position, raw.hash)
+    projector.flush()
+    return reached
+
+
+def _maintenance(store: SqliteStore) -> Any:
+    """A write transaction that appends nothing."""
+    return store.write(actor="", at_us=0)
+
+
+def _swap(tx: SqliteTransaction, generation: int, head: int) -> None:
+    """Old names aside, new ones in place: readers see the one or the other."""
+    for table in _tables_of(checkpoint(tx).definition):
+        if _exists(tx, table):
+            tx.execute(f"ALTER TABLE {table} RENAME TO {table}_old")
+    for table, shadow in SHADOW.items():
+        tx.execute(f"ALTER TABLE {shadow} RENAME TO {table}")
+    tx.execute(
+        "UPDATE checkpoint SET definition = ?, generation = ?, position = ?",
+        (DEFINITION, generation, head),
+    )
+
+
+def _tables_of(definition: str) -> list[str]:
+    """The tables of a file, also of read models that this version no longer has."""
+    return [part.partition("=")[0] for part in definition.split()]
+
+
+def _exists(tx: SqliteReader, table: str) -> bool:
+    return bool(
+        tx.query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,))
+    )
+
+
+def _standing(store: SqliteStore, ending: str) -> tuple[str, ...]:
+    with store.read() as tx:
+        rows = tx.query("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    return tuple(name for (name,) in rows if name.endswith(ending))
+
+
+def _clear(store: SqliteStore, tables: tuple[str, ...], pause: Callable[[], None]) -> None:
+    """Empty tables in slices, then drop them: dropping a full one would hold everybody up."""
+    for table in tables:
+        while not _cleared(store, table):
+            pause()
+
+
+def _cleared(store: SqliteStore, table: str) -> bool:
+    with _maintenance(store) as tx:
+        if not _exists(tx, table):
+            return True
+        model = _MODELS.get(table.rpartition("_")[0])
+        if model and tx.query(f"SELECT 1 FROM {table} LIMIT 1"):
+            tx.execute(
+                f"DELETE FROM {table} WHERE ({model.key}) IN"
+                f" (SELECT {model.key} FROM {table} LIMIT {EMPTIED})"
+            )
+            return False
+        tx.execute(f"DROP TABLE {table}")
+        return True
+
+
+class Difference(NamedTuple):
+    """A row that a rebuild would write otherwise."""
+
+    table: str
+    key: tuple[Any, ...]
+    live: tuple[Any, ...] | None
+    """The row as it stands; null where it is missing."""
+    rebuilt: tuple[Any, ...] | None
+    """The row as the log has it; null where there should be none."""
+
+
+def compare(store: SqliteStore, report: Report = lambda _: None) -> list[Difference]:
+    """What of the live tables differs from a rebuild of the same log, row by row, by table and key.
+
+    Writes nothing; workers go on. Raises ChainBroken as `rebuild`.
+    """
+    with store.read() as live, scratch() as rebuilt:
+        for statement in schema():
+            rebuilt.execute(statement)
+        head = live.head().position
+        reached = Reached(0, GENESIS)
+        while reached.position < head:
+            reached = carry(rebuilt, LIVE, live, reached, SLICE)
+            report(Progress(reached.position, head))
+        differences = [
+            difference
+            for model in _MODELS.values()
+            for difference in _differences(model, live, rebuilt)
+        ]
+        found = checkpoint(live)
+        if found.position != head:
+            differences.append(Difference("checkpoint", (), (found.position,), (head,)))
+        return differences
+
+
+def _differences(
+    model: ReadModel, live: SqliteReader, rebuilt: SqliteReader
+) -> Iterator[Difference]:
+    """Two sorted runs of rows, side by side."""
+    assert model.table
+    width = model.key.count(",") + 1
+    sql = f"SELECT * FROM {model.table} ORDER BY {model.key}"
+    left, right = live.rows(sql), rebuilt.rows(sql)
+    a, b = next(left, None), next(right, None)
+    while a is not None or b is not None:
+        if a == b:
+            a, b = next(left, None), next(right, None)
+            continue
+        key = min(row[:width] for row in (a, b) if row is not None)
+        mine = a if a is not None and a[:width] == key else None
+        theirs = b if b is not None and b[:width] == key else None
+        yield Difference(model.table, key, mine, theirs)
+        a = next(left, None) if mine else a
+        b = next(right, None) if theirs else b

@@ -1,0 +1,199 @@
+"""The list of all read models, and how recorded events are carried into them, once."""
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
+from typing import Any, Literal, NamedTuple
+
+from eventstore.events.recorded import Recorded
+from eventstore.store import Reader, Writer
+
+from .folds import config as config_fold
+from .folds import context as context_fold
+from .folds import job as job_fold
+from .folds import worker as worker_fold
+from .read_model import Change, Kind, ReadModel, Tables, Write
+from .read_models import contexts, jobs, settings, workers
+from .read_models.contexts import CONTEXTS
+from .read_models.counts import COUNTS
+from .read_models.jobs import JOBS
+from .read_models.ready import READY
+from .read_models.runs import RUNS
+from .read_models.sequence import SEQUENCE
+from .read_models.settings import SETTINGS
+from .read_models.tags import TAGS
+from .read_models.throughput import THROUGHPUT
+from .read_models.timers import TIMERS
+from .read_models.workers import WORKERS
+
+READ_MODELS: tuple[ReadModel, ...] = (
+    JOBS,
+    READY,
+    TIMERS,
+    TAGS,
+    COUNTS,
+    SEQUENCE,
+    RUNS,
+    THROUGHPUT,
+    WORKERS,
+    SETTINGS,
+    CONTEXTS,
+)
+
+TABLES: tuple[str, ...] = tuple(model.table for model in READ_MODELS if model.table)
+
+LIVE: Tables = {name: name for name in TABLES}
+
+DEFINITION = " ".join(f"{model.name}={model.version}" for model in READ_MODELS)
+"""What the tables in a file were derived by: each read model and its version."""
+
+# One row: what the live tables are, and the last position carried into them.
+CHECKPOINT = """
+    CREATE TABLE checkpoint (
+        definition TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        position   INTEGER NOT NULL
+    ) STRICT"""
+
+ADVANCE = "UPDATE checkpoint SET position = ?"
+
+_BY_KIND = {
+    kind: tuple(model for model in READ_MODELS if model.kind == kind)
+    for kind in ("job", "worker", "config", "context")
+}
+
+
+class _Fold(NamedTuple):
+    evolve: Callable[[Any, Recorded], Any]
+    load: Callable[[Reader, str, Tables], Any]
+
+
+_FOLDS: Mapping[Kind, _Fold] = {
+    "job": _Fold(job_fold.evolve, jobs.load),
+    "worker": _Fold(worker_fold.evolve, workers.load),
+    "config": _Fold(config_fold.evolve, settings.load),
+    "context": _Fold(context_fold.evolve, contexts.load),
+}
+
+
+def kind_of(stream: str) -> Kind:
+    """What a stream is about, by its name."""
+    if not stream.startswith("$"):
+        return "job"
+    match stream.partition(":")[0]:
+        case "$worker":
+            return "worker"
+        case "$config":
+            return "config"
+        case "$context":
+            return "context"
+    raise AssertionError(f"no kind of stream is named {stream}")
+
+
+class Projector:
+    """Carries recorded events into one set of tables, within one transaction.
+
+    It keeps the states it has touched, so that each row is read once and each event folded once.
+    """
+
+    def __init__(self, tx: Writer, tables: Tables = LIVE) -> None:
+        self._tx, self._tables = tx, tables
+        self._states: dict[str, Any] = {}
+        self._before: dict[str, Any] = {}
+        self._recorded: dict[str, list[Recorded]] = {}
+
+    def state(self, stream: str) -> Any:
+        """What the stream has become, with what was taken in; None where it has no event."""
+        if stream not in self._states:
+            load = _FOLDS[kind_of(stream)].load
+            self._states[stream] = load(self._tx, stream, self._tables)
+        return self._states[stream]
+
+    def take(self, recorded: Iterable[Recorded]) -> None:
+        """Fold these events, in their order. The tables follow at `flush`."""
+        for one in recorded:
+            stream = one.stream
+            state = self.state(stream)
+            if stream not in self._before:
+                self._before[stream] = state
+                self._recorded[stream] = []
+            self._states[stream] = _FOLDS[kind_of(stream)].evolve(state, one)
+            self._recorded[stream].append(one)
+
+    @property
+    def held(self) -> int:
+        """Streams with events that the tables do not show yet."""
+        return len(self._recorded)
+
+    def flush(self) -> None:
+        """Bring the tables up to what was taken in."""
+        for kind, models in _BY_KIND.items():
+            changes = self._changes(kind)
+            if changes:
+                for model in models:
+                    self._run(model.derive(changes))
+        self._before.clear()
+        self._recorded.clear()
+
+    def forget(self) -> None:
+        """Drop the states kept, so that memory stays flat over many chunks."""
+        assert not self._recorded, "events were taken in and not flushed"
+        self._states.clear()
+
+    def _changes(self, kind: str) -> list[Change[Any]]:
+        return [
+            Change(self._before[stream], self._states[stream], recorded)
+            for stream, recorded in self._recorded.items()
+            if kind_of(stream) == kind
+        ]
+
+    def _run(self, writes: Iterable[Write]) -> None:
+        """Equal statements that follow each other are run as one."""
+        for sql, group in groupby(writes, key=lambda write: write.sql):
+            self._tx.execute_many(
+                sql.format_map(self._tables), [write.values for write in group]
+            )
+
+
+def schema(tables: Tables = LIVE, generation: int = 1) -> list[str]:
+    """The statements that make empty tables under these names."""
+    names = {**tables, "generation": str(generation)}
+    return [text.strip().format_map(names) for model in READ_MODELS for text in model.schema]
+
+
+def first_schema() -> list[str]:
+    """The statements for a new queue file, beside the log's own."""
+    return [
+        *schema(),
+        CHECKPOINT,
+        f"INSERT INTO checkpoint VALUES ('{DEFINITION}', 1, 0)",
+    ]
+
+
+class Checkpoint(NamedTuple):
+    """What the live tables are."""
+
+    definition: str
+    generation: int
+    position: int
+
+
+def checkpoint(tx: Reader) -> Checkpoint:
+    """The one row of `checkpoint`; of nothing where a file has no read models yet."""
+    if not tx.query("SELECT 1 FROM sqlite_schema WHERE name = 'checkpoint'"):
+        return Checkpoint("", 0, 0)
+    return Checkpoint(*tx.query("SELECT definition, generation, position FROM checkpoint")[0])
+
+
+def standing(found: Checkpoint) -> Literal["current", "stale", "newer"]:
+    """How the tables compare with what this version derives."""
+    if found.definition == DEFINITION:
+        return "current"
+    known = _versions(DEFINITION)
+    found_versions = _versions(found.definition)
+    newer = any(version > known.get(name, 0) for name, version in found_versions.items())
+    return "newer" if newer else "stale"
+
+
+def _versions(definition: str) -> dict[str, int]:
+    pairs = (part.split("=") for part in definition.split())
+    return {name: int(version) for name, version in pairs}

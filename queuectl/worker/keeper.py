@@ -1,0 +1,185 @@
+"""The process above the supervisor: outlives it, ends what it leaves behind, only then lets go.
+
+The process that a person starts becomes the keeper. It forks the supervisor before anything heavy
+is imported and takes no part in running jobs. It imports nothing of ours, so that nothing of ours
+can break it.
+
+On Linux both are child subreapers, so that no orphan of a job escapes them. macOS has no such
+thing: there the orphans of a killed supervisor go to launchd, and only the next worker's look at
+the claims sets things right.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DELIBERATE = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 130})
+"""Exit codes by which a supervisor says that it is done; any other end is an accident."""
+RESTARTS, WITHIN_S = 3, 60.0
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def keep(supervise: Callable[[socket.socket], int]) -> int:
+    """Run `supervise` in a child, and again when it dies by accident.
+
+    Returns in both processes: in the supervisor with what `supervise` returned, so that its errors
+    are told as any command's are; in the keeper with the supervisor's exit code. What `supervise`
+    is given is its line to the keeper: a descriptor sent along it is held until nothing that the
+    supervisor started is left; end of file on it means that the other one is dead.
+    """
+    _open_standard_descriptors()
+    adopt_orphans()
+    wakeup = _listen()
+    restarts: deque[float] = deque(maxlen=RESTARTS)
+    asked: int | None = None
+    while True:
+        ours, theirs = socket.socketpair()
+        pid = _fork()
+        if pid == 0:
+            ours.close()
+            os.close(wakeup)
+            return supervise(theirs)
+        theirs.close()
+        if asked is not None:  # the one that was asked to stop died; its heir is asked again
+            os.kill(pid, asked)
+        code, asked, held = _watch(pid, ours, wakeup, asked)
+        end_children()
+        for descriptor in held:
+            os.close(descriptor)
+        ours.close()
+        if code in DELIBERATE:
+            return code
+        if len(restarts) == RESTARTS and time.monotonic() - restarts[0] < WITHIN_S:
+            _say(f"error: the supervisor {_how(code)}, the fourth time within a minute; giving up")
+            return 1
+        restarts.append(time.monotonic())
+        _say(f"the supervisor {_how(code)}; what it ran was ended, starting it again")
+
+
+def adopt_orphans() -> None:
+    """Make this process the new parent of whatever its descendants orphan (Linux)."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+
+
+def children() -> set[int]:
+    """Pids of this process's children, ended and not yet reaped ones too (Linux; else none)."""
+    found: set[int] = set()
+    for line in _children_files():
+        found.update(map(int, line.split()))
+    return found
+
+
+def end_children() -> None:
+    """Kill and reap until nothing below this process is left; orphans come to it as they appear."""
+    while True:
+        for pid in children():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except PermissionError:
+                pass  # it took on another user's rights; all that is left is to wait for it
+        try:
+            os.waitpid(-1, 0)
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+
+
+def _children_files() -> Iterator[str]:
+    try:
+        threads = os.listdir("/proc/self/task")
+    except FileNotFoundError:
+        return
+    for thread in threads:
+        try:
+            with open(f"/proc/self/task/{thread}/children") as file:
+                yield file.read()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # that thread has just ended
+
+
+def _open_standard_descriptors() -> None:
+    """Where 0, 1 or 2 came closed, put /dev/null there, lest a socket take the number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
+def _listen() -> int:
+    """The read end of a pipe in which each arriving signal is a byte."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    for number in (*FORWARDED, signal.SIGCHLD):
+        if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGCHLD:
+            signal.signal(number, _noted)
+    return read
+
+
+def _noted(number: int, frame: object) -> None:
+    """The wake-up pipe has it already."""
+
+
+def _fork() -> int:
+    """Fork the supervisor: a subreaper in a process group of its own, deaf until it listens.
+
+    The terminal's Ctrl-C thus reaches the keeper alone. INT, TERM and HUP stay blocked in the
+    child, so that one that comes before it listens is kept for it and does not kill it.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*FORWARDED, signal.SIGCHLD))
+    pid = os.fork()
+    if pid == 0:
+        os.close(signal.set_wakeup_fd(-1))
+        os.setpgid(0, 0)
+        adopt_orphans()
+    else:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pid
+
+
+def _watch(
+    pid: int, line: socket.socket, wakeup: int, asked: int | None
+) -> tuple[int, int | None, list[int]]:
+    """Wait for the supervisor's end: its code, the last stop signal, the descriptors to let go."""
+    held: list[int] = []
+    sources: list[int | socket.socket] = [wakeup, line]
+    while True:
+        ready, _, _ = select.select(sources, [], [])
+        if line in ready:
+            said, descriptors, _, _ = socket.recv_fds(line, 64, 8)
+            held += descriptors
+            if not said:
+                sources.remove(line)
+        if wakeup in ready:
+            for number in os.read(wakeup, 4096):
+                if number in FORWARDED:
+                    asked = number
+                    os.kill(pid, number)
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status), asked, held
+
+
+def _how(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"failed (exit {code})"
+
+
+def _say(text: str) -> None:
+    try:
+        os.write(2, f"{text}\n".encode())
+    except OSError:
+        pass  # nobody is left to read it

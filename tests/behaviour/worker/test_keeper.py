@@ -1,0 +1,168 @@
+"""The process above the supervisor, with real processes and small supervisors."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from signal import SIGHUP, SIGINT, SIGKILL, SIGSEGV, SIGTERM
+from textwrap import indent
+
+import pytest
+
+from queuectl.worker.sweep import alive
+from tests.ctl import Running, until
+from tests.shapes import SHAPES, complete, in_folder
+
+
+@contextmanager
+def keeper(body: str, **options: object) -> Iterator[Running]:
+    """A keeper whose supervisor does `body`; `say(...)` prints, `wait()` waits for ever."""
+    program = f"""
+import fcntl, os, signal, socket, subprocess, sys
+from queuectl.worker.keeper import keep
+def say(*words): print(*words, flush=True)
+def wait():
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (1, 2, 15))
+    while True: signal.pause()
+def supervise(line):
+{indent(body, "    ")}
+sys.exit(keep(supervise))
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,  # type: ignore[call-overload]
+    )
+    try:
+        yield Running(process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def pid_said(running: Running, word: str) -> int:
+    return int(running.says(f"{word} ").split()[1])
+
+
+@pytest.mark.parametrize("code", [0, 3, 130])
+def test_deliberate_exit_code_is_passed_on(code: int) -> None:
+    with keeper(f"return {code}") as running:
+        assert running.ends().code == code
+        assert running.err == []
+
+
+@pytest.mark.parametrize("number", [SIGINT, SIGTERM, SIGHUP])
+def test_stop_signals_are_passed_on_one_by_one(number: int) -> None:
+    body = f"signal.signal({number}, lambda n, f: say('got', n))\nsay('up')\nwait()"
+    with keeper(body) as running:
+        running.says("up")
+        running.kill(number)
+        running.says(f"got {number}")
+        running.kill(number)
+        until(lambda: running.out.count(f"got {number}") == 2 or None, "the second signal")
+
+
+def test_signal_that_was_ignored_from_the_start_stays_ignored() -> None:
+    body = "say('up', signal.getsignal(1) == signal.SIG_IGN)\nwait()"
+    with keeper(body, preexec_fn=lambda: __import__("signal").signal(1, 1)) as running:
+        running.says("up True")
+
+
+def test_supervisor_stands_in_a_process_group_of_its_own() -> None:
+    with keeper(
+        "say('group', os.getpgid(0) == os.getpid() != os.getpgid(os.getppid()))"
+    ) as running:
+        running.says("group True")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_a_killed_supervisor_started_is_ended(shape: str, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    body = f"""
+if os.path.exists({str(seen)!r}):
+    say('again', len(os.listdir('/proc/self/task')))
+    return 0
+open({str(seen)!r}, 'w').close()
+subprocess.Popen(['env', '-i', 'sh', '-c', {SHAPES[shape]!r}], cwd={str(tmp_path)!r})
+say('supervisor', os.getpid())
+wait()
+"""
+    with keeper(body) as running:
+        supervisor = pid_said(running, "supervisor")
+        until(lambda: complete(shape, tmp_path), "the whole job")
+        os.kill(supervisor, SIGKILL)
+        running.says("again")
+        assert in_folder(tmp_path) == []
+        assert running.ends().code == 0
+
+
+def test_keeper_holds_a_lock_until_nothing_is_left(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    body = f"""
+lock = os.open({str(lock)!r}, os.O_CREAT | os.O_RDWR)
+fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+socket.send_fds(line, [b'lock'], [lock])
+os.close(lock)
+say('supervisor', os.getpid())
+if os.fork() == 0: os.execvp('sleep', ['sleep', '60'])
+wait()
+"""
+    with keeper(body) as running, lock.open("w") as mine:
+        first = pid_said(running, "supervisor")
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.kill(first, SIGKILL)
+        # The fresh supervisor takes the same lock: it was let go in between.
+        until(lambda: len(running.out) == 2 or None, "a fresh supervisor")
+        assert running.out[0] != running.out[1]
+
+
+def test_keeper_lets_go_of_the_line_when_it_dies() -> None:
+    with keeper("say('supervisor', os.getpid())\nline.recv(1)\nos._exit(0)") as running:
+        supervisor = pid_said(running, "supervisor")
+        running.kill(SIGKILL)
+        until(lambda: not alive(supervisor) or None, "the supervisor sees the end of its line")
+
+
+def test_fourth_death_within_a_minute_is_the_last() -> None:
+    with keeper("say('life')\nos.kill(os.getpid(), signal.SIGSEGV)") as running:
+        result = running.ends()
+        assert result.code == 1
+        assert running.out == ["life"] * 4
+        assert SIGSEGV.name in running.err[0]
+        assert running.err[-1].startswith("error: ")
+
+
+def test_heir_of_a_supervisor_that_was_asked_to_stop_is_asked_too(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    body = f"""
+if not os.path.exists({str(seen)!r}):
+    signal.signal(2, lambda n, f: open({str(seen)!r}, 'w').close() or os.abort())
+    say('up')
+    wait()
+signal.signal(2, lambda n, f: say('asked') or os._exit(0))
+wait()
+"""
+    with keeper(body) as running:
+        running.says("up")
+        running.kill(SIGINT)
+        running.says("asked")
+        assert running.ends().code == 0
+
+
+def test_error_in_the_supervisor_is_told_once_and_tried_again() -> None:
+    with keeper("raise SystemError('broken')") as running:
+        result = running.ends()
+        assert result.code == 1
+        assert result.err.count("Traceback") == 4
+
+
+def test_closed_standard_descriptors_do_no_harm() -> None:
+    body = "os._exit(0 if min(line.fileno(), os.dup(0)) > 2 else 9)"
+    with keeper(body, preexec_fn=lambda: os.closerange(0, 3)) as running:
+        assert running.process.wait(30) == 0

@@ -12,28 +12,36 @@ SHAPES = {
     "daemon": "(setsid setsid sleep 60 <&- >&- 2>&- &); sleep 60",
     "bare daemon": "(env -i setsid setsid sleep 60 <&- >&- 2>&- &); env -i sleep 60",
     "deaf": "trap '' TERM HUP INT; sleep 60",
-    "tree": "for a in 1 2 3 4 5; do (for b in 1 2 3 4 5 6 7 8 9; do sleep 60 & done; wait) & done\nwait",
+    "tree": "for a in 1 2 3 4 5; do (for b in 1 2 3 4 5 6 7 8 9; do sleep 60 & done; wait) & done;"
+    " wait",
 }
 """Shell texts by name; each runs for a minute in its working directory."""
 
-SIZES = {"tree": 51, "daemon": 3, "bare daemon": 3}
-"""How many processes a shape has once it is complete, at the least; else one."""
+SLEEPERS = {"daemon": 2, "bare daemon": 2, "tree": 45}
+"""How many of a shape's processes sleep once it is complete; else one."""
 
 
 def in_folder(folder: Path) -> list[int]:
     """Pids of the living processes that work in `folder`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and int(entry.name) != os.getpid():
-            try:
-                if os.readlink(entry / "cwd") == str(folder) and alive(int(entry.name)):
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+    return [pid for pid in sorted(pids) if _cwd(pid) == str(folder) and alive(pid)]
 
 
 def complete(shape: str, folder: Path) -> list[int] | None:
-    """The pids of a shape that works in `folder`, once all of its processes are there."""
-    pids = in_folder(folder)
-    return pids if len(pids) >= SIZES.get(shape, 1) else None
+    """The sleepers of a shape that works in `folder`, once all of them are there."""
+    pids = [pid for pid in in_folder(folder) if _name(pid) == "sleep"]
+    return pids if len(pids) == SLEEPERS.get(shape, 1) else None
+
+
+def _cwd(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""

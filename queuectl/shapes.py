@@ -10,6 +10,7 @@ import msgspec
 from eventstore.events.recorded import Recorded
 from projections.folds.job import Job
 from projections.folds.worker import Worker
+from projections.read_models.runs import Run
 
 SCHEMA = 1
 
@@ -74,6 +75,42 @@ class PolicyShape(Shape, frozen=True, kw_only=True):
     env: dict[str, str]
 
 
+class RunShape(Shape, frozen=True, kw_only=True):
+    """An attempt. Null after `waited_s` while it runs."""
+
+    attempt: int
+    worker: str
+    slot: int
+    claimed_at: str
+    waited_s: float
+    ended_at: str | None
+    outcome: str | None
+    """`succeeded`, `failed`, `cancelled` or `released`."""
+    reason: str | None
+    exit_code: int | None
+    signal: int | None
+    error: str | None
+    duration_s: float | None
+    cpu_s: float | None
+    memory_bytes: int | None
+    output_bytes: int | None
+    kept_bytes: int | None
+    stragglers: int | None
+
+
+class JobDetail(JobShape, frozen=True, kw_only=True):
+    """A job by itself, with its policy and its attempts."""
+
+    policy: PolicyShape
+    attempts: list[RunShape]
+
+
+class JobDocument(Document, frozen=True, kw_only=True):
+    """`show`."""
+
+    job: JobDetail
+
+
 class EventShape(Shape, frozen=True, kw_only=True):
     """An event as the log has it. `data` is verbatim as stored."""
 
@@ -119,6 +156,33 @@ class WorkerPage(Document, frozen=True, kw_only=True):
     """`worker list`."""
 
     workers: list[WorkerShape]
+
+
+class Metrics(Shape, frozen=True, kw_only=True):
+    """The metrics summary."""
+
+    total_jobs: int
+    success_runs: int
+    failed_runs: int
+
+
+class Waiting(Shape, frozen=True, kw_only=True):
+    """The pending job that has waited longest."""
+
+    id: str
+    since: str
+
+
+class Status(Document, frozen=True, kw_only=True):
+    """`status`. `head_hash`: of the log's last record, to keep elsewhere with `position`."""
+
+    counts: dict[str, int]
+    metrics: Metrics
+    workers: list[WorkerShape]
+    """Those that have not ended."""
+    oldest_waiting: Waiting | None
+    next_due_at: str | None
+    head_hash: str
 
 
 def rfc3339(at_us: int) -> str:
@@ -180,6 +244,38 @@ def policy_shape(job: Job, cwd: str | None) -> PolicyShape:
         no_retry_exit=spec.no_retry_exit,
         cwd=cwd,
         env=spec.env,
+    )
+
+
+def run_shape(run: Run) -> RunShape:
+    """An attempt, for its job."""
+    return RunShape(
+        attempt=run.attempt,
+        worker=run.worker,
+        slot=run.slot,
+        claimed_at=rfc3339(run.claimed_at_us),
+        waited_s=run.waited_us / 1_000_000,
+        ended_at=instant(run.ended_at_us),
+        outcome=run.outcome,
+        reason=run.reason,
+        exit_code=run.exit_code,
+        signal=run.signal,
+        error=run.error,
+        duration_s=seconds(run.duration_us),
+        cpu_s=seconds(run.cpu_us),
+        memory_bytes=run.memory_bytes,
+        output_bytes=run.output_bytes,
+        kept_bytes=run.kept_bytes,
+        stragglers=run.stragglers,
+    )
+
+
+def job_detail(job: Job, cwd: str | None, runs: list[Run]) -> JobDetail:
+    """A job by itself. cwd: of the context it was enqueued from, where there is one."""
+    return JobDetail(
+        **msgspec.structs.asdict(job_shape(job)),
+        policy=policy_shape(job, cwd),
+        attempts=[run_shape(run) for run in runs],
     )
 
 

@@ -1,0 +1,7 @@
+"""`python -m queuectl` is `queuectl`."""
+
+import sys
+
+from .cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,146 @@
+"""Jobs from JSON: one object, an array, or a job a line; all checked before any is taken."""
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import IO, Any
+
+import msgspec
+
+from .errors import BadInput
+from .job_keys import new_job
+from .requests import NewJob
+
+DOCUMENT_BYTES = 256 << 20
+"""Most of an object or an array, which is read as a whole; of lines there may be any number."""
+
+LINE_BYTES = 16 << 20
+"""Most of a line: no job that can run comes near."""
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_OFFSET = re.compile(r" \(byte ([0-9]+)\)")
+
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+_packer = msgspec.msgpack.Encoder()
+_unpacker = msgspec.msgpack.Decoder(NewJob)
+
+
+def jobs_from(document: bytes, now_us: int) -> list[NewJob]:
+    """The jobs of one JSON text, an object or an array of objects. Raises BadInput."""
+    if not document.lstrip().startswith(b"["):
+        return [_job(document, now_us)]
+    asked = _decoded(_array.decode, document)
+    return [_placed(f"job {n}", bytes(one), now_us) for n, one in enumerate(asked, 1)]
+
+
+class Spool:
+    """Checked jobs in a temporary file: as many as one likes, in flat memory."""
+
+    def __init__(
+        self, source: IO[bytes], now_us: int, progress: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """Read and check all of `source`; `progress` is told how many there are so far.
+
+        Raises BadInput, which names the line, at the first that is no job.
+        """
+        from tempfile import TemporaryFile
+
+        self._file = TemporaryFile()  # noqa: SIM115 - it lives as long as the spool
+        self.count = 0
+        for job in _read(source, now_us):
+            packed = _packer.encode(job)
+            self._file.write(len(packed).to_bytes(4, "big") + packed)
+            self.count += 1
+            if self.count % 1000 == 0:
+                progress(self.count)
+
+    def __iter__(self) -> Iterator[NewJob]:
+        self._file.seek(0)
+        while size := self._file.read(4):
+            yield _unpacker.decode(self._file.read(int.from_bytes(size, "big")))
+
+
+def _read(source: IO[bytes], now_us: int) -> Iterator[NewJob]:
+    """The jobs of a file: a job a line where its first line is an object by itself."""
+    blank, line = 0, source.readline(LINE_BYTES)
+    while line and not line.strip():
+        blank, line = blank + 1, source.readline(LINE_BYTES)
+    if _is_object(line):
+        return _read_lines(chain([line], _lines(source)), blank + 1, now_us)
+    document = b"\n" * blank + line + source.read(DOCUMENT_BYTES + 1)
+    if len(document) > DOCUMENT_BYTES:
+        raise BadInput(f"more than {DOCUMENT_BYTES >> 20} MB of one JSON text; write a job a line")
+    return iter(jobs_from(document, now_us) if document.strip() else ())
+
+
+def _lines(source: IO[bytes]) -> Iterator[bytes]:
+    while line := source.readline(LINE_BYTES):
+        yield line
+
+
+def _read_lines(lines: Iterator[bytes], number: int, now_us: int) -> Iterator[NewJob]:
+    for n, line in enumerate(lines, number):
+        if len(line) == LINE_BYTES:
+            raise BadInput(f"line {n}: longer than {LINE_BYTES >> 20} MB")
+        if line.strip():
+            yield _placed(f"line {n}", line, now_us)
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(line), dict)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+
+
+def _placed(place: str, text: bytes, now_us: int) -> NewJob:
+    try:
+        return _job(text, now_us)
+    except BadInput as error:
+        raise BadInput(f"{place}: {error}") from None
+
+
+def _job(text: bytes, now_us: int) -> NewJob:
+    asked = _decoded(msgspec.json.decode, text)
+    if not isinstance(asked, dict):
+        raise BadInput(f'a job is a JSON object such as {{"command": "make"}}, not {asked!r:.100}')
+    _refuse_doubled(text, asked)
+    return new_job(asked, now_us)
+
+
+def _decoded(decode: Callable[[bytes], Any], text: bytes) -> Any:
+    try:
+        return decode(text)
+    except UnicodeDecodeError:
+        raise BadInput("it is not valid UTF-8") from None
+    except RecursionError:
+        raise BadInput("it is nested too deeply") from None
+    except msgspec.DecodeError as error:
+        raise BadInput(_fault(str(error), text)) from None
+
+
+def _fault(error: str, text: bytes) -> str:
+    """msgspec's words, which call half a surrogate pair truncated, and count in bytes only."""
+    if "truncated" in error:
+        halved = " or holds half a surrogate pair" if _SURROGATE.search(text) else ""
+        return f"JSON is malformed: it ends too early{halved}"
+    offset = _OFFSET.search(error)
+    if offset is None or b"\n" not in text.strip():
+        return error
+    before = text[: int(offset[1])]
+    line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+    return f"{error[: offset.start()]} (line {line}, column {column})"
+
+
+def _refuse_doubled(text: bytes, asked: dict[str, Any]) -> None:
+    """The decoder keeps the last of two equal keys. As many colons as keys: there were none."""
+    keys = _count(asked)
+    if text.count(b":") != keys and _STRING.sub(b"", text).count(b":") != keys:
+        raise BadInput("a key stands in it twice")
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_count, value.values()))
+    return sum(map(_count, value)) if isinstance(value, list) else 0

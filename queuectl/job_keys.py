@@ -1,0 +1,202 @@
+"""The keys of a job as people write it, in JSON or as options of `enqueue`: each one checked."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .errors import BadInput, UnknownWord
+from .requests import NewJob
+from .settings import setting
+from .units import duration_of, duration_us
+from .when import coming_us
+
+ARGUMENT_BYTES = 131_071
+"""The kernel takes no longer argument: 32 pages with the NUL that ends it."""
+
+TOGETHER_BYTES = 1 << 20
+"""Of arguments and environment; the kernel's two megabytes also hold the worker's own."""
+
+MANY = 100
+"""Most tags, and most exit codes, of a job."""
+
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_VARIABLE = re.compile(r"(?!QUEUECTL_)[^=\0]{1,200}")
+
+Check = Callable[[str, Any], object]
+
+
+def new_job(asked: Mapping[str, Any], now_us: int) -> NewJob:
+    """The job that `asked` describes; what is null counts as left out. Raises BadInput.
+
+    now_us: what a `run_at` of `14:05` or `in 2h` is counted from.
+    """
+    fields: dict[str, Any] = {}
+    for key, value in asked.items():
+        field, check = _key(key)
+        if value is None:
+            continue
+        if field in fields:
+            raise BadInput(f"{key!r} and another key say the same; leave one out")
+        fields[field] = check(key, value)
+    if "run_at_us" in fields:
+        fields["run_at_us"] = coming_us(fields["run_at_us"], now_us)
+    _refuse_contradictions(fields)
+    job = NewJob(**fields)
+    _refuse_too_long(job)
+    return job
+
+
+def _key(key: str) -> tuple[str, Check]:
+    if found := _KEYS.get(key):
+        return found
+    raise UnknownWord("key of a job", key, _KEYS, f"the keys are {', '.join(sorted(_KEYS))}")
+
+
+def _refuse_contradictions(fields: Mapping[str, Any]) -> None:
+    if "command" not in fields and "argv" not in fields:
+        raise BadInput('a job needs a "command", text for sh -c, or an "argv", a list of arguments')
+    if "command" in fields and "argv" in fields:
+        raise BadInput('"command" and "argv" exclude each other; leave one out')
+    if "delay_us" in fields and "run_at_us" in fields:
+        raise BadInput('"delay" and "run_at" exclude each other; leave one out')
+
+
+def _refuse_too_long(job: NewJob) -> None:
+    texts = [job.command or "", *(job.argv or ()), *(f"{k}={v}" for k, v in job.env.items())]
+    sizes = [len(text.encode()) for text in texts]
+    if max(sizes) > ARGUMENT_BYTES:
+        raise BadInput(
+            f"an argument of {max(sizes):,} bytes can never run: the system takes"
+            f" {ARGUMENT_BYTES:,}; put it into a file"
+        )
+    if sum(sizes) > TOGETHER_BYTES:
+        raise BadInput(
+            f"arguments and environment of {sum(sizes):,} bytes can never run; put them into a file"
+        )
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise BadInput(f"{key!r} is text, not {value!r}")
+    if "\0" in value:
+        raise BadInput(f"{key!r} holds a NUL character, which no program can be given")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"{key!r} is not valid Unicode: it holds half a surrogate pair") from None
+    return value
+
+
+def _command(key: str, value: Any) -> str:
+    if not _text(key, value).strip():
+        raise BadInput(f"{key!r} is empty: there would be nothing to run")
+    return str(value)
+
+
+def _argv(key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not value:
+        raise BadInput(f"{key!r} is a list of at least one text, not {value!r}")
+    _command(key, value[0])
+    return tuple(_text(key, one) for one in value)
+
+
+def _matching(pattern: re.Pattern[str], words: str) -> Check:
+    def check(key: str, value: Any) -> str:
+        if not pattern.fullmatch(_text(key, value)) or (pattern is _ID and value == "last"):
+            raise BadInput(f"{key!r} is {words}, not {value!r}")
+        return str(value)
+
+    return check
+
+
+def _short(key: str, value: Any) -> str:
+    if not 0 < len(_text(key, value)) <= 1000:
+        raise BadInput(f"{key!r} has 1 to 1,000 characters, not {len(value):,}")
+    return str(value)
+
+
+def _whole(lowest: int, highest: int) -> Check:
+    def check(key: str, value: Any) -> int:
+        if type(value) is not int or not lowest <= value <= highest:
+            raise BadInput(f"{key!r} is a whole number from {lowest} to {highest}, not {value!r}")
+        return value
+
+    return check
+
+
+def _duration(key: str, value: Any) -> int:
+    if isinstance(value, str):
+        return duration_us(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadInput(f'{key!r} is a duration such as 90 or "5m", not {value!r}')
+    return duration_of(value)
+
+
+def _codes(key: str, value: Any) -> tuple[int, ...]:
+    codes = value if isinstance(value, list | tuple) else [value]
+    if len(codes) > MANY:
+        raise BadInput(f"{key!r} has at most {MANY} exit codes")
+    code = _whole(0, 255)
+    return tuple(int(code(key, one)) for one in codes)  # type: ignore[call-overload]
+
+
+def _mapping(key: str, value: Any) -> Mapping[str, Any]:
+    """An object of texts, or `K=V` once or in a list."""
+    if isinstance(value, Mapping):
+        return value
+    pairs = value if isinstance(value, list | tuple) else [value]
+    split = [_text(key, pair).partition("=") for pair in pairs]
+    if not all(equals for _, equals, _ in split):
+        raise BadInput(f"{key!r} is K=V, not {value!r}")
+    return {name: text for name, _, text in split}
+
+
+def _tags(key: str, value: Any) -> dict[str, str]:
+    tags = _mapping(key, value)
+    if len(tags) > MANY:
+        raise BadInput(f"{key!r}: a job has at most {MANY} tags, not {len(tags):,}")
+    name = _matching(_NAME, "named with letters, digits, _ . and -")
+    return {str(name(key, tag)): _short(f"{key} {tag}", text) for tag, text in tags.items()}
+
+
+def _env(key: str, value: Any) -> dict[str, str]:
+    variables = _mapping(key, value)
+    name = _matching(_VARIABLE, "named without =, and not QUEUECTL_…, which the worker sets")
+    return {str(name(key, one)): _text(f"{key} {one}", text) for one, text in variables.items()}
+
+
+def _directory(key: str, value: Any) -> str:
+    return os.path.abspath(os.path.expanduser(_command(key, value)))
+
+
+def _setting(key: str, value: Any) -> int | float:
+    return setting(key).accept(value)
+
+
+_name = _matching(_NAME, "1 to 100 letters, digits, _ . and -")
+
+_KEYS: dict[str, tuple[str, Check]] = {
+    "command": ("command", _command),
+    "argv": ("argv", _argv),
+    "id": ("id", _matching(_ID, "a letter, then letters, digits, _ . and -, 100 at most")),
+    "name": ("name", _short),
+    "queue": ("queue", _name),
+    "priority": ("priority", _whole(-1_000_000, 1_000_000)),
+    "tag": ("tags", _tags),
+    "tags": ("tags", _tags),
+    "delay": ("delay_us", _duration),
+    "run_at": ("run_at_us", _text),
+    "max_retries": ("max_retries", _setting),
+    "backoff_base": ("backoff_base", _setting),
+    "backoff_max": ("backoff_max_us", _setting),
+    "jitter": ("jitter", _setting),
+    "timeout": ("timeout_us", _setting),
+    "grace": ("grace_us", _setting),
+    "output_limit": ("output_limit_bytes", _setting),
+    "success_exit": ("success_exit", _codes),
+    "no_retry_exit": ("no_retry_exit", _codes),
+    "cwd": ("cwd", _directory),
+    "env": ("env", _env),
+}

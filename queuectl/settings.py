@@ -1,0 +1,116 @@
+"""The keys a user may set: default, bounds, help, and their old spellings.
+
+The log keeps values in stored units: microseconds, bytes or a plain number.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
+
+from .errors import BadInput, UnknownWord
+from .requests import Policy, Value
+from .units import (
+    LONGEST_US,
+    SECOND_US,
+    duration_of,
+    duration_text,
+    duration_us,
+    size_bytes,
+    size_text,
+)
+
+Kind = Literal["count", "number", "duration", "size"]
+Number = int | float
+
+_READ: dict[Kind, Callable[[str], Number]] = {
+    "count": int,
+    "number": float,
+    "duration": duration_us,
+    "size": size_bytes,
+}
+
+
+class Setting(NamedTuple):
+    """A key. Default and bounds are in the stored unit."""
+
+    key: str
+    kind: Kind
+    default: Number
+    highest: Number
+    help: str
+    off: str | None = None
+    """The word for 0, where 0 means that there is no limit."""
+
+    def parse(self, text: str) -> Number:
+        """The stored value of what a person typed. Raises BadInput."""
+        if text == self.off:
+            return 0
+        try:
+            return self._bounded(_READ[self.kind](text))
+        except ValueError:
+            raise BadInput(f"{self.key}: {text!r} is not a number") from None
+
+    def accept(self, value: object) -> Number:
+        """The stored value of one from JSON: a number (of seconds, of bytes), or text as typed.
+
+        Raises BadInput.
+        """
+        if isinstance(value, str) and self.kind in ("duration", "size"):
+            return self.parse(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise BadInput(f"{self.key}: {value!r} is not a number")
+        if isinstance(value, float) and self.kind in ("count", "size"):
+            raise BadInput(f"{self.key}: {value!r} is not a whole number")
+        return self._bounded(duration_of(value) if self.kind == "duration" else value)
+
+    def show(self, value: Value) -> str:
+        """A stored value as a person would type it."""
+        if self.off and value == 0:
+            return self.off
+        if self.kind == "duration":
+            return duration_text(int(value))
+        return size_text(int(value)) if self.kind == "size" else f"{value:.15g}"
+
+    def _bounded(self, value: Number) -> Number:
+        if 0 <= value <= self.highest:
+            return value
+        raise BadInput(f"{self.key} lies between 0 and {self.show(self.highest)}")
+
+
+_ALL = (
+    Setting("max-retries", "count", 3, 1_000_000, "retries after the first attempt"),
+    Setting("backoff-base", "number", 2, 1000, "the delay before retry k is BASE ** k seconds"),
+    Setting("backoff-max", "duration", 3600 * SECOND_US, LONGEST_US, "the longest such delay"),
+    Setting("jitter", "number", 0, 1, "the part of each delay that is drawn at random, 0 to 1"),
+    Setting("timeout", "duration", 0, LONGEST_US, "the longest run of one attempt", off="none"),
+    Setting("grace", "duration", 10 * SECOND_US, LONGEST_US, "from TERM to KILL"),
+    Setting("output-limit", "size", 10 << 20, 1 << 40, "how much output of an attempt is kept"),
+)
+SETTINGS = {setting.key: setting for setting in _ALL}
+
+_OLD_SPELLINGS = {"base-backoff": "backoff-base"}
+
+
+def setting(key: str) -> Setting:
+    """The setting of this name; underscores and old spellings will do. Raises UnknownWord."""
+    name = key.lower().replace("_", "-")
+    found = SETTINGS.get(_OLD_SPELLINGS.get(name, name))
+    if found is None:
+        raise UnknownWord("setting", key, SETTINGS, "queuectl config list shows them")
+    return found
+
+
+def policy(values: Mapping[str, Value]) -> Policy:
+    """What holds for a job that asks for nothing else. values: those set, stored, by key."""
+
+    def in_force(key: str) -> float:
+        return float(values.get(key, SETTINGS[key].default))
+
+    return Policy(
+        max_retries=int(in_force("max-retries")),
+        backoff_base=in_force("backoff-base"),
+        backoff_max_us=int(in_force("backoff-max")),
+        jitter=in_force("jitter"),
+        timeout_us=int(in_force("timeout")) or None,
+        grace_us=int(in_force("grace")),
+        output_limit_bytes=int(in_force("output-limit")),
+    )

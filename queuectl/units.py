@@ -1,0 +1,77 @@
+"""Durations and sizes as people write them: `90`, `5m`, `1h30m`, `100ms`; `512M`."""
+
+import re
+
+from .errors import BadInput
+
+SECOND_US = 1_000_000
+
+# Longest first, the order in which the parts of a duration are written.
+_UNITS_US = {
+    "w": 604_800 * SECOND_US,
+    "d": 86_400 * SECOND_US,
+    "h": 3_600 * SECOND_US,
+    "m": 60 * SECOND_US,
+    "s": SECOND_US,
+    "ms": 1_000,
+    "us": 1,
+}
+LONGEST_US = 100 * 365 * _UNITS_US["d"]
+"""A hundred years: far beyond any use, and far from where 64 bits end."""
+
+_NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,6})?)"
+_DURATION = re.compile("".join(rf"(?:{_NUMBER}{unit}\s*)?" for unit in _UNITS_US))
+_BARE = re.compile(_NUMBER)
+_SIZE = re.compile(rf"{_NUMBER}\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_FACTORS = {"T": 1 << 40, "G": 1 << 30, "M": 1 << 20, "K": 1 << 10, "": 1}
+
+
+def duration_us(text: str) -> int:
+    """Microseconds of a duration; a bare number is seconds. Raises BadInput."""
+    text = text.strip()
+    if _BARE.fullmatch(text):
+        return duration_of(float(text))
+    found = _DURATION.fullmatch(text)
+    if not text or not found:
+        raise BadInput(f"{text!r} is not a duration; write 90, 90s, 5m, 1h30m, 2d or 100ms")
+    parts = zip(found.groups(), _UNITS_US.values(), strict=True)
+    return _bounded(text, sum(float(number) * unit for number, unit in parts if number))
+
+
+def duration_of(seconds: float) -> int:
+    """Microseconds of a number of seconds. Raises BadInput for what is no length of time."""
+    if not seconds >= 0:
+        raise BadInput(f"{seconds} is not a duration; it cannot be negative")
+    return _bounded(f"{seconds} seconds", seconds * SECOND_US)
+
+
+def _bounded(text: str, us: float) -> int:
+    if us > LONGEST_US:
+        raise BadInput(f"{text} is too long; a duration is at most a hundred years")
+    return round(us)
+
+
+def duration_text(us: int) -> str:
+    """The shortest way to write it: `duration_us` of it is `us` again."""
+    parts = []
+    for unit, size in _UNITS_US.items():
+        if unit != "w" and us >= size:
+            parts.append(f"{us // size}{unit}")
+            us %= size
+    return "".join(parts) or "0s"
+
+
+def size_bytes(text: str) -> int:
+    """Bytes of a size; `K`, `M`, `G`, `T` are powers of 1024. Raises BadInput."""
+    found = _SIZE.fullmatch(text.strip())
+    if not found:
+        raise BadInput(f"{text!r} is not a size; write 4096, 512K, 10M or 2G")
+    return round(float(found[1]) * _FACTORS[found[2].upper()])
+
+
+def size_text(size: int) -> str:
+    """The shortest exact way to write it: `size_bytes` of it is `size` again."""
+    for letter, factor in _FACTORS.items():
+        if size and size % factor == 0:
+            return f"{size // factor}{letter}"
+    return "0"

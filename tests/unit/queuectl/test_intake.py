@@ -1,0 +1,90 @@
+"""Jobs from JSON: one, an array, or a job a line."""
+
+import io
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queuectl.errors import BadInput
+from queuectl.intake import Spool, jobs_from
+
+
+def commands(document: bytes) -> list[str | None]:
+    return [job.command for job in Spool(io.BytesIO(document), 0)]
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (b'{"command": "a"}', ["a"]),
+        (b'{\n  "command": "a",\n  "max_retries": 2\n}\n', ["a"]),
+        (b'[{"command": "a"}, {"command": "b"}]', ["a", "b"]),
+        (b'[\n  {"command": "a"},\n  {"command": "b"}\n]\n', ["a", "b"]),
+        (b'{"command": "a"}\n{"command": "b"}\n', ["a", "b"]),
+        (b'\n{"command": "a"}\r\n\n  \n{"command": "b"}', ["a", "b"]),
+        (b"[]", []),
+        (b"", []),
+        (b" \n ", []),
+    ],
+)
+def test_a_file_may_hold_an_object_an_array_or_a_job_a_line(
+    document: bytes, expected: list[str]
+) -> None:
+    assert commands(document) == expected
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (b'{"command": "a"}\n{"command": b}\n', r"line 2: JSON is malformed"),
+        (b'{"command": "a"}\n\n{"command": ""}\n', r"line 3: 'command' is empty"),
+        (b'{"command": "a"}\n7\n', r"line 2: a job is a JSON object"),
+        (b'\n\n{\n "command": "a",\n}', r"line 5, column 1"),
+        (b'[{"command": "a"}, {"command": ""}]', r"job 2: 'command' is empty"),
+        (b'{"command": "a", "command": "b"}', "twice"),
+        (b'{"command": "a", "env": {"A": "1", "A": "2"}}', "twice"),
+        (b'{"command": "a:b", "command": "c:\\":d"}', "twice"),
+        (b'{"command": NaN}', "malformed"),
+        (b'{"command": "a", "timeout": Infinity}', "malformed"),
+        (b'{"command": "a", "timeout": 1e999}', "out of range"),
+        (b'{"command": "a", "priority": 9223372036854775808}', "whole number"),
+        (b'{"command": "\\ud800"}', "surrogate"),
+        (b'{"command": "\\ud800 b"}', "surrogate"),
+        (b'{"command": "\xff"}', "UTF-8"),
+        (b'{"command": "a"', "too early"),
+        (b'{"command": "a"} x', "trailing"),
+        (b"[" * 100_000, "nested"),
+        (b'{"a":' * 100_000, "nested"),
+        (b'"make"', "JSON object"),
+        (b"make", "malformed"),
+    ],
+)
+def test_what_is_no_job_is_refused_with_place_and_reason(document: bytes, reason: str) -> None:
+    with pytest.raises(BadInput, match=reason):
+        Spool(io.BytesIO(document), 0)
+
+
+def test_a_line_beyond_all_measure_is_refused() -> None:
+    document = b'{"command": "a"}\n{"command": "' + b"x" * (17 << 20) + b'"}\n'
+    with pytest.raises(BadInput, match="line 2: longer than"):
+        Spool(io.BytesIO(document), 0)
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+
+
+@given(st.lists(texts.filter(str.strip), min_size=1, max_size=5))
+def test_any_command_comes_through_unchanged(wanted: list[str]) -> None:
+    lines = "\n".join(json.dumps({"command": command}) for command in wanted)
+    assert commands(lines.encode()) == wanted
+    array = json.dumps([{"command": command} for command in wanted])
+    assert [job.command for job in jobs_from(array.encode(), 0)] == wanted
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_jobs_or_refused(document: bytes) -> None:
+    with suppress(BadInput):
+        assert all(commands(document))

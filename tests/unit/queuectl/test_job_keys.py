@@ -1,0 +1,122 @@
+"""A job as people write it: what is taken, and what is refused with the reason."""
+
+from typing import Any
+
+import pytest
+
+from queuectl.errors import BadInput
+from queuectl.job_keys import new_job
+from queuectl.requests import NewJob
+
+NOW_US = 1_764_000_000_000_000
+
+
+def test_every_key_of_a_job_is_taken() -> None:
+    asked = {
+        "command": "make",
+        "id": "build-1",
+        "name": "the build",
+        "queue": "builds",
+        "priority": -5,
+        "tags": {"who": "anna"},
+        "delay": "1h30m",
+        "max_retries": 5,
+        "backoff_base": 1.5,
+        "backoff_max": 90,
+        "jitter": 0.5,
+        "timeout": "5m",
+        "grace": 2.5,
+        "output_limit": "1M",
+        "success_exit": [0, 3],
+        "no_retry_exit": 64,
+        "cwd": "/srv",
+        "env": {"A": "1", "B": ""},
+    }
+    assert new_job(asked, NOW_US) == NewJob(
+        command="make",
+        id="build-1",
+        name="the build",
+        queue="builds",
+        priority=-5,
+        tags={"who": "anna"},
+        delay_us=5_400_000_000,
+        max_retries=5,
+        backoff_base=1.5,
+        backoff_max_us=90_000_000,
+        jitter=0.5,
+        timeout_us=300_000_000,
+        grace_us=2_500_000,
+        output_limit_bytes=1 << 20,
+        success_exit=(0, 3),
+        no_retry_exit=(64,),
+        cwd="/srv",
+        env={"A": "1", "B": ""},
+    )
+
+
+def test_an_argument_list_stands_for_a_command() -> None:
+    assert new_job({"argv": ["ls", "-l", ""]}, NOW_US) == NewJob(argv=("ls", "-l", ""))
+
+
+def test_null_is_as_good_as_left_out() -> None:
+    assert new_job({"command": "true", "timeout": None}, NOW_US) == NewJob(command="true")
+
+
+def test_tags_may_be_written_as_typed() -> None:
+    job = new_job({"command": "true", "tag": ["a=1", "b=x=y"]}, NOW_US)
+    assert job.tags == {"a": "1", "b": "x=y"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({}, "needs a"),
+        ({"command": ""}, "empty"),
+        ({"command": " \n"}, "empty"),
+        ({"command": 5}, "is text"),
+        ({"command": ["ls"]}, "is text"),
+        ({"command": "a", "argv": ["a"]}, "exclude"),
+        ({"argv": []}, "at least one"),
+        ({"argv": [""]}, "empty"),
+        ({"argv": ["a", 1]}, "is text"),
+        ({"command": "a\0b"}, "NUL"),
+        ({"command": "a\ud800b"}, "surrogate"),
+        ({"command": "x" * 131_072}, "can never run"),
+        ({"argv": ["a", *["x" * 100_000] * 11]}, "can never run"),
+        ({"command": "a", "env": {"A": "x" * 131_070}}, "can never run"),
+        ({"command": "a", "id": "last"}, "'id'"),
+        ({"command": "a", "id": "7"}, "'id'"),
+        ({"command": "a", "id": "../x"}, "'id'"),
+        ({"command": "a", "id": "a\n"}, "'id'"),
+        ({"command": "a", "queue": ""}, "'queue'"),
+        ({"command": "a", "name": ""}, "characters"),
+        ({"command": "a", "priority": "1"}, "whole number"),
+        ({"command": "a", "priority": True}, "whole number"),
+        ({"command": "a", "priority": 2**63}, "whole number"),
+        ({"command": "a", "max_retries": -1}, "max-retries"),
+        ({"command": "a", "max_retries": "3"}, "max-retries"),
+        ({"command": "a", "max_retries": 1.0}, "whole"),
+        ({"command": "a", "jitter": float("nan")}, "jitter"),
+        ({"command": "a", "timeout": "-5m"}, "duration"),
+        ({"command": "a", "timeout": -1}, "negative"),
+        ({"command": "a", "delay": [1]}, "duration"),
+        ({"command": "a", "delay": 1, "run_at": "14:05"}, "exclude"),
+        ({"command": "a", "run_at": "soon"}, "not a time"),
+        ({"command": "a", "success_exit": [256]}, "0 to 255"),
+        ({"command": "a", "success_exit": "0"}, "0 to 255"),
+        ({"command": "a", "tag": "urgent"}, "K=V"),
+        ({"command": "a", "tags": {"a b": "1"}}, "named"),
+        ({"command": "a", "tags": {"a": 1}}, "tags a"),
+        ({"command": "a", "tags": {f"t{n}": "1" for n in range(101)}}, "at most 100"),
+        ({"command": "a", "tag": "a=1", "tags": {"a": "1"}}, "the same"),
+        ({"command": "a", "env": {"A=B": "1"}}, "named"),
+        ({"command": "a", "env": {"QUEUECTL_JOB": "1"}}, "worker sets"),
+        ({"command": "a", "max_retrys": 1}, "did you mean max_retries"),
+        ({"command": "a", "zzz": 1}, "the keys are"),
+    ],
+)
+def test_what_cannot_be_a_job_is_refused_with_the_reason(
+    asked: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(BadInput, match=reason):
+        new_job(asked, NOW_US)

@@ -1,0 +1,75 @@
+"""The keys a user may set."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queuectl.errors import BadInput, UnknownWord
+from queuectl.settings import SETTINGS, policy, setting
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("max-retries", "max-retries"),
+        ("max_retries", "max-retries"),
+        ("base_backoff", "backoff-base"),
+        ("Backoff-Base", "backoff-base"),
+    ],
+)
+def test_old_spellings_of_a_key_are_understood(key: str, name: str) -> None:
+    assert setting(key).key == name
+
+
+def test_a_mistyped_key_is_refused_with_the_one_meant() -> None:
+    with pytest.raises(UnknownWord, match="did you mean max-retries"):
+        setting("max-retrys")
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "stored"),
+    [
+        ("max-retries", "5", 5),
+        ("backoff-base", "1.5", 1.5),
+        ("backoff-max", "1h", 3_600_000_000),
+        ("jitter", "0.5", 0.5),
+        ("timeout", "none", 0),
+        ("timeout", "90", 90_000_000),
+        ("grace", "10s", 10_000_000),
+        ("output-limit", "10M", 10 << 20),
+    ],
+)
+def test_values_are_stored_in_their_unit(key: str, text: str, stored: float) -> None:
+    assert setting(key).parse(text) == stored
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("max-retries", "-1"),
+        ("max-retries", "many"),
+        ("max-retries", "1.5"),
+        ("backoff-base", "nan"),
+        ("backoff-base", "inf"),
+        ("jitter", "1.1"),
+        ("timeout", "-5m"),
+        ("max-retries", "none"),
+        ("output-limit", "2000T"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_by_name(key: str, text: str) -> None:
+    with pytest.raises(BadInput, match=r"max-retries|backoff-base|jitter|duration|output-limit"):
+        setting(key).parse(text)
+
+
+@given(st.sampled_from(sorted(SETTINGS)), st.data())
+def test_a_value_is_shown_so_that_it_can_be_typed(key: str, data: st.DataObject) -> None:
+    one = SETTINGS[key]
+    whole = st.integers(0, int(one.highest))
+    value = data.draw(st.floats(0, one.highest) if one.kind == "number" else whole)
+    assert one.parse(one.show(value)) == pytest.approx(value)
+
+
+def test_the_policy_in_force_is_what_was_set_over_the_defaults() -> None:
+    chosen = policy({"max-retries": 5, "timeout": 0})
+    assert (chosen.max_retries, chosen.backoff_base, chosen.timeout_us) == (5, 2.0, None)

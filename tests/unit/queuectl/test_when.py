@@ -1,0 +1,73 @@
+"""Points in time as people write them."""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queuectl.errors import BadInput
+from queuectl.when import coming_us, instant_us
+
+NOON = datetime(2026, 11, 24, 12, 0).astimezone()
+
+
+def us(at: datetime) -> int:
+    return round(at.timestamp() * 1_000_000)
+
+
+NOW_US = us(NOON)
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("now", NOON),
+        ("2h-ago", NOON - timedelta(hours=2)),
+        ("90s ago", NOON - timedelta(seconds=90)),
+        ("in 2h", NOON + timedelta(hours=2)),
+        ("+5m", NOON + timedelta(minutes=5)),
+        ("14:05", NOON.replace(hour=14, minute=5)),
+        ("9:00", NOON.replace(hour=9)),
+        ("today", NOON.replace(hour=0)),
+        ("yesterday 14:05", NOON.replace(day=23, hour=14, minute=5)),
+        ("tomorrow 9:00:30", NOON.replace(day=25, hour=9, second=30)),
+        ("2026-11-24", NOON.replace(hour=0)),
+        ("2026-11-24 14:05", NOON.replace(hour=14, minute=5)),
+        ("2026-11-24T14:05:00Z", datetime(2026, 11, 24, 14, 5, tzinfo=UTC)),
+        ("2026-11-24T14:05:00.250+02:00", datetime(2026, 11, 24, 12, 5, 0, 250_000, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_what_a_person_means(text: str, at: datetime) -> None:
+    assert instant_us(text, NOW_US) == us(at)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "14",
+        "25:00",
+        "14:60",
+        "5m",
+        "-5m-ago",
+        "yesterday noon",
+        "2026-13-01",
+        "1969-01-01T00:00Z",
+    ],
+)
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(BadInput):
+        instant_us(text, NOW_US)
+
+
+def test_a_time_of_day_that_has_passed_comes_tomorrow() -> None:
+    assert coming_us("9:00", NOW_US) == us(NOON.replace(day=25, hour=9))
+    assert coming_us("14:05", NOW_US) == us(NOON.replace(hour=14, minute=5))
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_time_or_refused(text: str) -> None:
+    with suppress(BadInput):
+        assert isinstance(instant_us(text, NOW_US), int)

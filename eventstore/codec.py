@@ -1,4 +1,4 @@
-"""An event to its JSON and back. The log keeps the JSON as written; nothing re-encodes to verify."""
+"""An event to its JSON and back. The log keeps the JSON as written: verifying never re-encodes."""
 
 from collections.abc import Callable
 from typing import Any

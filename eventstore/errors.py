@@ -2,7 +2,7 @@
 
 
 class StoreError(Exception):
-    """Root of all that this floor raises. The text is one line: what, with which value, what to do."""
+    """Root of all that this floor raises. One line: what, with which value, what to do."""
 
 
 class StreamConflict(StoreError):
@@ -10,7 +10,8 @@ class StreamConflict(StoreError):
 
     def __init__(self, stream: str, expected: int, found: int) -> None:
         super().__init__(
-            f"stream {stream} is at version {found}, not {expected}; another command was first, try again"
+            f"stream {stream} is at version {found}, not {expected}; "
+            "another command was first, try again"
         )
         self.stream, self.expected, self.found = stream, expected, found
 
@@ -23,7 +24,7 @@ class Missing(Unusable):
     """There is no such file."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"no queue at {path}; enqueue a job to create it, or name another with --db")
+        super().__init__(f"no queue at {path}; enqueue a job to make it, or name another with --db")
 
 
 class ForeignFile(Unusable):
@@ -46,21 +47,21 @@ class ReadOnly(Unusable):
     """The file, its folder or its mount may not be written."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"{path} may not be written here; check the modes of the file and its folder")
+        super().__init__(f"{path} may not be written; check the modes of the file and its folder")
 
 
 class Gone(Unusable):
     """The file was deleted or replaced while open."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"{path} was deleted or replaced while in use; nothing more is written to it")
+        super().__init__(f"{path} was deleted or replaced while in use; nothing more goes to it")
 
 
 class Full(Unusable):
     """No room for the write; nothing was written."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"no space left for {path}; nothing was written, free some space and try again")
+        super().__init__(f"no space left for {path}; nothing was written, free some and try again")
 
 
 class Busy(Unusable):

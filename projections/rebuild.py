@@ -55,7 +55,7 @@ def rebuild(
     report: Report = lambda _: None,
     pause: Callable[[], None] = lambda: None,
 ) -> int:
-    """Fill shadow tables from the log, swap them in, empty the old ones. Returns the position reached.
+    """Fill shadow tables from the log, swap them in, empty the old. Returns the position reached.
 
     pause: called between two transactions, to let waiting writers go first. A crash at any point
     leaves the old tables serving, or the new. Raises ChainBroken at a record that is not what was
@@ -120,9 +120,7 @@ def _tables_of(definition: str) -> list[str]:
 
 
 def _exists(tx: SqliteReader, table: str) -> bool:
-    return bool(
-        tx.query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,))
-    )
+    return bool(tx.query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)))
 
 
 def _standing(store: SqliteStore, ending: str) -> tuple[str, ...]:

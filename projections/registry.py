@@ -149,9 +149,7 @@ class Projector:
     def _run(self, writes: Iterable[Write]) -> None:
         """Equal statements that follow each other are run as one."""
         for sql, group in groupby(writes, key=lambda write: write.sql):
-            self._tx.execute_many(
-                sql.format_map(self._tables), [write.values for write in group]
-            )
+            self._tx.execute_many(sql.format_map(self._tables), [write.values for write in group])
 
 
 def schema(tables: Tables = LIVE, generation: int = 1) -> list[str]:

@@ -18,7 +18,7 @@ class SqliteDoorbell:
     def __init__(self, folder: int) -> None:
         self._folder = folder
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
-        # Ringers look only at names without a dot, so that none takes it for dead before it is open.
+        # Ringers pass over names with a dot, so that none takes it for dead before it is open.
         os.mkfifo(f".{self._name}", 0o600, dir_fd=folder)
         self._descriptor = os.open(f".{self._name}", _LISTEN, dir_fd=folder)
         os.rename(f".{self._name}", self._name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -47,7 +47,10 @@ class SqliteDoorbell:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         self.close()
 

@@ -12,7 +12,7 @@ BUSY_TIMEOUT_S = 75
 
 @contextmanager
 def translated(path: str) -> Iterator[None]:
-    """Raise this floor's error for SQLite's. A commit is not run inside: its failure is not a no."""
+    """Raise this floor's error for SQLite's. No commit is run inside: its failure is not a no."""
     try:
         yield
     except apsw.FullError:

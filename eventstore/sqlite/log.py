@@ -246,7 +246,7 @@ class SqliteStore:
             self._settle(transaction, str(error))
 
     def _settle(self, transaction: SqliteTransaction, error: str) -> None:
-        """A commit that fails with an I/O error is not a no: its frames may be on disk all the same.
+        """A commit that fails with an I/O error is not a no: its frames may be on disk after all.
 
         Yes only after a complete checkpoint with its fsync has succeeded since; no only where
         another commit took the position.

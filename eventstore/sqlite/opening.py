@@ -90,8 +90,9 @@ def _uri(path: str, parameters: str) -> str:
 def _open(path: str) -> apsw.Connection:
     connection = apsw.Connection(path, apsw.SQLITE_OPEN_READWRITE, statementcachesize=200)
     _set_up(connection)
-    # What `enqueue` acknowledged survives the power going. macOS: F_FULLFSYNC, its fsync is not one.
-    connection.execute("PRAGMA synchronous=FULL; PRAGMA fullfsync=ON; PRAGMA checkpoint_fullfsync=ON")
+    # What `enqueue` acknowledged survives the power going. On macOS fsync alone is not enough.
+    connection.execute("PRAGMA synchronous=FULL; PRAGMA fullfsync=ON")
+    connection.execute("PRAGMA checkpoint_fullfsync=ON")
     # After a checkpoint a WAL that a burst made large is cut back.
     connection.execute("PRAGMA journal_size_limit=67108864")
     return connection
@@ -128,7 +129,7 @@ def _size(path: str) -> int:
 
 
 def create(path: str, extra: Iterable[str] = ()) -> None:
-    """Make the queue file at `path`, whole or not at all; if another did so meanwhile, theirs stays.
+    """Make the queue file at `path`, whole or not at all; if another did meanwhile, theirs stays.
 
     extra: further statements for the same schema (the read models').
     """

@@ -21,9 +21,7 @@ class Output(NamedTuple):
 
 def put(tx: Writer, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
     """Keep the output of an attempt, in the transaction that records its end."""
-    tx.execute(
-        PUT, {"job": job_id, "attempt": attempt, "total_bytes": total_bytes, "kept": kept}
-    )
+    tx.execute(PUT, {"job": job_id, "attempt": attempt, "total_bytes": total_bytes, "kept": kept})
 
 
 def get(tx: Reader, job_id: str, attempt: int) -> Output | None:

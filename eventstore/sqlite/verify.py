@@ -60,7 +60,8 @@ def _watched(records: Iterator[Raw], progress: Progress) -> Iterator[Raw]:
 
 def _missing_triggers(tx: SqliteReader) -> tuple[str, ...]:
     """Those that are gone or say something else than we wrote."""
-    found: dict[str, str] = dict(tx.query("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"))
+    rows = tx.query("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+    found: dict[str, str] = dict(rows)
     return tuple(name for name, sql in TRIGGERS.items() if found.get(name) != sql.strip())
 
 

@@ -1,4 +1,4 @@
-"""Which directories and PATHs jobs were enqueued from: only the last one, the table has them all."""
+"""Which directories and PATHs jobs were enqueued from: the last one, the table has them all."""
 
 import msgspec
 

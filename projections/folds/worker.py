@@ -71,9 +71,7 @@ def _step(worker: Worker, event: WorkerEvent, recorded: Recorded) -> Worker:
                 worker, state="stopped", ended=event.reason, ended_at_us=recorded.recorded_at_us
             )
         case WorkerLost():
-            return replace(
-                worker, state="lost", ended="lost", ended_at_us=recorded.recorded_at_us
-            )
+            return replace(worker, state="lost", ended="lost", ended_at_us=recorded.recorded_at_us)
         case WorkerStarted():
             raise AssertionError(f"worker {worker.id} is started twice, at {recorded.position}")
         case _:

@@ -147,9 +147,7 @@ def of_worker(tx: Reader, worker_id: str) -> list[Job]:
     return [_job(row) for row in tx.query(OF_WORKER, {"worker": worker_id})]
 
 
-def page(
-    tx: Reader, which: Filter, before_born: int | None = None, limit: int = 50
-) -> list[Job]:
+def page(tx: Reader, which: Filter, before_born: int | None = None, limit: int = 50) -> list[Job]:
     """At most `limit` of the jobs, newest first, from below `before_born` on."""
     bindings: dict[str, Any] = {"before": before_born or _NEWEST_POSSIBLE, "limit": limit}
     conditions = "".join(f" AND {text}" for text in _conditions(which, bindings))
@@ -163,8 +161,9 @@ def _page_sql(which: Filter, bindings: dict[str, Any]) -> str:
         return TAGGED
     if not which.states and which.queue is None:
         return NEWEST
+    of_queue = "" if which.queue is None else "queue = :queue AND "
     ranges = [
-        RANGE.replace("{range}", f"{'queue = :queue AND ' * (which.queue is not None)}state = :s{n}")
+        RANGE.replace("{range}", f"{of_queue}state = :s{n}")
         for n, _ in enumerate(which.states or STATES)
     ]
     return " UNION ALL ".join(ranges) + " ORDER BY born DESC LIMIT :limit"

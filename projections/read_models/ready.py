@@ -11,8 +11,9 @@ from ..read_model import Change, ReadModel, Write
 
 # A partial index of `jobs` instead of a table of its own: one row less to write at each step.
 SCHEMA = (
-    "CREATE INDEX {jobs}_ready_{generation} ON {jobs} (queue, priority DESC, born)"
-    " WHERE state = 'pending'",
+    """
+    CREATE INDEX {jobs}_ready_{generation} ON {jobs} (queue, priority DESC, born)
+     WHERE state = 'pending'""",
 )
 
 # In the index's own order: flat however many are pending or finished.
@@ -36,7 +37,7 @@ READY = ReadModel(name="ready", version=1, kind="job", schema=SCHEMA, derive=der
 
 
 def next_ready(tx: Reader, queues: tuple[str, ...], limit: int) -> list[str]:
-    """Ids of at most `limit` jobs in the order in which to claim them; no `queues` is all of them."""
+    """Ids of at most `limit` jobs in the order to claim them in; no `queues` is all of them."""
     waiting = queues or tuple(row[0] for row in tx.query(WAITING_QUEUES))
     heads = [_heads(tx, queue, limit) for queue in dict.fromkeys(waiting)]
     return [row[2] for row in islice(merge(*heads), limit)]

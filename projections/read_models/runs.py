@@ -40,7 +40,9 @@ SCHEMA = (
     ) STRICT, WITHOUT ROWID""",
 )
 
-BEGIN = "INSERT INTO {runs} (born, attempt, worker, slot, claimed_at, waited_us) VALUES (?, ?, ?, ?, ?, ?)"
+BEGIN = """
+    INSERT INTO {runs} (born, attempt, worker, slot, claimed_at, waited_us)
+    VALUES (?, ?, ?, ?, ?, ?)"""
 
 END = """
     UPDATE {runs}

@@ -8,8 +8,11 @@ from ..folds.job import Job
 from ..read_model import Change, ReadModel, Write
 
 SCHEMA = (
-    "CREATE TABLE {sequence} (name TEXT NOT NULL PRIMARY KEY, last INTEGER NOT NULL)"
-    " STRICT, WITHOUT ROWID",
+    """
+    CREATE TABLE {sequence} (
+        name TEXT NOT NULL PRIMARY KEY,
+        last INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
 )
 
 RAISE = """

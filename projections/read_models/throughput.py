@@ -27,7 +27,8 @@ ADD = (
 # By the key: a row a minute and queue.
 SINCE = (
     f"SELECT minute, {', '.join(f'sum({n})' for n in _NUMBERS)} FROM throughput"
-    " WHERE minute >= :minute AND (:queue IS NULL OR queue = :queue) GROUP BY minute ORDER BY minute"
+    " WHERE minute >= :minute AND (:queue IS NULL OR queue = :queue)"
+    " GROUP BY minute ORDER BY minute"
 )
 
 _COLUMN = {

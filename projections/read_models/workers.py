@@ -24,8 +24,9 @@ SCHEMA = (
         stop       TEXT,
         ended      TEXT
     ) STRICT""",
-    "CREATE INDEX {workers}_active_{generation} ON {workers} (started_at)"
-    " WHERE ended_at IS NULL",
+    """
+    CREATE INDEX {workers}_active_{generation} ON {workers} (started_at)
+     WHERE ended_at IS NULL""",
     "CREATE INDEX {workers}_newest_{generation} ON {workers} (started_at)",
 )
 

@@ -1,0 +1,248 @@
+"""The rules of a job: each request, each state, its events or its refusal. All pure."""
+
+import shlex
+from typing import Any, TypeVar, assert_never
+
+from msgspec.structs import fields
+
+from eventstore.events.job import (
+    Cancelled,
+    CancelRequested,
+    Claimed,
+    Dead,
+    Enqueued,
+    Failed,
+    FailureReason,
+    FellDue,
+    JobEvent,
+    Released,
+    Requeued,
+    ScheduledRetry,
+    Succeeded,
+    Usage,
+)
+from projections.folds.job import FINAL, Job
+
+from ..backoff import Backoff, delay_us
+from ..errors import (
+    AlreadyFinal,
+    IdTaken,
+    NoSuchJob,
+    NotDead,
+    NotDue,
+    NotPending,
+    Refusal,
+    StaleAttempt,
+)
+from ..requests import (
+    Cancel,
+    Claim,
+    ComeDue,
+    Enqueue,
+    Finish,
+    JobRequest,
+    Lose,
+    Outcome,
+    Release,
+    Retry,
+)
+
+T = TypeVar("T")
+
+Decision = tuple[JobEvent, ...] | Refusal | NoSuchJob
+
+_DEFAULT: dict[str, Any] = {
+    field.name: field.default_factory() if callable(field.default_factory) else field.default
+    for field in fields(Enqueued)
+}
+
+MOST_LOST_IN_ROW = 3
+"""A job that kills its worker must not go round for ever: this loss is the last."""
+
+
+def decide(job: Job | None, asked: JobRequest) -> Decision:
+    """What happens to `job` when `asked`: events, none where it is so already, or a no."""
+    if isinstance(asked, Enqueue):
+        return enqueue(job, asked)
+    if job is None:
+        return NoSuchJob(asked.job_id)
+    match asked:
+        case ComeDue():
+            return come_due(job, asked)
+        case Claim():
+            return claim(job, asked)
+        case Release():
+            return release(job, asked)
+        case Finish():
+            return finish(job, asked)
+        case Lose():
+            return lose(job, asked)
+        case Retry():
+            return retry(job, asked)
+        case Cancel():
+            return cancel(job, asked)
+        case _:
+            assert_never(asked)
+
+
+def enqueue(job: Job | None, asked: Enqueue) -> Decision:
+    """The same id with the same request is the same job; with another it is refused."""
+    if job is not None:
+        return () if asked.digest == job.spec.request_sha256 else IdTaken(job.id)
+    facts = _facts_in_force(asked)
+    # Defaults are left out of the log, and msgspec tells them by identity.
+    return (Enqueued(**{name: fact for name, fact in facts.items() if fact != _DEFAULT[name]}),)
+
+
+def _facts_in_force(asked: Enqueue) -> dict[str, Any]:
+    new, policy = asked.new, asked.policy
+    return {
+        "command": shlex.join(new.argv or ()) if new.command is None else new.command,
+        "argv": new.argv,
+        "name": new.name,
+        "queue": new.queue,
+        "priority": new.priority,
+        "tags": new.tags,
+        "due_at_us": _due_at_us(asked),
+        "max_retries": _given(new.max_retries, policy.max_retries),
+        "backoff_base": _given(new.backoff_base, policy.backoff_base),
+        "backoff_max_us": _given(new.backoff_max_us, policy.backoff_max_us),
+        "jitter": _given(new.jitter, policy.jitter),
+        "timeout_us": _given(new.timeout_us, policy.timeout_us) or None,
+        "grace_us": _given(new.grace_us, policy.grace_us),
+        "output_limit_bytes": _given(new.output_limit_bytes, policy.output_limit_bytes),
+        "success_exit": new.success_exit,
+        "no_retry_exit": new.no_retry_exit,
+        "context": asked.context,
+        "env": new.env,
+        "request_sha256": asked.digest,
+    }
+
+
+def _given(asked: T | None, in_force: T) -> T:
+    return in_force if asked is None else asked
+
+
+def _due_at_us(asked: Enqueue) -> int | None:
+    """When it may first run; None for at once, also for a time that has passed."""
+    due = asked.new.run_at_us
+    if asked.new.delay_us is not None:
+        due = asked.at_us + asked.new.delay_us
+    return due if due is not None and due > asked.at_us else None
+
+
+def come_due(job: Job, asked: ComeDue) -> Decision:
+    """A delayed job falls due; a retry goes back in line."""
+    if job.due_at_us is None or asked.at_us < job.due_at_us:
+        return NotDue(job.id, job.state)
+    return (FellDue(),) if job.state == "scheduled" else (Requeued(why="retry-due"),)
+
+
+def claim(job: Job, asked: Claim) -> Decision:
+    """Only a pending job can be claimed, under the next attempt number."""
+    if job.state != "pending":
+        return NotPending(job.id, job.state)
+    waited = max(0, asked.at_us - job.changed_at_us)  # the clock may have been set back
+    return (
+        Claimed(attempt=job.attempt + 1, worker=asked.worker, slot=asked.slot, waited_us=waited),
+    )
+
+
+def release(job: Job, asked: Release) -> Decision:
+    """The attempt never ran. Where a cancel was asked for meanwhile, that is its end."""
+    if not _runs(job, asked.attempt):
+        return StaleAttempt(job.id, asked.attempt)
+    if job.cancel_requested:
+        return (Cancelled(attempt=asked.attempt),)
+    return (Released(attempt=asked.attempt, reason=asked.reason),)
+
+
+def finish(job: Job, asked: Finish) -> Decision:
+    """Success first; else a cancel that was asked for; else retry or death."""
+    if not _runs(job, asked.attempt):
+        return StaleAttempt(job.id, asked.attempt)
+    outcome = asked.outcome
+    if outcome.ended == "exit" and outcome.exit_code in job.spec.success_exit:
+        return (
+            Succeeded(attempt=asked.attempt, exit_code=outcome.exit_code, **_facts(outcome.usage)),
+        )
+    if outcome.ended == "cancelled" or job.cancel_requested:
+        return (
+            Cancelled(
+                attempt=asked.attempt,
+                exit_code=outcome.exit_code,
+                signal=outcome.signal,
+                **_facts(outcome.usage),
+            ),
+        )
+    failed = _failed(asked.attempt, outcome, outcome.ended)
+    if outcome.ended == "worker-stopped":
+        return (failed, Requeued(why="worker-stopped"))
+    return (failed, _after_failure(job, asked))
+
+
+def _after_failure(job: Job, asked: Finish) -> ScheduledRetry | Dead:
+    if asked.outcome.exit_code in job.spec.no_retry_exit:
+        return Dead(attempt=asked.attempt, reason="no-retry-exit")
+    if job.retries_used >= job.spec.max_retries:
+        return Dead(attempt=asked.attempt, reason="retries-used-up")
+    number = job.retries_used + 1
+    backoff = Backoff(job.spec.backoff_base, job.spec.backoff_max_us, job.spec.jitter)
+    delay = delay_us(number, backoff, asked.jitter)
+    return ScheduledRetry(
+        attempt=asked.attempt, retry=number, delay_us=delay, due_at_us=asked.at_us + delay
+    )
+
+
+def lose(job: Job, asked: Lose) -> Decision:
+    """No retry used and no delay; but the third loss in a row is the last."""
+    if not _runs(job, asked.attempt):
+        return StaleAttempt(job.id, asked.attempt)
+    if job.cancel_requested:
+        return (Cancelled(attempt=asked.attempt),)
+    last = job.lost_in_row + 1 >= MOST_LOST_IN_ROW
+    failed = Failed(attempt=asked.attempt, reason="worker-lost", counted=last)
+    if last:
+        return (failed, Dead(attempt=asked.attempt, reason="worker-lost"))
+    return (failed, Requeued(why="worker-lost"))
+
+
+def retry(job: Job, asked: Retry) -> Decision:
+    """A dead letter opens a new round."""
+    if job.state != "dead":
+        return NotDead(job.id, job.state)
+    return (Requeued(why="dlq", reason=asked.reason),)
+
+
+def cancel(job: Job, asked: Cancel) -> Decision:
+    """At once when it waits; through its worker when it runs. Twice is once."""
+    if job.state == "cancelled":
+        return ()
+    if job.state in FINAL:
+        return AlreadyFinal(job.id, job.state)
+    if job.state != "processing":
+        return (Cancelled(reason=asked.reason),)
+    if job.cancel_requested:
+        return ()
+    return (CancelRequested(attempt=job.attempt, reason=asked.reason),)
+
+
+def _runs(job: Job, attempt: int) -> bool:
+    return job.state == "processing" and job.attempt == attempt
+
+
+def _failed(attempt: int, outcome: Outcome, reason: FailureReason) -> Failed:
+    return Failed(
+        attempt=attempt,
+        reason=reason,
+        exit_code=outcome.exit_code,
+        signal=outcome.signal,
+        error=outcome.error,
+        counted=reason != "worker-stopped",
+        **_facts(outcome.usage),
+    )
+
+
+def _facts(usage: Usage) -> dict[str, Any]:
+    """The measurements, as fields of the event that records them."""
+    return {name: getattr(usage, name) for name in Usage.__struct_fields__}

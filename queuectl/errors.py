@@ -1,0 +1,132 @@
+"""Refusals and bad input, in the user's words."""
+
+from collections.abc import Iterable
+
+from projections.folds.job import State
+
+from .visible import visible
+
+
+class QueueError(Exception):
+    """Root of all that this package raises: one line of what, with which value, what to do."""
+
+
+class BadInput(QueueError):
+    """What was asked makes no sense, whatever the state of the queue."""
+
+
+class UnknownWord(BadInput):
+    """A word that is none of those known here."""
+
+    def __init__(self, what: str, word: str, known: Iterable[str], otherwise: str) -> None:
+        from difflib import get_close_matches
+
+        near = get_close_matches(word.lower(), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else otherwise
+        super().__init__(f"no {what} is called {word!r}; {hint}")
+        self.word = word
+
+
+class NotFound(QueueError):
+    """There is no such thing."""
+
+
+class NoSuchJob(NotFound):
+    """No job has this id."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"no job has the id {visible(job_id)}; queuectl list shows those there are"
+        )
+        self.job_id = job_id
+
+
+class NoSuchWorker(NotFound):
+    """No worker has this id or name."""
+
+    def __init__(self, worker_id: str) -> None:
+        super().__init__(f"no worker is called {visible(worker_id)}; see queuectl worker list")
+        self.worker_id = worker_id
+
+
+class Refusal(QueueError):
+    """The rules say no in this state; nothing was written."""
+
+
+class IdTaken(Refusal):
+    """Another job has the id that the client brought."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"the id {job_id} belongs to a job that was asked for otherwise; "
+            f"choose another, or see queuectl show {job_id}"
+        )
+        self.job_id = job_id
+
+
+class NotPending(Refusal):
+    """Only a pending job can be claimed."""
+
+    def __init__(self, job_id: str, state: State) -> None:
+        super().__init__(f"job {job_id} is {state}, not pending; another worker was first")
+        self.job_id, self.state = job_id, state
+
+
+class NotDue(Refusal):
+    """It waits for no time, or its time has not come."""
+
+    def __init__(self, job_id: str, state: State) -> None:
+        super().__init__(f"job {job_id} is {state} and not due; queuectl show {job_id} tells when")
+        self.job_id, self.state = job_id, state
+
+
+class StaleAttempt(Refusal):
+    """The result of an attempt that was given up for lost, or has ended already."""
+
+    def __init__(self, job_id: str, attempt: int) -> None:
+        super().__init__(
+            f"attempt {attempt} of job {job_id} is not running any more; its result is not recorded"
+            f" (queuectl history {job_id})"
+        )
+        self.job_id, self.attempt = job_id, attempt
+
+
+class NotDead(Refusal):
+    """Only a dead letter can be retried."""
+
+    def __init__(self, job_id: str, state: State) -> None:
+        super().__init__(
+            f"job {job_id} is {state}, not dead - only dead jobs can be retried (queuectl dlq list)"
+        )
+        self.job_id, self.state = job_id, state
+
+
+class AlreadyFinal(Refusal):
+    """It has ended and cannot be cancelled."""
+
+    def __init__(self, job_id: str, state: State) -> None:
+        super().__init__(f"job {job_id} is {state} already - it cannot be cancelled any more")
+        self.job_id, self.state = job_id, state
+
+
+class WorkerEnded(Refusal):
+    """It has stopped or was lost."""
+
+    def __init__(self, worker_id: str, state: str) -> None:
+        super().__init__(f"worker {worker_id} is {state} already; see queuectl worker list")
+        self.worker_id, self.state = worker_id, state
+
+
+class ReplayRunning(Refusal):
+    """Only one rebuild at a time."""
+
+    def __init__(self) -> None:
+        super().__init__("another replay is running; wait until it is done")
+
+
+class TimedOut(QueueError):
+    """What was waited for did not come in time."""
+
+    def __init__(self, what: str, timeout_s: float) -> None:
+        super().__init__(f"{what} after {timeout_s:g} s; it goes on without us")
+        self.timeout_s = timeout_s

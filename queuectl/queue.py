@@ -1,0 +1,183 @@
+"""The queue: the only writer, and the face of the Python API."""
+
+import os
+import pwd
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Self
+
+from eventstore.events.recorded import Recorded
+from eventstore.location import Location, locate, open_store
+from eventstore.sqlite.log import SqliteReader, SqliteStore
+from projections.errors import StaleReadModels
+from projections.folds.job import FINAL, Job
+from projections.read_models import jobs
+from projections.registry import first_schema
+
+from .clock import Clock, SystemClock
+from .errors import NoSuchJob, QueueError, TimedOut
+from .reading import Reading, refuse_unfit
+from .replay import replay
+from .requests import AnyRequest, Cancel, NewJob, Retry
+from .session import Session
+
+
+class Queue:
+    """A queue file, open for writing.
+
+    path: the file, created where missing; without one as the command line finds it. actor: who
+    acts, as the log will say; `user@host` by default. Not to be shared between threads or across a fork.
+    Raises eventstore.errors.Unusable where the file cannot serve.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        actor: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.location: Location = locate(os.fspath(path) if path is not None else None)
+        self.actor = actor or current_user()
+        self.clock = clock or SystemClock()
+        self.store: SqliteStore = open_store(self.location.path, create=True, schema=first_schema())
+        self._reading = Reading(self.location)
+        self._bring_up_to_date()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reading.close()
+        self.store.close()
+
+    @contextmanager
+    def write(self, actor: str | None = None) -> Iterator[Session]:
+        """One write transaction, committed and announced when the block ends."""
+        with self.store.write(actor or self.actor, self.clock.wall_us()) as tx:
+            refuse_unfit(tx)
+            session = Session(tx)
+            yield session
+            session.finish()
+
+    def read(self) -> AbstractContextManager[SqliteReader]:
+        """One state of the queue, for the read models' queries."""
+        return self._reading.read()
+
+    def send(self, *asked: AnyRequest) -> list[Any]:
+        """Do all that is asked in one transaction, and return what each has become.
+
+        Raises the first refusal; then nothing is written.
+        """
+        with self.write() as session:
+            return [_or_raise(session.ask(request)) for request in asked]
+
+    def enqueue(self, command: str | Sequence[str], **options: Any) -> Job:
+        """Accept one job. Once this returns, it is in the log for good.
+
+        command: text for `sh -c`, or a list of arguments that no shell sees. options: as the keys
+        of `queuectl enqueue`'s JSON (`queue="encodes"`, `delay="5m"`, `max_retries=2` …; durations
+        in seconds or as text). Raises BadInput, or IdTaken for an `id` that another job has.
+        """
+        from .job_keys import new_job
+
+        key = "command" if isinstance(command, str) else "argv"
+        new = new_job({key: command, **options}, self.clock.wall_us())
+        (job_id,) = self.enqueue_many([new])
+        return self.get(job_id)
+
+    def enqueue_many(self, new: Iterable[NewJob]) -> list[str]:
+        """Accept all these jobs in one transaction, or none. Returns their ids, in order."""
+        with self.write() as session:
+            return [_or_raise(session.enqueue(one)).id for one in new]
+
+    def get(self, job_id: str) -> Job:
+        """The job as it is now. Raises NoSuchJob."""
+        with self.read() as tx:
+            if (job := jobs.get(tx, job_id)) is None:
+                raise NoSuchJob(job_id)
+            return job
+
+    def cancel(self, job_id: str, reason: str | None = None) -> Job:
+        """End a job: at once where it waits, through its worker where it runs."""
+        return self._one(Cancel(job_id=job_id, reason=reason))
+
+    def retry(self, job_id: str, reason: str | None = None) -> Job:
+        """Put a dead job back in line. Raises NotDead."""
+        return self._one(Retry(job_id=job_id, reason=reason))
+
+    def wait(
+        self, *job_ids: str, timeout_s: float | None = None, any_of: bool = False
+    ) -> list[Job]:
+        """Wait, without polling, until all of these jobs are final (or `any_of` them).
+
+        timeout_s: null waits as long as it takes. Returns the jobs in the order named. Raises
+        NoSuchJob, or TimedOut.
+        """
+        return wait_for(self._reading, job_ids, timeout_s=timeout_s, any_of=any_of)
+
+    def events(self, since: int = 0) -> Iterator[Recorded]:
+        """All events after this position, in order, as the log stands when they are read."""
+        return self._reading.events(after=since)
+
+    def _one(self, asked: AnyRequest) -> Job:
+        job = self.send(asked)[0]
+        assert isinstance(job, Job)
+        return job
+
+    def _bring_up_to_date(self) -> None:
+        """An upgrade is a replay, done by the first writer."""
+        try:
+            with self.store.read() as tx:
+                refuse_unfit(tx)
+        except StaleReadModels:
+            replay(self.store)
+
+
+def wait_for(
+    reading: Reading,
+    job_ids: Sequence[str],
+    *,
+    timeout_s: float | None = None,
+    any_of: bool = False,
+) -> list[Job]:
+    """What `Queue.wait` does, for those who only read."""
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    enough = any if any_of else all
+    reading.hang_bell()
+    while True:
+        with reading.read() as tx:
+            found = [_existing(tx, job_id) for job_id in job_ids]
+        if enough(job.state in FINAL for job in found):
+            return found
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            waiting = [job.id for job in found if job.state not in FINAL]
+            raise TimedOut(f"job {', '.join(waiting)} is not done", timeout_s or 0)
+        reading.await_more(left)
+
+
+def _existing(tx: SqliteReader, job_id: str) -> Job:
+    if (job := jobs.get(tx, job_id)) is None:
+        raise NoSuchJob(job_id)
+    return job
+
+
+def _or_raise(answer: Any) -> Any:
+    if isinstance(answer, QueueError):
+        raise answer
+    return answer
+
+
+def current_user() -> str:
+    """`user@host`, by the account and not by the environment, which anyone may set."""
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
+    return f"{user}@{os.uname().nodename}"

@@ -1,0 +1,114 @@
+"""The queue as a reader sees it: read-only, and empty where there is no file yet."""
+
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from eventstore.errors import Missing, ReadOnly
+from eventstore.events.recorded import Recorded
+from eventstore.location import Location, open_store
+from eventstore.sqlite.doorbell import SqliteDoorbell
+from eventstore.sqlite.log import SqliteReader, SqliteStore
+from eventstore.sqlite.scratch import scratch
+from projections.errors import NewerReadModels, StaleReadModels
+from projections.registry import checkpoint, first_schema, standing
+
+LOOK_AGAIN_S = 30.0
+"""How long to rely on being woken: a writer may die between its commit and its ring."""
+
+POLL_S = 0.5
+"""Where no bell can be hung, since the folder may not be written."""
+
+PAGE = 1_000
+"""Events read in one transaction: a reader who dawdles must not keep the WAL from shrinking."""
+
+
+class Reading:
+    """A queue file opened to read; one that is missing, and was not named, is an empty queue."""
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+        self._store: SqliteStore | None = None
+        self._bell: SqliteDoorbell | None = None
+
+    @property
+    def store(self) -> SqliteStore | None:
+        """The open store; None while there is no file."""
+        if self._store is None:
+            try:
+                self._store = open_store(self.location.path, readonly=True)
+            except Missing:
+                if self.location.named:
+                    raise
+        return self._store
+
+    @contextmanager
+    def read(self) -> Iterator[SqliteReader]:
+        """One state of the queue. Raises StaleReadModels where they must be rebuilt first."""
+        store = self.store
+        if store is None:
+            with scratch() as tx:
+                for statement in first_schema():
+                    tx.execute(statement)
+                yield tx
+            return
+        with store.read() as reader:
+            refuse_unfit(reader)
+            yield reader
+
+    def events(
+        self, after: int = 0, upto: int | None = None, stream: str | None = None
+    ) -> Iterator[Recorded]:
+        """The events after this position, in order, a page a transaction."""
+        while True:
+            page = self._page(after, upto, stream)
+            yield from page
+            if len(page) < PAGE:
+                return
+            after = page[-1].position
+
+    def await_more(self, timeout_s: float | None = None) -> bool:
+        """Wait until the log may have grown. Hang the bell by a first call before reading.
+
+        timeout_s: null waits as long as it takes. False where the time ran out.
+        """
+        longest = LOOK_AGAIN_S if self._bell else POLL_S
+        wait_s = longest if timeout_s is None else min(timeout_s, longest)
+        if self._bell is None:
+            select.select([], [], [], wait_s)
+        else:
+            select.select([self._bell], [], [], wait_s)
+            self._bell.drain()
+        return timeout_s is None or wait_s < timeout_s
+
+    def hang_bell(self) -> None:
+        """From now on writers wake `await_more`; call it before the first read."""
+        if self._bell is None and self.store is not None:
+            try:
+                self._bell = self.store.doorbell()
+            except (ReadOnly, OSError):
+                self._bell = None
+
+    def close(self) -> None:
+        """Let go of the file, and of the bell."""
+        if self._bell:
+            self._bell.close()
+        if self._store:
+            self._store.close()
+        self._bell = self._store = None
+
+    def _page(self, after: int, upto: int | None, stream: str | None) -> list[Recorded]:
+        if self.store is None:
+            return []
+        with self.store.read() as tx:
+            events = tx.events(after, upto, stream)
+            return [one for one, _ in zip(events, range(PAGE), strict=False)]
+
+
+def refuse_unfit(tx: SqliteReader) -> None:
+    """Raise where the read models are not what this version derives from this log."""
+    found = checkpoint(tx)
+    if (fitness := standing(found)) == "newer":
+        raise NewerReadModels()
+    if fitness == "stale" or found.position != tx.head().position:
+        raise StaleReadModels()

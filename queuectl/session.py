@@ -1,0 +1,183 @@
+"""Read, decide, append, fold: what happens inside one write transaction of the queue."""
+
+import os
+from hashlib import sha256
+from typing import Any, overload
+
+import msgspec
+
+from eventstore.events.context import ContextRecorded
+from eventstore.events.fact import Fact
+from eventstore.sqlite import outputs
+from eventstore.sqlite.log import SqliteTransaction
+from projections.folds import config as config_fold
+from projections.folds import context as context_fold
+from projections.folds.config import Config
+from projections.folds.job import Job
+from projections.folds.worker import Worker, stream_of
+from projections.read_models import contexts, sequence, settings
+from projections.registry import ADVANCE, Projector
+
+from .decisions import config as config_rules
+from .decisions import job as job_rules
+from .decisions import worker as worker_rules
+from .errors import BadInput, QueueError
+from .requests import (
+    AnyRequest,
+    Claim,
+    ComeDue,
+    Enqueue,
+    Finish,
+    JobRequest,
+    Lose,
+    NewJob,
+    Policy,
+    Release,
+    SetConfig,
+    WorkerRequest,
+)
+from .settings import policy
+
+HELD_AT_MOST = 1_000
+"""Streams whose events wait in memory for the tables: a million enqueued jobs stay flat."""
+
+_MACHINE_MADE = (Claim, ComeDue, Finish, Release, Lose)
+"""Led to by the job's last event; what a person asks has no cause in the log."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Session:
+    """One write transaction. What it was asked stands in the log together, or not at all."""
+
+    def __init__(self, tx: SqliteTransaction) -> None:
+        self._tx = tx
+        self._projector = Projector(tx)
+        self._contexts: dict[str, int] = {}
+        self._policy: Policy | None = None
+        self._last_number: int | None = None
+
+    @property
+    def at_us(self) -> int:
+        """The moment of this transaction: UTC, microseconds since 1970."""
+        return self._tx.at_us
+
+    @property
+    def tx(self) -> SqliteTransaction:
+        """For queries, which see what was asked so far."""
+        self._projector.flush()
+        return self._tx
+
+    @overload
+    def ask(self, asked: JobRequest) -> Job | QueueError: ...
+    @overload
+    def ask(self, asked: WorkerRequest) -> Worker | QueueError: ...
+    @overload
+    def ask(self, asked: SetConfig) -> Config | QueueError: ...
+    def ask(self, asked: AnyRequest) -> Any:
+        """Decide, append and fold. A refusal is returned, and nothing of it written."""
+        stream = _stream_of(asked)
+        state = self._projector.state(stream)
+        decision = _decide(state, asked)
+        if isinstance(decision, QueueError):
+            return decision
+        self._append(stream, state, decision, asked)
+        return self._projector.state(stream)
+
+    def enqueue(self, new: NewJob) -> Job | QueueError:
+        """Accept a job under its own id or the next number, with the policy in force."""
+        return self.ask(
+            Enqueue(
+                job_id=new.id or str(self._next_number()),
+                new=new,
+                policy=self._policy_in_force(),
+                context=self._context(new.cwd),
+                digest=sha256(_encode(new)).hexdigest() if new.id else None,
+                at_us=self.at_us,
+            )
+        )
+
+    def keep_output(self, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
+        """Keep what an attempt printed, with its result. kept: null where it stands in files."""
+        outputs.put(self._tx, job_id, attempt, total_bytes, kept)
+
+    def finish(self) -> None:
+        """Bring the read models up to the log; the store commits after this."""
+        self._projector.flush()
+        if self._tx.appended:
+            self._tx.execute(ADVANCE, (self._tx.last[0],))
+
+    def _append(self, stream: str, state: Any, events: Any, asked: Any) -> None:
+        if not events:
+            return
+        made_by_machine = isinstance(asked, _MACHINE_MADE)
+        self._projector.take(
+            self._tx.append(
+                stream,
+                state.version if state is not None else 0,
+                events,
+                cause=state.position if made_by_machine and state is not None else None,
+                actor="timer" if isinstance(asked, ComeDue) else None,
+            )
+        )
+        if self._projector.held >= HELD_AT_MOST:
+            self._projector.flush()
+            self._projector.forget()
+
+    def _next_number(self) -> int:
+        if self._last_number is None:
+            self._last_number = sequence.last_number(self.tx)
+        self._last_number += 1
+        return self._last_number
+
+    def _policy_in_force(self) -> Policy:
+        if self._policy is None:
+            self._policy = policy(settings.in_force(self.tx))
+        return self._policy
+
+    def _context(self, cwd: str | None) -> int:
+        """Position of the event that recorded this directory with our PATH."""
+        directory = cwd or _working_directory()
+        if directory not in self._contexts:
+            path = _recordable("PATH", os.environ.get("PATH", os.defpath))
+            found = contexts.find(self.tx, _recordable("directory", directory), path)
+            self._contexts[directory] = found or self._record_context(directory, path)
+        return self._contexts[directory]
+
+    def _record_context(self, cwd: str, path: str) -> int:
+        stream = context_fold.STREAM
+        last = self._projector.state(stream)
+        version = last.version if last else 0
+        recorded = self._tx.append(stream, version, (ContextRecorded(cwd=cwd, path=path),))
+        self._projector.take(recorded)
+        return recorded[0].position
+
+
+def _stream_of(asked: AnyRequest) -> str:
+    if isinstance(asked, JobRequest):
+        return asked.job_id
+    return config_fold.STREAM if isinstance(asked, SetConfig) else stream_of(asked.worker_id)
+
+
+def _decide(state: Any, asked: AnyRequest) -> tuple[Fact, ...] | QueueError:
+    if isinstance(asked, JobRequest):
+        return job_rules.decide(state, asked)
+    if isinstance(asked, SetConfig):
+        return config_rules.decide(state, asked)
+    return worker_rules.decide(state, asked)
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise BadInput("the working directory is gone; name another with --cwd") from None
+
+
+def _recordable(what: str, text: str) -> str:
+    """The log is UTF-8; names in another encoding cannot stand in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"the {what} {text!r} is not UTF-8; use another") from None
+    return text

@@ -1,0 +1,268 @@
+"""Starting, reaping and ending real processes."""
+
+import os
+import resource
+import select
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from queuectl.worker.keeper import adopt_orphans
+from queuectl.worker.launcher import Child, Exhausted, Exit, NotStarted, Order, OsLauncher
+from queuectl.worker.mark import VARIABLE, mark_of
+from queuectl.worker.sweep import survivors
+from tests.ctl import until
+from tests.shapes import SHAPES, complete, in_folder
+
+TOKEN = uuid4().hex
+PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+@pytest.fixture
+def launcher() -> Iterator[OsLauncher]:
+    adopt_orphans()
+    yield OsLauncher()
+    os.chdir("/")
+
+
+def order(
+    command: str = "",
+    *argv: str,
+    cwd: Path | str = "/",
+    path: str = PATH,
+    attempt: int = 1,
+    **env: str,
+) -> Order:
+    mark = mark_of((1, 2), TOKEN, "1", attempt)
+    return Order(command, argv or None, str(cwd), {"PATH": path, **env}, mark)
+
+
+def begin(launcher: OsLauncher, asked: Order) -> Child:
+    child = launcher.start(asked)
+    assert isinstance(child, Child), child
+    return child
+
+
+def ended(launcher: OsLauncher, child: Child) -> Exit:
+    found: dict[int, Exit] = {}
+
+    def look() -> Exit | None:
+        found.update((exit_.pid, exit_) for exit_ in launcher.reap())
+        return found.get(child.pid)
+
+    return until(look, "the child's end")
+
+
+def clear(launcher: OsLauncher, asked: Order) -> None:
+    """End what an ended job left."""
+
+    def clean() -> bool | None:
+        launcher.reap()
+        pids = launcher.orphans(asked.mark)
+        launcher.kill(pids)
+        return None if pids else True
+
+    until(clean, "no orphan is left")
+
+
+def printed(child: Child) -> bytes:
+    assert child.output is not None
+    text = b""
+    while True:
+        select.select([child.output], [], [])
+        chunk = os.read(child.output, 65536)
+        if not chunk:
+            os.close(child.output)
+            return text
+        text += chunk
+
+
+def said(launcher: OsLauncher, asked: Order) -> str:
+    child = begin(launcher, asked)
+    text = printed(child).decode()
+    ended(launcher, child)
+    return text
+
+
+def test_exit_code_and_signal_are_told_apart(launcher: OsLauncher) -> None:
+    bad = ended(launcher, begin(launcher, order("exit 200")))
+    assert (bad.exit_code, bad.signal) == (200, None)
+    killed = ended(launcher, begin(launcher, order("kill -9 $$")))
+    assert (killed.exit_code, killed.signal) == (None, signal.SIGKILL)
+
+
+def test_stdout_and_stderr_are_one_pipe_in_true_order(launcher: OsLauncher) -> None:
+    text = said(launcher, order("echo 1; echo 2 >&2; echo 3; echo 4 > /dev/stderr; echo 5"))
+    assert text == "1\n2\n3\n4\n5\n"
+
+
+def test_job_waits_when_its_output_is_not_read(launcher: OsLauncher) -> None:
+    assert len(said(launcher, order("head -c 1000000 /dev/zero"))) == 1_000_000
+
+
+def test_stdin_is_at_its_end(launcher: OsLauncher) -> None:
+    assert said(launcher, order("cat; echo done")) == "done\n"
+
+
+def test_job_has_no_descriptor_of_ours(launcher: OsLauncher) -> None:
+    assert (
+        said(launcher, order("ls /proc/self/fd | wc -l; ls -l /proc/self/fd/3")).split()[0] == "4"
+    )
+
+
+def test_job_leads_a_session_with_default_signals(launcher: OsLauncher) -> None:
+    program = (
+        "import os, signal; print(os.getsid(0) == os.getpid(), signal.pthread_sigmask(0, ()),"
+        " [s.name for s in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGTTOU)"
+        " if signal.getsignal(s) != signal.SIG_DFL])"
+    )
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    ignored = [signal.signal(s, signal.SIG_IGN) for s in (signal.SIGQUIT, signal.SIGTTOU)]
+    try:
+        assert said(launcher, order("", sys.executable, "-c", program)) == "True set() []\n"
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in zip((signal.SIGQUIT, signal.SIGTTOU), ignored, strict=True):
+            signal.signal(number, handler)
+
+
+def test_environment_is_the_workers_with_what_is_given_and_the_mark(launcher: OsLauncher) -> None:
+    asked = order("env", GREETING="hallo wörld", HOME="/elsewhere")
+    lines = said(launcher, asked).splitlines()
+    assert {"GREETING=hallo wörld", "HOME=/elsewhere", f"PATH={PATH}"} <= set(lines)
+    assert f"{VARIABLE}={asked.mark.cookie}" in lines
+    own = {"PATH", "HOME", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST"}
+    others = {f"{name}={value}" for name, value in os.environ.items() if name not in own}
+    assert {one for one in others if "\n" not in one} <= set(lines)
+
+
+def test_program_is_found_by_the_jobs_own_path_and_directory(
+    launcher: OsLauncher, tmp_path: Path
+) -> None:
+    for folder, text in (("bin", "by path"), (".", "beside")):
+        script = tmp_path / folder / "tool"
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(f"#!/bin/sh\necho {text} $1\n")
+        script.chmod(0o755)
+    assert said(launcher, order("", "tool", "1", cwd=tmp_path, path="bin:/bin")) == "by path 1\n"
+    assert said(launcher, order("", "tool", "2", cwd=tmp_path, path="/bin:")) == "beside 2\n"
+    assert said(launcher, order("", "./tool", "3", cwd=tmp_path)) == "beside 3\n"
+    assert said(launcher, order("pwd", cwd=tmp_path)) == f"{tmp_path}\n"
+    assert os.getcwd() == "/"
+
+
+def test_each_reason_not_to_start_is_told(launcher: OsLauncher, tmp_path: Path) -> None:
+    def script(name: str, text: str, mode: int) -> str:
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(mode)
+        return str(tmp_path / name)
+
+    plain = script("plain", "echo", stat.S_IRUSR)
+    bare = script("bare", "no first line", 0o755)
+    lost = script("lost", "#!/nowhere/sh\n", 0o755)
+    reasons = {
+        "nothing at all": order("", "no-such-program"),
+        "no such file": order("", str(tmp_path / "missing")),
+        "a folder": order("", str(tmp_path)),
+        "not executable": order("", plain),
+        "no program": order("", bare),
+        "lost interpreter": order("", lost),
+        "no directory": order("true", cwd=tmp_path / "gone"),
+        "file as directory": order("true", cwd=plain),
+        "too long": order("", "true", "x" * 200_000),
+    }
+    told = {what: launcher.start(asked) for what, asked in reasons.items()}
+    assert {what: one.reason for what, one in told.items() if isinstance(one, NotStarted)} == {
+        "nothing at all": "not-found",
+        "no such file": "not-found",
+        "a folder": "not-executable",
+        "not executable": "not-executable",
+        "no program": "not-executable",
+        "lost interpreter": "not-found",
+        "no directory": "no-directory",
+        "file as directory": "no-directory",
+        "too long": "launch",
+    }
+    assert "interpreter" in str(told["lost interpreter"])
+    assert "too long" in str(told["too long"])
+
+
+def test_lack_of_descriptors_is_not_the_jobs_fault(launcher: OsLauncher) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
+    try:
+        assert isinstance(launcher.start(order("true")), Exhausted)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert said(launcher, order("echo again")) == "again\n"
+
+
+def test_cpu_time_is_of_the_whole_job(launcher: OsLauncher) -> None:
+    spent = ended(
+        launcher,
+        begin(launcher, order("sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'")),
+    )
+    assert 10_000 < spent.cpu_us < 30_000_000
+
+
+def test_memory_is_told_only_above_the_launchers_own(launcher: OsLauncher) -> None:
+    small = ended(launcher, begin(launcher, order("true")))
+    assert small.memory_bytes is None
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    program = f"b'x' * {own * 2}"
+    large = ended(launcher, begin(launcher, order("", sys.executable, "-c", program)))
+    assert large.memory_bytes is not None
+    assert large.memory_bytes > own * 2
+
+
+def test_own_limits_are_as_before(launcher: OsLauncher) -> None:
+    before = [resource.getrlimit(number) for number in range(16)]
+    said(launcher, order("true"))
+    assert [resource.getrlimit(number) for number in range(16)] == before
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_orphans_of_an_ended_job_are_found_and_ended(
+    shape: str, launcher: OsLauncher, tmp_path: Path
+) -> None:
+    other = order("sleep 60", attempt=2, cwd=tmp_path)
+    bystander = begin(launcher, other)
+    asked = order(SHAPES[shape], cwd=tmp_path / "job")
+    (tmp_path / "job").mkdir()
+    child = begin(launcher, asked)
+    until(lambda: complete(shape, tmp_path / "job"), "the whole job")
+    os.kill(child.pid, signal.SIGKILL)
+    ended(launcher, child)
+    clear(launcher, asked)
+    assert in_folder(tmp_path / "job") == []
+    assert survivors([other.mark]) != []
+    assert launcher.send([other.mark], signal.SIGKILL) >= 1
+    ended(launcher, bystander)
+    clear(launcher, other)
+
+
+def test_closed_standard_descriptors_do_no_harm() -> None:
+    program = f"""
+import os, sys
+from queuectl.worker.keeper import keep
+from queuectl.worker.launcher import Child, Order, OsLauncher
+from queuectl.worker.mark import mark_of
+def supervise(line):
+    launcher = OsLauncher()
+    mark = mark_of((1, 2), {TOKEN!r}, "closed", 1)
+    child = launcher.start(Order("echo out; echo err >&2; cat", None, "/", {{}}, mark))
+    os.waitpid(child.pid, 0)
+    os._exit(0 if os.read(child.output, 100) == b"out\\nerr\\n" else 9)
+sys.exit(keep(supervise))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], preexec_fn=lambda: os.closerange(0, 3), check=False
+    )
+    # The keeper has no stream to leave with either: only its exit code tells.
+    assert done.returncode == 0

@@ -1,0 +1,73 @@
+"""Being asked to stop: the first signal drains, the second ends what runs, the third kills it."""
+
+import os
+import signal
+from enum import IntEnum
+from typing import Literal
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Urgency(IntEnum):
+    """How soon to be gone; it only ever rises."""
+
+    NONE = 0
+    DRAIN = 1
+    """Claim nothing more; what runs ends by itself."""
+    NOW = 2
+    """End what runs: TERM, its grace, KILL."""
+    AT_ONCE = 3
+    """KILL."""
+
+
+class Stopping:
+    """What was asked so far, by signals and by `worker stop`."""
+
+    def __init__(self) -> None:
+        self.urgency = Urgency.NONE
+        self.signals = 0
+        """Signals taken in: the second and later ones interrupt."""
+
+    def signalled(self) -> None:
+        """INT, TERM or HUP came."""
+        self.signals += 1
+        self.urgency = Urgency(min(self.urgency + 1, Urgency.AT_ONCE))
+
+    def asked(self, how: Literal["drain", "now"] | None) -> None:
+        """`worker stop` was recorded for this worker; it may be seen more than once."""
+        if how is not None:
+            self.urgency = max(self.urgency, Urgency.DRAIN if how == "drain" else Urgency.NOW)
+
+
+class Signals:
+    """A descriptor that is readable once a signal has come: children's ends and stop signals.
+
+    To be made in the main thread, before others. Until then the keeper leaves these blocked.
+    """
+
+    def __init__(self) -> None:
+        self._read, write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _noted)
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # not in the terminal's foreground group
+        for number in STOPPING:
+            if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+                signal.signal(number, _noted)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, signal.SIGCHLD))
+
+    def fileno(self) -> int:
+        """What to select on for reading."""
+        return self._read
+
+    def take(self) -> bytes:
+        """The numbers of the signals that came, one a byte."""
+        try:
+            return os.read(self._read, 4096)
+        except BlockingIOError:
+            return b""
+
+
+def _noted(number: int, frame: object) -> None:
+    """The wake-up pipe has it already."""

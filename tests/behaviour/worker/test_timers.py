@@ -1,0 +1,73 @@
+"""The alarm, with the real scheduler."""
+
+import select
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from queuectl.worker.timers import Timers
+
+
+@pytest.fixture
+def timers() -> Iterator[Timers]:
+    made = Timers()
+    yield made
+    made.close()
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def goes_off(timers: Timers, within_s: float) -> bool:
+    ready, _, _ = select.select([timers], [], [], within_s)
+    if ready:
+        timers.take()
+    return bool(ready)
+
+
+def test_alarm_goes_off_at_its_time(timers: Timers) -> None:
+    due = now_us() + 100_000
+    timers.arm(due)
+    assert goes_off(timers, 10)
+    assert due <= now_us() < due + 2_000_000
+    assert not goes_off(timers, 0)
+
+
+def test_alarm_that_is_long_past_goes_off_at_once(timers: Timers) -> None:
+    timers.arm(now_us() - 3_600_000_000)
+    assert goes_off(timers, 10)
+
+
+def test_earlier_alarm_replaces_a_later_one(timers: Timers) -> None:
+    timers.arm(now_us() + 3_600_000_000)
+    timers.arm(now_us() + 50_000)
+    assert goes_off(timers, 10)
+
+
+def test_disarmed_alarm_stays_silent(timers: Timers) -> None:
+    timers.arm(now_us() + 50_000)
+    timers.arm(None)
+    assert not goes_off(timers, 0.2)
+
+
+def test_same_time_can_be_armed_again_after_it_went_off(timers: Timers) -> None:
+    due = now_us()
+    for _ in range(2):
+        timers.arm(due)
+        assert goes_off(timers, 10)
+
+
+def test_alarm_beyond_the_calendar_is_only_far(timers: Timers) -> None:
+    timers.arm(2**62)
+    assert not goes_off(timers, 0)
+
+
+def test_own_retries_are_due_by_the_monotonic_clock(timers: Timers) -> None:
+    timers.put_off("2", due_at_us=900, at_us=20)
+    timers.put_off("1", due_at_us=500, at_us=10)
+    assert timers.next_put_off() == 10
+    assert [one.job_id for one in timers.overdue(15)] == ["1"]
+    assert [(one.job_id, one.due_at_us) for one in timers.overdue(99)] == [("2", 900)]
+    assert timers.next_put_off() is None

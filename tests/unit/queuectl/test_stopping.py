@@ -1,0 +1,34 @@
+"""The rule of the first, the second and the third signal."""
+
+from queuectl.worker.stopping import Stopping, Urgency
+
+
+def test_signals_drain_then_end_then_kill() -> None:
+    stopping = Stopping()
+    seen = []
+    for _ in range(4):
+        stopping.signalled()
+        seen.append(stopping.urgency)
+    assert seen == [Urgency.DRAIN, Urgency.NOW, Urgency.AT_ONCE, Urgency.AT_ONCE]
+
+
+def test_request_seen_twice_is_one_request() -> None:
+    stopping = Stopping()
+    stopping.asked("drain")
+    stopping.asked("drain")
+    assert (stopping.urgency, stopping.signals) == (Urgency.DRAIN, 0)
+
+
+def test_urgency_never_falls() -> None:
+    stopping = Stopping()
+    stopping.asked("now")
+    stopping.asked("drain")
+    stopping.asked(None)
+    assert stopping.urgency == Urgency.NOW
+
+
+def test_one_signal_after_a_recorded_drain_ends_what_runs() -> None:
+    stopping = Stopping()
+    stopping.asked("drain")
+    stopping.signalled()
+    assert stopping.urgency == Urgency.NOW

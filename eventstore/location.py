@@ -23,7 +23,7 @@ class Location(NamedTuple):
 
 
 def locate(named: str | None = None) -> Location:
-    """The queue file: `named`, else `QUEUECTL_DB`, else `./queue.db` where it stands, else your own."""
+    """The queue file: `named`, else `QUEUECTL_DB`, else `./queue.db` if there, else your own."""
     if named:
         return Location(os.path.realpath(named), "--db")
     if from_environment := os.environ.get("QUEUECTL_DB"):

@@ -27,8 +27,8 @@ class Queue:
     """A queue file, open for writing.
 
     path: the file, created where missing; without one as the command line finds it. actor: who
-    acts, as the log will say; `user@host` by default. Not to be shared between threads or across a fork.
-    Raises eventstore.errors.Unusable where the file cannot serve.
+    acts, as the log will say; `user@host` by default. Not to be shared between threads or across
+    a fork. Raises eventstore.errors.Unusable where the file cannot serve.
     """
 
     def __init__(

@@ -45,11 +45,17 @@ def inspect(path: str) -> None:
     _look_inside(path)
 
 
+_SMALLEST = 512
+"""SQLite's smallest page: https://www.sqlite.org/fileformat.html"""
+
+
 def _problem(found: os.stat_result) -> str | None:
     if not stat.S_ISREG(found.st_mode):
         return "is not a regular file"
     if found.st_size == 0:
         return "is empty, not a queue"
+    if found.st_size < _SMALLEST:
+        return "is cut short, not a queue"
     if found.st_uid != os.geteuid():
         return f"belongs to user {found.st_uid}, not to you"
     if found.st_mode & 0o022:
@@ -134,6 +140,7 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
     extra: further statements for the same schema (the read models').
     """
     folder = os.path.dirname(path)
+    _refuse_leftovers(path)
     building = f"{path}.{secrets.token_hex(6)}.new"
     try:
         os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
@@ -149,6 +156,17 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
     finally:
         for leftover in (building, f"{building}-wal", f"{building}-shm", f"{building}-journal"):
             _remove(leftover)
+
+
+def _refuse_leftovers(path: str) -> None:
+    """SQLite would carry what a WAL of another file holds into the new one."""
+    for leftover in (f"{path}-wal", f"{path}-journal"):
+        if _size(leftover):
+            raise ForeignFile(
+                path,
+                f"is missing while its {os.path.basename(leftover)} stands there; "
+                "put the file back, or move both away",
+            )
 
 
 def _refuse_network(path: str, building: str) -> None:

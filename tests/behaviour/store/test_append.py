@@ -1,0 +1,140 @@
+"""Appending: with a version check, all or nothing, and nothing is ever changed."""
+
+import os
+import sqlite3
+import threading
+
+import apsw
+import pytest
+
+from eventstore.chain import first_break
+from eventstore.errors import Gone, StreamConflict
+from eventstore.events.job import Claimed, Enqueued, Requeued
+from eventstore.location import open_store
+from eventstore.sqlite.log import SqliteStore, SqliteTransaction
+
+JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
+CLAIMED = Claimed(attempt=1, worker="3f", slot=1)
+
+
+def append(store: SqliteStore, stream: str = "1", version: int = 0, times: int = 1) -> None:
+    with store.write("anna@box", 1_700) as tx:
+        tx.append(stream, version, [JOB] * times)
+
+
+def append_both(tx: SqliteTransaction, version: int) -> None:
+    tx.append("2", 0, [JOB])
+    tx.append("1", version, [CLAIMED])
+
+
+def test_events_stand_where_append_says(store: SqliteStore) -> None:
+    with store.write("anna@box", 1_700) as tx:
+        first = tx.append("1", 0, [JOB, CLAIMED])
+        second = tx.append("2", 0, [JOB])
+    with store.read() as tx:
+        assert list(tx.events()) == [*first, *second]
+    places = [(one.position, one.stream, one.version, one.batch, one.cause) for one in first]
+    assert places == [(1, "1", 1, 1, None), (2, "1", 2, 1, 1)]
+    assert (second[0].position, second[0].version, second[0].batch) == (3, 1, 1)
+
+
+def test_next_append_is_another_batch(store: SqliteStore) -> None:
+    append(store, "1")
+    append(store, "2")
+    with store.read() as tx:
+        assert [one.batch for one in tx.events()] == [1, 2]
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_writer_who_saw_another_version_is_refused(store: SqliteStore, version: int) -> None:
+    append(store)
+    with (
+        pytest.raises(StreamConflict, match=f"stream 1 is at version 1, not {version}"),
+        store.write("anna@box", 1_700) as tx,
+    ):
+        append_both(tx, version)
+    assert store.head().position == 1
+
+
+def test_exception_in_the_block_writes_nothing(store: SqliteStore) -> None:
+    with pytest.raises(ZeroDivisionError), store.write("anna@box", 1_700) as tx:
+        raise ZeroDivisionError(tx.append("1", 0, [JOB]))
+    assert store.head().position == 0
+    append(store)
+    assert store.head().position == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE events SET actor = 'eve'",
+        "DELETE FROM events",
+        "INSERT OR REPLACE INTO events SELECT * FROM events WHERE position = 1",
+        "INSERT INTO events SELECT 9, 'x', 1, type, 1, '', 9, NULL, '{}', hash FROM events LIMIT 1",
+    ],
+)
+def test_no_statement_changes_the_log(store: SqliteStore, path: str, statement: str) -> None:
+    append(store, times=1)
+    stranger = sqlite3.connect(path)
+    with pytest.raises(sqlite3.IntegrityError, match="events are"):
+        stranger.execute(statement)
+    stranger.close()
+    with (
+        pytest.raises(apsw.ConstraintError, match="events are"),
+        store.write("eve", 1) as tx,
+    ):
+        tx.execute(statement)
+
+
+def test_many_writers_leave_one_log_without_gaps(store: SqliteStore, path: str) -> None:
+    def write(name: str) -> None:
+        mine = open_store(path)
+        for version in range(25):
+            with mine.write(name, 1_700) as tx:
+                tx.append(name, version, [JOB])
+        mine.close()
+
+    writers = [threading.Thread(target=write, args=(f"w{n}",)) for n in range(8)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    with store.read() as tx:
+        records = list(tx.raw())
+    assert [one.position for one in records] == list(range(1, 201))
+    assert first_break(records) is None
+
+
+def test_actor_with_a_line_feed_is_refused(store: SqliteStore) -> None:
+    with pytest.raises(ValueError, match="line feed"), store.write("anna\nbob", 1) as tx:
+        tx.append("1", 0, [JOB])
+    assert store.head().position == 0
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_file_that_lost_its_name_is_not_written_to(
+    store: SqliteStore, path: str, replaced: bool
+) -> None:
+    append(store)
+    os.unlink(path)
+    if replaced:
+        open_store(f"{path}.other", create=True).close()
+        os.rename(f"{path}.other", path)
+    size = os.path.getsize(f"{path}-wal")
+    with pytest.raises(Gone, match="was deleted or replaced"):
+        append(store, "2")
+    assert os.path.getsize(f"{path}-wal") == size
+
+
+def test_stdlib_reads_what_we_wrote(store: SqliteStore, path: str) -> None:
+    with store.write("anna@box", 1_700) as tx:
+        tx.append("1", 0, [JOB])
+        tx.append("1", 1, [Requeued(why="dlq", reason="übung")])
+    reader = sqlite3.connect(path)
+    rows = reader.execute("SELECT type, data FROM events ORDER BY position").fetchall()
+    assert rows == [
+        ("enqueued", '{"command":"true","max_retries":3,"backoff_base":2.0}'),
+        ("requeued", '{"why":"dlq","reason":"übung"}'),
+    ]
+    assert reader.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    reader.close()

@@ -1,0 +1,72 @@
+"""The bell rings after every commit, and the bells of the gone are taken away."""
+
+import os
+import select
+
+from eventstore.events.job import Enqueued
+from eventstore.location import open_store
+from eventstore.sqlite.doorbell import SqliteDoorbell
+from eventstore.sqlite.log import SqliteStore
+
+JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
+
+
+def rung(bell: SqliteDoorbell) -> bool:
+    return bool(select.select([bell], [], [], 0)[0])
+
+
+def append(store: SqliteStore, stream: str) -> None:
+    with store.write("anna@box", 1) as tx:
+        tx.append(stream, 0, [JOB])
+
+
+def test_commit_rings_every_bell(store: SqliteStore, path: str) -> None:
+    other = open_store(path)
+    with store.doorbell() as mine, other.doorbell() as theirs:
+        assert not rung(mine)
+        append(store, "1")
+        assert rung(mine)
+        assert rung(theirs)
+        mine.drain()
+        assert not rung(mine)
+        append(other, "2")
+        assert rung(mine)
+    other.close()
+
+
+def test_transaction_that_appends_nothing_rings_nobody(store: SqliteStore) -> None:
+    with store.doorbell() as bell:
+        with store.write("anna@box", 1):
+            pass
+        assert not rung(bell)
+
+
+def test_bell_of_a_dead_listener_is_taken_away(store: SqliteStore) -> None:
+    child = os.fork()
+    if child == 0:
+        store.doorbell()
+        os._exit(0)
+    os.waitpid(child, 0)
+    folder = f"{store.beside.path}/bells"
+    assert len(os.listdir(folder)) == 1
+    append(store, "1")
+    assert os.listdir(folder) == []
+
+
+def test_bell_that_nobody_answers_never_blocks_a_writer(store: SqliteStore) -> None:
+    with store.doorbell() as bell:
+        full = os.open(f"{store.beside.path}/bells/{os.listdir(store.beside.path + '/bells')[0]}",
+                       os.O_WRONLY | os.O_NONBLOCK)  # fmt: skip
+        try:
+            while True:
+                os.write(full, b"!" * 65536)
+        except BlockingIOError:
+            pass
+        append(store, "1")
+        assert rung(bell)
+        os.close(full)
+
+
+def test_closed_bell_leaves_nothing(store: SqliteStore) -> None:
+    store.doorbell().close()
+    assert os.listdir(f"{store.beside.path}/bells") == []

@@ -1,0 +1,57 @@
+"""Locks die with their holder, and follow a descriptor that was sent on."""
+
+import os
+import socket
+
+import pytest
+
+from eventstore.location import open_store
+from eventstore.sqlite.log import SqliteStore
+
+
+def test_lock_is_held_by_one(store: SqliteStore, path: str) -> None:
+    mine, other = store.lock("worker-3f"), open_store(path)
+    assert mine.acquire()
+    assert not other.lock("worker-3f").acquire()
+    mine.release()
+    assert other.lock("worker-3f").acquire_existing()
+    other.close()
+
+
+def test_lock_without_a_file_is_told(store: SqliteStore) -> None:
+    with pytest.raises(FileNotFoundError):
+        store.lock("worker-3f").acquire_existing()
+
+
+def test_lock_ends_with_its_process(store: SqliteStore) -> None:
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        held = store.lock("worker-3f")
+        theirs.send(b"1" if held.acquire() else b"0")
+        theirs.recv(1)
+        os._exit(0)
+    assert ours.recv(1) == b"1"
+    assert not store.lock("worker-3f").acquire()
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    assert store.lock("worker-3f").acquire()
+
+
+def test_lock_sent_on_is_held_by_its_new_holder(store: SqliteStore) -> None:
+    ours, theirs = socket.socketpair()
+    lock = store.lock("worker-3f.keeper")
+    assert lock.acquire()
+    socket.send_fds(ours, [b"x"], [lock.fileno()])
+    lock.release()
+    assert not store.lock("worker-3f.keeper").acquire()
+    _, (received,), _, _ = socket.recv_fds(theirs, 1, 1)
+    os.close(received)
+    assert store.lock("worker-3f.keeper").acquire()
+
+
+def test_locks_are_our_own(store: SqliteStore) -> None:
+    store.lock("worker-3f").acquire()
+    folder = store.beside.path
+    assert os.stat(folder).st_mode & 0o777 == 0o700
+    assert os.stat(f"{folder}/locks/worker-3f").st_mode & 0o777 == 0o600

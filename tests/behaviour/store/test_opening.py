@@ -1,0 +1,155 @@
+"""What is a queue file, what is refused, and that a refusal leaves it byte for byte."""
+
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from eventstore.errors import ForeignFile, Missing, NewerFile, StoreError, Unusable
+from eventstore.events.job import Enqueued
+from eventstore.location import open_store
+
+JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
+
+
+def foreign_wal(path: Path) -> None:
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("CREATE TABLE jobs (id)")
+    database.commit()
+    database.close()
+
+
+def world_writable(path: Path) -> None:
+    open_store(str(path), create=True).close()
+    path.chmod(0o666)
+
+
+def truncated(path: Path) -> None:
+    open_store(str(path), create=True).close()
+    os.truncate(path, 40)
+
+
+def anothers(path: Path) -> None:
+    open_store(str(path), create=True).close()
+    os.chown(path, 12345, -1)
+
+
+NOT_OURS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty": (lambda path: path.touch(0o600), "is empty, not a queue"),
+    "text": (lambda path: path.write_text("hello\n" * 99), "is not a queue"),
+    "folder": (lambda path: path.mkdir(), "is not a regular file"),
+    "fifo": (lambda path: os.mkfifo(path), "is not a regular file"),
+    "foreign": (foreign_wal, "is a database of another program"),
+    "world-writable": (world_writable, "may be written by others"),
+    "truncated": (truncated, "is cut short, not a queue"),
+    "another's": (anothers, "belongs to user 12345"),
+}
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    found = {}
+    for path in folder.rglob("*"):
+        info = path.lstat()
+        content = path.read_bytes() if stat.S_ISREG(info.st_mode) else b""
+        found[path.name] = (info.st_mode, info.st_mtime_ns, content)
+    return found
+
+
+@pytest.mark.parametrize("kind", NOT_OURS)
+def test_what_is_not_ours_is_refused_and_left_as_it_is(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "queue.db"
+    make, says = NOT_OURS[kind]
+    make(path)
+    before = snapshot(tmp_path)
+    for create in (False, True):
+        with pytest.raises(ForeignFile, match=says):
+            open_store(str(path), create=create)
+        with pytest.raises(ForeignFile, match=says):
+            open_store(str(path), readonly=True)
+    assert snapshot(tmp_path) == before
+
+
+def test_newer_format_is_refused(path: str) -> None:
+    open_store(path, create=True).close()
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(NewerFile, match="has format 99, this version knows 1"):
+        open_store(path)
+
+
+def test_missing_file_is_told(path: str) -> None:
+    with pytest.raises(Missing, match="no queue at"):
+        open_store(path)
+    assert not os.path.exists(path)
+
+
+def test_missing_folder_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(Unusable):
+        open_store(str(tmp_path / "no" / "queue.db"), create=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_file_is_the_users_alone_and_nothing_else_is_left(path: str, tmp_path: Path) -> None:
+    open_store(path, create=True).close()
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == ["queue.db"]
+
+
+def test_new_file_is_wal_and_carries_our_id(path: str) -> None:
+    open_store(path, create=True).close()
+    database = sqlite3.connect(path)
+    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert database.execute("PRAGMA application_id").fetchone() == (0x5143544C,)
+    database.close()
+
+
+def test_many_who_create_at_once_share_one_file(path: str, tmp_path: Path) -> None:
+    failures: list[StoreError] = []
+
+    def create(name: str) -> None:
+        try:
+            store = open_store(path, create=True)
+            with store.write("anna@box", 1) as tx:
+                tx.append(name, 0, [JOB])
+            store.close()
+        except StoreError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=create, args=(f"j{n}",)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    store = open_store(path)
+    assert store.head().position == 12
+    store.close()
+    assert {entry.name for entry in tmp_path.iterdir()} <= {"queue.db", "queue.db.d"}
+
+
+def test_leftover_wal_is_never_taken_into_a_new_file(path: str) -> None:
+    store = open_store(path, create=True)
+    with store.write("anna@box", 1) as tx:
+        tx.append("1", 0, [JOB])
+    os.unlink(path)
+    with pytest.raises(ForeignFile, match=r"is missing while its queue\.db-wal stands there"):
+        open_store(path, create=True)
+    assert not os.path.exists(path)
+    store.close()
+
+
+def test_planted_link_beside_the_file_is_not_followed(path: str, tmp_path: Path) -> None:
+    store = open_store(path, create=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    os.symlink(elsewhere, f"{path}.d")
+    with pytest.raises(ForeignFile):
+        store.lock("worker-3f")
+    assert list(elsewhere.iterdir()) == []
+    store.close()

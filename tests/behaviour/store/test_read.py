@@ -1,0 +1,178 @@
+"""Reading: from a position, of a stream, one state of the log; and verifying it."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from eventstore.errors import ChainBroken, ReadOnly, StorageFailed
+from eventstore.events.job import Enqueued, FellDue
+from eventstore.location import open_store
+from eventstore.sqlite.log import SqliteStore
+from eventstore.sqlite.verify import Verdict, verify
+from eventstore.store import Head
+
+JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
+
+
+@pytest.fixture
+def filled(store: SqliteStore) -> SqliteStore:
+    """Two streams, three events each, in turn."""
+    for version in range(3):
+        with store.write("anna@box", 1_700) as tx:
+            for stream in ("1", "2"):
+                tx.append(stream, version, [FellDue() if version else JOB])
+    return store
+
+
+def positions(store: SqliteStore, **which: object) -> list[int]:
+    with store.read() as tx:
+        return [one.position for one in tx.events(**which)]  # type: ignore[arg-type]
+
+
+def verdict(store: SqliteStore, expected: Head | None = None) -> Verdict:
+    with store.read() as tx:
+        return verify(tx, expected)
+
+
+def tamper(path: str, *statements: str) -> None:
+    """As someone would who knows about the triggers."""
+    stranger = sqlite3.connect(path)
+    guards = stranger.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+    saved = guards.fetchall()
+    for name, _ in saved:
+        stranger.execute(f"DROP TRIGGER {name}")
+    for statement in statements:
+        stranger.execute(statement)
+    for _, sql in saved:
+        stranger.execute(sql)
+    stranger.commit()
+    stranger.close()
+
+
+def test_events_come_in_order_from_a_position(filled: SqliteStore) -> None:
+    assert positions(filled) == [1, 2, 3, 4, 5, 6]
+    assert positions(filled, after=4) == [5, 6]
+    assert positions(filled, after=1, upto=3) == [2, 3]
+    assert positions(filled, stream="2") == [2, 4, 6]
+    assert positions(filled, stream="2", after=2) == [4, 6]
+    assert positions(filled, stream="3") == []
+
+
+def test_reader_sees_one_state_while_others_write(filled: SqliteStore, path: str) -> None:
+    reader = open_store(path, readonly=True)
+    with reader.read() as tx:
+        before = tx.head()
+        with filled.write("anna@box", 1) as writing:
+            writing.append("3", 0, [JOB])
+        assert tx.head() == before
+    assert reader.head().position == 7
+    reader.close()
+
+
+def test_reader_cannot_write(filled: SqliteStore, path: str) -> None:
+    reader = open_store(path, readonly=True)
+    with pytest.raises(ReadOnly), reader.write("eve", 1):
+        pass
+    reader.close()
+
+
+def test_sound_log_is_found_sound(filled: SqliteStore) -> None:
+    found = verdict(filled, filled.head())
+    assert found.sound
+    assert (found.records, found.broken, found.missing_triggers) == (6, None, ())
+
+
+def test_earlier_head_is_part_of_the_log(store: SqliteStore) -> None:
+    with store.write("anna@box", 1) as tx:
+        tx.append("1", 0, [JOB])
+    earlier = store.head()
+    with store.write("anna@box", 1) as tx:
+        tx.append("2", 0, [JOB])
+    assert verdict(store, earlier).sound
+
+
+@pytest.mark.parametrize(
+    ("statement", "position"),
+    [
+        ("UPDATE events SET actor = 'eve' WHERE position = 3", 3),
+        ('UPDATE events SET data = \'{"command":"rm"}\' WHERE position = 1', 1),
+        ("DELETE FROM events WHERE position = 4", 4),
+        ("UPDATE events SET hash = zeroblob(32) WHERE position = 6", 6),
+        ("UPDATE events SET recorded_at = 1 WHERE position = 2", 2),
+    ],
+)
+def test_tampering_is_named_though_the_triggers_are_back(
+    filled: SqliteStore, path: str, statement: str, position: int
+) -> None:
+    tamper(path, statement)
+    found = verdict(filled)
+    assert not found.sound
+    assert found.broken is not None
+    assert found.broken.position == position
+
+
+def test_missing_trigger_is_named(filled: SqliteStore, path: str) -> None:
+    stranger = sqlite3.connect(path)
+    stranger.execute("DROP TRIGGER events_never_change")
+    stranger.close()
+    assert verdict(filled).missing_triggers == ("events_never_change",)
+
+
+def test_tail_cut_off_shows_against_a_head_kept_elsewhere(filled: SqliteStore, path: str) -> None:
+    kept = filled.head()
+    tamper(path, "DELETE FROM events WHERE position > 4")
+    assert verdict(filled).sound
+    found = verdict(filled, kept)
+    assert not found.sound
+    assert found.contradicts
+
+
+def test_event_that_cannot_be_read_stops_the_reader(filled: SqliteStore, path: str) -> None:
+    tamper(path, "UPDATE events SET data = '{' WHERE position = 3")
+    with pytest.raises(ChainBroken, match="damaged at position 3"):
+        positions(filled)
+
+
+def test_damaged_page_is_one_clear_error(path: str) -> None:
+    store = open_store(path, create=True)
+    with store.write("anna@box", 1) as tx:
+        for n in range(2000):
+            tx.append(str(n), 0, [JOB])
+    store.close()
+    with open(path, "r+b") as file:
+        file.seek(4096 * 20)
+        file.write(b"\xff" * 4096 * 40)
+    reader = open_store(path, readonly=True)
+    with pytest.raises(StorageFailed, match="damaged"):
+        positions(reader)
+    reader.close()
+
+
+NOBODY = 65534
+
+
+def test_folder_that_may_not_be_written_can_still_be_read() -> None:
+    with TemporaryDirectory(dir="/tmp") as folder:
+        path = f"{folder}/queue.db"
+        store = open_store(path, create=True)
+        with store.write("anna@box", 1) as tx:
+            tx.append("1", 0, [JOB])
+        store.close()
+        if os.geteuid() == 0:  # whom modes do not stop
+            os.chown(path, NOBODY, NOBODY)
+        os.chmod(folder, 0o555)
+        assert in_child_as_nobody(lambda: positions(open_store(path, readonly=True)) == [1])
+        assert os.listdir(folder) == ["queue.db"]
+        os.chmod(folder, 0o755)
+
+
+def in_child_as_nobody(check: Callable[[], bool]) -> bool:
+    child = os.fork()
+    if child == 0:
+        if os.geteuid() == 0:
+            os.setuid(NOBODY)
+        os._exit(0 if check() else 1)
+    return os.waitpid(child, 0)[1] == 0

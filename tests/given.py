@@ -1,0 +1,47 @@
+"""From events to a state, without a log: for tests of folds and decisions."""
+
+from collections.abc import Iterable
+
+from eventstore import codec
+from eventstore.events.fact import Fact
+from eventstore.events.job import Enqueued, JobEvent
+from eventstore.events.recorded import Recorded
+from projections.folds.job import Job, evolve
+
+SECOND_US = 1_000_000
+BEGAN_US = 1_700_000_000 * SECOND_US
+"""When the first event of a test was recorded; each further one a second later."""
+
+
+def recorded(events: Iterable[Fact], stream: str = "1", first: int = 1) -> list[Recorded]:
+    """These events as the first of a stream, a second apart, from position `first` on."""
+    return [
+        Recorded(
+            position=first + n,
+            stream=stream,
+            version=1 + n,
+            type=codec.type_of(event),
+            recorded_at_us=BEGAN_US + n * SECOND_US,
+            actor="anna@box",
+            batch=first + n,
+            cause=None,
+            data=codec.encode(event),
+            hash=bytes(32),
+            event=event,  # type: ignore[arg-type]
+        )
+        for n, event in enumerate(events)
+    ]
+
+
+def given(*events: JobEvent) -> Job:
+    """The job after these events."""
+    job = None
+    for one in recorded(events):
+        job = evolve(job, one)
+    assert job is not None
+    return job
+
+
+def enqueued(command: str = "true", max_retries: int = 3, **more: object) -> Enqueued:
+    """A job accepted with the usual policy."""
+    return Enqueued(command=command, max_retries=max_retries, backoff_base=2.0, **more)  # type: ignore[arg-type]

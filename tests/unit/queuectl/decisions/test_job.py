@@ -1,0 +1,293 @@
+"""The rules of a job."""
+
+from typing import Any
+
+import pytest
+
+from eventstore.events.job import (
+    Cancelled,
+    CancelRequested,
+    Claimed,
+    Dead,
+    Failed,
+    FellDue,
+    Released,
+    Requeued,
+    ScheduledRetry,
+    Succeeded,
+    Usage,
+)
+from projections.folds.job import Job
+from queuectl.decisions.job import decide
+from queuectl.errors import (
+    AlreadyFinal,
+    IdTaken,
+    NoSuchJob,
+    NotDead,
+    NotDue,
+    NotPending,
+    StaleAttempt,
+)
+from queuectl.requests import (
+    Cancel,
+    Claim,
+    ComeDue,
+    Enqueue,
+    Finish,
+    Lose,
+    NewJob,
+    Outcome,
+    Policy,
+    Release,
+    Retry,
+)
+from tests.given import BEGAN_US, SECOND_US, enqueued, given
+
+POLICY = Policy(
+    max_retries=3,
+    backoff_base=2.0,
+    backoff_max_us=3600 * SECOND_US,
+    jitter=0.0,
+    timeout_us=None,
+    grace_us=10 * SECOND_US,
+    output_limit_bytes=10_485_760,
+)
+CLAIMED = Claimed(attempt=1, worker="3f", slot=1)
+NOW = BEGAN_US + 60 * SECOND_US
+
+
+def ask_enqueue(digest: str | None = None, **wanted: Any) -> Enqueue:
+    new = NewJob(**{"command": "true", **wanted})
+    return Enqueue(job_id="1", new=new, policy=POLICY, context=0, digest=digest, at_us=NOW)
+
+
+def finish(ended: Any = "exit", jitter: float = 0.0, attempt: int = 1, **how: Any) -> Finish:
+    outcome = Outcome(ended=ended, **how)
+    return Finish(job_id="1", attempt=attempt, outcome=outcome, jitter=jitter, at_us=NOW)
+
+
+def running(**policy: Any) -> Job:
+    return given(enqueued(**policy), CLAIMED)
+
+
+def test_job_is_enqueued_with_the_policy_in_force() -> None:
+    assert decide(None, ask_enqueue()) == (enqueued(),)
+
+
+def test_what_is_asked_for_stands_above_the_policy() -> None:
+    asked = ask_enqueue(max_retries=0, backoff_base=3.0, queue="encodes", priority=5)
+    (event,) = decide(None, asked)  # type: ignore[misc]
+    assert event == enqueued(max_retries=0, queue="encodes", priority=5).__class__(
+        command="true", max_retries=0, backoff_base=3.0, queue="encodes", priority=5
+    )
+
+
+def test_argument_list_is_told_as_shell_text_too() -> None:
+    (event,) = decide(None, ask_enqueue(command=None, argv=("echo", "a b")))  # type: ignore[misc]
+    assert (event.command, event.argv) == ("echo 'a b'", ("echo", "a b"))  # type: ignore[union-attr]
+
+
+def test_delay_counts_from_the_moment_of_enqueueing() -> None:
+    (event,) = decide(None, ask_enqueue(delay_us=5))  # type: ignore[misc]
+    assert event.due_at_us == NOW + 5  # type: ignore[union-attr]
+
+
+def test_time_that_has_passed_is_now() -> None:
+    (event,) = decide(None, ask_enqueue(run_at_us=NOW - 1))  # type: ignore[misc]
+    assert event.due_at_us is None  # type: ignore[union-attr]
+
+
+def test_same_id_and_request_is_the_same_job() -> None:
+    job = given(enqueued(request_sha256="aa"))
+    assert decide(job, ask_enqueue("aa")) == ()
+    assert isinstance(decide(job, ask_enqueue("bb")), IdTaken)
+
+
+def test_pending_job_is_claimed_under_the_next_number() -> None:
+    job = given(enqueued(), CLAIMED, Released(attempt=1, reason="stopping"))
+    asked = Claim(job_id="1", worker="4a", slot=2, at_us=job.changed_at_us + 7)
+    assert decide(job, asked) == (Claimed(attempt=2, worker="4a", slot=2, waited_us=7),)
+
+
+def test_clock_set_back_makes_no_negative_wait() -> None:
+    asked = Claim(job_id="1", worker="4a", slot=2, at_us=0)
+    assert decide(given(enqueued()), asked) == (Claimed(attempt=1, worker="4a", slot=2),)
+
+
+def test_running_job_cannot_be_claimed() -> None:
+    asked = Claim(job_id="1", worker="4a", slot=2, at_us=NOW)
+    assert isinstance(decide(running(), asked), NotPending)
+
+
+def test_success_completes() -> None:
+    used = Usage(duration_us=5, cpu_us=3)
+    decision = decide(running(), finish(exit_code=0, usage=used))
+    assert decision == (Succeeded(attempt=1, duration_us=5, cpu_us=3),)
+
+
+def test_other_exit_codes_may_count_as_success() -> None:
+    decision = decide(running(success_exit=(0, 3)), finish(exit_code=3))
+    assert decision == (Succeeded(attempt=1, exit_code=3),)
+
+
+@pytest.mark.parametrize(("used", "delay_s"), [(0, 2), (1, 4), (2, 8)])
+def test_failure_puts_the_retry_off_by_base_to_the_power_of_its_number(
+    used: int, delay_s: int
+) -> None:
+    retries = [
+        event
+        for k in range(1, used + 1)
+        for event in (
+            Failed(attempt=k, reason="exit", exit_code=1),
+            ScheduledRetry(attempt=k, retry=k, delay_us=1, due_at_us=1),
+            Requeued(why="retry-due"),
+            Claimed(attempt=k + 1, worker="3f", slot=1),
+        )
+    ]
+    job = given(enqueued(), CLAIMED, *retries)
+    failed, retry = decide(job, finish(exit_code=1, attempt=used + 1))  # type: ignore[misc]
+    assert failed == Failed(attempt=used + 1, reason="exit", exit_code=1)
+    assert retry == ScheduledRetry(
+        attempt=used + 1,
+        retry=used + 1,
+        delay_us=delay_s * SECOND_US,
+        due_at_us=NOW + delay_s * SECOND_US,
+    )
+
+
+def test_jitter_shortens_the_delay_by_what_was_drawn() -> None:
+    _, retry = decide(running(jitter=0.5), finish(exit_code=1, jitter=0.5))  # type: ignore[misc]
+    assert retry.delay_us == 1_500_000  # type: ignore[union-attr]
+
+
+def test_last_failure_makes_the_job_dead() -> None:
+    assert decide(running(max_retries=0), finish(exit_code=1)) == (
+        Failed(attempt=1, reason="exit", exit_code=1),
+        Dead(attempt=1, reason="retries-used-up"),
+    )
+
+
+def test_exit_code_that_no_retry_can_mend_makes_it_dead_at_once() -> None:
+    _, dead = decide(running(no_retry_exit=(65,)), finish(exit_code=65))  # type: ignore[misc]
+    assert dead == Dead(attempt=1, reason="no-retry-exit")
+
+
+def test_timeout_is_a_failure_whatever_the_exit_code() -> None:
+    failed, _ = decide(running(), finish("timeout", exit_code=0))  # type: ignore[misc]
+    assert failed == Failed(attempt=1, reason="timeout", exit_code=0)
+
+
+def test_job_ended_with_its_worker_goes_back_and_uses_no_retry() -> None:
+    assert decide(running(max_retries=0), finish("worker-stopped", signal=15)) == (
+        Failed(attempt=1, reason="worker-stopped", signal=15, counted=False),
+        Requeued(why="worker-stopped"),
+    )
+
+
+def test_late_result_of_a_lost_attempt_is_refused() -> None:
+    lost = Failed(attempt=1, reason="worker-lost", counted=False)
+    again = (lost, Requeued(why="worker-lost"), Claimed(attempt=2, worker="4a", slot=1))
+    job = given(enqueued(), CLAIMED, *again)
+    assert isinstance(decide(job, finish(exit_code=0, attempt=1)), StaleAttempt)
+
+
+def test_second_result_of_an_attempt_is_refused() -> None:
+    job = given(enqueued(), CLAIMED, Succeeded(attempt=1))
+    assert isinstance(decide(job, finish(exit_code=1)), StaleAttempt)
+
+
+def test_lost_attempt_runs_again_at_once_and_uses_no_retry() -> None:
+    assert decide(running(max_retries=0), Lose(job_id="1", attempt=1)) == (
+        Failed(attempt=1, reason="worker-lost", counted=False),
+        Requeued(why="worker-lost"),
+    )
+
+
+def test_third_loss_in_a_row_is_the_last() -> None:
+    lost = (
+        Failed(attempt=1, reason="worker-lost", counted=False),
+        Requeued(why="worker-lost"),
+        CLAIMED,
+    )
+    job = given(enqueued(), CLAIMED, *lost, *lost)
+    assert decide(job, Lose(job_id="1", attempt=1)) == (
+        Failed(attempt=1, reason="worker-lost", counted=True),
+        Dead(attempt=1, reason="worker-lost"),
+    )
+
+
+def test_retry_comes_due_not_before_its_time() -> None:
+    retry = ScheduledRetry(attempt=1, retry=1, delay_us=1, due_at_us=NOW)
+    job = given(enqueued(), CLAIMED, Failed(attempt=1, reason="exit", exit_code=1), retry)
+    assert isinstance(decide(job, ComeDue(job_id="1", at_us=NOW - 1)), NotDue)
+    assert decide(job, ComeDue(job_id="1", at_us=NOW)) == (Requeued(why="retry-due"),)
+
+
+def test_delayed_job_falls_due() -> None:
+    job = given(enqueued(due_at_us=NOW))
+    assert decide(job, ComeDue(job_id="1", at_us=NOW)) == (FellDue(),)
+
+
+def test_timer_that_fires_twice_acts_once() -> None:
+    assert isinstance(decide(given(enqueued()), ComeDue(job_id="1", at_us=NOW)), NotDue)
+
+
+def test_only_a_dead_job_is_retried() -> None:
+    dead = given(enqueued(), CLAIMED, Dead(attempt=1, reason="retries-used-up"))
+    asked = Retry(job_id="1", reason="disk mended")
+    assert decide(dead, asked) == (Requeued(why="dlq", reason="disk mended"),)
+    assert isinstance(decide(given(enqueued()), asked), NotDead)
+
+
+def test_waiting_job_is_cancelled_at_once() -> None:
+    asked = Cancel(job_id="1", reason="not needed")
+    assert decide(given(enqueued()), asked) == (Cancelled(reason="not needed"),)
+
+
+def test_running_job_is_cancelled_through_its_worker() -> None:
+    asked = Cancel(job_id="1")
+    assert decide(running(), asked) == (CancelRequested(attempt=1),)
+    again = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
+    assert decide(again, asked) == ()
+    assert decide(again, finish("cancelled", signal=15)) == (Cancelled(attempt=1, signal=15),)
+
+
+def test_success_recorded_first_wins_over_a_cancel() -> None:
+    asked = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
+    assert decide(asked, finish(exit_code=0)) == (Succeeded(attempt=1),)
+
+
+def test_failure_after_a_cancel_is_the_cancel() -> None:
+    asked = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
+    assert decide(asked, finish(exit_code=1)) == (Cancelled(attempt=1, exit_code=1),)
+
+
+def test_cancel_of_a_lost_attempt_sticks() -> None:
+    asked = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
+    assert decide(asked, Lose(job_id="1", attempt=1)) == (Cancelled(attempt=1),)
+    assert decide(asked, Release(job_id="1", attempt=1, reason="x")) == (Cancelled(attempt=1),)
+
+
+def test_completed_job_cannot_be_cancelled() -> None:
+    job = given(enqueued(), CLAIMED, Succeeded(attempt=1))
+    assert isinstance(decide(job, Cancel(job_id="1")), AlreadyFinal)
+
+
+def test_cancelling_twice_is_cancelling_once() -> None:
+    assert decide(given(enqueued(), Cancelled()), Cancel(job_id="1")) == ()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ComeDue(job_id="1", at_us=0),
+        Claim(job_id="1", worker="a", slot=1, at_us=0),
+        Release(job_id="1", attempt=1, reason="x"),
+        finish(),
+        Lose(job_id="1", attempt=1),
+        Retry(job_id="1"),
+        Cancel(job_id="1"),
+    ],
+)
+def test_job_that_is_not_there_is_not_found(asked: Any) -> None:
+    assert isinstance(decide(None, asked), NoSuchJob)

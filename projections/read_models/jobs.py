@@ -150,12 +150,16 @@ def of_worker(tx: Reader, worker_id: str) -> list[Job]:
 def page(tx: Reader, which: Filter, before_born: int | None = None, limit: int = 50) -> list[Job]:
     """At most `limit` of the jobs, newest first, from below `before_born` on."""
     bindings: dict[str, Any] = {"before": before_born or _NEWEST_POSSIBLE, "limit": limit}
+    return [_job(row) for row in tx.query(page_sql(which, bindings), bindings)]
+
+
+def page_sql(which: Filter, bindings: dict[str, Any]) -> str:
+    """The statement for a page of these jobs; adds what it binds beside `before` and `limit`."""
     conditions = "".join(f" AND {text}" for text in _conditions(which, bindings))
-    sql = _page_sql(which, bindings).replace("{conditions}", conditions)
-    return [_job(row) for row in tx.query(sql, bindings)]
+    return _template(which, bindings).replace("{conditions}", conditions)
 
 
-def _page_sql(which: Filter, bindings: dict[str, Any]) -> str:
+def _template(which: Filter, bindings: dict[str, Any]) -> str:
     if which.tag:
         bindings["key"], bindings["value"] = which.tag
         return TAGGED

@@ -25,9 +25,9 @@ SCHEMA = (
         ended      TEXT
     ) STRICT""",
     """
-    CREATE INDEX {workers}_active_{generation} ON {workers} (started_at)
+    CREATE INDEX {workers}_active_{generation} ON {workers} (started_at, id)
      WHERE ended_at IS NULL""",
-    "CREATE INDEX {workers}_newest_{generation} ON {workers} (started_at)",
+    "CREATE INDEX {workers}_newest_{generation} ON {workers} (started_at DESC, id)",
 )
 
 _COLUMNS = "id, started, state, version, position, started_at, ended_at, stop, ended"

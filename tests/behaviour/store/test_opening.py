@@ -1,7 +1,6 @@
 """What is a queue file, what is refused, and that a refusal leaves it byte for byte."""
 
 import os
-import sqlite3
 import stat
 import threading
 from collections.abc import Callable
@@ -12,16 +11,13 @@ import pytest
 from eventstore.errors import ForeignFile, Missing, NewerFile, StoreError, Unusable
 from eventstore.events.job import Enqueued
 from eventstore.location import open_store
+from tests.stranger import stranger
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
 
 
 def foreign_wal(path: Path) -> None:
-    database = sqlite3.connect(path)
-    database.execute("PRAGMA journal_mode=WAL")
-    database.execute("CREATE TABLE jobs (id)")
-    database.commit()
-    database.close()
+    stranger(str(path), "PRAGMA journal_mode=WAL", "CREATE TABLE jobs (id)")
 
 
 def world_writable(path: Path) -> None:
@@ -76,9 +72,7 @@ def test_what_is_not_ours_is_refused_and_left_as_it_is(kind: str, tmp_path: Path
 
 def test_newer_format_is_refused(path: str) -> None:
     open_store(path, create=True).close()
-    database = sqlite3.connect(path)
-    database.execute("PRAGMA user_version = 99")
-    database.close()
+    stranger(path, "PRAGMA user_version = 99")
     with pytest.raises(NewerFile, match="has format 99, this version knows 1"):
         open_store(path)
 
@@ -103,10 +97,8 @@ def test_new_file_is_the_users_alone_and_nothing_else_is_left(path: str, tmp_pat
 
 def test_new_file_is_wal_and_carries_our_id(path: str) -> None:
     open_store(path, create=True).close()
-    database = sqlite3.connect(path)
-    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert database.execute("PRAGMA application_id").fetchone() == (0x5143544C,)
-    database.close()
+    assert stranger(path, "PRAGMA journal_mode") == [["wal"]]
+    assert stranger(path, "PRAGMA application_id") == [[0x5143544C]]
 
 
 def test_many_who_create_at_once_share_one_file(path: str, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Reading: from a position, of a stream, one state of the log; and verifying it."""
 
 import os
-import sqlite3
 from collections.abc import Callable
 from tempfile import TemporaryDirectory
 
@@ -13,6 +12,7 @@ from eventstore.location import open_store
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.verify import Verdict, verify
 from eventstore.store import Head
+from tests.stranger import stranger, tamper
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
 
@@ -35,21 +35,6 @@ def positions(store: SqliteStore, **which: object) -> list[int]:
 def verdict(store: SqliteStore, expected: Head | None = None) -> Verdict:
     with store.read() as tx:
         return verify(tx, expected)
-
-
-def tamper(path: str, *statements: str) -> None:
-    """As someone would who knows about the triggers."""
-    stranger = sqlite3.connect(path)
-    guards = stranger.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
-    saved = guards.fetchall()
-    for name, _ in saved:
-        stranger.execute(f"DROP TRIGGER {name}")
-    for statement in statements:
-        stranger.execute(statement)
-    for _, sql in saved:
-        stranger.execute(sql)
-    stranger.commit()
-    stranger.close()
 
 
 def test_events_come_in_order_from_a_position(filled: SqliteStore) -> None:
@@ -115,9 +100,7 @@ def test_tampering_is_named_though_the_triggers_are_back(
 
 
 def test_missing_trigger_is_named(filled: SqliteStore, path: str) -> None:
-    stranger = sqlite3.connect(path)
-    stranger.execute("DROP TRIGGER events_never_change")
-    stranger.close()
+    stranger(path, "DROP TRIGGER events_never_change")
     assert verdict(filled).missing_triggers == ("events_never_change",)
 
 

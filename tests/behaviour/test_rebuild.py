@@ -1,0 +1,188 @@
+"""Read models are rebuilt beside the live ones, while others read and write."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from eventstore.errors import ChainBroken
+from projections import registry
+from projections.errors import NewerReadModels, StaleReadModels
+from projections.read_models import counts, jobs, ready
+from projections.rebuild import SLICE, Difference, Progress, compare, rebuild
+from queuectl.errors import ReplayRunning
+from queuectl.queue import Queue
+from queuectl.replay import replay
+from queuectl.requests import Claim, Finish, NewJob, Outcome
+from tests.stranger import stranger, tamper
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "queue.db")
+
+
+def filled(path: str, number: int = 3) -> Queue:
+    """A queue with this many jobs, the first of them done."""
+    queue = Queue(path)
+    queue.enqueue_many(NewJob(command=f"echo {n}") for n in range(number))
+    with queue.write("worker:a") as session:
+        session.ask(Claim(job_id="1", worker="a", slot=1, at_us=session.at_us))
+        done = Outcome(ended="exit", exit_code=0)
+        at_us = session.at_us
+        session.ask(Finish(job_id="1", attempt=1, outcome=done, jitter=0, at_us=at_us))
+    return queue
+
+
+def leftovers(path: str) -> set[str]:
+    names = {name for (name,) in stranger(path, "SELECT name FROM sqlite_schema")}
+    return {name for name in names if name.endswith(("_old", "_shadow"))}
+
+
+@pytest.mark.parametrize(
+    ("statement", "table", "key"),
+    [
+        ("UPDATE jobs SET state = 'dead' WHERE id = '2'", "jobs", (3,)),
+        ("DELETE FROM jobs WHERE id = '3'", "jobs", (4,)),
+        ("UPDATE counts SET pending = 7", "counts", ("default",)),
+        ("DELETE FROM runs", "runs", (2, 1)),
+        ("INSERT INTO settings VALUES ('jitter', 1, 1, 1, 'eve')", "settings", ("jitter",)),
+        ("UPDATE sequence SET last = 1", "sequence", ("job",)),
+        ("UPDATE checkpoint SET position = 1", "checkpoint", ()),
+    ],
+)
+def test_changed_row_is_found_and_healed(
+    path: str, statement: str, table: str, key: tuple[object, ...]
+) -> None:
+    queue = filled(path)
+    stranger(path, statement)
+    (found,) = compare(queue.store)
+    assert (found.table, found.key) == (table, key)
+    replay(queue.store)
+    assert compare(queue.store) == []
+    queue.close()
+
+
+def test_difference_tells_both_rows(path: str) -> None:
+    queue = filled(path)
+    stranger(path, "UPDATE counts SET failed = 9")
+    (found,) = compare(queue.store)
+    assert isinstance(found, Difference)
+    assert found.live is not None
+    assert found.rebuilt is not None
+    assert (found.live[4], found.rebuilt[4]) == (9, 0)
+    queue.close()
+
+
+def test_writers_and_readers_go_on_during_a_rebuild(path: str) -> None:
+    queue = filled(path, number=SLICE * 5)
+    written: list[str] = []
+    stop = threading.Event()
+
+    def write() -> None:
+        mine = Queue(path)
+        while not stop.is_set():
+            written.append(mine.enqueue("true").id)
+            with mine.read() as tx:
+                assert ready.next_ready(tx, (), 1) == ["2"]
+        mine.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen: list[Progress] = []
+    for _ in range(3):
+        replay(queue.store, seen.append)
+    stop.set()
+    writer.join()
+    assert len(written) > 3
+    assert seen[-1].head > seen[0].head
+    assert compare(queue.store) == []
+    with queue.read() as tx:
+        assert counts.total(tx).total_jobs == SLICE * 5 + len(written)
+        assert jobs.get(tx, written[-1]) is not None
+    assert leftovers(path) == set()
+    queue.close()
+
+
+class Crash(Exception):
+    """Stands for the process dying between two transactions."""
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 6, 9])
+def test_crash_in_the_middle_leaves_the_old_or_the_new_serving(path: str, step: int) -> None:
+    queue = filled(path, number=SLICE * 2)
+    steps = 0
+
+    def crash() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == step:
+            raise Crash
+
+    with pytest.raises(Crash):
+        rebuild(queue.store, pause=crash)
+    assert compare(queue.store) == []
+    assert queue.enqueue("true").state == "pending"
+    replay(queue.store)
+    assert compare(queue.store) == []
+    assert leftovers(path) == set()
+    queue.close()
+
+
+def test_one_rebuild_at_a_time(path: str) -> None:
+    queue = filled(path)
+    lock = queue.store.lock("replay")
+    assert lock.acquire()
+    with pytest.raises(ReplayRunning):
+        replay(queue.store)
+    lock.release()
+    assert replay(queue.store) == queue.store.head().position
+    queue.close()
+
+
+def test_first_writer_of_a_new_version_rebuilds(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(path).close()
+    newer = registry.DEFINITION.replace("jobs=1", "jobs=2")
+    monkeypatch.setattr("projections.registry.DEFINITION", newer)
+    monkeypatch.setattr("projections.rebuild.DEFINITION", newer)
+    from queuectl.reading import Reading
+
+    queue = Queue(path)
+    with Reading(queue.location).read() as tx:
+        found = registry.checkpoint(tx)
+    assert (found.definition, found.generation) == (newer, 2)
+    assert compare(queue.store) == []
+    queue.close()
+
+
+def test_reader_of_a_new_version_says_what_to_do(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = filled(path)
+    older = registry.DEFINITION
+    monkeypatch.setattr("projections.registry.DEFINITION", older.replace("jobs=1", "jobs=2"))
+    with pytest.raises(StaleReadModels, match="run queuectl replay"), queue.read():
+        pass
+    queue.close()
+
+
+def test_older_version_refuses_to_write(path: str) -> None:
+    queue = filled(path)
+    stranger(path, f"UPDATE checkpoint SET definition = '{registry.DEFINITION} weather=1'")
+    head = queue.store.head()
+    with pytest.raises(NewerReadModels, match="upgrade queuectl"):
+        queue.enqueue("true")
+    assert queue.store.head() == head
+    queue.close()
+
+
+def test_rebuild_stops_at_a_record_that_was_changed(path: str) -> None:
+    queue = filled(path)
+    changed = "UPDATE events SET data = replace(data, 'echo 1', 'echo 9') WHERE position = 3"
+    tamper(path, changed)
+    for look in (compare, replay):
+        with pytest.raises(ChainBroken, match="damaged at position 3"):
+            look(queue.store)
+    with queue.read() as tx:
+        assert counts.total(tx).total_jobs == 3
+    queue.close()

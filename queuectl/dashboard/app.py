@@ -1,0 +1,99 @@
+"""The factory: a Flask app over one queue file, which it only reads."""
+
+import hashlib
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from flask import Flask, Response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+import queuectl
+from eventstore.errors import StoreError
+from eventstore.location import locate
+
+from . import guard, words
+from .feeds import feeds
+from .pages import pages
+from .pulse import Pulse
+from .source import Source
+
+STREAMS = 16
+"""Live pages at a time; each holds a thread. Further ones poll."""
+
+_HERE = Path(__file__).parent
+
+
+def create_app(
+    path: str,
+    *,
+    host: str = "127.0.0.1",
+    token: str | None = None,
+    trusted_hosts: tuple[str, ...] = (),
+) -> Flask:
+    """The app for the queue file at `path` (absolute), bound to `host`.
+
+    token: what one must know to look; null lets in whoever reaches us, but no other user of this
+    machine. trusted_hosts: further `Host` names to answer to, where a proxy stands before us.
+    """
+    app = Flask(__name__, static_url_path=f"/static/{_digest(_HERE / 'static')}")
+    app.config["TRUSTED_HOSTS"] = guard.trusted_hosts(host, trusted_hosts)
+    # The digest in its address changes with the content.
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 31_536_000
+    source = Source(path)
+    app.extensions["queue"] = source
+    app.extensions["pulse"] = Pulse(source, STREAMS)
+    guard.install(app, token)
+    words.install(app)
+    app.jinja_env.globals.update(
+        ctl=_commands(path), queue_path=path, version=queuectl.__version__, zone=_zone
+    )
+    app.register_blueprint(pages)
+    app.register_blueprint(feeds)
+    app.register_error_handler(HTTPException, _refused)
+    app.register_error_handler(StoreError, _unreadable)
+    return app
+
+
+def _commands(path: str) -> Callable[..., str]:
+    """How a person calls us for this very queue: with --db, unless it is found without."""
+    named = [] if locate().path == path else ["--db", path]
+
+    def ctl(*words: object) -> str:
+        return shlex.join(["queuectl", *named, *map(str, words)])
+
+    return ctl
+
+
+def _digest(folder: Path) -> str:
+    found = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            found.update(file.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def _zone() -> str:
+    offset = time.strftime("%z")
+    return f"{time.strftime('%Z')} (UTC{offset[:3]}:{offset[3:]})"
+
+
+def _refused(error: HTTPException) -> Response:
+    return _error(error.code or 500, error.name, error.description or "")
+
+
+def _unreadable(error: StoreError) -> Response:
+    return _error(503, "The queue cannot be read", str(error))
+
+
+def _error(code: int, title: str, text: str) -> Response:
+    if request.path.endswith(".json"):
+        answer: Response = Response(
+            msgspec.json.encode({"schema": 1, "error": text}), mimetype="application/json"
+        )
+    else:
+        answer = Response(render_template("error.html", code=code, title=title, text=text))
+    answer.status_code = code
+    return answer

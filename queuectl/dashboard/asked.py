@@ -1,0 +1,139 @@
+"""What a page's address asks for: filters and cursors. What makes no sense is refused by name."""
+
+from typing import cast
+
+import msgspec
+from flask import abort, request
+
+from eventstore.events.recorded import EVENT_TYPES
+from projections.folds.job import STATES, State
+from projections.read_models.jobs import Filter
+
+from .stream import Shown
+
+PAGE = 50
+LONGEST_PAGE = 500
+_LARGEST = 2**63 - 1
+
+
+class JobsAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """Which jobs, and which page of them."""
+
+    states: tuple[State, ...]
+    queue: str | None
+    tag: str | None
+    search: str | None
+    before: int | None
+    limit: int
+
+    @property
+    def filter(self) -> Filter:
+        """For the read model."""
+        return Filter(states=self.states, queue=self.queue, tag=_pair(self.tag), search=self.search)
+
+    def address(self, **changed: object) -> dict[str, object]:
+        """The query of the same list with some of it changed; a changed filter begins anew."""
+        asked = {
+            "state": list(self.states),
+            "queue": self.queue,
+            "tag": self.tag,
+            "q": self.search,
+            "limit": self.limit if self.limit != PAGE else None,
+        }
+        return {name: value for name, value in (asked | changed).items() if value}
+
+
+class EventsAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events, and which page of them."""
+
+    stream: str | None
+    type: str | None
+    before: int | None
+    limit: int
+
+    def address(self, **changed: object) -> dict[str, object]:
+        """The query of the same list with some of it changed."""
+        asked = {
+            "stream": self.stream,
+            "type": self.type,
+            "limit": self.limit if self.limit != PAGE else None,
+        }
+        return {name: value for name, value in (asked | changed).items() if value}
+
+
+def jobs_asked() -> JobsAsked:
+    """From the address of the present request."""
+    states = tuple(dict.fromkeys(word for word in request.args.getlist("state") if word))
+    for word in states:
+        if word not in STATES:
+            abort(400, f"There is no state {word!r}; the states are {', '.join(STATES)}.")
+    tag = _text("tag")
+    if tag is not None and "=" not in tag:
+        abort(400, f"A tag is written KEY=VALUE, not {tag!r}.")
+    return JobsAsked(
+        states=cast(tuple[State, ...], states),
+        queue=_text("queue"),
+        tag=tag,
+        search=_text("q"),
+        before=_number("before"),
+        limit=min(_number("limit") or PAGE, LONGEST_PAGE),
+    )
+
+
+def events_asked() -> EventsAsked:
+    """From the address of the present request."""
+    kind = _text("type")
+    if kind is not None and kind not in EVENT_TYPES:
+        abort(400, f"There is no event type {kind!r}.")
+    return EventsAsked(
+        stream=_text("stream"),
+        type=kind,
+        before=_number("before"),
+        limit=min(_number("limit") or PAGE, LONGEST_PAGE),
+    )
+
+
+def attempt_asked() -> int | None:
+    """The attempt whose output the job's page shows; the last where none is named."""
+    return _number("attempt")
+
+
+def position_asked() -> int:
+    """The position that a stream's reader has seen: its last event's id, else the page's."""
+    seen = request.headers.get("Last-Event-ID", "")
+    if seen.isdecimal() and len(seen) < 19:
+        return int(seen)
+    return _number("after") or 0
+
+
+def shown_asked() -> Shown | None:
+    """The output that a stream's page shows; None where it shows none."""
+    job_id = _text("job")
+    if job_id is None:
+        return None
+    return Shown(job_id, _number("attempt") or 0, _number("end") or 0)
+
+
+def first_byte_asked() -> int:
+    """The byte of an output to begin with."""
+    return _number("from") or 0
+
+
+def _pair(tag: str | None) -> tuple[str, str] | None:
+    if tag is None:
+        return None
+    key, _, value = tag.partition("=")
+    return key, value
+
+
+def _text(name: str) -> str | None:
+    return request.args.get(name, "").strip() or None
+
+
+def _number(name: str) -> int | None:
+    text = request.args.get(name, "").strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal()) or int(text[:20]) > _LARGEST:
+        abort(400, f"{name} is a whole number, not {text[:40]!r}.")
+    return int(text)

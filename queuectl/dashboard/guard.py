@@ -1,0 +1,151 @@
+"""Who may look: the right host and site, the token where one is set; and what browsers are told."""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+import socket
+
+from flask import Flask, Request, Response, abort, current_app, redirect, request
+
+from .peer import stranger
+
+_POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "font-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+HEADERS = {
+    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in _POLICY.items()),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def install(app: Flask, token: str | None) -> None:
+    """Ask every request, and tell every response's browser what it may do."""
+    app.config["TOKEN"] = token
+    app.before_request(_refuse_changes)
+    app.before_request(_refuse_other_sites)
+    app.before_request(_ask_for_token)
+    app.after_request(_tell)
+
+
+def trusted_hosts(host: str, more: tuple[str, ...] = ()) -> list[str]:
+    """The `Host` names that a server bound to `host` answers to.
+
+    A name that another site points at our address (DNS rebinding) is not among them.
+    """
+    names = {"localhost", "127.0.0.1", "[::1]", *more}
+    if _everywhere(host):
+        own = socket.gethostname()
+        names |= {own, *_addresses(own)}
+    elif host:
+        names.add(f"[{host}]" if ":" in host else host)
+    return sorted(names)
+
+
+def _everywhere(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return host == ""
+
+
+def _addresses(name: str) -> set[str]:
+    try:
+        found = socket.getaddrinfo(name, None)
+    except OSError:
+        return set()
+    addresses = {str(entry[4][0]).partition("%")[0] for entry in found}
+    return {f"[{address}]" if ":" in address else address for address in addresses}
+
+
+def _refuse_changes() -> None:
+    if request.method not in ("GET", "HEAD"):
+        abort(405)
+
+
+def _refuse_other_sites() -> None:
+    """Another site may link here, and nothing else: no fetch, no image, no frame."""
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    link = (
+        request.headers.get("Sec-Fetch-Mode") == "navigate"
+        and request.headers.get("Sec-Fetch-Dest") == "document"
+    )
+    if site not in ("none", "same-origin") and not link:
+        abort(403, "Another site asked for this page.")
+    origin = request.headers.get("Origin")
+    if origin is not None and origin != request.host_url.rstrip("/"):
+        abort(403, "Another site asked for this page.")
+
+
+def _ask_for_token() -> Response | None:
+    """With a token set, it opens; without one, other users of this machine stay out."""
+    if request.endpoint == "static":
+        return None
+    token: str | None = current_app.config["TOKEN"]
+    if token is None:
+        if stranger(request.environ):
+            abort(403, "Another user of this machine asked; start the dashboard with --token.")
+        return None
+    typed = request.args.get("token")
+    if typed is not None and _equal(typed.strip(), token):
+        return _let_in(token)
+    if not _knows(request, token):
+        abort(401)
+    return None
+
+
+def _knows(asked: Request, token: str) -> bool:
+    scheme, _, given = asked.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and _equal(given.strip(), token):
+        return True
+    return _equal(asked.cookies.get(_cookie_name(), ""), _pass(token))
+
+
+def _let_in(token: str) -> Response:
+    """A cookie instead of the token, and an address that does not show it."""
+    answer = redirect(request.script_root + request.path, 303)
+    answer.set_cookie(
+        _cookie_name(),
+        _pass(token),
+        path=request.script_root + "/",
+        httponly=True,
+        samesite="Strict",
+        secure=request.is_secure,
+    )
+    return answer  # type: ignore[return-value]
+
+
+def _cookie_name() -> str:
+    """Cookies are shared by all ports of a host; so the port is in the name."""
+    return "queuectl-" + re.sub(r"\D", "", request.host.rpartition(":")[2]).rjust(2, "0")
+
+
+def _pass(token: str) -> str:
+    return hashlib.sha256(b"queuectl dashboard\n" + token.encode()).hexdigest()
+
+
+def _equal(left: str, right: str) -> bool:
+    return hmac.compare_digest(left.encode(), right.encode())
+
+
+def _tell(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.endpoint != "static":
+        response.headers["Cache-Control"] = "no-store"
+    response.headers.pop("Server", None)
+    return response

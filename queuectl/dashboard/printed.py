@@ -1,0 +1,91 @@
+"""What an attempt has printed, from a byte on: out of the database, or while it still runs."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from eventstore.sqlite import outputs
+from eventstore.sqlite.log import SqliteReader
+from queuectl.wording import size
+from queuectl.worker.transcript import Piece, piece_of, pieces
+
+from .source import Source
+
+MOST_BYTES = 200_000
+"""Shown on a page; the whole is a command or a link away."""
+
+
+class Printed(NamedTuple):
+    """A part of what an attempt printed. Offsets count all that it printed, kept or not."""
+
+    pieces: list[Piece]
+
+    @property
+    def start(self) -> int:
+        """Where the part begins."""
+        return self.pieces[0].offset if self.pieces else 0
+
+    @property
+    def end(self) -> int:
+        """Where it ends: ask for what comes after it from here."""
+        return self.pieces[-1].end if self.pieces else 0
+
+    @property
+    def data(self) -> bytes:
+        """The bytes, with a line where some were not kept."""
+        return b"".join(_gap(piece) + piece.data for piece in self.pieces)
+
+    @property
+    def text(self) -> str:
+        """As text: what is no UTF-8 shows as a replacement character."""
+        return self.data.decode("utf-8", "replace")
+
+
+def _gap(piece: Piece) -> bytes:
+    if not piece.missing_bytes:
+        return b""
+    return f"\n[{size(piece.missing_bytes)} not kept]\n".encode()
+
+
+def first(tx: SqliteReader, source: Source, job_id: str, attempt: int, since: int) -> Printed:
+    """At most about MOST_BYTES from offset `since` on."""
+    found: list[Piece] = []
+    taken = 0
+    for piece in _all(tx, source, job_id, attempt, since):
+        piece = piece._replace(data=piece.data[: MOST_BYTES - taken])
+        found.append(piece)
+        taken += len(piece.data)
+        if taken >= MOST_BYTES:
+            break
+    return Printed(found)
+
+
+def last(tx: SqliteReader, source: Source, job_id: str, attempt: int, total: int | None) -> Printed:
+    """About the last MOST_BYTES. total: all that it printed; null while it runs."""
+    since = max(0, (total or 0) - MOST_BYTES)
+    held: deque[Piece] = deque()
+    taken = 0
+    for piece in _all(tx, source, job_id, attempt, since):
+        held.append(piece)
+        taken += len(piece.data)
+        while len(held) > 1 and taken - len(held[0].data) >= MOST_BYTES:
+            taken -= len(held.popleft().data)
+    return Printed(list(held))
+
+
+def end(tx: SqliteReader, source: Source, job_id: str, attempt: int, since: int) -> int:
+    """Up to where the output is there by now, looked at from `since` on."""
+    for piece in _all(tx, source, job_id, attempt, since):
+        since = piece.end
+    return since
+
+
+def _all(
+    tx: SqliteReader, source: Source, job_id: str, attempt: int, since: int
+) -> Iterator[Piece]:
+    found = outputs.get(tx, job_id, attempt)
+    if found is not None and found.kept is not None:
+        return piece_of(found.kept, since)
+    store = source.reading().store
+    folder = None if store is None else store.beside.existing("outputs")
+    return pieces(folder, job_id, attempt, since)

@@ -1,0 +1,79 @@
+"""The server: waitress, threads enough for pages beside the streams, and an orderly end."""
+
+import signal
+import sys
+import webbrowser
+from types import FrameType
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from waitress.server import create_server
+
+from .app import STREAMS, create_app
+from .pulse import Pulse
+
+PAGES = 8
+"""Threads for pages, when all streams are taken."""
+
+
+def serve(
+    path: str,
+    host: str,
+    port: int,
+    token: str | None = None,
+    open_browser: bool = False,
+    *,
+    prefix: str = "",
+    trusted_hosts: tuple[str, ...] = (),
+) -> None:
+    """Serve the queue file at `path` until INT or TERM; port 0 is any free one.
+
+    prefix: the path under which a proxy shows us, such as `/queue`. Says on stderr where it is.
+    Raises OSError where the address cannot be had.
+    """
+    app = create_app(path, host=host, token=token, trusted_hosts=trusted_hosts)
+    server = create_server(
+        app,
+        host=host,
+        port=port,
+        threads=STREAMS + PAGES,
+        url_prefix=prefix,
+        # One request read ahead: so a stream learns at once that its reader has gone.
+        channel_request_lookahead=1,
+        ident=None,
+        clear_untrusted_proxy_headers=True,
+    )
+    address = f"http://{_shown(host)}:{_port(server)}{prefix}/"
+    print(f"dashboard of {path} at {address} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+    if token:
+        address += f"?token={quote(token)}"
+        print(f"open it once with the token: {address}", file=sys.stderr, flush=True)
+    if open_browser:
+        webbrowser.open(address)
+    _stop_on_signals(app.extensions["pulse"])
+    try:
+        server.run()
+    finally:
+        server.close()
+
+
+def _shown(host: str) -> str:
+    if host in ("", "0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _port(server: Any) -> int:
+    """A name such as localhost may stand for several addresses, and then there are several."""
+    if hasattr(server, "effective_listen"):
+        return int(server.effective_listen[0][1])
+    return int(server.effective_port)
+
+
+def _stop_on_signals(pulse: Pulse) -> None:
+    def stop(_: int, __: FrameType | None) -> NoReturn:
+        pulse.close()  # first: waitress waits for its threads, and streams hold theirs
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)

@@ -1,0 +1,86 @@
+"""How values look on a page: the filters that the templates use."""
+
+from datetime import datetime
+
+from flask import Flask
+from markupsafe import Markup
+
+from queuectl.shapes import rfc3339
+from queuectl.visible import visible
+from queuectl.wording import duration, plural, size, what
+
+
+def install(app: Flask) -> None:
+    """Give the templates their words."""
+    app.jinja_env.filters.update(
+        duration=duration,
+        size=size,
+        plain=visible,
+        lines=lines,
+        clock=clock,
+        day=day,
+        iso=rfc3339,
+        number=number,
+        percent=percent,
+        short=short,
+    )
+    app.jinja_env.globals.update(plural=plural, what=what, ago=ago, span=span)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+
+
+def lines(text: str) -> str:
+    """Job text of several lines: newlines and tabs stay, the rest is made visible."""
+    return visible(text.replace("\r\n", "\n"), keep="\n\t")
+
+
+def clock(at_us: int) -> str:
+    """The time of day here, to the millisecond."""
+    at = _local(at_us)
+    return "—" if at is None else f"{at:%H:%M:%S}.{at_us // 1000 % 1000:03d}"
+
+
+def day(at_us: int) -> str:
+    """The date here."""
+    at = _local(at_us)
+    return "beyond the calendar" if at is None else f"{at:%a} {at.day} {at:%b} {at.year}"
+
+
+def _local(at_us: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(at_us // 1_000_000)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def number(count: int) -> str:
+    """`12,345`."""
+    return f"{count:,}"
+
+
+def percent(part: float) -> str:
+    """A number for an attribute of a picture."""
+    return f"{part:.2f}"
+
+
+def short(text: str, most: int = 120) -> str:
+    """The first line's worth of it; the whole stands in the page that it leads to."""
+    text = visible(" ".join(text.split(" ")))
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def span(us: int) -> str:
+    """Roughly how long: `12 s`, `3 min`, `5 h`, `2 d`."""
+    seconds = abs(us) // 1_000_000
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def ago(at_us: int, now_us: int) -> Markup:
+    """A time as its distance from now. The script keeps it true while the page stays open."""
+    exact = rfc3339(at_us)
+    words = f"in {span(at_us - now_us)}" if at_us > now_us else f"{span(now_us - at_us)} ago"
+    return Markup('<time datetime="{}" title="{}" data-ago>{}</time>').format(
+        exact, f"{day(at_us)} {clock(at_us)}", words
+    )

@@ -160,7 +160,7 @@ class SqliteStore:
     def __init__(self, path: str, *, readonly: bool = False) -> None:
         self.path, self.readonly = path, readonly
         self.beside = Beside(path)
-        self._connection = connect(path, readonly=readonly)
+        self._open_connection: apsw.Connection | None = connect(path, readonly=readonly)
         found = os.stat(path)
         self.identity = (found.st_dev, found.st_ino)
 
@@ -216,8 +216,21 @@ class SqliteStore:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._connection.close()
+        self._disconnect()
         self.beside.close()
+
+    @property
+    def _connection(self) -> apsw.Connection:
+        """The connection, opened anew where an I/O error made us give up the last one."""
+        if self._open_connection is None:
+            with translated(self.path):
+                self._open_connection = connect(self.path, readonly=self.readonly)
+        return self._open_connection
+
+    def _disconnect(self) -> None:
+        closing, self._open_connection = self._open_connection, None
+        if closing is not None:
+            closing.close()
 
     def _refuse_gone(self) -> None:
         """Never write to a file that has no name any more: it would be lost with the process."""
@@ -229,8 +242,8 @@ class SqliteStore:
             raise Gone(self.path)
 
     def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        if self._open_connection is not None and self._open_connection.in_transaction:
+            self._open_connection.execute("ROLLBACK")
 
     def _commit(self, transaction: SqliteTransaction) -> None:
         try:
@@ -255,8 +268,7 @@ class SqliteStore:
             raise StorageFailed(self.path, error)
         position, hash_ = transaction.last
         try:
-            self._connection.close()
-            self._connection = connect(self.path)
+            self._disconnect()
             stands = self._hash_at(position)
             if stands is not None and stands != hash_:
                 raise StreamConflict("", position - 1, position)

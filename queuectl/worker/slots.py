@@ -12,7 +12,7 @@ class Slots(Generic[Run]):
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._free = list(range(1, count + 1))  # a heap: the lowest is taken first
+        self._free = set(range(1, count + 1))
         self._taken: dict[int, Run] = {}
         self._reminders: list[tuple[int, int, int]] = []
         self._sat = 0
@@ -26,25 +26,20 @@ class Slots(Generic[Run]):
         """Those who sit, in the order in which they sat down; others may leave meanwhile."""
         return iter(list(self._taken.values()))
 
-    @property
-    def free(self) -> int:
-        """How many are free."""
-        return len(self._free)
-
-    def reserve(self) -> int:
-        """The lowest free slot, free no longer."""
-        return heappop(self._free)
+    def free(self) -> list[int]:
+        """Those that are free, the lowest first."""
+        return sorted(self._free)
 
     def sit(self, slot: int, run: Run) -> None:
-        """`run` sits in a slot that was reserved."""
+        """`run` takes a free slot."""
+        self._free.remove(slot)
         self._sat += 1
         self._taken[slot], self._seated[slot] = run, self._sat
 
     def leave(self, slot: int) -> None:
         """The slot is free again; what it was to be reminded of is forgotten."""
-        self._taken.pop(slot, None)
-        self._seated.pop(slot, None)
-        heappush(self._free, slot)
+        del self._taken[slot], self._seated[slot]
+        self._free.add(slot)
 
     def remind(self, slot: int, at_us: int) -> None:
         """Return who sits in `slot` from `due` at `at_us`, of the monotonic clock."""

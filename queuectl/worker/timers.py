@@ -8,7 +8,7 @@ import os
 from datetime import UTC, datetime
 from functools import cached_property
 from heapq import heappop, heappush
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 JOB = "earliest"
 
@@ -69,6 +69,12 @@ class Timers:
         while self._put_off and self._put_off[0].at_us <= now_us:
             found.append(heappop(self._put_off))
         return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """No alarm goes off any more."""

@@ -11,9 +11,8 @@ from queuectl.worker.timers import Timers
 
 @pytest.fixture
 def timers() -> Iterator[Timers]:
-    made = Timers()
-    yield made
-    made.close()
+    with Timers() as made:
+        yield made
 
 
 def now_us() -> int:

@@ -1,0 +1,168 @@
+"""One attempt at a job, from its launch until nothing of it lives: process, output, ending."""
+
+import os
+from collections.abc import Callable
+from signal import SIGKILL, SIGTERM
+from typing import Literal
+
+from eventstore.events.job import FailureReason, Usage
+from projections.folds.context import Context
+from projections.folds.job import Job
+
+from ..requests import Outcome
+from .launcher import Child, Exit, Launcher, Order
+from .mark import Mark
+from .output import Kept, Output
+
+CHUNK_BYTES = 65_536
+LAST_CHUNKS = 32
+"""Read at the end at the most: someone who was handed the pipe may go on writing for ever."""
+QUICK_US = 1_000_000
+"""Output of a job that goes on for longer than this is written where `logs -f` sees it."""
+
+Ended = FailureReason | Literal["cancelled"]
+
+
+class Attempt:
+    """A running attempt.
+
+    Times are of the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        slot: int,
+        mark: Mark,
+        child: Child,
+        output: Output,
+        launcher: Launcher,
+        now_us: int,
+    ) -> None:
+        self.job, self.slot, self.mark, self.child = job, slot, mark, child
+        self.printed: Kept | None = None
+        self._output, self._launcher = output, launcher
+        self._started_us = now_us
+        self._ended: Ended = "exit"
+        self._exit: Exit | None = None
+        self._duration_us = 0
+        self._kill_at_us: int | None = None
+        self._stragglers: set[int] = set()
+        self._remind: Callable[[int], None] = _unheard
+
+    def begin(self, remind: Callable[[int], None]) -> None:
+        """It sits in its slot. remind: asks for a call of `reminded` at a time."""
+        self._remind = remind
+        if self.job.spec.timeout_us is not None:
+            remind(self._started_us + self.job.spec.timeout_us)
+
+    def read(self, now_us: int) -> bool:
+        """Take in a chunk of what it printed; False at the end of it."""
+        data = self._read()
+        if data:
+            if not self._output.total_bytes:
+                self._remind(now_us + QUICK_US)
+            self._output.take(data)
+        return data != b""
+
+    def reminded(self, now_us: int) -> None:
+        """Do what is due: its time is up, its grace is over, its output is to be seen."""
+        timeout_us = self.job.spec.timeout_us
+        if timeout_us is not None and now_us >= self._started_us + timeout_us:
+            self.end("timeout", now_us)
+        if self._kill_at_us is not None and now_us >= self._kill_at_us:
+            self._launcher.send({self.mark}, SIGKILL)
+        if self._output.total_bytes:
+            self._output.spill()
+
+    def end(self, why: Ended, now_us: int) -> None:
+        """Ask all of it to end: TERM now, KILL after its grace. The first reason stands."""
+        if self._ended == "exit" and self._exit is None:
+            self._ended = why
+            self._kill_at_us = now_us + self.job.spec.grace_us
+            self._remind(self._kill_at_us)
+            self._launcher.send({self.mark}, SIGTERM)
+
+    def kill(self, why: Ended) -> None:
+        """End all of it without grace."""
+        if self._ended == "exit" and self._exit is None:
+            self._ended = why
+        self._kill_at_us = 0
+        self._launcher.send({self.mark}, SIGKILL)
+
+    def exited(self, exit_: Exit, now_us: int) -> None:
+        """Its main process has ended."""
+        self._exit = exit_
+        self._duration_us = now_us - self._started_us
+
+    def gone(self, now_us: int) -> bool:
+        """Whether nothing of it lives any more. What it left behind is ended: at once, or after
+        the grace where we ended it, for a shell often dies before what it runs has tidied up."""
+        if self._exit is None:
+            return False
+        left = self._launcher.orphans(self.mark)
+        if left and (self._kill_at_us is None or now_us >= self._kill_at_us):
+            self._stragglers.update(left)
+            self._launcher.kill(left)
+        return not left
+
+    def outcome(self) -> Outcome:
+        """How it ended, once it is gone; what was left in the pipe is taken in first."""
+        assert self._exit is not None
+        for _ in range(LAST_CHUNKS):
+            if not (data := self._read()):
+                break
+            self._output.take(data)
+        self.printed = kept = self._output.finish()
+        ended = self._ended
+        if ended == "exit" and self._exit.signal is not None:
+            ended = "signal"
+        return Outcome(
+            ended=ended,
+            exit_code=self._exit.exit_code,
+            signal=self._exit.signal,
+            usage=Usage(
+                duration_us=self._duration_us,
+                cpu_us=self._exit.cpu_us,
+                memory_bytes=self._exit.memory_bytes,
+                output_bytes=kept.total_bytes,
+                kept_bytes=kept.kept_bytes,
+                output_sha256=kept.sha256,
+                stragglers=len(self._stragglers),
+            ),
+        )
+
+    def recorded(self) -> None:
+        """Its end is in the log: let go of pipe and files."""
+        if self.child.output is not None:
+            os.close(self.child.output)
+        if self.printed is not None and self.printed.blob is not None:
+            self._output.discard()
+        else:
+            self._output.close()
+
+    def _read(self) -> bytes | None:
+        """What is in the pipe; None when nothing is at the moment."""
+        if self.child.output is None:
+            return b""
+        try:
+            return os.read(self.child.output, CHUNK_BYTES)
+        except BlockingIOError:
+            return None
+
+
+def order(job: Job, context: Context | None, mark: Mark, queue_path: str) -> Order:
+    """What to start for a job. Where its context is unknown: the root, and the worker's PATH."""
+    env = {"PATH": context.path if context else os.environ.get("PATH", os.defpath)}
+    env |= job.spec.env
+    env |= {
+        "QUEUECTL_JOB": job.id,
+        "QUEUECTL_ATTEMPT": str(job.attempt),
+        "QUEUECTL_QUEUE": job.spec.queue,
+        "QUEUECTL_DB": queue_path,
+    }
+    return Order(job.spec.command, job.spec.argv, context.cwd if context else "/", env, mark)
+
+
+def _unheard(at_us: int) -> None:
+    """Nobody reminds one that has no slot."""

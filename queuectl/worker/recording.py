@@ -1,0 +1,142 @@
+"""The one transaction of a round: results, what fell due, and claims for the free slots."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from projections.folds.context import Context
+from projections.folds.job import Job
+from projections.read_models import contexts, ready, timers
+
+from ..queue import Queue
+from ..requests import Claim, ComeDue, Finish, Outcome, Release
+from ..session import Session
+from .attempt import Attempt
+from .timers import PutOff
+
+DUE_AT_MOST = 1_000
+"""Jobs put back in line by one transaction, however many fell due at once."""
+
+
+class Result(NamedTuple):
+    """The end of an attempt, held until it is in the log."""
+
+    job: Job
+    """As it was when claimed."""
+    outcome: Outcome
+    attempt: Attempt | None
+    """What ran; None where it would not start."""
+
+
+class Claimed(NamedTuple):
+    """A job to launch, for its claim is in the log."""
+
+    slot: int
+    job: Job
+    context: Context | None
+
+
+class Retry(NamedTuple):
+    """A retry that this round put off."""
+
+    job_id: str
+    due_at_us: int
+    delay_us: int
+
+
+class Round(NamedTuple):
+    """What a transaction has written."""
+
+    position: int
+    """Of the last event."""
+    ended: list[tuple[Result, Job | None]]
+    """The results, with what the job has become; None where the claim had been superseded."""
+    claimed: list[Claimed]
+    retries: list[Retry]
+    earliest_us: int | None
+    """When the next job falls due."""
+    more_due: bool
+
+
+class Recording:
+    """What waits to be recorded. A transaction that fails loses nothing of it."""
+
+    def __init__(
+        self, queue: Queue, worker_id: str, queues: tuple[str, ...], draw: Callable[[], float]
+    ) -> None:
+        self._queue, self._worker_id, self._queues, self._draw = queue, worker_id, queues, draw
+        self._contexts: dict[int, Context | None] = {}
+        self.results: list[Result] = []
+        self.releases: list[Release] = []
+        self.overdue: list[PutOff] = []
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything does."""
+        return bool(self.results or self.releases or self.overdue)
+
+    def round(self, free: list[int], due: bool) -> Round:
+        """Write all that waits; then claim for the `free` slots. Raises what the store raises."""
+        with self._queue.write(self._worker_id) as session:
+            ended = [(result, self._finish(session, result)) for result in self.results]
+            for release in self.releases:
+                session.ask(release)
+            fallen = self._put_back(session) if due or self.overdue else 0
+            claimed = list(self._claim(session, free))
+            done = Round(
+                position=session.tx.last[0],
+                ended=ended,
+                claimed=claimed,
+                retries=list(_retries(ended, session.at_us)),
+                earliest_us=timers.earliest(session.tx),
+                more_due=fallen == DUE_AT_MOST,
+            )
+        self.results, self.releases, self.overdue = [], [], []
+        return done
+
+    def _finish(self, session: Session, result: Result) -> Job | None:
+        job = session.ask(
+            Finish(
+                job_id=result.job.id,
+                attempt=result.job.attempt,
+                outcome=result.outcome,
+                jitter=self._draw(),
+                at_us=session.at_us,
+            )
+        )
+        if not isinstance(job, Job):
+            return None
+        printed = result.attempt.printed if result.attempt else None
+        if printed and printed.total_bytes:
+            session.keep_output(job.id, result.job.attempt, printed.total_bytes, printed.blob)
+        return job
+
+    def _put_back(self, session: Session) -> int:
+        """What fell due by the wall clock, and of our own retries by the monotonic one too."""
+        for own in self.overdue:
+            session.ask(ComeDue(job_id=own.job_id, at_us=max(own.due_at_us, session.at_us)))
+        fallen = timers.due(session.tx, session.at_us, DUE_AT_MOST)
+        for job_id in fallen:
+            session.ask(ComeDue(job_id=job_id, at_us=session.at_us))
+        return len(fallen)
+
+    def _claim(self, session: Session, free: list[int]) -> Iterator[Claimed]:
+        if not free:
+            return
+        found = ready.next_ready(session.tx, self._queues, len(free))
+        for slot, job_id in zip(free, found, strict=False):
+            job = session.ask(
+                Claim(job_id=job_id, worker=self._worker_id, slot=slot, at_us=session.at_us)
+            )
+            assert isinstance(job, Job), f"job {job_id} is ready and cannot be claimed: {job}"
+            yield Claimed(slot, job, self._context(session, job.spec.context))
+
+    def _context(self, session: Session, position: int) -> Context | None:
+        if position not in self._contexts:
+            self._contexts[position] = contexts.get(session.tx, position) if position else None
+        return self._contexts[position]
+
+
+def _retries(ended: list[tuple[Result, Job | None]], at_us: int) -> Iterator[Retry]:
+    for _, job in ended:
+        if job is not None and job.due_at_us is not None:
+            yield Retry(job.id, job.due_at_us, job.due_at_us - at_us)

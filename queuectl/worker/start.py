@@ -1,0 +1,137 @@
+"""From `worker start` to a running worker: the keeper first, then all that is heavy."""
+
+import os
+import socket
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from .keeper import keep
+
+if TYPE_CHECKING:
+    from eventstore.events.worker import WorkerStarted
+    from eventstore.sqlite.lock import SqliteLock
+
+    from ..queue import Queue
+    from .stopping import Signals
+    from .supervisor import Duty, Reason
+
+INTERRUPTED = 130
+
+
+class Options(NamedTuple):
+    """What `worker start` was asked for."""
+
+    slots: int = 1
+    queues: tuple[str, ...] = ()
+    """The queues to serve; empty is all."""
+    until_empty: bool = False
+    name: str | None = None
+    verbose: bool = False
+    """Tell of each job, also where no terminal is watched."""
+
+
+def run_worker(path: str | None, options: Options) -> int:
+    """Run a worker until it is told to stop, and return its exit code.
+
+    The calling process becomes its keeper. This returns in the supervisor too, so a caller does
+    nothing after it but leave with the code.
+    """
+    return keep(partial(_supervise, path, options))
+
+
+def _supervise(path: str | None, options: Options, line: socket.socket) -> int:
+    import secrets
+
+    from ..queue import Queue
+    from .stopping import Signals
+    from .supervisor import Duty
+
+    signals = Signals()
+    worker_id = secrets.token_hex(3)
+    with Queue(path, actor=worker_id) as queue:
+        os.chdir("/")  # no folder is held in use, and no relative path means anything from here on
+        duty = Duty(
+            worker_id=worker_id,
+            token=secrets.token_hex(8),
+            slots=options.slots,
+            queues=options.queues,
+            until_empty=options.until_empty,
+        )
+        return _work(queue, duty, options, signals, line)
+
+
+def _work(
+    queue: "Queue", duty: "Duty", options: Options, signals: "Signals", line: socket.socket
+) -> int:
+    from random import random
+
+    from ..requests import StartWorker
+    from .launcher import OsLauncher
+    from .supervisor import Supervisor
+    from .telling import Telling
+    from .timers import Timers
+    from .waiting import Waiting
+
+    own, keepers = _take_locks(queue, duty.worker_id)
+    socket.send_fds(line, [b"lock"], [keepers.fileno()])
+    keepers.release()  # from here on the keeper alone holds it
+    telling = Telling(jobs=options.verbose or os.isatty(2))
+    with queue.store.doorbell() as bell, Timers() as alarm:
+        waiting = Waiting(signals, bell, alarm, line)
+        supervisor = Supervisor(duty, queue, bell, alarm, waiting, OsLauncher(), random, telling)
+        queue.send(StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)))
+        telling.say(_greeting(duty, queue.location.path))
+        reason = supervisor.run()
+    for lock in (own, keepers):
+        lock.remove()
+    return _code(reason, interrupted=supervisor.interrupted)
+
+
+def _take_locks(queue: "Queue", worker_id: str) -> list["SqliteLock"]:
+    """The supervisor's lock and the keeper's."""
+    from .takeover import lock_names
+
+    locks = [queue.store.lock(name) for name in lock_names(worker_id)]
+    for lock in locks:
+        assert lock.acquire(), f"{lock.name} is held although the id was just drawn"
+    return locks
+
+
+def _started(duty: "Duty", name: str | None) -> "WorkerStarted":
+    from eventstore.events.worker import WorkerStarted
+
+    from .. import __version__
+    from . import sweep
+    from .takeover import boot_id
+
+    pid, keeper_pid = os.getpid(), os.getppid()
+    return WorkerStarted(
+        name=name or duty.worker_id,
+        host=os.uname().nodename,
+        boot_id=boot_id(),
+        pid=pid,
+        pid_started=sweep.started(pid),
+        keeper_pid=keeper_pid,
+        keeper_pid_started=sweep.started(keeper_pid),
+        slots=duty.slots,
+        token=duty.token,
+        queues=duty.queues,
+        version=__version__,
+    )
+
+
+def _greeting(duty: "Duty", path: str) -> str:
+    from ..visible import visible
+
+    slots = "1 job" if duty.slots == 1 else f"{duty.slots} jobs"
+    queues = f" from {', '.join(duty.queues)}" if duty.queues else ""
+    return (
+        f"worker {duty.worker_id} runs {slots} at a time{queues}, queue {visible(path)}\n"
+        "Ctrl-C once finishes what runs, twice stops it"
+    )
+
+
+def _code(reason: "Reason", *, interrupted: bool) -> int:
+    if reason == "keeper-lost":
+        return 1
+    return INTERRUPTED if reason == "stopped" and interrupted else 0

@@ -1,0 +1,301 @@
+"""The round of a worker: take in what happened, record and claim at once, start, wait.
+
+Everything is driven by events; an idle worker costs nothing. Clock, launcher and randomness are
+passed in, and nothing is launched before its claim's commit has returned.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, NamedTuple
+
+from eventstore.errors import Busy, Full
+from eventstore.sqlite.doorbell import SqliteDoorbell
+from projections.folds.job import State
+from projections.read_models import counts, jobs, ready, timers, workers
+
+from ..errors import WorkerEnded
+from ..queue import Queue
+from ..requests import EndWorker, Lose, Outcome, Release
+from .attempt import Attempt, order
+from .launcher import Child, Exhausted, Launcher, NotStarted
+from .mark import mark_of
+from .output import Output
+from .recording import Claimed, Recording, Result, Round
+from .slots import Slots
+from .stopping import Stopping, Urgency
+from .takeover import Peers
+from .telling import Telling
+from .timers import Timers
+from .waiting import Waiting, Woken
+
+LOOK_AGAIN_US = 30_000_000
+"""How long to rely on being woken: clocks step, machines sleep, and a writer may die unheard."""
+TRY_AGAIN_US = 1_000_000
+"""Between two tries at what the machine has no room for."""
+
+WAITED_FOR: tuple[State, ...] = ("pending", "processing", "scheduled", "failed")
+"""States that keep a worker from leaving when it was told to stay until the queue is empty."""
+
+Reason = Literal["drained", "stopped", "until-empty", "keeper-lost"]
+
+
+class Duty(NamedTuple):
+    """Who the worker is, and what it is to do."""
+
+    worker_id: str
+    token: str
+    slots: int
+    queues: tuple[str, ...]
+    """The queues it serves; empty is all."""
+    until_empty: bool
+
+
+class Supervisor:
+    """One life of a worker, from its start in the log to its end there."""
+
+    def __init__(
+        self,
+        duty: Duty,
+        queue: Queue,
+        bell: SqliteDoorbell,
+        alarm: Timers,
+        waiting: Waiting,
+        launcher: Launcher,
+        draw: Callable[[], float],
+        telling: Telling,
+    ) -> None:
+        self._duty, self._queue, self._bell, self._alarm = duty, queue, bell, alarm
+        self._waiting, self._launcher, self._telling = waiting, launcher, telling
+        self._stopping = Stopping()
+        self._recording = Recording(queue, duty.worker_id, duty.queues, draw)
+        self._peers = Peers(queue, duty.worker_id, waiting, telling)
+        self._slots: Slots[Attempt] = Slots(duty.slots)
+        self._running: dict[int, Attempt] = {}
+        """By pid of the main process."""
+        self._ending: list[Attempt] = []
+        """Whose main process has ended."""
+        self._outputs = queue.store.beside.folder("outputs")
+        self._position = 0
+        """Of the last event seen: what rings beyond it is news."""
+        self._work = self._due = False
+        """Whether jobs may be ready to claim; whether some may have fallen due."""
+        self._look_at_us = self._held_until_us = self._no_claims_until_us = 0
+        self._hastened = Urgency.NONE
+
+    def run(self) -> Reason:
+        """Work until it is time to leave, and record that. Raises what the store raises."""
+        woken = Woken(rung=True)
+        while True:
+            if woken.keeper_gone:
+                return self._abandon()
+            self._take_in(woken)
+            self._record()
+            if (reason := self._over()) is not None:
+                self._queue.send(EndWorker(worker_id=self._duty.worker_id, reason=reason))
+                return reason
+            woken = self._waiting.wait(self._timeout_us())
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether signals, more than one, asked for the end; `worker stop --now` is no accident."""
+        return self._stopping.signals > 1
+
+    def _take_in(self, woken: Woken) -> None:
+        now_us = self._now_us()
+        for attempt in woken.printed:
+            if not attempt.read(now_us):
+                self._waiting.unhear(attempt)
+        if woken.children:
+            self._reap(now_us)
+        for attempt in self._slots.due(now_us):
+            attempt.reminded(now_us)
+        if woken.alarm:
+            self._alarm.take()
+            self._due = True
+        self._recording.overdue += self._alarm.overdue(now_us)
+        self._hear(woken.rung, now_us)
+        for worker_id in woken.died:
+            self._peers.died(worker_id)
+            self._work = True
+        self._hasten(woken.stops, now_us)
+        self._settle(now_us)
+
+    def _reap(self, now_us: int) -> None:
+        for exit_ in self._launcher.reap():
+            attempt = self._running.pop(exit_.pid)
+            attempt.exited(exit_, now_us)
+            self._ending.append(attempt)
+
+    def _settle(self, now_us: int) -> None:
+        """Of whom nothing lives any more has ended, and its slot is free."""
+        for attempt in [attempt for attempt in self._ending if attempt.gone(now_us)]:
+            self._ending.remove(attempt)
+            self._waiting.unhear(attempt)
+            self._slots.leave(attempt.slot)
+            self._recording.results.append(Result(attempt.job, attempt.outcome(), attempt))
+
+    def _hear(self, rung: bool, now_us: int) -> None:
+        """Look into the log where others have written, and now and then unasked."""
+        if now_us >= self._look_at_us:
+            self._look_at_us = now_us + LOOK_AGAIN_US
+            self._bell.drain()
+            with self._queue.write(self._duty.worker_id):
+                pass  # raises where the file was deleted or replaced: nobody will ring us then
+            self._look(now_us, again=True)
+        elif rung:
+            self._bell.drain()
+            if self._queue.store.head().position != self._position:
+                self._look(now_us, again=False)
+
+    def _look(self, now_us: int, *, again: bool) -> None:
+        """See what others ask of us, what there is to do, and who else works."""
+        duty = self._duty
+        with self._queue.read() as tx:
+            me = workers.get(tx, duty.worker_id)
+            active = workers.active(tx)
+            claimed = jobs.of_worker(tx, duty.worker_id) if len(self._slots) else []
+            earliest_us = timers.earliest(tx)
+            self._work = bool(ready.next_ready(tx, duty.queues, 1))
+            self._position = tx.head().position
+        assert me is not None
+        if not me.active:
+            raise WorkerEnded(
+                me.id, me.state
+            )  # its locks' files were gone, and it was taken for dead
+        self._stopping.asked(me.stop)
+        cancelled = {(job.id, job.attempt) for job in claimed if job.cancel_requested}
+        for attempt in self._slots:
+            if (attempt.job.id, attempt.job.attempt) in cancelled:
+                attempt.end("cancelled", now_us)
+        self._arm(earliest_us)
+        self._peers.look(active, again=again)
+
+    def _arm(self, earliest_us: int | None) -> None:
+        """Set the alarm; what is due already is seen to in this round, or the next."""
+        if earliest_us is not None and earliest_us <= self._queue.clock.wall_us():
+            self._due = True
+            earliest_us = None
+        self._alarm.arm(earliest_us)
+
+    def _hasten(self, signals: int, now_us: int) -> None:
+        for _ in range(signals):
+            self._stopping.signalled()
+        urgency = self._stopping.urgency
+        if urgency == self._hastened:
+            return
+        self._hastened = urgency
+        if len(self._slots):
+            self._telling.stopping(urgency, len(self._slots))
+        for attempt in self._slots:
+            if urgency == Urgency.NOW:
+                attempt.end("worker-stopped", now_us)
+            elif urgency == Urgency.AT_ONCE:
+                attempt.kill("worker-stopped")
+
+    def _record(self) -> None:
+        """One transaction for all there is to write; none where there is nothing."""
+        now_us = self._now_us()
+        if now_us < self._held_until_us:
+            return
+        held = self._held_until_us > 0
+        claims = now_us >= self._no_claims_until_us and not self._stopping.urgency and not held
+        free = self._slots.free() if claims else []
+        if not (self._recording.waits or self._due or (free and self._work)):
+            self._held_until_us = 0
+            return
+        try:
+            done = self._recording.round(free, self._due)
+        except (Full, Busy) as error:
+            if self._stopping.urgency == Urgency.AT_ONCE:
+                raise
+            self._telling.say(f"error: {error}; results are held until there is room")
+            self._held_until_us = now_us + TRY_AGAIN_US
+            return
+        self._held_until_us = 0
+        self._recorded(done, claimed_all=len(done.claimed) == len(free), now_us=now_us)
+
+    def _recorded(self, done: Round, *, claimed_all: bool, now_us: int) -> None:
+        """It is in the log; only now what was claimed is launched."""
+        self._position = done.position
+        self._work, self._due = claimed_all, done.more_due
+        self._arm(done.earliest_us)
+        for retry in done.retries:
+            self._alarm.put_off(retry.job_id, retry.due_at_us, now_us + retry.delay_us)
+        for claimed in done.claimed:
+            self._launch(claimed)
+        for result, job in done.ended:
+            if result.attempt:
+                result.attempt.recorded()
+            self._telling.ended(result, job)
+
+    def _launch(self, claimed: Claimed) -> None:
+        slot, job, context = claimed
+        identity = self._queue.store.identity
+        mark = mark_of(identity, self._duty.token, job.id, job.attempt)
+        now_us = self._now_us()
+        started = self._launcher.start(order(job, context, mark, self._queue.store.path))
+        match started:
+            case Child():
+                output = Output(self._outputs, job.id, job.attempt, job.spec.output_limit_bytes)
+                attempt = Attempt(job, slot, mark, started, output, self._launcher, now_us)
+                self._slots.sit(slot, attempt)
+                attempt.begin(partial(self._slots.remind, slot))
+                self._running[started.pid] = attempt
+                self._waiting.hear(attempt)
+            case NotStarted():
+                outcome = Outcome(ended=started.reason, error=started.error)
+                self._recording.results.append(Result(job, outcome, None))
+            case Exhausted():
+                self._telling.say(f"{started.error}; trying again")
+                self._no_claims_until_us = now_us + TRY_AGAIN_US
+                self._recording.releases.append(
+                    Release(job_id=job.id, attempt=job.attempt, reason=started.error)
+                )
+
+    def _over(self) -> Reason | None:
+        """Why it is time to leave; None while something runs, or may come."""
+        if len(self._slots) or self._recording.waits:
+            return None
+        if self._stopping.urgency:
+            return "drained" if self._stopping.urgency == Urgency.DRAIN else "stopped"
+        return "until-empty" if self._duty.until_empty and self._nothing_left() else None
+
+    def _nothing_left(self) -> bool:
+        """Whether no job of our queues waits for anything, nor runs elsewhere."""
+        with self._queue.read() as tx:
+            by_queue = counts.by_queue(tx)
+        served = self._duty.queues or tuple(by_queue)
+        left = [by_queue[queue].states for queue in served if queue in by_queue]
+        return not any(states[state] for states in left for state in WAITED_FOR)
+
+    def _abandon(self) -> Reason:
+        """The keeper is dead: nobody would end our jobs if we died too. End them, and leave."""
+        lost = [attempt.job for attempt in self._slots]
+        for attempt in self._slots:
+            attempt.kill("worker-lost")
+        while [attempt for attempt in self._slots if not attempt.gone(self._now_us())]:
+            self._waiting.wait(TRY_AGAIN_US)
+            self._reap(self._now_us())
+        if self._recording.waits:
+            self._recording.round([], due=False)
+        with self._queue.write(self._duty.worker_id) as session:
+            for job in lost:
+                session.ask(Lose(job_id=job.id, attempt=job.attempt))
+            session.ask(EndWorker(worker_id=self._duty.worker_id, reason="keeper-lost"))
+        self._telling.say("error: the keeper of this worker was killed; its jobs are back in line")
+        return "keeper-lost"
+
+    def _timeout_us(self) -> int:
+        """How long to wait at the most."""
+        now_us = self._now_us()
+        times = [self._look_at_us, self._slots.next_reminder(), self._alarm.next_put_off()]
+        if self._held_until_us:
+            times.append(self._held_until_us)
+        elif self._recording.waits or self._due:
+            return 0
+        elif self._work and self._slots.free():
+            times.append(self._no_claims_until_us)
+        return min(at_us for at_us in times if at_us is not None) - now_us
+
+    def _now_us(self) -> int:
+        return self._queue.clock.monotonic_us()

@@ -1,0 +1,139 @@
+"""The claims of a dead worker: its locks are free, its processes gone, only then recorded lost."""
+
+import os
+
+from eventstore.sqlite.lock import SqliteLock
+from projections.folds.worker import Worker
+from projections.read_models import jobs
+
+from ..queue import Queue
+from ..requests import Lose, LoseWorker
+from . import sweep
+from .mark import mark_of
+from .telling import Telling
+from .waiting import Waiting
+
+
+class Peers:
+    """The other workers of this queue, watched by their processes' ends and by a look at times."""
+
+    def __init__(self, queue: Queue, worker_id: str, waiting: Waiting, telling: Telling) -> None:
+        self._queue, self._worker_id = queue, worker_id
+        self._waiting, self._telling = waiting, telling
+        self._known: dict[str, Worker] = {}
+
+    def look(self, active: list[Worker], *, again: bool) -> None:
+        """Take over from those that are dead, watch the others. again: also those known to live."""
+        peers = {peer.id: peer for peer in active if peer.id != self._worker_id}
+        for gone in self._known.keys() - peers.keys():
+            self._forget(gone)
+        for peer in peers.values():
+            if again or peer.id not in self._known:
+                self._meet(peer)
+
+    def died(self, worker_id: str) -> None:
+        """A process of this worker has ended; its other one may still tidy up."""
+        if worker_id in self._known:
+            self._meet(self._known[worker_id])
+
+    def _meet(self, peer: Worker) -> None:
+        lost = take_over(self._queue, peer, self._worker_id)
+        if lost is not None:
+            self._forget(peer.id)
+            jobs_ = f"; its jobs are back in line: {', '.join(lost)}" if lost else ""
+            self._telling.say(f"worker {peer.id} had died{jobs_}")
+            return
+        self._known[peer.id] = peer
+        started = peer.started
+        self._waiting.watch(
+            peer.id,
+            (started.pid, started.pid_started),
+            (started.keeper_pid, started.keeper_pid_started),
+        )
+
+    def _forget(self, worker_id: str) -> None:
+        self._known.pop(worker_id, None)
+        self._waiting.unwatch(worker_id)
+
+
+def lock_names(worker_id: str) -> tuple[str, str]:
+    """The locks that live as long as a worker's supervisor, and as its keeper."""
+    return f"worker-{worker_id}", f"worker-{worker_id}.keeper"
+
+
+def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
+    """Put back what a dead worker had claimed: the job ids. None where anything of it lives.
+
+    A worker lives as long as its locks are held. Whoever takes over holds them meanwhile, so that
+    two who find it dead do it once.
+    """
+    locks = _free_locks(queue, worker)
+    if locks is None:
+        return None
+    try:
+        with queue.read() as tx:
+            claims = jobs.of_worker(tx, worker.id)
+        token = worker.started.token
+        marks = [mark_of(queue.store.identity, token, job.id, job.attempt) for job in claims]
+        if not sweep.end(marks):
+            return None
+        with queue.write(found_by) as session:
+            if isinstance(session.ask(LoseWorker(worker_id=worker.id, found_by=found_by)), Worker):
+                for job in claims:
+                    session.ask(Lose(job_id=job.id, attempt=job.attempt))
+        for lock in locks:
+            lock.remove()
+        return [job.id for job in claims]
+    finally:
+        for lock in locks:
+            lock.release()
+
+
+def _free_locks(queue: Queue, worker: Worker) -> list[SqliteLock] | None:
+    """Both locks of a dead worker, held by us; None while it lives.
+
+    Where a lock's file is gone, the worker lives as long as its process has this queue file open.
+    """
+    held: list[SqliteLock] = []
+    for name in lock_names(worker.id):
+        lock = queue.store.lock(name)
+        try:
+            free = lock.acquire_existing()
+        except FileNotFoundError:
+            free = not _has_open(worker, queue.store.identity)
+        else:
+            held.append(lock)
+        if not free:
+            for other in held:
+                other.release()
+            return None
+    return held
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot; empty where it has none."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _has_open(worker: Worker, identity: tuple[int, int]) -> bool:
+    """Whether that very process has that very file open: in a copy of a queue file nobody has."""
+    started = worker.started
+    if started.boot_id != boot_id() or sweep.started(started.pid) != started.pid_started:
+        return False
+    try:
+        open_files = os.listdir(f"/proc/{started.pid}/fd")
+    except (FileNotFoundError, PermissionError):
+        return False
+    return any(_identity(f"/proc/{started.pid}/fd/{number}") == identity for number in open_files)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

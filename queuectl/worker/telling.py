@@ -1,0 +1,87 @@
+"""What a worker tells the person at its terminal: on stderr, a line at a time."""
+
+import os
+
+from eventstore.events.job import Usage
+from projections.folds.job import Job
+
+from .recording import Result
+from .stopping import Urgency
+
+ENDED = {"timeout": "timed out", "not-found": "not found", "not-executable": "not executable"}
+
+
+class Telling:
+    """Lines to stderr. What each job came to is told where `jobs` is set: a person watches."""
+
+    def __init__(self, *, jobs: bool) -> None:
+        self._jobs = jobs
+        self._last = ""
+
+    def say(self, text: str) -> None:
+        """A line, unless it is the one said last."""
+        if text != self._last:
+            self._last = text
+            _write(text)
+
+    def stopping(self, urgency: Urgency, running: int) -> None:
+        """Someone asked to stop while something runs."""
+        jobs = "1 job" if running == 1 else f"{running} jobs"
+        match urgency:
+            case Urgency.DRAIN:
+                self.say(f"finishing {jobs}; Ctrl-C again stops them")
+            case Urgency.NOW:
+                self.say(f"stopping {jobs}; Ctrl-C again kills them")
+            case _:
+                self.say(f"killing {jobs}")
+
+    def ended(self, result: Result, job: Job | None) -> None:
+        """What an attempt has come to."""
+        if job is None:
+            self.say(
+                f"job {result.job.id}: attempt {result.job.attempt} was superseded,"
+                " its result is dropped"
+            )
+        elif self._jobs:
+            _write(f"job {job.id} {_became(result, job)}")
+
+
+def seconds(duration_us: int) -> str:
+    """A duration as people read it: `0.004 s`, `2.5 s`."""
+    return f"{duration_us / 1e6:.{1 if duration_us >= 100_000 else 3}f} s"
+
+
+def _became(result: Result, job: Job) -> str:
+    usage = result.outcome.usage
+    match job.state:
+        case "completed":
+            return f"completed in {seconds(usage.duration_us)}"
+        case "dead":
+            return f"dead: {_how(result, usage)}; see queuectl dlq list"
+        case "failed":
+            delay_us = (job.due_at_us or 0) - job.changed_at_us
+            return f"failed: {_how(result, usage)}; next try in {seconds(delay_us)}"
+        case "pending":
+            return "stopped, and back in line"
+        case _:
+            return job.state
+
+
+def _how(result: Result, usage: Usage) -> str:
+    outcome = result.outcome
+    if outcome.error:
+        return outcome.error
+    if outcome.ended == "exit":
+        how = f"exit {outcome.exit_code}"
+    elif outcome.ended == "signal":
+        how = f"signal {outcome.signal}"
+    else:
+        how = ENDED.get(outcome.ended, outcome.ended)
+    return f"{how} after {seconds(usage.duration_us)}"
+
+
+def _write(text: str) -> None:
+    try:
+        os.write(2, f"{text}\n".encode(errors="backslashreplace"))
+    except OSError:
+        pass  # the terminal is gone; the log has it all

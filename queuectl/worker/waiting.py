@@ -1,0 +1,118 @@
+"""What a supervisor waits for: one selector over signals, bell, alarm, output, keeper and peers."""
+
+import os
+import selectors
+import socket
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from . import sweep
+from .attempt import Attempt
+from .stopping import STOPPING, Signals
+
+
+class Rings(Protocol):
+    """Something to select on that is emptied once heard: a doorbell, an alarm."""
+
+    def fileno(self) -> int:
+        """Readable once it has rung."""
+
+
+@dataclass
+class Woken:
+    """What has happened since."""
+
+    stops: int = 0
+    """Signals that ask to stop."""
+    children: bool = False
+    """Some child has ended."""
+    rung: bool = False
+    """The log may have grown."""
+    alarm: bool = False
+    """A job may have fallen due."""
+    keeper_gone: bool = False
+    printed: list[Attempt] = field(default_factory=list)
+    died: list[str] = field(default_factory=list)
+    """Workers of whom a process has ended."""
+
+
+class Waiting:
+    """The selector. bell and alarm: the caller drains them when told that they have rung."""
+
+    def __init__(self, signals: Signals, bell: Rings, alarm: Rings, line: socket.socket) -> None:
+        self._signals = signals
+        self._selector = selectors.DefaultSelector()
+        self._bell, self._alarm, self._line = object(), object(), object()
+        self._watched: dict[str, list[int]] = {}
+        for source, name in (
+            (signals, signals),
+            (bell, self._bell),
+            (alarm, self._alarm),
+            (line, self._line),
+        ):
+            self._selector.register(source, selectors.EVENT_READ, name)
+
+    def hear(self, attempt: Attempt) -> None:
+        """From now on, tell when it has printed."""
+        if attempt.child.output is not None:
+            self._selector.register(attempt.child.output, selectors.EVENT_READ, attempt)
+
+    def unhear(self, attempt: Attempt) -> None:
+        """No longer; its pipe may have been forgotten before."""
+        output = attempt.child.output
+        if output is not None and output in self._selector.get_map():
+            self._selector.unregister(output)
+
+    def watch(self, worker_id: str, *processes: tuple[int, int]) -> None:
+        """Tell once any of a worker's processes, each a pid and its start time, has ended.
+
+        Where there are no pidfds, or the process is another machine's, the regular look does.
+        """
+        if worker_id in self._watched:
+            return
+        self._watched[worker_id] = []
+        for pid, started in processes:
+            try:
+                handle = os.pidfd_open(pid)
+            except (OSError, AttributeError):
+                continue
+            if sweep.started(pid) != started:
+                os.close(handle)
+                continue
+            self._watched[worker_id].append(handle)
+            self._selector.register(handle, selectors.EVENT_READ, worker_id)
+
+    def unwatch(self, worker_id: str) -> None:
+        """That worker is no concern any more."""
+        for handle in self._watched.pop(worker_id, []):
+            self._close(handle)
+
+    def wait(self, timeout_us: int) -> Woken:
+        """Wait until something happens, or `timeout_us` has passed."""
+        woken = Woken()
+        for key, _ in self._selector.select(max(0, timeout_us) / 1e6):
+            self._sort(woken, key.fd, key.data)
+        return woken
+
+    def _sort(self, woken: Woken, descriptor: int, source: Any) -> None:
+        if isinstance(source, Attempt):
+            woken.printed.append(source)
+        elif source is self._signals:
+            numbers = self._signals.take()
+            woken.stops = sum(number in STOPPING for number in numbers)
+            woken.children = len(numbers) > woken.stops
+        elif source is self._bell:
+            woken.rung = True
+        elif source is self._alarm:
+            woken.alarm = True
+        elif source is self._line:
+            self._selector.unregister(descriptor)
+            woken.keeper_gone = True
+        else:  # one of a worker's processes; the other is still watched
+            self._watched[source].remove(descriptor)
+            self._close(descriptor)
+            woken.died.append(source)
+
+    def _close(self, handle: int) -> None:
+        self._selector.unregister(handle)
+        os.close(handle)

@@ -17,9 +17,9 @@ DOCUMENT_BYTES = 256 << 20
 LINE_BYTES = 16 << 20
 """Most of a line: no job that can run comes near."""
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_OFFSET = re.compile(r" \(byte ([0-9]+)\)")
+_STRING = rb'"(?:[^"\\]|\\.)*"'
+_SURROGATE = rb"\\u[dD][89a-fA-F]"
+_OFFSET = r" \(byte ([0-9]+)\)"
 
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 _packer = msgspec.msgpack.Encoder()
@@ -47,13 +47,16 @@ class Spool:
         from tempfile import TemporaryFile
 
         self._file = TemporaryFile()  # noqa: SIM115 - it lives as long as the spool
-        self.count = 0
+        self._count = 0
         for job in _read(source, now_us):
             packed = _packer.encode(job)
             self._file.write(len(packed).to_bytes(4, "big") + packed)
-            self.count += 1
-            if self.count % 1000 == 0:
-                progress(self.count)
+            self._count += 1
+            if self._count % 1000 == 0:
+                progress(self._count)
+
+    def __len__(self) -> int:
+        return self._count
 
     def __iter__(self) -> Iterator[NewJob]:
         self._file.seek(0)
@@ -123,9 +126,9 @@ def _decoded(decode: Callable[[bytes], Any], text: bytes) -> Any:
 def _fault(error: str, text: bytes) -> str:
     """msgspec's words, which call half a surrogate pair truncated, and count in bytes only."""
     if "truncated" in error:
-        halved = " or holds half a surrogate pair" if _SURROGATE.search(text) else ""
+        halved = " or holds half a surrogate pair" if re.search(_SURROGATE, text) else ""
         return f"JSON is malformed: it ends too early{halved}"
-    offset = _OFFSET.search(error)
+    offset = re.search(_OFFSET, error)
     if offset is None or b"\n" not in text.strip():
         return error
     before = text[: int(offset[1])]
@@ -136,7 +139,7 @@ def _fault(error: str, text: bytes) -> str:
 def _refuse_doubled(text: bytes, asked: dict[str, Any]) -> None:
     """The decoder keeps the last of two equal keys. As many colons as keys: there were none."""
     keys = _count(asked)
-    if text.count(b":") != keys and _STRING.sub(b"", text).count(b":") != keys:
+    if text.count(b":") != keys and re.sub(_STRING, b"", text).count(b":") != keys:
         raise BadInput("a key stands in it twice")
 
 

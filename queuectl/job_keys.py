@@ -20,9 +20,9 @@ TOGETHER_BYTES = 1 << 20
 MANY = 100
 """Most tags, and most exit codes, of a job."""
 
-_ID = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_VARIABLE = re.compile(r"(?!QUEUECTL_)[^=\0]{1,200}")
+_ID = r"(?!last$)[A-Za-z][A-Za-z0-9_.-]{0,99}"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+_VARIABLE = r"(?!QUEUECTL_)[^=\0]{1,200}"
 
 Check = Callable[[str, Any], object]
 
@@ -85,7 +85,7 @@ def _text(key: str, value: Any) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise BadInput(f"{key!r} is not valid Unicode: it holds half a surrogate pair") from None
+        raise BadInput(f"{key!r} is not valid UTF-8, or holds half a surrogate pair") from None
     return value
 
 
@@ -102,9 +102,9 @@ def _argv(key: str, value: Any) -> tuple[str, ...]:
     return tuple(_text(key, one) for one in value)
 
 
-def _matching(pattern: re.Pattern[str], words: str) -> Check:
+def _matching(pattern: str, words: str) -> Check:
     def check(key: str, value: Any) -> str:
-        if not pattern.fullmatch(_text(key, value)) or (pattern is _ID and value == "last"):
+        if not re.fullmatch(pattern, _text(key, value)):
             raise BadInput(f"{key!r} is {words}, not {value!r}")
         return str(value)
 

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from eventstore.events.recorded import Recorded
+from eventstore.store import Head
 from projections.folds.job import Job
 from projections.folds.worker import Worker
+from projections.read_models.counts import Counts
 from projections.read_models.runs import Run
 
 SCHEMA = 1
@@ -309,4 +311,29 @@ def worker_shape(worker: Worker, jobs: tuple[str, ...] = ()) -> WorkerShape:
         ended_at=instant(worker.ended_at_us),
         ended=worker.ended,
         jobs=jobs,
+    )
+
+
+def status_shape(
+    head: Head,
+    counts: Counts,
+    workers: list[WorkerShape],
+    oldest: Job | None,
+    next_due_at_us: int | None,
+) -> Status:
+    """The queue at a glance. oldest: the job that has been pending longest."""
+    return Status(
+        position=head.position,
+        head_hash=head.hash,
+        counts={str(state): number for state, number in counts.states.items()},
+        metrics=Metrics(
+            total_jobs=counts.total_jobs,
+            success_runs=counts.success_runs,
+            failed_runs=counts.failed_runs,
+        ),
+        workers=workers,
+        oldest_waiting=None
+        if oldest is None
+        else Waiting(id=oldest.id, since=rfc3339(oldest.changed_at_us)),
+        next_due_at=instant(next_due_at_us),
     )

@@ -19,19 +19,19 @@ _UNITS_US = {
 LONGEST_US = 100 * 365 * _UNITS_US["d"]
 """A hundred years: far beyond any use, and far from where 64 bits end."""
 
+# Patterns are compiled when first used: most commands name no duration, and each import counts.
 _NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,6})?)"
-_DURATION = re.compile("".join(rf"(?:{_NUMBER}{unit}\s*)?" for unit in _UNITS_US))
-_BARE = re.compile(_NUMBER)
-_SIZE = re.compile(rf"{_NUMBER}\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_DURATION = "".join(rf"(?:{_NUMBER}{unit}\s*)?" for unit in _UNITS_US)
+_SIZE = rf"{_NUMBER}\s*([KMGTkmgt]?)(?:i?[Bb])?"
 _FACTORS = {"T": 1 << 40, "G": 1 << 30, "M": 1 << 20, "K": 1 << 10, "": 1}
 
 
 def duration_us(text: str) -> int:
     """Microseconds of a duration; a bare number is seconds. Raises BadInput."""
     text = text.strip()
-    if _BARE.fullmatch(text):
+    if re.fullmatch(_NUMBER, text):
         return duration_of(float(text))
-    found = _DURATION.fullmatch(text)
+    found = re.fullmatch(_DURATION, text)
     if not text or not found:
         raise BadInput(f"{text!r} is not a duration; write 90, 90s, 5m, 1h30m, 2d or 100ms")
     parts = zip(found.groups(), _UNITS_US.values(), strict=True)
@@ -63,7 +63,7 @@ def duration_text(us: int) -> str:
 
 def size_bytes(text: str) -> int:
     """Bytes of a size; `K`, `M`, `G`, `T` are powers of 1024. Raises BadInput."""
-    found = _SIZE.fullmatch(text.strip())
+    found = re.fullmatch(_SIZE, text.strip())
     if not found:
         raise BadInput(f"{text!r} is not a size; write 4096, 512K, 10M or 2G")
     return round(float(found[1]) * _FACTORS[found[2].upper()])

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from .errors import BadInput
 from .units import duration_us
 
-_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
+_CLOCK = r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?"
 _DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _LATEST_US = 253_370_764_800_000_000
 """The year 9999: a later one has no calendar date anywhere."""
@@ -39,7 +39,7 @@ def instant_us(text: str, now_us: int) -> int:
 def coming_us(text: str, now_us: int) -> int:
     """The same for what is to come: a time of day that has passed today is tomorrow's."""
     at_us = instant_us(text, now_us)
-    if at_us < now_us and _CLOCK.fullmatch(text.strip()):
+    if at_us < now_us and re.fullmatch(_CLOCK, text.strip()):
         return instant_us(f"tomorrow {text.strip()}", now_us)
     return at_us
 
@@ -48,7 +48,7 @@ def _on_a_day(words: str, now_us: int) -> datetime | None:
     """`today`, `yesterday 14:05`, `14:05`; None for what is written otherwise."""
     first, _, rest = words.partition(" ")
     day, clock = (first, rest.strip()) if first in _DAYS else ("today", words)
-    found = _CLOCK.fullmatch(clock)
+    found = re.fullmatch(_CLOCK, clock)
     if not found and (clock or first not in _DAYS):
         return None
     hour, minute, second = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)

@@ -1,0 +1,55 @@
+"""The JSON of what only the command line answers."""
+
+from ..shapes import Document, JobShape, Shape
+
+
+class Accepted(Document, frozen=True, kw_only=True):
+    """`enqueue`: the ids, in order. `head_hash`: of the log's last record, to keep elsewhere."""
+
+    ids: list[str]
+    head_hash: str
+
+
+class Changed(Document, frozen=True, kw_only=True):
+    """`cancel` and `dlq retry`: what the jobs have become."""
+
+    jobs: list[JobShape]
+
+
+class SettingShape(Shape, frozen=True, kw_only=True):
+    """A setting as a person types it."""
+
+    key: str
+    value: str
+    default: str
+    help: str
+
+
+class Settings(Document, frozen=True, kw_only=True):
+    """`config list`."""
+
+    settings: list[SettingShape]
+
+
+class Verified(Document, frozen=True, kw_only=True):
+    """`verify`: `broken_at` is the first position that is wrong."""
+
+    sound: bool
+    head_hash: str
+    broken_at: int | None
+    problems: list[str]
+
+
+class DifferenceShape(Shape, frozen=True, kw_only=True):
+    """A row of a read model that is not what the log says; null where there is none."""
+
+    table: str
+    key: list[str]
+    live: list[str] | None
+    rebuilt: list[str] | None
+
+
+class Replayed(Document, frozen=True, kw_only=True):
+    """`replay`: what differed, where it was only a check."""
+
+    differences: list[DifferenceShape]

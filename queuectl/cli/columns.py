@@ -1,0 +1,121 @@
+"""The columns of each list, and how states and endings look in them."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from eventstore.events.recorded import Recorded
+from projections.folds.job import Job, State
+from projections.folds.worker import Worker
+from projections.read_models.runs import Run
+
+from ..shapes import instant, rfc3339
+from ..wording import duration, size, what
+from .printer import Column
+from .times import ago, clock
+
+T = TypeVar("T")
+
+GLYPHS: dict[State, str] = {
+    "pending": "○",
+    "processing": "▶",
+    "completed": "✓",
+    "failed": "↻",
+    "dead": "✗",
+    "scheduled": "◷",
+    "cancelled": "⊘",
+}
+
+
+def state(job: Job) -> str:
+    """Glyph and word."""
+    ending = ", being cancelled" if job.cancel_requested else ""
+    return f"{GLYPHS[job.state]} {job.state}{ending}"
+
+
+def ended(job: Job) -> str:
+    """How its last ended attempt failed; empty where it did not."""
+    if job.failure == "exit":
+        return f"exit {job.exit_code}"
+    if job.failure == "signal":
+        return f"signal {job.signal}"
+    return (job.failure or "").replace("-", " ")
+
+
+def outcome(run: Run) -> str:
+    """How an attempt ended: `failed: exit 1`; `running` where it has not."""
+    if run.outcome is None:
+        return "running"
+    if run.signal is not None:
+        return f"{run.outcome}: signal {run.signal}"
+    if run.reason not in (None, "exit"):
+        return f"{run.outcome}: {run.error or (run.reason or '').replace('-', ' ')}"
+    return run.outcome if run.exit_code is None else f"{run.outcome}: exit {run.exit_code}"
+
+
+def same(title: str, text: Callable[[T], str], wide: bool = False) -> Column[T]:
+    """A column that reads the same everywhere."""
+    return Column(title, text, lambda row, _: text(row), wide)
+
+
+def moment(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
+    """A column of times: RFC 3339, or for a person the distance from now."""
+
+    def plain(row: T) -> str:
+        return instant(at_us(row)) or ""
+
+    def shown(row: T, now: int) -> str:
+        at = at_us(row)
+        return "" if at is None else ago(at, now)
+
+    return Column(title, plain, shown)
+
+
+JOB: tuple[Column[Job], ...] = (
+    same("id", lambda job: job.id),
+    Column("state", lambda job: job.state, lambda job, _: state(job)),
+    same("attempts", lambda job: str(job.attempt)),
+    moment("enqueued", lambda job: job.enqueued_at_us),
+    moment("next attempt", lambda job: job.due_at_us),
+    same("command", lambda job: job.spec.command, wide=True),
+)
+
+DEAD: tuple[Column[Job], ...] = (
+    same("id", lambda job: job.id),
+    same("attempts", lambda job: str(job.attempt)),
+    same("reason", ended),
+    moment("dead since", lambda job: job.changed_at_us),
+    same("command", lambda job: job.spec.command, wide=True),
+)
+
+ATTEMPT: tuple[Column[Run], ...] = (
+    same("attempt", lambda run: str(run.attempt)),
+    same("worker", lambda run: f"{run.worker}/{run.slot}"),
+    moment("began", lambda run: run.claimed_at_us),
+    same("outcome", outcome),
+    same("took", lambda run: "" if run.duration_us is None else duration(run.duration_us)),
+    same("cpu", lambda run: "" if run.cpu_us is None else duration(run.cpu_us)),
+    same("memory", lambda run: "" if run.memory_bytes is None else size(run.memory_bytes)),
+    same("output", lambda run: "" if run.output_bytes is None else size(run.output_bytes)),
+)
+
+EVENT: tuple[Column[Recorded], ...] = (
+    same("position", lambda one: str(one.position)),
+    Column(
+        "time", lambda one: rfc3339(one.recorded_at_us), lambda one, _: clock(one.recorded_at_us)
+    ),
+    same("stream", lambda one: one.stream),
+    same("type", lambda one: one.type),
+    same("actor", lambda one: one.actor),
+    Column("what", lambda one: one.data, lambda one, _: what(one.event), wide=True),
+)
+
+WORKER: tuple[Column[Worker], ...] = (
+    same("id", lambda one: one.id),
+    same("name", lambda one: one.started.name),
+    same("state", lambda one: one.state),
+    same("slots", lambda one: str(one.started.slots)),
+    same("queues", lambda one: ",".join(one.started.queues)),
+    same("pid", lambda one: str(one.started.pid)),
+    moment("started", lambda one: one.started_at_us),
+    same("ended", lambda one: one.ended or ""),
+)

@@ -1,0 +1,164 @@
+"""`enqueue`: jobs from JSON, from a file, or as a command with options."""
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from projections.read_models import workers
+
+from ..clock import SystemClock
+from ..errors import BadInput
+from ..job_keys import new_job
+from ..requests import NewJob
+from . import options
+from .printer import Printer, line
+
+if TYPE_CHECKING:
+    from ..intake import Spool
+    from ..session import Session
+
+    Jobs = list[NewJob] | Spool
+
+
+_TYPED = "queuectl.command_typed"
+
+
+class EnqueueCommand(click.Command):
+    """Remembers whether `--` was typed: only after it do words make a command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does."""
+        ctx.meta[_TYPED] = "--" in args
+        return super().parse_args(ctx, args)
+
+
+def _command_typed() -> bool:
+    return bool(click.get_current_context().meta[_TYPED])
+
+
+def _codes(_: click.Context, option: click.Parameter, text: str | None) -> list[int] | None:
+    try:
+        return None if text is None else [int(code) for code in text.split(",")]
+    except ValueError:
+        raise click.BadParameter("exit codes are numbers: 3 or 3,64", param=option) from None
+
+
+@click.command(
+    "enqueue",
+    cls=EnqueueCommand,
+    epilog=options.examples(
+        """queuectl enqueue '{"command": "echo hello", "max_retries": 2}'""",
+        "queuectl enqueue --queue encodes --timeout 2h -- sh -c 'sleep 1; echo done'",
+        """echo '{"command": "echo one"}' | queuectl enqueue --file -""",
+    ),
+)
+@click.argument("words", metavar="[JSON | -- CMD ARG...]", nargs=-1)
+@click.option("--file", metavar="F", help="A JSON object, array, or a job a line; - is stdin.")
+@click.option("--id", metavar="ID", help="An id of your own; the same again is the same job.")
+@click.option("--name", metavar="TEXT", help="A label for people.")
+@click.option("--tag", metavar="K=V", multiple=True, help="A tag to find it by; repeatable.")
+@click.option("--queue", metavar="Q", help="The queue to stand in (default).")
+@click.option("--priority", metavar="N", type=int, help="Higher runs first (0).")
+@click.option("--delay", metavar="D", help="Not before this long from now: 90, 5m, 1h30m.")
+@click.option("--run-at", metavar="WHEN", help="Not before then: 14:05, 'tomorrow 9:00', ISO 8601.")
+@click.option("--max-retries", metavar="N", type=int, help="Retries after the first attempt.")
+@click.option("--backoff-base", metavar="B", type=float, help="Retry k comes after B ** k seconds.")
+@click.option("--backoff-max", metavar="D", help="The longest such delay.")
+@click.option("--jitter", metavar="F", type=float, help="The part of it drawn at random, 0 to 1.")
+@click.option("--no-retry-exit", metavar="CODES", callback=_codes, help="Dead at once after these.")
+@click.option("--success-exit", metavar="CODES", callback=_codes, help="Exit codes that are well.")
+@click.option("--timeout", metavar="D", help="The longest run of an attempt; none for no limit.")
+@click.option("--grace", metavar="D", help="From TERM to KILL.")
+@click.option("--output-limit", metavar="SIZE", help="How much output of an attempt is kept.")
+@click.option("--cwd", metavar="DIR", help="Where it runs (here).")
+@click.option("--env", metavar="K=V", multiple=True, help="A variable for it; repeatable.")
+@options.dry_run
+@options.printer
+def enqueue_command(
+    words: tuple[str, ...],
+    file: str | None,
+    dry_run: bool,
+    out: Printer,
+    **typed: Any,
+) -> None:
+    """Put jobs into the queue, all or none, and print their ids."""
+    given = {key: value for key, value in typed.items() if value not in (None, ())}
+    jobs = _asked(words, file, given, command_typed=_command_typed())
+    if not jobs:
+        raise BadInput("there is no job in it; nothing was enqueued")
+    from .writing import granted, rehearse
+
+    def act(session: "Session") -> list[str]:
+        return [granted(session.enqueue(job)).id for job in jobs]
+
+    with options.open_queue() as queue:
+        if dry_run:
+            rehearse(queue, out, act)
+            return
+        with queue.write() as session:
+            ids = act(session)
+            position, head = session.tx.last
+            idle = out.terminal and not workers.active(session.tx)
+    if out.form == "json":
+        from .answers import Accepted
+
+        out.document(Accepted(position=position, ids=ids, head_hash=head.hex()))
+    else:
+        _print(out, ids, idle)
+
+
+def _asked(
+    words: tuple[str, ...], file: str | None, given: dict[str, Any], *, command_typed: bool
+) -> "Jobs":
+    """The jobs asked for, checked to the last one before the queue is touched."""
+    if command_typed and words and file is None:
+        command = {"command": words[0]} if len(words) == 1 else {"argv": list(words)}
+        return [new_job({**given, **command}, SystemClock().wall_us())]
+    if given:
+        option = f"--{next(iter(given)).replace('_', '-')}"
+        raise BadInput(f"{option} goes with -- CMD; in JSON it is a key of the job")
+    if file is not None and not words:
+        return _from_file(file)
+    if len(words) == 1 and file is None:
+        return _from_json(words[0])
+    raise click.UsageError("give a job as one JSON text, --file F, or -- CMD ARG")
+
+
+def _from_json(text: str) -> "Jobs":
+    from ..intake import jobs_from
+
+    if not text.lstrip().startswith(("{", "[")):
+        raise BadInput(f"{text!r} is not JSON; to run it as a command: queuectl enqueue -- CMD ARG")
+    return jobs_from(text.encode(errors="surrogateescape"), SystemClock().wall_us())
+
+
+def _from_file(name: str) -> "Jobs":
+    from ..intake import Spool
+    from .progress import Progress
+
+    with _opened(name) as source, Progress("checking jobs") as progress:
+        try:
+            return Spool(source, SystemClock().wall_us(), progress.show)
+        except BadInput as error:
+            raise BadInput(f"{name}: {error}; nothing was enqueued") from None
+
+
+def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
+    if name == "-":
+        return nullcontext(sys.stdin.buffer)
+    try:
+        return open(name, "rb")
+    except OSError as error:
+        raise BadInput(f"{name}: {error.strerror}") from None
+
+
+def _print(out: Printer, ids: list[str], idle: bool) -> None:
+    """A pipe gets the bare ids, a person what to do next."""
+    if not out.terminal:
+        for job_id in ids:
+            line(job_id)
+        return
+    line(f"job {ids[0]} enqueued" if len(ids) == 1 else f"{len(ids):,} jobs, {ids[0]} to {ids[-1]}")
+    out.hint("no worker runs: queuectl worker start" if idle else f"queuectl show {ids[-1]}")

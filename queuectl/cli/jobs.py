@@ -1,0 +1,140 @@
+"""`list`, `wait` and `cancel`: several jobs at a time."""
+
+from collections.abc import Iterable
+
+import click
+
+from eventstore.store import Reader
+from projections.folds.job import FINAL, STATES, Job
+from projections.read_models import jobs
+from projections.read_models.jobs import Filter
+
+from ..queue import Queue, wait_for
+from ..reading import Reading
+from ..requests import Cancel
+from ..shapes import JobPage, job_shape
+from ..units import duration_us
+from . import exits, options, selectors
+from .answers import Changed
+from .columns import JOB
+from .printer import Printer, line
+from .selectors import Selector
+from .watching import watch
+from .writing import change_jobs, confirm
+
+PAGE = 50
+
+
+@click.command(
+    "list",
+    epilog=options.examples(
+        "queuectl list --state pending",
+        "queuectl list --queue default --since 2h-ago",
+        "queuectl list --all --jsonl",
+    ),
+)
+@selectors.filters
+@click.option("--limit", metavar="N", type=click.IntRange(1), default=PAGE, help=f"Most ({PAGE}).")
+@click.option("--after", metavar="CURSOR", type=int, help="Go on after a page, by its `next`.")
+@click.option("--all", "everything", is_flag=True, help="All of them, not a page.")
+@options.watch
+@options.list_printer
+@options.reading
+def list_command(
+    reading: Reading,
+    out: Printer,
+    which: Filter,
+    limit: int,
+    after: int | None,
+    everything: bool,
+    watch_s: float | None,
+) -> None:
+    """List jobs, newest first."""
+
+    def show() -> None:
+        with reading.read() as tx:
+            if everything:
+                _print_jobs(out, tx, selectors.matching(tx, which), None)
+            else:
+                found = jobs.page(tx, which, after, limit + 1)
+                more = found[limit - 1].born if len(found) > limit else None
+                _print_jobs(out, tx, found[:limit], more)
+
+    watch(reading, out, show, watch_s)
+
+
+def _print_jobs(out: Printer, tx: Reader, found: Iterable[Job], more: int | None) -> None:
+    """more: the cursor of the next page, where there is one."""
+    if out.form == "json":
+        cursor = None if more is None else str(more)
+        shapes = [job_shape(job) for job in found]
+        out.document(JobPage(position=tx.head().position, jobs=shapes, next=cursor))
+    elif out.form == "jsonl":
+        out.documents(job_shape(job) for job in found)
+    else:
+        out.table(JOB, found)
+        if more is not None:
+            out.hint(f"more: queuectl list --after {more}, or --all")
+
+
+@click.command(
+    "wait",
+    epilog=options.examples("queuectl wait last", "queuectl wait 1-3 --timeout 1h"),
+)
+@selectors.several
+@click.option("--any", "any_of", is_flag=True, help="Only until the first of them is done.")
+@click.option("--timeout", metavar="D", help="How long at the most: 90, 5m, 1h30m.")
+@options.printer
+@options.reading
+def wait_command(
+    reading: Reading, out: Printer, chosen: Selector, any_of: bool, timeout: str | None
+) -> int:
+    """Wait until jobs are done; exits 0 if all completed, 1 if one did not, 7 if time ran out."""
+    timeout_s = None if timeout is None else duration_us(timeout) / 1_000_000
+    with reading.read() as tx:
+        ids = chosen.ids(tx)
+    done = [
+        job
+        for job in wait_for(reading, ids, timeout_s=timeout_s, any_of=any_of)
+        if job.state in FINAL
+    ]
+    if out.form == "json":
+        with reading.read() as tx:
+            position = tx.head().position
+        out.document(Changed(position=position, jobs=[job_shape(job) for job in done]))
+    else:
+        _print_states(out, done)
+    return exits.DONE if all(job.state == "completed" for job in done) else exits.NO
+
+
+@click.command(
+    "cancel",
+    epilog=options.examples(
+        "queuectl cancel last", "queuectl cancel --queue default --state pending --yes"
+    ),
+)
+@selectors.several
+@options.reason
+@options.dry_run
+@options.yes
+@options.printer
+@options.queue
+def cancel_command(
+    queue: Queue, out: Printer, chosen: Selector, reason: str | None, dry_run: bool, yes: bool
+) -> None:
+    """End jobs: those that wait at once, those that run through their worker."""
+    with queue.read() as tx:
+        ids = chosen.ids(tx, among=tuple(state for state in STATES if state not in FINAL))
+    confirm(out, len(ids), "cancel", yes or dry_run)
+    asked = (Cancel(job_id=job_id, reason=reason) for job_id in ids)
+    _print_states(out, change_jobs(queue, out, asked, dry_run))
+
+
+def _print_states(out: Printer, changed: list[Job]) -> None:
+    for job in changed if out.form is None else ():
+        if not out.terminal:
+            line(f"{job.id}\t{job.state}")
+        elif job.cancel_requested:
+            line(f"job {job.id} runs; its worker will end it")
+        else:
+            line(f"job {job.id} is {job.state}")

@@ -1,0 +1,137 @@
+"""The root: which file holds each subcommand, and errors to one line and a code."""
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from io import TextIOWrapper
+
+import click
+
+from eventstore.errors import StoreError
+
+from .. import __version__
+from ..errors import QueueError
+from ..visible import visible
+from . import exits
+
+SUBCOMMANDS = {
+    "enqueue": "enqueue",
+    "list": "jobs",
+    "show": "show",
+    "logs": "logs",
+    "wait": "jobs",
+    "cancel": "jobs",
+    "history": "log",
+    "status": "status",
+    "worker": "worker",
+    "dlq": "dlq",
+    "config": "config",
+    "dashboard": "dashboard",
+    "events": "log",
+    "replay": "log",
+    "verify": "log",
+}
+"""The module of each, in the order of the help."""
+
+
+class LazyGroup(click.Group):
+    """Imports a subcommand's module when it is asked for: `enqueue` pays for itself only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All of them, in their order."""
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The subcommand of this name."""
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        module = import_module(f".{SUBCOMMANDS[cmd_name]}", __package__)
+        found = getattr(module, f"{cmd_name}_command")
+        assert isinstance(found, click.Command)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """click would look for words that come near among the modules already loaded."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            raise click.exceptions.NoSuchCommand(
+                error.command_name, possibilities=SUBCOMMANDS, ctx=ctx
+            ) from None
+
+
+@click.group("queuectl", cls=LazyGroup, context_settings={"max_content_width": 100})
+@click.option("--db", metavar="PATH", help="The queue file, else QUEUECTL_DB or ./queue.db.")
+@click.version_option(__version__, prog_name="queuectl", message="%(prog)s %(version)s")
+@click.pass_context
+def root(ctx: click.Context, db: str | None) -> None:
+    """A background job queue for this machine, whose event log is the truth."""
+    ctx.obj = db
+    ctx.color = False if os.environ.get("NO_COLOR") else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line. Returns its exit code."""
+    _fill_standard_descriptors()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            assert isinstance(stream, TextIOWrapper)
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        return _output_failed(error)
+    return code
+
+
+def _fill_standard_descriptors() -> None:
+    """Where 0, 1 or 2 is closed the queue file would take its place, and be printed into."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        with root.make_context("queuectl", arguments) as ctx:
+            return root.invoke(ctx) or exits.DONE
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return exits.INTERRUPTED
+    except click.UsageError as error:
+        return _fail(_usage(error), exits.USAGE)
+    except click.ClickException as error:
+        return _fail(error.format_message(), exits.USAGE)
+    except (QueueError, StoreError) as error:
+        return _fail(str(error), exits.code_of(error))
+
+
+def _usage(error: click.UsageError) -> str:
+    """click's sentence, and where to read on."""
+    words = " ".join(error.format_message().split())
+    path = error.ctx.command_path if error.ctx else "queuectl"
+    return f"{words[:1].lower()}{words[1:].rstrip('.')}; see {path} --help"
+
+
+def _fail(words: str, code: int) -> int:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    click.echo(f"error: {visible(words)}", err=True)
+    return code
+
+
+def _output_failed(error: OSError) -> int:
+    """Whoever read our output is gone, or there is no room for it. What was done stays done."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)  # what is still buffered goes there as Python leaves
+    if error.errno == errno.EPIPE:
+        return exits.PIPE_CLOSED
+    click.echo(f"error: {error.strerror}: {error.filename or 'standard output'}", err=True)
+    return exits.DATABASE

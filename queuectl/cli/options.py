@@ -1,0 +1,105 @@
+"""What the subcommands share: how the queue is opened and the answer printed, and their options."""
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from .printer import Form, Printer, note
+
+if TYPE_CHECKING:
+    from ..queue import Queue
+    from ..reading import Reading
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def examples(*lines: str) -> str:
+    """The end of a subcommand's help: lines that work as printed."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def named_db() -> str | None:
+    """What `--db` named."""
+    named = click.get_current_context().find_root().obj
+    assert named is None or isinstance(named, str)
+    return named
+
+
+def reading(run: "Callable[Concatenate[Reading, P], R]") -> Callable[P, R]:
+    """Give the subcommand the queue to read from."""
+
+    @wraps(run)
+    def opened(*args: P.args, **kwargs: P.kwargs) -> R:
+        from eventstore.location import locate
+
+        from ..reading import Reading
+
+        source = Reading(locate(named_db()))
+        try:
+            return run(source, *args, **kwargs)
+        finally:
+            source.close()
+
+    return opened
+
+
+def queue(run: "Callable[Concatenate[Queue, P], R]") -> Callable[P, R]:
+    """Give the subcommand the queue to write to, made where missing."""
+
+    @wraps(run)
+    def opened(*args: P.args, **kwargs: P.kwargs) -> R:
+        with open_queue() as target:
+            return run(target, *args, **kwargs)
+
+    return opened
+
+
+def open_queue() -> "Queue":
+    """The queue to write to. Where it had to be made, a note says where it is."""
+    from eventstore.location import locate
+
+    from ..queue import Queue
+
+    location = locate(named_db())
+    missing = not os.path.lexists(location.path)
+    target = Queue(location.path if location.named else None)
+    if missing:
+        note(f"made a new queue: {location.path}")
+    return target
+
+
+def printer(run: Callable[..., R]) -> Callable[..., R]:
+    """Add `--json`, and give the subcommand `out` to answer on."""
+
+    @wraps(run)
+    def printing(*args: Any, form: Form, **kwargs: Any) -> R:
+        return run(*args, out=Printer(form), **kwargs)
+
+    add = click.option("--json", "form", flag_value="json", help="Answer as one JSON document.")
+    return add(printing)
+
+
+def list_printer(run: Callable[..., R]) -> Callable[..., R]:
+    """The same with `--jsonl`, for lists."""
+    add = click.option("--jsonl", "form", flag_value="jsonl", help="Answer with one JSON a line.")
+    return add(printer(run))
+
+
+reason = click.option("--reason", metavar="TEXT", help="Why, for the log.")
+dry_run = click.option(
+    "--dry-run", is_flag=True, help="Only print the events that would be recorded."
+)
+yes = click.option("--yes", "-y", is_flag=True, help="Do not ask, however many jobs it is.")
+watch = click.option(
+    "--watch",
+    "watch_s",
+    metavar="S",
+    type=click.FloatRange(min=0.1),
+    is_flag=False,
+    flag_value=2.0,
+    help="Show it again when something happens, and every S seconds (2).",
+)

@@ -1,0 +1,70 @@
+"""Where answers go: a picture for a terminal, plain lines for a pipe, JSON where asked for."""
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import Generic, Literal, NamedTuple, TypeVar
+
+import click
+import msgspec
+
+from ..clock import SystemClock
+from ..visible import visible
+
+Form = Literal["json", "jsonl"] | None
+T = TypeVar("T")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Column(NamedTuple, Generic[T]):
+    """A column of a list. A pipe gets `plain`, whole; a person `shown`, which may be shortened."""
+
+    title: str
+    plain: Callable[[T], str]
+    shown: Callable[[T, int], str]
+    """Its second argument is the time now, UTC, microseconds since 1970."""
+    wide: bool = False
+    """Whether it takes the room that is left, and is cut where there is too little."""
+
+
+class Printer:
+    """Prints one subcommand's answer on stdout."""
+
+    def __init__(self, form: Form = None) -> None:
+        self.form = form
+        self.terminal = form is None and sys.stdout is not None and sys.stdout.isatty()
+
+    def document(self, shape: msgspec.Struct) -> None:
+        """One JSON document."""
+        line(_encode(shape).decode())
+
+    def documents(self, shapes: Iterable[msgspec.Struct]) -> None:
+        """A JSON text a line."""
+        for shape in shapes:
+            self.document(shape)
+
+    def table(self, columns: tuple[Column[T], ...], rows: Iterable[T]) -> None:
+        """A list: fitted to a terminal, or tab-separated without a header."""
+        if self.terminal:
+            from .picture import table
+
+            table(columns, rows, SystemClock().wall_us())
+            return
+        for row in rows:
+            line("\t".join(visible(column.plain(row)) for column in columns))
+
+    def hint(self, text: str) -> None:
+        """What to do next, for a person."""
+        if self.terminal:
+            line(text)
+
+
+def line(text: str = "") -> None:
+    """One line on stdout."""
+    if sys.stdout is not None:
+        sys.stdout.write(f"{text}\n")
+
+
+def note(text: str) -> None:
+    """One line of talk on stderr."""
+    click.echo(visible(text), err=True)

@@ -1,0 +1,166 @@
+"""`JOB...`: which jobs are meant: ids, `last`, a range `3-9`, `-` for stdin, or filters."""
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar, cast
+
+import click
+from msgspec.structs import replace
+
+from eventstore.store import Reader
+from projections.folds.job import STATES, Job, State
+from projections.read_models import jobs, sequence
+from projections.read_models.jobs import Filter
+
+from ..clock import SystemClock
+from ..errors import BadInput, NoSuchJob, NotFound
+from ..when import instant_us
+
+R = TypeVar("R")
+
+_RANGE = r"([0-9]{1,18})-([0-9]{1,18})"
+_PAGE = 1_000
+
+
+class Selector(NamedTuple):
+    """The jobs that a person named, not looked up yet."""
+
+    words: tuple[str, ...]
+    filter: Filter | None
+    """Instead of words; an empty one is `--all`."""
+
+    def ids(self, tx: Reader, among: tuple[State, ...] = ()) -> list[str]:
+        """The ids, each once, in the order named, or oldest first for a filter.
+
+        among: the states that a filter is restricted to where it names none. Raises NotFound for a
+        range or `last` without a job; an id itself is not looked up.
+        """
+        if self.filter is None:
+            return list(dict.fromkeys(self._named(tx)))
+        which = replace(self.filter, states=self.filter.states or among)
+        return [job.id for job in matching(tx, which)][::-1]
+
+    def _named(self, tx: Reader) -> Iterator[str]:
+        for word in self.words:
+            yield from sys.stdin.read().split() if word == "-" else _named(tx, word)
+
+
+def matching(tx: Reader, which: Filter) -> Iterator[Job]:
+    """All jobs that a filter lets through, newest first, read a page at a time."""
+    before: int | None = None
+    while page := jobs.page(tx, which, before, _PAGE):
+        yield from page
+        before = page[-1].born
+
+
+def existing(tx: Reader, word: str) -> Job:
+    """The one job that a word names. Raises NotFound."""
+    job_id = _last(tx) if word == "last" else word
+    if (job := jobs.get(tx, job_id)) is None:
+        raise NoSuchJob(job_id)
+    return job
+
+
+def _named(tx: Reader, word: str) -> list[str]:
+    if word == "last":
+        return [_last(tx)]
+    if found := re.fullmatch(_RANGE, word):
+        return _in_range(tx, int(found[1]), int(found[2]))
+    return [word]
+
+
+def _last(tx: Reader) -> str:
+    if (last := jobs.last_id(tx)) is None:
+        raise NotFound("there is no job yet; queuectl enqueue makes one")
+    return last
+
+
+def _in_range(tx: Reader, first: int, last: int) -> list[str]:
+    highest = min(last, sequence.last_number(tx))
+    found = [str(n) for n in range(first, highest + 1) if jobs.get(tx, str(n)) is not None]
+    if not found:
+        raise NotFound(
+            f"there is no job from {first} to {last}; queuectl list shows those there are"
+        )
+    return found
+
+
+def filter_of(
+    states: Iterable[str] = (),
+    queue: str | None = None,
+    tag: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> Filter:
+    """A filter as typed. Raises BadInput."""
+    now = SystemClock().wall_us()
+    return Filter(
+        states=cast(tuple[State, ...], tuple(states)),
+        queue=queue,
+        tag=None if tag is None else _tag(tag),
+        since_us=None if since is None else instant_us(since, now),
+        until_us=None if until is None else instant_us(until, now),
+    )
+
+
+def _tag(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise BadInput(f"a tag is K=V, not {text!r}")
+    return key, value
+
+
+_FILTERS = (
+    click.option(
+        "--state", "states", multiple=True, type=click.Choice(STATES), help="In this state."
+    ),
+    click.option("--queue", metavar="Q", help="In this queue."),
+    click.option("--tag", metavar="K=V", help="With this tag."),
+    click.option("--since", metavar="WHEN", help="Enqueued at or after: 14:05, 2h-ago, ISO 8601."),
+    click.option("--until", metavar="WHEN", help="Enqueued before."),
+)
+
+
+def filters(run: Callable[..., R]) -> Callable[..., R]:
+    """Add the options that choose jobs, and give the subcommand `which`, a Filter."""
+
+    @wraps(run)
+    def filtered(
+        *args: Any,
+        states: tuple[str, ...],
+        queue: str | None,
+        tag: str | None,
+        since: str | None,
+        until: str | None,
+        **kwargs: Any,
+    ) -> R:
+        return run(*args, which=filter_of(states, queue, tag, since, until), **kwargs)
+
+    decorated: Callable[..., R] = filtered
+    for option in reversed(_FILTERS):
+        decorated = option(decorated)
+    return decorated
+
+
+def several(run: Callable[..., R]) -> Callable[..., R]:
+    """Add `JOB...` and the filters, and give the subcommand `chosen`, a Selector."""
+
+    @wraps(run)
+    def selected(
+        *args: Any, words: tuple[str, ...], which: Filter, everything: bool, **kwargs: Any
+    ) -> R:
+        return run(*args, chosen=_selector(words, which, everything), **kwargs)
+
+    add = click.option("--all", "everything", is_flag=True, help="All of them.")
+    return click.argument("words", metavar="[JOB...]", nargs=-1)(filters(add(selected)))
+
+
+def _selector(words: tuple[str, ...], which: Filter, everything: bool) -> Selector:
+    filtering = which != Filter()
+    if words and (filtering or everything):
+        raise BadInput("jobs are named or filtered, not both")
+    if not words and not filtering and not everything:
+        raise BadInput("which jobs? an id, last, 3-9, - for stdin, a filter, or --all")
+    return Selector(words, None if words else which)

@@ -1,0 +1,148 @@
+"""`show`: one job, its policy, its attempts, and why it waits."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import click
+import msgspec
+
+from eventstore.store import Reader
+from projections.folds.job import Job
+from projections.folds.worker import Worker
+from projections.read_models import contexts, runs, workers
+from projections.read_models.runs import Run
+
+from ..clock import SystemClock
+from ..reading import Reading
+from ..shapes import JobDetail, JobDocument, job_detail
+from ..units import duration_text, size_text
+from ..visible import visible
+from . import options
+from .columns import ATTEMPT, ended, state
+from .printer import Printer, line
+from .selectors import existing
+from .times import ago, clock
+
+
+class Found(NamedTuple):
+    """All that is told about a job."""
+
+    job: Job
+    cwd: str | None
+    runs: list[Run]
+    workers: list[Worker]
+    """Those that have not ended."""
+
+
+@click.command("show", epilog=options.examples("queuectl show last", "queuectl show last --json"))
+@click.argument("job", metavar="JOB")
+@options.printer
+@options.reading
+def show_command(reading: Reading, out: Printer, job: str) -> None:
+    """Show one job: its command, policy, attempts, and why it waits."""
+    with reading.read() as tx:
+        found = _look_up(tx, job)
+        position = tx.head().position
+    detail = job_detail(found.job, found.cwd, found.runs)
+    if out.form == "json":
+        out.document(JobDocument(position=position, job=detail))
+    elif out.terminal:
+        _picture(out, found, SystemClock().wall_us())
+    else:
+        _lines(detail)
+
+
+def _look_up(tx: Reader, word: str) -> Found:
+    job = existing(tx, word)
+    context = contexts.get(tx, job.spec.context)
+    cwd = context.cwd if context else None
+    return Found(job, cwd, runs.of_job(tx, job.born), workers.active(tx))
+
+
+def _lines(detail: JobDetail) -> None:
+    """Name and value of every field, tab-separated; a line an attempt."""
+    fields = msgspec.to_builtins(detail)
+    attempts, policy = fields.pop("attempts"), fields.pop("policy")
+    for name, value in {**fields, **policy}.items():
+        line(f"{name}\t{_plain(value)}")
+    for attempt in attempts:
+        line("\t".join(("attempt", *map(_plain, attempt.values()))))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{visible(key)}={visible(text)}" for key, text in value.items())
+    if isinstance(value, list | tuple):
+        return ",".join(map(_plain, value))
+    return "" if value is None else visible(str(value))
+
+
+def _picture(out: Printer, found: Found, now: int) -> None:
+    job = found.job
+    line(f"job {visible(job.id)}  {state(job)}, {ago(job.changed_at_us, now)}")
+    for label, text in _facts(found, now):
+        line(f"  {label:<10} {visible(text)}")
+    if found.runs:
+        line()
+        out.table(ATTEMPT, found.runs)
+    line()
+    line(visible(_next_step(found, now)))
+
+
+def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
+    job, spec = found.job, found.job.spec
+    yield "command", spec.command
+    if spec.name:
+        yield "name", spec.name
+    yield "queue", f"{spec.queue}, priority {spec.priority}" if spec.priority else spec.queue
+    if spec.tags:
+        yield "tags", " ".join(f"{key}={text}" for key, text in spec.tags.items())
+    yield "enqueued", f"{clock(job.enqueued_at_us)}, {ago(job.enqueued_at_us, now)}"
+    yield "retries", _retries(job)
+    timeout = "none" if spec.timeout_us is None else duration_text(spec.timeout_us)
+    yield "timeout", f"{timeout}, then {duration_text(spec.grace_us)} from TERM to KILL"
+    yield "output", f"{size_text(spec.output_limit_bytes)} of each attempt are kept"
+    if found.cwd:
+        yield "directory", found.cwd
+    if spec.env:
+        yield "variables", " ".join(spec.env)
+    if ended(job):
+        yield "last ended", ended(job)
+
+
+def _retries(job: Job) -> str:
+    spec = job.spec
+    again = f", round {job.round}" if job.round > 1 else ""
+    jitter = f", jitter {spec.jitter:g}" if spec.jitter else ""
+    most = duration_text(spec.backoff_max_us)
+    return (
+        f"{job.retries_used} of {spec.max_retries} used{again};"
+        f" retry k after {spec.backoff_base:g} ** k seconds, at most {most}{jitter}"
+    )
+
+
+def _next_step(found: Found, now: int) -> str:
+    """Why it waits, or what to do next."""
+    job = found.job
+    match job.state:
+        case "pending":
+            return _why_pending(found)
+        case "processing":
+            return f"runs on worker {job.worker} · queuectl logs {job.id} -f"
+        case "failed" | "scheduled":
+            assert job.due_at_us is not None
+            attempt = "the next attempt" if job.state == "failed" else "its time"
+            return f"{attempt} comes {ago(job.due_at_us, now)}, at {clock(job.due_at_us)}"
+        case "dead":
+            return f"retry: queuectl dlq retry {job.id} · output: queuectl logs {job.id}"
+        case _:
+            return f"queuectl history {job.id} · queuectl logs {job.id}"
+
+
+def _why_pending(found: Found) -> str:
+    queue = found.job.spec.queue
+    if not found.workers:
+        return "it waits for a worker: queuectl worker start"
+    if any(not one.started.queues or queue in one.started.queues for one in found.workers):
+        return "it waits for a free slot of a worker: queuectl worker list"
+    return f"no worker serves its queue: queuectl worker start --queue {queue}"

@@ -1,0 +1,99 @@
+"""`status`: the counts and metrics of the reference, then workers, what waits, and the head."""
+
+import click
+
+from eventstore.store import Reader
+from projections.folds.job import Job, State
+from projections.folds.worker import Worker
+from projections.read_models import counts, jobs, ready, timers, workers
+from projections.read_models.counts import Counts
+
+from ..clock import SystemClock
+from ..reading import Reading
+from ..visible import visible
+from . import options
+from .printer import Printer, line
+from .times import age, ago
+from .watching import watch
+
+REFERENCE_STATES: tuple[State, ...] = ("pending", "processing", "completed", "failed", "dead")
+"""Always shown, in this order; the others only where there are any."""
+
+
+@click.command("status", epilog=options.examples("queuectl status", "queuectl status --json"))
+@click.option("--queue", metavar="Q", help="Count only this queue.")
+@options.watch
+@options.printer
+@options.reading
+def status_command(
+    reading: Reading, out: Printer, queue: str | None, watch_s: float | None
+) -> None:
+    """Show how many jobs there are by state, how their runs ended, and who works."""
+
+    def show() -> None:
+        with reading.read() as tx:
+            if out.form == "json":
+                _document(out, tx, queue)
+            else:
+                _reference(counts.total(tx, queue))
+                _beyond(out, tx)
+
+    watch(reading, out, show, watch_s)
+
+
+def _reference(found: Counts) -> None:
+    line("Job counts by state:")
+    for state in REFERENCE_STATES:
+        line(f"  {state}: {found.states[state]}")
+    line("Metrics summary:")
+    line(f"  total_jobs: {found.total_jobs}")
+    line(f"  success_runs: {found.success_runs}")
+    line(f"  failed_runs: {found.failed_runs}")
+    others = {state: n for state, n in found.states.items() if state not in REFERENCE_STATES and n}
+    if others:
+        line("Other states:")
+        for state, number in others.items():
+            line(f"  {state}: {number}")
+
+
+def _beyond(out: Printer, tx: Reader) -> None:
+    """What the original did not show."""
+    now = SystemClock().wall_us()
+    active = workers.active(tx)
+    line(f"Workers: {len(active)}" if active else "Workers: none, queuectl worker start runs one")
+    for worker in active:
+        line(f"  {visible(worker.id)}: {_busy(worker, len(jobs.of_worker(tx, worker.id)), now)}")
+    if (oldest := _oldest(tx)) is not None:
+        line(f"Oldest waiting: job {visible(oldest.id)}, for {age(now - oldest.changed_at_us)}")
+    if (due := timers.earliest(tx)) is not None:
+        line(f"Next due: {ago(due, now)}")
+    head = tx.head()
+    line(f"Head: {head.position}:{head.hash}")
+    if dead := counts.total(tx).states["dead"]:
+        out.hint(f"{dead:,} dead - queuectl dlq list")
+
+
+def _oldest(tx: Reader) -> Job | None:
+    job_id = ready.oldest_waiting(tx)
+    return jobs.get(tx, job_id) if job_id else None
+
+
+def _busy(worker: Worker, running: int, now: int) -> str:
+    started = worker.started
+    stopping = ", stopping" if worker.state == "stopping" else ""
+    return (
+        f"{visible(started.name)}, {running} of {started.slots} slots busy,"
+        f" started {ago(worker.started_at_us, now)}{stopping}"
+    )
+
+
+def _document(out: Printer, tx: Reader, queue: str | None) -> None:
+    from ..shapes import status_shape, worker_shape
+
+    active = [
+        worker_shape(worker, tuple(job.id for job in jobs.of_worker(tx, worker.id)))
+        for worker in workers.active(tx)
+    ]
+    out.document(
+        status_shape(tx.head(), counts.total(tx, queue), active, _oldest(tx), timers.earliest(tx))
+    )

@@ -1,0 +1,30 @@
+"""How times look for a person: their distance from now, or the time of day."""
+
+from datetime import datetime
+
+from ..shapes import rfc3339
+
+_AGES = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+
+
+def age(us: int) -> str:
+    """A length of time in one unit: `2m`."""
+    seconds = abs(us) // 1_000_000
+    for unit, size in _AGES:
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return "0s"
+
+
+def ago(at_us: int, now: int) -> str:
+    """A time as its distance from now: `2m ago`, `in 5s`."""
+    return f"in {age(at_us - now)}" if at_us > now else f"{age(now - at_us)} ago"
+
+
+def clock(at_us: int) -> str:
+    """The local time of day, to the millisecond."""
+    try:
+        at = datetime.fromtimestamp(at_us // 1_000_000)
+    except (ValueError, OverflowError, OSError):  # beyond the year 9999
+        return rfc3339(at_us)
+    return f"{at:%H:%M:%S}.{at_us // 1000 % 1000:03d}"

@@ -1,0 +1,79 @@
+"""What the subcommands that write share: ask, raise a refusal, or only show what would happen."""
+
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TypeVar
+
+import click
+
+from eventstore.events.recorded import Recorded
+from projections.folds.job import Job
+
+from ..errors import QueueError
+from ..queue import Queue
+from ..requests import JobRequest
+from ..session import Session
+from .printer import Printer
+
+T = TypeVar("T")
+
+
+class _Rehearsed(Exception):
+    """Undoes the transaction of a rehearsal."""
+
+
+def granted(answer: T | QueueError) -> T:
+    """The answer, unless it is a refusal: that is raised."""
+    if isinstance(answer, QueueError):
+        raise answer
+    return answer
+
+
+def rehearse(queue: Queue, out: Printer, act: Callable[[Session], object]) -> None:
+    """Print the events that `act` would append, and write nothing."""
+    from ..shapes import EventPage, event_shape
+    from .columns import EVENT
+
+    recorded: list[Recorded] = []
+    position = 0
+    with suppress(_Rehearsed), queue.write() as session:
+        position = session.tx.head().position
+        act(session)
+        recorded = list(session.tx.events(after=position))
+        raise _Rehearsed
+    if out.form == "json":
+        events = [event_shape(one) for one in recorded]
+        out.document(EventPage(position=position, events=events, next=None))
+    else:
+        out.table(EVENT, recorded)
+
+
+def change_jobs(
+    queue: Queue, out: Printer, asked: Iterable[JobRequest], dry_run: bool
+) -> list[Job]:
+    """Do what is asked in one transaction, all or nothing. Returns what the jobs have become."""
+
+    def act(session: Session) -> list[Job]:
+        ask: Callable[[JobRequest], Job | QueueError] = session.ask
+        return [granted(ask(request)) for request in asked]
+
+    if dry_run:
+        rehearse(queue, out, act)
+        return []
+    with queue.write() as session:
+        jobs = act(session)
+        position, _ = session.tx.last
+    if out.form == "json":
+        from ..shapes import job_shape
+        from .answers import Changed
+
+        out.document(Changed(position=position, jobs=[job_shape(job) for job in jobs]))
+    return jobs
+
+
+def confirm(out: Printer, count: int, verb: str, yes: bool) -> None:
+    """On a terminal ask before touching more than one job."""
+    answers = sys.stdin is not None and sys.stdin.isatty()
+    if count > 1 and out.terminal and answers and not yes:
+        click.confirm(f"{verb} {count:,} jobs?", abort=True, err=True)

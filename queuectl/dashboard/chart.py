@@ -13,7 +13,7 @@ _NICE = (1, 2, 5)
 
 
 class Bar(NamedTuple):
-    """One minute. Heights are parts of `Chart.top`, from 0 to 100."""
+    """One minute. Heights are parts of `Chart.top`, from 0 to 100; `enqueued` is counted from it."""
 
     minute: Minute
     x: int
@@ -31,14 +31,6 @@ class Chart(NamedTuple):
     enqueued: int
     succeeded: int
     failed: int
-
-    @property
-    def outline(self) -> str:
-        """The line of what was enqueued, as the points of a polyline: a step a minute."""
-        steps = []
-        for bar in self.bars:
-            steps += [f"{bar.x},{bar.enqueued:.1f}", f"{bar.x + 10},{bar.enqueued:.1f}"]
-        return " ".join(steps)
 
 
 def throughput(minutes: Sequence[Minute], now_us: int) -> Chart:

@@ -29,7 +29,7 @@ def duration(us: int) -> str:
     """Microseconds as `0.4 ms`, `38.0 s`, `1m 12s`, `3d 4h`: two units at most."""
     us = abs(us)
     if us < 100_000:
-        return f"{us / 1000:.1f} ms"
+        return f"{us / 1000:.1f} ms" if us else "0 s"
     if us < 59_950_000:
         return f"{us / 1_000_000:.1f} s"
     whole = round(us / 1_000_000)

@@ -293,7 +293,7 @@ class Supervisor:
             times.append(self._held_until_us)
         elif self._recording.waits or self._due:
             return 0
-        elif self._work and self._slots.free():
+        elif self._work and self._slots.free() and not self._stopping.urgency:
             times.append(self._no_claims_until_us)
         return min(at_us for at_us in times if at_us is not None) - now_us
 

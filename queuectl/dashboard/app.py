@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 import queuectl
 from eventstore.errors import StoreError
@@ -39,13 +39,12 @@ def create_app(
     machine. trusted_hosts: further `Host` names to answer to, where a proxy stands before us.
     """
     app = Flask(__name__, static_url_path=f"/static/{_digest(_HERE / 'static')}")
-    app.config["TRUSTED_HOSTS"] = guard.trusted_hosts(host, trusted_hosts)
     # The digest in its address changes with the content.
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 31_536_000
     source = Source(path)
     app.extensions["queue"] = source
     app.extensions["pulse"] = Pulse(source, STREAMS)
-    guard.install(app, token)
+    guard.install(app, token, guard.trusted_hosts(host, trusted_hosts))
     words.install(app)
     app.jinja_env.globals.update(
         ctl=_commands(path), queue_path=path, version=queuectl.__version__, zone=_zone
@@ -81,6 +80,8 @@ def _zone() -> str:
 
 
 def _refused(error: HTTPException) -> Response:
+    if isinstance(error, SecurityError):  # a Host of no known form: no address can be built on it
+        return Response(f"{error.description}\n", 400, mimetype="text/plain")
     return _error(error.code or 500, error.name, error.description or "")
 
 

@@ -13,7 +13,7 @@ _NICE = (1, 2, 5)
 
 
 class Bar(NamedTuple):
-    """One minute. Heights are parts of `Chart.top`, from 0 to 100; `enqueued` is counted from it."""
+    """One minute. Heights are parts of `Chart.top`, 0 to 100; `enqueued` counts down from it."""
 
     minute: Minute
     x: int

@@ -2,8 +2,9 @@
 
 import msgspec
 from flask import Blueprint, Response, abort, current_app, request
+from flask.typing import ResponseReturnValue
 
-from eventstore.sqlite.log import SqliteReader
+from projections.read_models import jobs as jobs_model
 from queuectl import shapes
 
 from . import printed, views
@@ -15,6 +16,7 @@ from .asked import (
     position_asked,
     shown_asked,
 )
+from .pages import job as job_page
 from .pages import now_us, source
 from .pulse import Pulse
 from .stream import told
@@ -80,23 +82,19 @@ def _jobs(asked: JobsAsked) -> Response:
 
 
 @feeds.get("/jobs/<job_id>.json")
-def job(job_id: str) -> Response:
+def job(job_id: str) -> ResponseReturnValue:
     """One job with its attempts."""
     with source().read() as tx:
-        return job_document(tx, job_id)
-
-
-def job_document(tx: SqliteReader, job_id: str) -> Response:
-    """The same, in a transaction at hand."""
-    seen = views.job_page(tx, job_id)
-    if seen is None:
-        abort(404, f"There is no job {job_id}.")
-    cwd = seen.context.cwd if seen.context else None
-    return _answer(
-        shapes.JobDocument(
-            position=tx.head().position, job=shapes.job_detail(seen.job, cwd, seen.runs)
-        )
-    )
+        is_page = jobs_model.get(tx, f"{job_id}.json") is not None
+    if is_page:  # an id may end so, and then the address is that job's page
+        return job_page(f"{job_id}.json")
+    with source().read() as tx:
+        seen = views.job_page(tx, job_id)
+        if seen is None:
+            abort(404, f"There is no job {job_id}.")
+        cwd = seen.context.cwd if seen.context else None
+        detail = shapes.job_detail(seen.job, cwd, seen.runs)
+        return _answer(shapes.JobDocument(position=tx.head().position, job=detail))
 
 
 @feeds.get("/workers.json")

@@ -8,6 +8,8 @@ import socket
 
 from flask import Flask, Request, Response, abort, current_app, redirect, request
 
+from queuectl.visible import visible
+
 from .peer import stranger
 
 _POLICY = {
@@ -33,16 +35,20 @@ HEADERS = {
 }
 
 
-def install(app: Flask, token: str | None) -> None:
+def install(app: Flask, token: str | None, hosts: frozenset[str]) -> None:
     """Ask every request, and tell every response's browser what it may do."""
     app.config["TOKEN"] = token
+    # Not as Flask's TRUSTED_HOSTS: werkzeug 3.1 cuts its entries at the first colon, so that no
+    # IPv6 address can be one of them.
+    app.config["HOSTS"] = hosts
+    app.before_request(_refuse_other_hosts)
     app.before_request(_refuse_changes)
     app.before_request(_refuse_other_sites)
     app.before_request(_ask_for_token)
     app.after_request(_tell)
 
 
-def trusted_hosts(host: str, more: tuple[str, ...] = ()) -> list[str]:
+def trusted_hosts(host: str, more: tuple[str, ...] = ()) -> frozenset[str]:
     """The `Host` names that a server bound to `host` answers to.
 
     A name that another site points at our address (DNS rebinding) is not among them.
@@ -53,7 +59,7 @@ def trusted_hosts(host: str, more: tuple[str, ...] = ()) -> list[str]:
         names |= {own, *_addresses(own)}
     elif host:
         names.add(f"[{host}]" if ":" in host else host)
-    return sorted(names)
+    return frozenset(name.lower() for name in names)
 
 
 def _everywhere(host: str) -> bool:
@@ -70,6 +76,14 @@ def _addresses(name: str) -> set[str]:
         return set()
     addresses = {str(entry[4][0]).partition("%")[0] for entry in found}
     return {f"[{address}]" if ":" in address else address for address in addresses}
+
+
+def _refuse_other_hosts() -> Response | None:
+    name = re.sub(r":[0-9]*$", "", request.headers.get("Host", "")).lower()
+    if name in current_app.config["HOSTS"]:
+        return None
+    text = f"This server does not answer to the name {visible(name[:100])}.\n"
+    return Response(text, 400, mimetype="text/plain")
 
 
 def _refuse_changes() -> None:

@@ -70,10 +70,6 @@ def job(job_id: str) -> ResponseReturnValue:
     with source().read() as tx:
         seen = views.job_page(tx, job_id)
         if seen is None:
-            if job_id.endswith(".json"):  # an id may end so too, and then it is the job's page
-                from .feeds import job_document
-
-                return job_document(tx, job_id.removesuffix(".json"))
             abort(404, f"There is no job {job_id}.")
         attempt = attempt_asked() or seen.job.attempt
         if attempt > seen.job.attempt:

@@ -199,8 +199,9 @@ class Ctl:
         return self("show", job, "--json").json["job"]
 
     def history(self, job: str) -> list[dict[str, Any]]:
-        """The job's events as `history --json` has them, with `data` decoded."""
-        return [decoded(event) for event in self("history", job, "--json").json["events"]]
+        """The job's events as `history --json` has them."""
+        events: list[dict[str, Any]] = self("history", job, "--json").json["events"]
+        return events
 
     def told(self, job: str) -> list[str]:
         """The types of the job's events, in order."""
@@ -212,13 +213,9 @@ class Ctl:
         """The first event of that type with that data, of the job; waits until the log has it."""
 
         def wanted(line: str) -> bool:
-            event = decoded(json.loads(line))
+            event = json.loads(line)
             return bool(event["type"] == event_type and data.items() <= event["data"].items())
 
         with self.running("events", "--stream", job, "--jsonl", "-f") as feed:
-            return decoded(json.loads(feed.line(wanted, deadline_s)))
-
-
-def decoded(event: dict[str, Any]) -> dict[str, Any]:
-    """An event with its `data` as an object instead of the text that was stored."""
-    return {**event, "data": json.loads(event["data"])}
+            found: dict[str, Any] = json.loads(feed.line(wanted, deadline_s))
+            return found

@@ -1,28 +1,23 @@
 """`list`, `wait` and `cancel`: several jobs at a time."""
 
-from collections.abc import Iterable
-
 import click
 
-from eventstore.store import Reader
 from projections.folds.job import FINAL, STATES, Job
-from projections.read_models import jobs
 from projections.read_models.jobs import Filter
 
 from ..queue import Queue, wait_for
 from ..reading import Reading
 from ..requests import Cancel
-from ..shapes import JobPage, job_shape
+from ..shapes import job_shape
 from ..units import duration_us
-from . import exits, options, selectors
+from . import exits, options, pages, selectors
 from .answers import Changed
 from .columns import JOB
+from .pages import Page
 from .printer import Printer, line
 from .selectors import Selector
 from .watching import watch
 from .writing import change_jobs, confirm
-
-PAGE = 50
 
 
 @click.command(
@@ -34,47 +29,20 @@ PAGE = 50
     ),
 )
 @selectors.filters
-@click.option("--limit", metavar="N", type=click.IntRange(1), default=PAGE, help=f"Most ({PAGE}).")
-@click.option("--after", metavar="CURSOR", type=int, help="Go on after a page, by its `next`.")
-@click.option("--all", "everything", is_flag=True, help="All of them, not a page.")
+@pages.pages
 @options.watch
 @options.list_printer
 @options.reading
 def list_command(
-    reading: Reading,
-    out: Printer,
-    which: Filter,
-    limit: int,
-    after: int | None,
-    everything: bool,
-    watch_s: float | None,
+    reading: Reading, out: Printer, which: Filter, page: Page, watch_s: float | None
 ) -> None:
     """List jobs, newest first."""
 
     def show() -> None:
         with reading.read() as tx:
-            if everything:
-                _print_jobs(out, tx, selectors.matching(tx, which), None)
-            else:
-                found = jobs.page(tx, which, after, limit + 1)
-                more = found[limit - 1].born if len(found) > limit else None
-                _print_jobs(out, tx, found[:limit], more)
+            pages.print_page(out, tx, which, page, JOB, "list")
 
     watch(reading, out, show, watch_s)
-
-
-def _print_jobs(out: Printer, tx: Reader, found: Iterable[Job], more: int | None) -> None:
-    """more: the cursor of the next page, where there is one."""
-    if out.form == "json":
-        cursor = None if more is None else str(more)
-        shapes = [job_shape(job) for job in found]
-        out.document(JobPage(position=tx.head().position, jobs=shapes, next=cursor))
-    elif out.form == "jsonl":
-        out.documents(job_shape(job) for job in found)
-    else:
-        out.table(JOB, found)
-        if more is not None:
-            out.hint(f"more: queuectl list --after {more}, or --all")
 
 
 @click.command(

@@ -30,8 +30,8 @@ SUBCOMMANDS = {
     "config": "config",
     "dashboard": "dashboard",
     "events": "log",
-    "replay": "log",
-    "verify": "log",
+    "replay": "integrity",
+    "verify": "integrity",
 }
 """The module of each, in the order of the help."""
 

@@ -47,9 +47,8 @@ class Selector(NamedTuple):
             yield from sys.stdin.read().split() if word == "-" else _named(tx, word)
 
 
-def matching(tx: Reader, which: Filter) -> Iterator[Job]:
-    """All jobs that a filter lets through, newest first, read a page at a time."""
-    before: int | None = None
+def matching(tx: Reader, which: Filter, before: int | None = None) -> Iterator[Job]:
+    """All jobs that a filter lets through, newest first from below `before` on, in flat memory."""
     while page := jobs.page(tx, which, before, _PAGE):
         yield from page
         before = page[-1].born

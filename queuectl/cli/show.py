@@ -100,8 +100,9 @@ def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
     yield "enqueued", f"{clock(job.enqueued_at_us)}, {ago(job.enqueued_at_us, now)}"
     yield "retries", _retries(job)
     timeout = "none" if spec.timeout_us is None else duration_text(spec.timeout_us)
-    yield "timeout", f"{timeout}, then {duration_text(spec.grace_us)} from TERM to KILL"
-    yield "output", f"{size_text(spec.output_limit_bytes)} of each attempt are kept"
+    yield "timeout", timeout
+    yield "grace", f"{duration_text(spec.grace_us)} from TERM to KILL"
+    yield "output", f"at most {size_text(spec.output_limit_bytes)} of each attempt are kept"
     if found.cwd:
         yield "directory", found.cwd
     if spec.env:

@@ -23,8 +23,18 @@ def ago(at_us: int, now: int) -> str:
 
 def clock(at_us: int) -> str:
     """The local time of day, to the millisecond."""
+    at = _local(at_us)
+    return rfc3339(at_us) if at is None else f"{at:%H:%M:%S}.{at_us // 1000 % 1000:03d}"
+
+
+def day(at_us: int) -> str:
+    """The local date: `Tue 24 Nov 2026`."""
+    at = _local(at_us)
+    return "beyond the calendar" if at is None else f"{at:%a} {at.day} {at:%b} {at.year}"
+
+
+def _local(at_us: int) -> datetime | None:
     try:
-        at = datetime.fromtimestamp(at_us // 1_000_000)
+        return datetime.fromtimestamp(at_us // 1_000_000)
     except (ValueError, OverflowError, OSError):  # beyond the year 9999
-        return rfc3339(at_us)
-    return f"{at:%H:%M:%S}.{at_us // 1000 % 1000:03d}"
+        return None

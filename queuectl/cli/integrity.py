@@ -1,0 +1,144 @@
+"""`replay` and `verify`: whether the views are what the log says, and the log what was written."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from eventstore.chain import GENESIS
+from eventstore.sqlite.verify import Verdict
+from eventstore.store import Head
+from projections.rebuild import Difference
+
+from ..errors import BadInput
+from ..reading import Reading
+from ..wording import plural
+from . import exits, options
+from .answers import DifferenceShape, Replayed, Verified
+from .printer import Printer, line
+from .progress import Progress
+
+SHOWN = 20
+"""Differences printed; JSON has all."""
+
+_HEAD = r"([0-9]{1,18}):([0-9a-fA-F]{64})"
+
+
+@click.command("replay", epilog=options.examples("queuectl replay", "queuectl replay --check"))
+@click.option("--check", is_flag=True, help="Only compare; exits 5 where something differs.")
+@options.printer
+@options.reading
+def replay_command(reading: Reading, out: Printer, check: bool) -> int:
+    """Rebuild the read models from the log, beside the live ones, and swap them in."""
+    if reading.store is None:
+        return _replayed(out, 0, [], check)
+    with Progress("replaying") as progress:
+        if not check:
+            from ..replay import replay
+
+            with options.open_queue() as queue:
+                position = replay(queue.store, lambda p: progress.show(p.position, p.head))
+            return _replayed(out, position, [], check)
+        from projections.rebuild import compare
+
+        found = compare(reading.store, lambda p: progress.show(p.position, p.head))
+    return _replayed(out, reading.store.head().position, found, check)
+
+
+def _replayed(out: Printer, position: int, found: list[Difference], check: bool) -> int:
+    if out.form == "json":
+        out.document(Replayed(position=position, differences=[_shape(one) for one in found]))
+    elif found:
+        for one in found[:SHOWN]:
+            line(_told(one))
+        if len(found) > SHOWN:
+            line(f"... and {len(found) - SHOWN:,} more")
+        line(f"{plural(len(found), 'row')} not as the log has it; queuectl replay mends it")
+    else:
+        done = "the read models are what the log says" if check else "read models rebuilt"
+        line(f"ok: {done}, {plural(position, 'event')}")
+    return exits.INTEGRITY if found else exits.DONE
+
+
+def _told(one: Difference) -> str:
+    key = ", ".join(map(str, one.key))
+    if one.live is None:
+        return f"{one.table} {key}: missing"
+    if one.rebuilt is None:
+        return f"{one.table} {key}: should not be there"
+    pairs = zip(one.live, one.rebuilt, strict=True)
+    return f"{one.table} {key}: " + ", ".join(f"{a!r} is {b!r}" for a, b in pairs if a != b)
+
+
+def _shape(one: Difference) -> DifferenceShape:
+    def texts(row: tuple[Any, ...] | None) -> list[str] | None:
+        return None if row is None else [str(value) for value in row]
+
+    return DifferenceShape(
+        table=one.table, key=texts(one.key) or [], live=texts(one.live), rebuilt=texts(one.rebuilt)
+    )
+
+
+@click.command(
+    "verify",
+    epilog=options.examples(
+        "queuectl verify",
+        f"queuectl verify --expect 0:{GENESIS.hex()}",
+    ),
+)
+@click.option("--expect", metavar="P:HASH", help="A head kept elsewhere, that status printed.")
+@options.printer
+@options.reading
+def verify_command(reading: Reading, out: Printer, expect: str | None) -> int:
+    """Check every record of the log against the chain of hashes; exits 5 where one is wrong."""
+    from eventstore.sqlite.scratch import scratch
+    from eventstore.sqlite.verify import verify
+
+    expected = None if expect is None else _head(expect)
+    store = reading.store
+    with Progress("verifying") as progress, store.read() if store else scratch() as tx:
+        total = tx.head().position
+        verdict = verify(tx, expected, lambda done: progress.show(done, total))
+    problems = list(_problems(verdict))
+    if out.form == "json":
+        out.document(_verified(verdict, problems))
+    else:
+        for problem in problems:
+            line(problem)
+        if not problems:
+            line(f"ok: {plural(verdict.records, 'event')}, head {total}:{verdict.head.hash}")
+    return exits.INTEGRITY if problems else exits.DONE
+
+
+def _head(text: str) -> Head:
+    found = re.fullmatch(_HEAD, text)
+    if not found:
+        raise BadInput(f"{text!r} is no head; write POSITION:HASH as queuectl status prints it")
+    return Head(int(found[1]), found[2].lower())
+
+
+def _problems(verdict: Verdict) -> Iterator[str]:
+    if verdict.broken:
+        yield f"position {verdict.broken.position}: {verdict.broken.what}"
+    for trigger in verdict.missing_triggers:
+        yield f"the trigger {trigger} is gone or was changed: someone has opened the log to changes"
+    if verdict.contradicts:
+        assert verdict.expected is not None
+        yield _contradiction(verdict, verdict.expected)
+
+
+def _contradiction(verdict: Verdict, expected: Head) -> str:
+    if verdict.expected_found is None:
+        return f"the log ends at {verdict.head.position}: events up to {expected.position} are gone"
+    return f"position {expected.position}: its hash is {verdict.expected_found}, not the expected"
+
+
+def _verified(verdict: Verdict, problems: list[str]) -> Verified:
+    return Verified(
+        position=verdict.head.position,
+        sound=verdict.sound,
+        head_hash=verdict.head.hash,
+        broken_at=verdict.broken.position if verdict.broken else None,
+        problems=problems,
+    )

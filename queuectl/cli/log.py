@@ -1,0 +1,160 @@
+"""`history` and `events`: what the log has to tell."""
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import click
+
+from eventstore.events.recorded import EVENT_TYPES, Recorded
+from projections.folds.job import Job
+
+from ..clock import SystemClock
+from ..reading import Reading
+from ..shapes import EventPage, event_shape
+from ..visible import visible
+from ..when import instant_us
+from . import options
+from .columns import state
+from .feed import Feed
+from .printer import Printer, line
+from .selectors import existing
+from .times import clock
+
+_POSITION = r"@([0-9]{1,18})"
+
+
+@click.command(
+    "history", epilog=options.examples("queuectl history last", "queuectl history last --json")
+)
+@click.argument("job", metavar="JOB")
+@options.list_printer
+@options.reading
+def history_command(reading: Reading, out: Printer, job: str) -> None:
+    """Show all that happened to a job: when, by whom, why, and how long it took."""
+    with reading.read() as tx:
+        found = existing(tx, job)
+        position = tx.head().position
+        events = tx.events(stream=found.id)
+        if out.form == "json":
+            page = [event_shape(one) for one in events]
+            out.document(EventPage(position=position, events=page, next=None))
+            return
+        if out.terminal:
+            line(_title(found))
+        Feed(out, found.spec).print(events)
+    out.hint(_next_step(found))
+
+
+def _title(job: Job) -> str:
+    command = visible(job.spec.command)
+    command = command if len(command) <= 40 else f"{command[:39]}…"
+    return f"job {visible(job.id)}  {command}  {state(job)} since {clock(job.changed_at_us)}"
+
+
+def _next_step(job: Job) -> str:
+    attempt = f" --attempt {job.attempt}" if job.attempt > 1 else ""
+    output = f"output: queuectl logs {job.id}{attempt}"
+    return f"retry: queuectl dlq retry {job.id} · {output}" if job.state == "dead" else output
+
+
+class Span(NamedTuple):
+    """From where to where in the log. Times: UTC, microseconds since 1970."""
+
+    after: int = 0
+    """Position."""
+    since_us: int | None = None
+    upto: int | None = None
+    """Position."""
+    until_us: int | None = None
+
+
+@click.command(
+    "events",
+    epilog=options.examples(
+        "queuectl events --since 2h-ago --type dead",
+        "queuectl events --since @0 --until @10 --jsonl",
+        "queuectl events --stream last",
+    ),
+)
+@click.option("--since", metavar="@P|WHEN", help="After position P, or from a time on: 2h-ago.")
+@click.option("--until", metavar="@P|WHEN", help="Up to position P, or before a time.")
+@click.option("--type", "kind", type=click.Choice(list(EVENT_TYPES)), help="Only of this type.")
+@click.option("--stream", metavar="S", help="Only of a job, $config, $worker:ID or $context.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now on.")
+@options.list_printer
+@options.reading
+def events_command(
+    reading: Reading,
+    out: Printer,
+    since: str | None,
+    until: str | None,
+    kind: str | None,
+    stream: str | None,
+    follow: bool,
+) -> None:
+    """Print the log, event by event; with -f as it grows."""
+    if follow and (out.form == "json" or until is not None):
+        raise click.UsageError("-f has no end: it goes with --jsonl, and without --until")
+    span = _span(since, until)
+    if stream == "last":
+        with reading.read() as tx:
+            stream = existing(tx, stream).id
+    if out.form == "json":
+        _document(reading, out, span, kind, stream)
+    elif follow:
+        _follow(reading, Feed(out), span, kind, stream)
+    else:
+        Feed(out).print(_chosen(reading.events(span.after, span.upto, stream), span, kind))
+
+
+def _span(since: str | None, until: str | None) -> Span:
+    after, since_us = _point(since or "@0")
+    upto, until_us = _point(until) if until else (None, None)
+    return Span(after or 0, since_us, upto, until_us)
+
+
+def _point(text: str) -> tuple[int | None, int | None]:
+    """A position or a time. Raises BadInput."""
+    if found := re.fullmatch(_POSITION, text):
+        return int(found[1]), None
+    return None, instant_us(text, SystemClock().wall_us())
+
+
+def _chosen(events: Iterator[Recorded], span: Span, kind: str | None) -> Iterator[Recorded]:
+    """Order is by position, and clocks step: a time is asked of each event."""
+    for one in events:
+        if kind is not None and one.type != kind:
+            continue
+        if span.since_us is not None and one.recorded_at_us < span.since_us:
+            continue
+        if span.until_us is None or one.recorded_at_us < span.until_us:
+            yield one
+
+
+def _document(
+    reading: Reading, out: Printer, span: Span, kind: str | None, stream: str | None
+) -> None:
+    with reading.read() as tx:
+        position = tx.head().position
+        found = _chosen(tx.events(span.after, span.upto, stream), span, kind)
+        page = [event_shape(one) for one in found]
+    out.document(EventPage(position=position, events=page, next=None))
+
+
+def _follow(reading: Reading, feed: Feed, span: Span, kind: str | None, stream: str | None) -> None:
+    """Until Ctrl-C, or until nobody reads our lines."""
+    seen = span.after
+
+    def passing(events: Iterator[Recorded]) -> Iterator[Recorded]:
+        nonlocal seen
+        for one in events:
+            seen = one.position
+            yield one
+
+    while True:
+        reading.hang_bell()
+        feed.print(_chosen(passing(reading.events(seen, None, stream)), span, kind))
+        sys.stdout.flush()
+        reading.await_more()

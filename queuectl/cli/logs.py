@@ -1,0 +1,117 @@
+"""`logs`: what an attempt printed, byte for byte."""
+
+import sys
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import click
+
+from eventstore.sqlite import outputs
+from eventstore.sqlite.outputs import Output
+from projections.folds.job import FINAL, Job
+
+from ..errors import NotFound
+from ..reading import Reading
+from ..visible import visible
+from ..wording import size
+from ..worker.transcript import Piece, piece_of, pieces, tail
+from . import options
+from .printer import note
+from .selectors import existing
+
+LOOK_S = 0.2
+"""While something runs: what it prints rings no bell."""
+
+
+class Seen(NamedTuple):
+    """An attempt at one moment. Its output is read after this, so none of it is missed."""
+
+    job: Job
+    attempt: int
+    ended: bool
+    output: Output | None
+
+
+@click.command(
+    "logs", epilog=options.examples("queuectl logs last", "queuectl logs last --tail 20 -f")
+)
+@click.argument("job", metavar="JOB")
+@click.option("--attempt", metavar="N", type=click.IntRange(1), help="Of this attempt (the last).")
+@click.option("--tail", "lines", metavar="N", type=click.IntRange(1), help="Only the last N lines.")
+@click.option("--follow", "-f", is_flag=True, help="Go on, over retries, until the job is done.")
+@options.reading
+def logs_command(
+    reading: Reading, job: str, attempt: int | None, lines: int | None, follow: bool
+) -> None:
+    """Print the output of a job, exactly as the job printed it."""
+    with reading.read() as tx:
+        found = existing(tx, job)
+    if attempt is not None and attempt > found.attempt:
+        raise NotFound(f"job {visible(found.id)} has had {found.attempt} attempts, not {attempt}")
+    if not found.attempt and not follow:
+        note(f"job {found.id} has not run yet; queuectl show {found.id}")
+        return
+    seen = _look(reading, found.id, attempt or max(found.attempt, 1))
+    printed = _print(reading, seen, 0, lines)
+    if follow:
+        _follow(reading, seen, printed, only=attempt)
+
+
+def _follow(reading: Reading, seen: Seen, printed: int, only: int | None) -> None:
+    """Until the job is done, or the attempt `only` has ended."""
+    reading.hang_bell()
+    while not (seen.ended and (only or seen.job.state in FINAL) and not _more(seen, only)):
+        attempt = seen.attempt
+        if _more(seen, only):
+            attempt, printed = attempt + 1, 0
+            note(f"attempt {attempt}")
+        else:
+            reading.await_more(LOOK_S)
+        seen = _look(reading, seen.job.id, attempt)
+        printed = _print(reading, seen, printed, None)
+
+
+def _more(seen: Seen, only: int | None) -> bool:
+    """Whether this attempt has ended and another has begun."""
+    return only is None and seen.job.attempt > seen.attempt
+
+
+def _look(reading: Reading, job_id: str, attempt: int) -> Seen:
+    with reading.read() as tx:
+        job = existing(tx, job_id)
+        runs = job.state == "processing" and job.attempt == attempt
+        return Seen(job, attempt, not runs, outputs.get(tx, job_id, attempt))
+
+
+def _print(reading: Reading, seen: Seen, since: int, lines: int | None) -> int:
+    """Print from byte `since` on, of that the last `lines`. Returns up to where it was printed."""
+    printed: Iterable[Piece] = _pieces(reading, seen, since)
+    if lines is not None:
+        printed = tail(printed, lines)
+    for piece in printed:
+        _say_missing(piece.missing_bytes)
+        _write(piece.data)
+        since = piece.end
+    if seen.ended and seen.output and seen.output.total_bytes > since:
+        _say_missing(seen.output.total_bytes - since)
+        since = seen.output.total_bytes
+    return since
+
+
+def _pieces(reading: Reading, seen: Seen, since: int) -> Iterable[Piece]:
+    if seen.output is not None and seen.output.kept is not None:
+        return piece_of(seen.output.kept, since)
+    folder = reading.store.beside.existing("outputs") if reading.store else None
+    return pieces(folder, seen.job.id, seen.attempt, since)
+
+
+def _write(data: bytes) -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+def _say_missing(count: int) -> None:
+    if count:
+        note(f"[{size(count)} not kept]")

@@ -1,0 +1,74 @@
+"""Jobs a page at a time: the options that turn pages, and how a page is printed."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from eventstore.store import Reader
+from projections.folds.job import Job
+from projections.read_models import jobs
+from projections.read_models.jobs import Filter
+
+from ..shapes import JobPage, job_shape
+from .printer import Column, Printer
+from .selectors import matching
+
+R = TypeVar("R")
+
+PAGE = 50
+
+
+class Page(NamedTuple):
+    """Which of the jobs that a filter lets through."""
+
+    limit: int | None
+    """None is all of them."""
+    after: int | None
+    """The cursor of the page before."""
+
+
+def pages(run: Callable[..., R]) -> Callable[..., R]:
+    """Add `--limit`, `--after` and `--all`, and give the subcommand `page`."""
+
+    @wraps(run)
+    def paged(*args: Any, limit: int, after: int | None, everything: bool, **kwargs: Any) -> R:
+        return run(*args, page=Page(None if everything else limit, after), **kwargs)
+
+    for add in (
+        click.option("--all", "everything", is_flag=True, help="All of them, not a page."),
+        click.option("--after", metavar="CURSOR", type=int, help="Go on after a page: its `next`."),
+        click.option(
+            "--limit", metavar="N", type=click.IntRange(1), default=PAGE, help=f"Most ({PAGE})."
+        ),
+    ):
+        paged = add(paged)
+    return paged
+
+
+def print_page(
+    out: Printer,
+    tx: Reader,
+    which: Filter,
+    page: Page,
+    columns: tuple[Column[Job], ...],
+    subcommand: str,
+) -> None:
+    """Print it. subcommand: what shows the next page."""
+    found = matching(tx, which, page.after)
+    more: int | None = None
+    if page.limit is not None:
+        some = jobs.page(tx, which, page.after, page.limit + 1)
+        more = some[page.limit - 1].born if len(some) > page.limit else None
+        found = iter(some[: page.limit])
+    if out.form == "json":
+        cursor = None if more is None else str(more)
+        shapes = [job_shape(job) for job in found]
+        out.document(JobPage(position=tx.head().position, jobs=shapes, next=cursor))
+    elif out.form == "jsonl":
+        out.documents(job_shape(job) for job in found)
+    else:
+        out.table(columns, found)
+        if more is not None:
+            out.hint(f"more: queuectl {subcommand} --after {more}, or --all")

@@ -1,0 +1,152 @@
+"""`worker`: run one, see them, stop them.
+
+`worker start` becomes the keeper, which forks before anything heavy is there: so what the other
+subcommands need is imported in them.
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from . import options
+from .printer import Printer, line, note
+
+if TYPE_CHECKING:
+    from projections.folds.worker import Worker
+
+    from ..queue import Queue
+    from ..reading import Reading
+
+LAST = 100
+"""Ended workers that `worker list --all` goes back."""
+
+LOOK_AGAIN_S = 1.0
+"""How often to see whether a worker that is to stop has died instead."""
+
+
+@click.group("worker")
+def worker_command() -> None:
+    """The workers, which run the jobs."""
+
+
+@worker_command.command(
+    "start",
+    epilog=options.examples(
+        "queuectl worker start --count 4",
+        "queuectl worker start --queue encodes --queue default",
+        "queuectl worker start --until-empty",
+    ),
+)
+@click.option(
+    "--count", metavar="N", type=click.IntRange(1, 1000), default=1, help="Jobs at a time (1)."
+)
+@click.option("--queue", "queues", metavar="Q", multiple=True, help="Only this one; repeatable.")
+@click.option("--until-empty", is_flag=True, help="Leave once no job waits, runs or is put off.")
+@click.option("--name", metavar="W", help="A label for people.")
+@click.option("--verbose", "-v", is_flag=True, help="Tell of each job, also without a terminal.")
+def start(
+    count: int, queues: tuple[str, ...], until_empty: bool, name: str | None, verbose: bool
+) -> int:
+    """Run a worker here. Ctrl-C once finishes what runs, twice stops it."""
+    from ..worker.start import Options, run_worker
+
+    asked = Options(count, queues, until_empty, name, verbose)
+    return run_worker(options.named_db(), asked)
+
+
+@worker_command.command(
+    "list", epilog=options.examples("queuectl worker list", "queuectl worker list --all --json")
+)
+@click.option("--all", "ended_too", is_flag=True, help="Also the last hundred that have ended.")
+@options.list_printer
+@options.reading
+def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
+    """List the workers, and what they run."""
+    from projections.read_models import jobs, workers
+
+    from ..shapes import WorkerPage, worker_shape
+    from .columns import WORKER
+
+    with reading.read() as tx:
+        found = workers.newest(tx, LAST) if ended_too else workers.active(tx)
+        running = {one.id: tuple(job.id for job in jobs.of_worker(tx, one.id)) for one in found}
+        position = tx.head().position
+    shapes = [worker_shape(one, running[one.id]) for one in found]
+    if out.form == "json":
+        out.document(WorkerPage(position=position, workers=shapes))
+    elif out.form == "jsonl":
+        out.documents(shapes)
+    else:
+        out.table(WORKER, found)
+        if not found:
+            out.hint("no worker runs: queuectl worker start")
+
+
+@worker_command.command(
+    "stop", epilog=options.examples("queuectl worker stop", "queuectl worker stop --now")
+)
+@click.argument("worker", metavar="[W]", required=False)
+@click.option("--now", is_flag=True, help="End what runs (TERM, then KILL); it runs again later.")
+@options.reason
+@options.queue
+def stop(queue: "Queue", worker: str | None, now: bool, reason: str | None) -> None:
+    """Ask a worker, or all, to finish what runs and leave; waits until it has."""
+    from ..requests import RequestStop
+
+    stopping = _chosen(queue, worker)
+    if not stopping:
+        note("no worker runs")
+        return
+    how: Literal["now", "drain"] = "now" if now else "drain"
+    queue.send(*(RequestStop(worker_id=one.id, how=how, reason=reason) for one in stopping))
+    _await_end(queue, stopping)
+
+
+def _chosen(queue: "Queue", named: str | None) -> "list[Worker]":
+    """The active workers with this id or name, or all; none where it has ended already."""
+    from projections.read_models import workers
+
+    from ..errors import NoSuchWorker
+
+    with queue.read() as tx:
+        active = workers.active(tx)
+        if named is None:
+            return active
+        found = [one for one in active if named in (one.id, one.started.name)]
+        if found:
+            return found
+        if (ended := workers.get(tx, named)) is None:
+            raise NoSuchWorker(named)
+    note(f"worker {ended.id} is {ended.state} already")
+    return []
+
+
+def _await_end(queue: "Queue", stopping: "list[Worker]") -> None:
+    """Wait until each has ended; what a dead one had claimed is put back in line."""
+    from ..reading import Reading
+    from ..worker.takeover import take_over
+
+    reading = Reading(queue.location)
+    reading.hang_bell()
+    try:
+        while stopping:
+            for one in stopping:
+                if take_over(queue, one, found_by=queue.actor) is not None:
+                    note(f"worker {one.id} had died; what it ran is back in line")
+            ended = _ended(reading, stopping)
+            for one in ended:
+                line(f"worker {one.id} is {one.state}")
+            gone = {one.id for one in ended}
+            stopping = [one for one in stopping if one.id not in gone]
+            if stopping:
+                reading.await_more(LOOK_AGAIN_S)
+    finally:
+        reading.close()
+
+
+def _ended(reading: "Reading", among: "list[Worker]") -> "list[Worker]":
+    from projections.read_models import workers
+
+    with reading.read() as tx:
+        now = [workers.get(tx, one.id) for one in among]
+    return [one for one in now if one is not None and not one.active]

@@ -1,0 +1,116 @@
+"""kill -9 of supervisor, keeper and both, with each shape of a job."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.ctl import Running, until
+from tests.house import House, kill
+from tests.shapes import SHAPES, complete, in_folder
+
+
+def begun(house: House, running: Running, shape: str) -> str:
+    """A job of that shape which sleeps in its first attempt and ends well in its second."""
+    job = house.enqueue(f"if [ $QUEUECTL_ATTEMPT = 1 ]; then {SHAPES[shape]}; fi")
+    until(lambda: complete(shape, house.work), f"the whole job: {running.err}")
+    return job
+
+
+def test_killed_supervisor_costs_nothing_but_time(house: House) -> None:
+    with house.worker() as running:
+        job = begun(house, running, "plain")
+        kill(house.supervisor(running))
+        killed = time.monotonic()
+        house.wait_for(job, "requeued", why="worker-lost")
+        assert time.monotonic() - killed < 2
+        assert house.wait(job) == ["completed"]
+        assert [worker.state for worker in house.workers()] == ["lost", "running"]
+    assert house.queue.get(job).retries_used == 0
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nothing_of_a_killed_supervisors_job_is_left(house: House, shape: str) -> None:
+    with house.worker() as running:
+        job = begun(house, running, shape)
+        kill(house.supervisor(running))
+        house.wait_for(job, "requeued", why="worker-lost")
+        assert complete(shape, house.work) is None
+        assert house.wait(job) == ["completed"]
+        assert in_folder(house.work) == []
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_supervisor_ends_its_jobs_when_its_keeper_is_killed(house: House, shape: str) -> None:
+    with house.worker() as running:
+        job = begun(house, running, shape)
+        kill(running.pid)
+        house.wait_for(job, "requeued", why="worker-lost")
+        assert in_folder(house.work) == []
+        running.says("error: the keeper")
+    until(lambda: house.workers()[0].state == "stopped" or None, "the worker's end in the log")
+    assert house.workers()[0].ended == "keeper-lost"
+    house.drain()
+    assert house.wait(job) == ["completed"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_next_worker_sweeps_when_both_are_killed(house: House, shape: str) -> None:
+    with house.worker() as running:
+        job = begun(house, running, shape)
+        pids = complete(shape, house.work)
+        kill(running.pid, house.supervisor(running))
+        running.ends()
+    assert set(in_folder(house.work)) >= set(pids or ())
+    house.drain()
+    assert in_folder(house.work) == []
+    assert house.told(job) == [
+        *("enqueued", "claimed", "failed", "requeued"),
+        *("claimed", "succeeded"),
+    ]
+
+
+def test_living_worker_takes_over_when_both_of_another_are_killed(house: House) -> None:
+    with house.worker(slots=1) as running:
+        job = begun(house, running, "bare daemon")
+        with house.worker(slots=1) as other:
+            other.says("Ctrl-C")
+            until(lambda: len(house.workers()) == 2 or None, "the second worker")
+            kill(running.pid, house.supervisor(running))
+            killed = time.monotonic()
+            house.wait_for(job, "requeued", why="worker-lost")
+            assert time.monotonic() - killed < 2
+            assert house.wait(job) == ["completed"]
+    assert in_folder(house.work) == []
+
+
+def test_job_that_kills_its_worker_thrice_is_dead(house: House) -> None:
+    with house.worker() as running:
+        job = house.enqueue("kill -9 $PPID; sleep 60", max_retries=9)
+        assert house.wait(job) == ["dead"]
+        assert running.process.poll() is None
+    assert house.told(job).count("claimed") == 3
+    assert in_folder(house.work) == []
+
+
+def test_cancelled_job_of_a_killed_worker_does_not_run_again(house: House) -> None:
+    with house.worker() as running:
+        job = begun(house, running, "plain")
+        supervisor = house.supervisor(running)
+        kill(running.pid, supervisor)
+        running.ends()
+    house.queue.cancel(job)
+    house.drain()
+    assert house.told(job) == ["enqueued", "claimed", "cancel-requested", "cancelled"]
+
+
+def test_copied_queue_harms_nothing_of_the_original(house: House, tmp_path: Path) -> None:
+    with house.worker() as running:
+        job = begun(house, running, "tree")
+        pids = complete("tree", house.work)
+        (tmp_path / "copy").mkdir()
+        copy = House.copied(house, tmp_path / "copy")
+        copy.drain()
+        assert copy.wait(job) == ["completed"]
+        assert complete("tree", house.work) == pids
+        assert house.queue.get(job).state == "processing"

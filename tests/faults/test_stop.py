@@ -1,0 +1,95 @@
+"""Ctrl-C once, twice and three times; `worker stop`; what is left after each."""
+
+from signal import SIGHUP, SIGINT, SIGTERM
+
+import pytest
+
+from queuectl.requests import RequestStop
+from tests.ctl import until
+from tests.house import House
+from tests.shapes import SHAPES, complete, in_folder
+
+
+def left_behind(house: House) -> list[str]:
+    """Names of what a worker may not leave beside the queue file."""
+    beside = house.path.parent / "queue.db.d"
+    return [file.name for part in ("locks", "bells") for file in (beside / part).iterdir()]
+
+
+@pytest.mark.parametrize("number", [SIGINT, SIGTERM, SIGHUP])
+def test_first_signal_finishes_what_runs(house: House, number: int) -> None:
+    running_job = house.enqueue("touch up; while [ ! -e go ]; do sleep 0.01; done")
+    waiting_job = house.enqueue("true")
+    with house.worker(slots=1) as running:
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        running.kill(number)
+        running.says("finishing 1 job")
+        (house.work / "go").touch()
+        assert running.ends().code == 0
+    assert house.queue.get(running_job).state == "completed"
+    assert house.queue.get(waiting_job).state == "pending"
+    assert house.workers()[0].ended == "drained"
+    assert left_behind(house) == []
+
+
+def test_idle_worker_leaves_at_the_first_signal(house: House) -> None:
+    with house.worker() as running:
+        running.says("Ctrl-C")
+        running.kill(SIGINT)
+        assert running.ends().code == 0
+    assert left_behind(house) == []
+
+
+def test_second_signal_stops_what_runs_and_gives_it_back(house: House) -> None:
+    job = house.enqueue("trap 'echo tidied > tidied; exit' TERM; touch up; sleep 60 & wait")
+    with house.worker() as running:
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        for words in ("finishing", "stopping"):
+            running.kill(SIGINT)
+            running.says(words)
+        assert running.ends().code == 130
+    assert (house.work / "tidied").exists()
+    assert house.told(job) == ["enqueued", "claimed", "failed", "requeued"]
+    assert house.queue.get(job).retries_used == 0
+    assert in_folder(house.work) == []
+    assert left_behind(house) == []
+
+
+def test_third_signal_does_not_wait_for_the_deaf(house: House) -> None:
+    job = house.enqueue(SHAPES["deaf"], grace="1h")
+    with house.worker() as running:
+        until(lambda: complete("deaf", house.work), "the job")
+        for words in ("finishing", "stopping", "killing"):
+            running.kill(SIGINT)
+            running.says(words)
+        assert running.ends().code == 130
+    assert house.queue.get(job).state == "pending"
+    assert in_folder(house.work) == []
+
+
+@pytest.mark.parametrize(("how", "state"), [("drain", "completed"), ("now", "pending")])
+def test_stop_that_was_recorded_is_obeyed(house: House, how: str, state: str) -> None:
+    job = house.enqueue("touch up; while [ ! -e go ]; do sleep 0.01; done")
+    with house.worker() as running:
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        stop = RequestStop(worker_id=house.workers()[0].id, how=how)  # type: ignore[arg-type]
+        house.queue.send(stop)
+        running.says("finishing" if how == "drain" else "stopping")
+        if how == "drain":
+            (house.work / "go").touch()
+        assert running.ends().code == 0
+    assert house.queue.get(job).state == state
+
+
+def test_jobs_see_no_signal_of_the_terminal(house: House) -> None:
+    job = house.enqueue(
+        "trap 'touch hit' INT TERM HUP; touch up; while [ ! -e go ]; do sleep 0.01; done"
+    )
+    with house.worker() as running:
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        running.kill(SIGINT)
+        running.says("finishing")
+        (house.work / "go").touch()
+        assert running.ends().code == 0
+    assert house.wait(job) == ["completed"]
+    assert not (house.work / "hit").exists()

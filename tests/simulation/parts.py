@@ -1,0 +1,273 @@
+"""The simulated parts of the world: clock, processes, waiting; a worker around the real loop."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from signal import SIGKILL, SIGTERM, Signals
+from typing import TYPE_CHECKING, Any
+
+from greenlet import greenlet
+
+from eventstore.events.worker import WorkerStarted
+from queuectl.queue import Queue
+from queuectl.requests import StartWorker
+from queuectl.session import Session
+from queuectl.worker.attempt import Attempt
+from queuectl.worker.launcher import Child, Exhausted, Exit, NotStarted, Order
+from queuectl.worker.mark import Mark
+from queuectl.worker.supervisor import Duty, Supervisor
+from queuectl.worker.takeover import lock_names
+from queuectl.worker.telling import Telling
+from queuectl.worker.timers import Timers
+from queuectl.worker.waiting import Woken
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+SECOND_US = 1_000_000
+START_US = 1_700_000_000 * SECOND_US
+
+
+class Crash(BaseException):
+    """The process dies here. Nothing of ours may catch it."""
+
+
+class SimulatedClock:
+    """Time that stands still until the world moves it; the wall clock may step."""
+
+    def __init__(self) -> None:
+        self.now_us = 0
+        self.stepped_us = 0
+
+    def wall_us(self) -> int:
+        return START_US + self.now_us + self.stepped_us
+
+    def monotonic_us(self) -> int:
+        return self.now_us
+
+
+class Process:
+    """A running job, as the kernel would know it."""
+
+    def __init__(self, pid: int, job_id: str, mark: Mark, ends_at_us: int, code: int) -> None:
+        self.pid, self.job_id, self.mark = pid, job_id, mark
+        self.ends_at_us, self.exit_code = ends_at_us, code
+        self.signal: int | None = None
+        self.deaf = False
+        """Ignores TERM."""
+
+
+class SimulatedLauncher:
+    """Starts processes in the world's table."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.mine: dict[int, Process] = {}
+
+    def start(self, order: Order) -> Child | NotStarted | Exhausted:
+        world = self._world
+        world.may_crash("before a launch")
+        job_id = order.env["QUEUECTL_JOB"]
+        others = [one for one in world.processes.values() if one.job_id == job_id]
+        assert not others, f"two attempts of job {job_id} run at once"
+        if world.chance(0.02):
+            return NotStarted("not-found", "no such program")
+        if world.chance(0.02):
+            return Exhausted("the machine is out of processes")
+        lasts_us = world.random.choice([0, 1_000, 50_000, 2 * SECOND_US, 90 * SECOND_US])
+        code = world.random.choice([0, 0, 0, 1])
+        process = Process(world.next_pid(), job_id, order.mark, world.clock.now_us + lasts_us, code)
+        process.deaf = world.chance(0.2)
+        world.processes[process.pid] = self.mine[process.pid] = process
+        world.may_crash("after a launch")
+        return Child(process.pid, None)
+
+    def reap(self) -> list[Exit]:
+        now_us = self._world.clock.now_us
+        ended = [one for one in self.mine.values() if one.ends_at_us <= now_us]
+        for one in ended:
+            del self.mine[one.pid]
+            self._world.processes.pop(one.pid, None)
+        return [
+            Exit(one.pid, None if one.signal else one.exit_code, one.signal, 7, None)
+            for one in ended
+        ]
+
+    def send(self, marks: Collection[Mark], number: Signals) -> int:
+        found = [one for one in self.mine.values() if one.mark in marks]
+        for one in found:
+            if number == SIGKILL or (number == SIGTERM and not one.deaf):
+                one.ends_at_us = min(one.ends_at_us, self._world.clock.now_us)
+                one.signal = int(number)
+        return len(found)
+
+    def orphans(self, mark: Mark) -> list[int]:
+        return []
+
+    def kill(self, pids: list[int]) -> None:
+        raise AssertionError("no simulated job leaves orphans")
+
+
+class SimulatedAlarm(Timers):
+    """The real put-off retries; the alarm itself is read from the clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_us: int | None = None
+
+    def arm(self, due_at_us: int | None) -> None:
+        self.at_us = due_at_us
+
+    def take(self) -> None:
+        self.at_us = None
+
+
+class SimulatedBell:
+    """Rung by the world after every commit."""
+
+    def __init__(self) -> None:
+        self.rung = False
+
+    def drain(self) -> None:
+        self.rung = False
+
+
+class SimulatedWaiting:
+    """Lends the processor to the others until there is something to wake for."""
+
+    def __init__(self, world: "World", worker: "SimulatedWorker") -> None:
+        self._world, self._worker = world, worker
+        self._watched: dict[str, bool] = {}
+
+    def hear(self, attempt: Attempt) -> None: ...
+    def unhear(self, attempt: Attempt) -> None: ...
+
+    def watch(self, worker_id: str, *processes: tuple[int, int]) -> None:
+        self._watched[worker_id] = True
+
+    def unwatch(self, worker_id: str) -> None:
+        self._watched.pop(worker_id, None)
+
+    def wait(self, timeout_us: int) -> Woken:
+        world, worker = self._world, self._worker
+        worker.wake_at_us = world.clock.now_us + max(0, timeout_us)
+        world.rest()
+        died = [name for name in self._watched if name in world.dead]
+        woken = Woken(
+            stops=worker.signals,
+            children=any(
+                one.ends_at_us <= world.clock.now_us for one in worker.launcher.mine.values()
+            ),
+            rung=worker.bell.rung,
+            alarm=worker.alarm_due(),
+            keeper_gone=worker.keeper_dead,
+            died=died,
+        )
+        worker.signals = 0
+        self._watched = {name: True for name in self._watched if name not in died}
+        return woken
+
+
+class CrashingQueue(Queue):
+    """A queue whose process may die before a commit and after it."""
+
+    world: "World"
+
+    @contextmanager
+    def write(self, actor: str | None = None) -> Iterator[Session]:
+        with super().write(actor) as session:
+            yield session
+            self.world.may_crash("before a commit")
+        self.world.committed()
+        self.world.may_crash("after a commit")
+
+
+class SimulatedWorker:
+    """Keeper and supervisor."""
+
+    def __init__(self, world: "World", number: int) -> None:
+        self.world, self.number = world, number
+        self.keeper_dead = False
+        self.signals = 0
+        self.wake_at_us = 0
+        self.done = False
+        self.worker_id = f"w{number}"
+        self.bell = SimulatedBell()
+        self.alarm = SimulatedAlarm()
+        self.launcher = SimulatedLauncher(world)
+        self.body = greenlet(self._live)
+
+    def alarm_due(self) -> bool:
+        at_us = self.alarm.at_us
+        return at_us is not None and at_us <= self.world.clock.wall_us()
+
+    def ready(self) -> bool:
+        """Whether there is something to wake it for."""
+        now_us = self.world.clock.now_us
+        ended = any(one.ends_at_us <= now_us for one in self.launcher.mine.values())
+        return (
+            ended
+            or self.bell.rung
+            or self.signals > 0
+            or self.keeper_dead
+            or now_us >= self.wake_at_us
+            or self.alarm_due()
+        )
+
+    def next_us(self) -> int:
+        """When that will be, if nothing else happens."""
+        times = [self.wake_at_us, *(one.ends_at_us for one in self.launcher.mine.values())]
+        if self.alarm.at_us is not None:
+            times.append(self.alarm.at_us - START_US - self.world.clock.stepped_us)
+        return max(min(times), self.world.clock.now_us)
+
+    def _live(self) -> None:
+        queue = CrashingQueue.__new__(CrashingQueue)
+        queue.world = self.world
+        held = []
+        try:
+            Queue.__init__(queue, self.world.path, actor=self.worker_id, clock=self.world.clock)
+            held = [queue.store.lock(name) for name in lock_names(self.worker_id)]
+            assert all(lock.acquire() for lock in held)
+            self._supervise(queue)
+            for lock in held:
+                lock.remove()
+        except Crash:
+            self.world.crashes += 1
+            if not self.keeper_dead:  # the keeper kills what is left, and only then lets go
+                self.world.forget(self.launcher)
+        finally:
+            self.done = True
+            self.world.dead.add(self.worker_id)
+            for lock in held:
+                lock.release()
+            queue.close()
+            self.alarm.close()
+
+    def _supervise(self, queue: Queue) -> None:
+        duty = Duty(worker_id=self.worker_id, token="t", slots=2, queues=(), until_empty=False)
+        started = WorkerStarted(
+            name=self.worker_id,
+            host="box",
+            boot_id="",
+            pid=0,
+            pid_started=0,
+            keeper_pid=0,
+            keeper_pid_started=0,
+            slots=2,
+            token="t",
+        )
+        queue.send(StartWorker(worker_id=self.worker_id, started=started))
+        waiting: Any = SimulatedWaiting(self.world, self)
+        bell: Any = self.bell
+        telling = Telling(jobs=False)
+        telling.say = lambda text: None  # type: ignore[method-assign]
+        Supervisor(
+            duty,
+            queue,
+            bell,
+            self.alarm,
+            waiting,
+            self.launcher,
+            self.world.random.random,
+            telling,
+        ).run()

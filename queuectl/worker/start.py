@@ -1,6 +1,7 @@
 """From `worker start` to a running worker: the keeper first, then all that is heavy."""
 
 import os
+import resource
 import socket
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .supervisor import Duty, Reason
 
 INTERRUPTED = 130
+DESCRIPTORS, DESCRIPTORS_A_JOB = 64, 3
+"""For the worker itself; for a job's pipe, the folder of its output and a file there."""
 
 
 class Options(NamedTuple):
@@ -47,6 +50,7 @@ def _supervise(path: str | None, options: Options, line: socket.socket) -> int:
     from .supervisor import Duty
 
     signals = Signals()
+    _allow_descriptors(DESCRIPTORS + DESCRIPTORS_A_JOB * options.slots)
     worker_id = secrets.token_hex(3)
     with Queue(path, actor=worker_id) as queue:
         os.chdir("/")  # no folder is held in use, and no relative path means anything from here on
@@ -58,6 +62,14 @@ def _supervise(path: str | None, options: Options, line: socket.socket) -> int:
             until_empty=options.until_empty,
         )
         return _work(queue, duty, options, signals, line)
+
+
+def _allow_descriptors(wanted: int) -> None:
+    """Raise the soft limit where it is too low, as far as it may be; jobs inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _work(

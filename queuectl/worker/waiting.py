@@ -3,8 +3,9 @@
 import os
 import selectors
 import socket
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import msgspec
 
 from . import sweep
 from .attempt import Attempt
@@ -18,8 +19,7 @@ class Rings(Protocol):
         """Readable once it has rung."""
 
 
-@dataclass
-class Woken:
+class Woken(msgspec.Struct):
     """What has happened since."""
 
     stops: int = 0
@@ -31,8 +31,8 @@ class Woken:
     alarm: bool = False
     """A job may have fallen due."""
     keeper_gone: bool = False
-    printed: list[Attempt] = field(default_factory=list)
-    died: list[str] = field(default_factory=list)
+    printed: list[Attempt] = []
+    died: list[str] = []
     """Workers of whom a process has ended."""
 
 

@@ -70,7 +70,7 @@ def list_(reading: Reading, out: Printer) -> None:
 @options.dry_run
 @options.printer
 def set_(out: Printer, key: str, value: str, reason: str | None, dry_run: bool) -> None:
-    """Change a setting for jobs enqueued from now on; `default` takes it back."""
+    """Change a setting for new jobs; `default` takes it back."""
     wanted = setting(key)
     stored = None if value == DEFAULT else wanted.parse(value)
     asked = SetConfig(key=wanted.key, value=stored, reason=reason)

@@ -34,7 +34,7 @@ def dashboard_command(
     trusted: tuple[str, ...],
     open_browser: bool,
 ) -> None:
-    """Show the queue on read-only pages, http://127.0.0.1:5000 unless said otherwise."""
+    """Serve read-only pages at http://127.0.0.1:5000."""
     from ..dashboard.serve import serve
 
     with options.open_queue() as queue:  # made where missing, brought up to date where old

@@ -30,7 +30,7 @@ _HEAD = r"([0-9]{1,18}):([0-9a-fA-F]{64})"
 @options.printer
 @options.reading
 def replay_command(reading: Reading, out: Printer, check: bool) -> int:
-    """Rebuild the read models from the log, beside the live ones, and swap them in."""
+    """Rebuild the read models from the log, or only compare."""
     if reading.store is None:
         return _replayed(out, 0, [], check)
     with Progress("replaying") as progress:
@@ -91,15 +91,8 @@ def _shape(one: Difference) -> DifferenceShape:
 @options.printer
 @options.reading
 def verify_command(reading: Reading, out: Printer, expect: str | None) -> int:
-    """Check every record of the log against the chain of hashes; exits 5 where one is wrong."""
-    from eventstore.sqlite.scratch import scratch
-    from eventstore.sqlite.verify import verify
-
-    expected = None if expect is None else _head(expect)
-    store = reading.store
-    with Progress("verifying") as progress, store.read() if store else scratch() as tx:
-        total = tx.head().position
-        verdict = verify(tx, expected, lambda done: progress.show(done, total))
+    """Check every record of the log; exits 5 where one is wrong."""
+    verdict = _look(reading, None if expect is None else _head(expect))
     problems = list(_problems(verdict))
     if out.form == "json":
         out.document(_verified(verdict, problems))
@@ -107,8 +100,21 @@ def verify_command(reading: Reading, out: Printer, expect: str | None) -> int:
         for problem in problems:
             line(problem)
         if not problems:
-            line(f"ok: {plural(verdict.records, 'event')}, head {total}:{verdict.head.hash}")
+            line(
+                f"ok: {plural(verdict.records, 'event')}, head {verdict.head.position}:{verdict.head.hash}"
+            )
     return exits.INTEGRITY if problems else exits.DONE
+
+
+def _look(reading: Reading, expected: Head | None) -> Verdict:
+    from eventstore.sqlite.verify import verify
+
+    if reading.store is None:
+        found = GENESIS.hex() if expected and expected.position == 0 else None
+        return Verdict(0, Head(0, GENESIS.hex()), None, (), expected, found)
+    with Progress("verifying") as progress, reading.store.read() as tx:
+        total = tx.head().position
+        return verify(tx, expected, lambda done: progress.show(done, total))
 
 
 def _head(text: str) -> Head:

@@ -57,7 +57,7 @@ def list_command(
 def wait_command(
     reading: Reading, out: Printer, chosen: Selector, any_of: bool, timeout: str | None
 ) -> int:
-    """Wait until jobs are done; exits 0 if all completed, 1 if one did not, 7 if time ran out."""
+    """Wait until jobs are done: 0 if all completed, 1 if not, 7 too late."""
     timeout_s = None if timeout is None else duration_us(timeout) / 1_000_000
     with reading.read() as tx:
         ids = chosen.ids(tx)
@@ -90,7 +90,7 @@ def wait_command(
 def cancel_command(
     queue: Queue, out: Printer, chosen: Selector, reason: str | None, dry_run: bool, yes: bool
 ) -> None:
-    """End jobs: those that wait at once, those that run through their worker."""
+    """End jobs, those that wait and those that run."""
     with queue.read() as tx:
         ids = chosen.ids(tx, among=tuple(state for state in STATES if state not in FINAL))
     confirm(out, len(ids), "cancel", yes or dry_run)

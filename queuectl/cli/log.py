@@ -32,7 +32,7 @@ _POSITION = r"@([0-9]{1,18})"
 @options.list_printer
 @options.reading
 def history_command(reading: Reading, out: Printer, job: str) -> None:
-    """Show all that happened to a job: when, by whom, why, and how long it took."""
+    """Show all that happened to a job: when, by whom, and why."""
     with reading.read() as tx:
         found = existing(tx, job)
         position = tx.head().position

@@ -43,7 +43,7 @@ class Seen(NamedTuple):
 def logs_command(
     reading: Reading, job: str, attempt: int | None, lines: int | None, follow: bool
 ) -> None:
-    """Print the output of a job, exactly as the job printed it."""
+    """Print the output of a job, byte for byte."""
     with reading.read() as tx:
         found = existing(tx, job)
     if attempt is not None and attempt > found.attempt:

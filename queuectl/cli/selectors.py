@@ -113,7 +113,12 @@ def _tag(text: str) -> tuple[str, str]:
 
 _FILTERS = (
     click.option(
-        "--state", "states", multiple=True, type=click.Choice(STATES), help="In this state."
+        "--state",
+        "states",
+        metavar="STATE",
+        multiple=True,
+        type=click.Choice(STATES),
+        help="In this state, such as pending or dead; repeatable.",
     ),
     click.option("--queue", metavar="Q", help="In this queue."),
     click.option("--tag", metavar="K=V", help="With this tag."),

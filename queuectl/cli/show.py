@@ -39,7 +39,7 @@ class Found(NamedTuple):
 @options.printer
 @options.reading
 def show_command(reading: Reading, out: Printer, job: str) -> None:
-    """Show one job: its command, policy, attempts, and why it waits."""
+    """Show one job: command, policy, attempts, and why it waits."""
     with reading.read() as tx:
         found = _look_up(tx, job)
         position = tx.head().position

@@ -28,7 +28,7 @@ REFERENCE_STATES: tuple[State, ...] = ("pending", "processing", "completed", "fa
 def status_command(
     reading: Reading, out: Printer, queue: str | None, watch_s: float | None
 ) -> None:
-    """Show how many jobs there are by state, how their runs ended, and who works."""
+    """Show the jobs by state, how their runs ended, and who works."""
 
     def show() -> None:
         with reading.read() as tx:

@@ -1,0 +1,161 @@
+"""`enqueue` as typed."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.ctl import PROGRAM, Ctl
+
+
+def test_a_pipe_gets_the_bare_id(ctl: Ctl) -> None:
+    assert ctl("enqueue", "--", "true").out == "1\n"
+    assert ctl("enqueue", "--", "true").out == "2\n"
+
+
+def test_one_argument_is_shell_text_and_several_are_a_list(ctl: Ctl) -> None:
+    shell = ctl("enqueue", "--", "echo $HOME; true").out.strip()
+    words = ctl("enqueue", "--", "echo", "$HOME", "--json", "a b").out.strip()
+    assert ctl.show(shell)["argv"] is None
+    assert ctl.show(words)["argv"] == ["echo", "$HOME", "--json", "a b"]
+    assert ctl.show(words)["command"] == "echo '$HOME' --json 'a b'"
+
+
+def test_options_are_the_keys_of_the_json(ctl: Ctl) -> None:
+    typed = ctl(
+        *("enqueue", "--name", "n", "--tag", "a=1", "--tag", "b=2", "--queue", "q"),
+        *("--priority", "-3", "--delay", "1h", "--max-retries", "7", "--backoff-base", "1.5"),
+        *("--backoff-max", "30m", "--jitter", "0.5", "--no-retry-exit", "64,65"),
+        *("--success-exit", "0,3", "--timeout", "5m", "--grace", "2s", "--output-limit", "1M"),
+        *("--cwd", "/srv", "--env", "A=1", "--", "true"),
+    )
+    spec = {
+        "name": "n",
+        "tags": {"a": "1", "b": "2"},
+        "queue": "q",
+        "priority": -3,
+        "delay": "1h",
+        "max_retries": 7,
+        "backoff_base": 1.5,
+        "backoff_max": 1800,
+        "jitter": 0.5,
+        "no_retry_exit": [64, 65],
+        "success_exit": [0, 3],
+        "timeout": 300,
+        "grace": 2,
+        "output_limit": "1M",
+        "cwd": "/srv",
+        "env": {"A": "1"},
+    }
+    written = ctl.enqueue("true", **spec)
+    jobs = [ctl.show(job) for job in (typed.out.strip(), written)]
+    for job in jobs:
+        for own in ("id", "enqueued_at", "changed_at", "due_at"):
+            del job[own]
+    assert jobs[0] == jobs[1]
+    assert jobs[0]["policy"]["backoff_max_s"] == 1800
+    assert jobs[0]["state"] == "scheduled"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '[{"command": "echo 1"}, {"command": "echo 2"}]',
+        '{"command": "echo 1"}\n\n{"command": "echo 2"}\n',
+    ],
+)
+def test_a_file_brings_many_jobs_in_one_append(ctl: Ctl, document: str) -> None:
+    ids = ctl("enqueue", "--file", "-", stdin=document).lines
+    assert ids == ["1", "2"]
+    assert len({ctl.history(job)[0]["batch"] for job in ids}) == 1
+
+
+def test_one_bad_line_and_nothing_is_written(ctl: Ctl) -> None:
+    lines = [json.dumps({"command": f"echo {n}"}) for n in range(100)]
+    lines[57] = '{"command": "echo", "max_retrys": 3}'
+    (ctl.folder / "jobs.jsonl").write_text("\n".join(lines))
+    refused = ctl("enqueue", "--file", "jobs.jsonl", code=2)
+    assert refused.out == ""
+    assert refused.err == (
+        "error: jobs.jsonl: line 58: no key of a job is called 'max_retrys';"
+        " did you mean max_retries?; nothing was enqueued\n"
+    )
+    assert not ctl.db.exists()
+
+
+def test_many_lines_are_taken_at_once(ctl: Ctl) -> None:
+    lines = "".join('{"command": "true"}\n' for _ in range(5_000))
+    assert ctl("enqueue", "--file", "-", stdin=lines).lines == [str(n) for n in range(1, 5_001)]
+    assert ctl("status", "--json").json["counts"]["pending"] == 5_000
+    assert ctl("replay", "--check").code == 0
+
+
+def test_the_same_request_under_the_same_id_is_the_same_job(ctl: Ctl) -> None:
+    spec = '{"id": "nightly", "command": "make"}'
+    assert ctl("enqueue", spec).out == ctl("enqueue", spec).out == "nightly\n"
+    assert ctl.told("nightly") == ["enqueued"]
+    refused = ctl("enqueue", '{"id": "nightly", "command": "make all"}', code=4)
+    assert "nightly" in refused.err
+
+
+def test_json_tells_the_head_to_keep(ctl: Ctl) -> None:
+    answer = ctl("enqueue", "--json", "--", "true").json
+    assert (answer["schema"], answer["ids"]) == (1, ["1"])
+    assert ctl("verify", "--expect", f"{answer['position']}:{answer['head_hash']}").code == 0
+
+
+def test_a_rehearsal_shows_events_and_writes_none(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    shown = ctl("enqueue", "--dry-run", "--", "false")
+    assert shown.out.split("\t")[3] == "enqueued"
+    assert ctl("list").jobs == ["1"]
+    assert ctl.enqueue("true") == "2"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["hello"], "is not JSON"),
+        (["{command: hello}"], "malformed"),
+        (["[]"], "no job"),
+        (['{"command": ""}'], "empty"),
+        (['{"command": "a", "retries": 1}'], "did you mean max_retries?"),
+        (["--queue", "q", '{"command": "a"}'], "--queue goes with -- CMD"),
+        (["--timeout", "-5m", "--", "a"], "not a duration"),
+        (["--success-exit", "x", "--", "a"], "exit codes"),
+        (["--max-retries", "x", "--", "a"], "not a valid integer"),
+        (["--file", "missing.json"], "No such file"),
+        (["--file", "."], "directory"),
+        ([], "give a job"),
+        (["--"], "give a job"),
+        (['{"command": "a"}', '{"command": "b"}'], "give a job"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(ctl: Ctl, words: list[str], reason: str) -> None:
+    refused = ctl("enqueue", *words, code=2)
+    assert reason in refused.err
+    assert refused.err.startswith("error: ")
+    assert refused.err.count("\n") == 1
+    assert not ctl.db.exists()
+
+
+def test_an_argument_that_is_not_utf8_is_refused(ctl: Ctl) -> None:
+    done = subprocess.run(
+        [*PROGRAM, "enqueue", "--", b"echo \xff"], env=ctl.env, capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert b"UTF-8" in done.stderr
+
+
+def test_a_new_queue_is_announced_once(ctl: Ctl) -> None:
+    assert str(ctl.db) in ctl("enqueue", "--", "true").err
+    assert ctl("enqueue", "--", "true").err == ""
+
+
+def test_sixteen_at_once_get_the_ids_one_to_n(ctl: Ctl, tmp_path: Path) -> None:
+    ctl.enqueue("true")
+    running = [ctl.start("enqueue", "--", "true") for _ in range(16)]
+    done = [one.ends() for one in running]
+    assert [one.err for one in done] == [""] * 16
+    assert sorted(int(one.out) for one in done) == list(range(2, 18))

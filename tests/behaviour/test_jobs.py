@@ -1,0 +1,134 @@
+"""`list`, `show`, `wait` and `cancel` as typed."""
+
+import json
+import signal
+
+from tests.ctl import Ctl
+
+
+def test_lists_come_newest_first_a_page_at_a_time(ctl: Ctl) -> None:
+    ctl("enqueue", json.dumps([{"command": f"echo {n}"} for n in range(5)]))
+    first = ctl("list", "--limit", "2", "--json").json
+    assert [job["id"] for job in first["jobs"]] == ["5", "4"]
+    assert ctl("list", "--limit", "2", "--after", first["next"]).jobs == ["3", "2"]
+    assert ctl("list", "--all").jobs == ["5", "4", "3", "2", "1"]
+    assert [json.loads(line)["id"] for line in ctl("list", "--jsonl").lines] == list("54321")
+
+
+def test_lists_are_filtered(ctl: Ctl) -> None:
+    ctl.enqueue("a", queue="encodes", tag="who=anna")
+    ctl.enqueue("b", queue="encodes", delay="1h")
+    ctl.enqueue("c")
+    assert ctl("list", "--queue", "encodes").jobs == ["2", "1"]
+    assert ctl("list", "--tag", "who=anna").jobs == ["1"]
+    assert ctl("list", "--state", "scheduled", "--state", "pending").jobs == ["3", "2", "1"]
+    assert ctl("list", "--state", "scheduled").jobs == ["2"]
+    assert ctl("list", "--since", "1h-ago").jobs == ["3", "2", "1"]
+    assert ctl("list", "--until", "1h-ago").jobs == []
+    assert "K=V" in ctl("list", "--tag", "anna", code=2).err
+    assert "not a time" in ctl("list", "--since", "soon", code=2).err
+
+
+def test_a_pipe_gets_whole_plain_lines(ctl: Ctl) -> None:
+    command = "echo " + "x" * 500 + "\n\techo \x1b[31mred"
+    ctl.enqueue(command)
+    (line,) = ctl("list").lines
+    assert line.split("\t")[5] == "echo " + "x" * 500 + "␊␉echo ␛[31mred"
+
+
+def test_a_job_is_shown_with_policy_and_attempts(ctl: Ctl) -> None:
+    job = ctl.enqueue("exit 3", max_retries=1, backoff_base=0)
+    ctl.drain()
+    shown = ctl.show(job)
+    assert [(run["outcome"], run["exit_code"]) for run in shown["attempts"]] == [("failed", 3)] * 2
+    assert shown["policy"]["backoff_base"] == 0
+    assert shown["policy"]["cwd"] == str(ctl.folder)
+    lines = dict(line.split("\t", 1) for line in ctl("show", "last").lines)
+    assert (lines["state"], lines["failure"], lines["exit_code"]) == ("dead", "exit", "3")
+
+
+def test_a_job_that_is_not_there_is_said_so(ctl: Ctl) -> None:
+    assert "no job yet" in ctl("show", "last", code=3).err
+    ctl.enqueue("true")
+    for words in (["show", "7"], ["history", "7"], ["logs", "7"], ["wait", "7"], ["cancel", "7"]):
+        assert ctl(*words, code=3).err.startswith("error: no job has the id 7")
+    assert "from 5 to 9" in ctl("cancel", "5-9", code=3).err
+
+
+def test_waiting_ends_with_the_jobs(ctl: Ctl) -> None:
+    good, bad = ctl.enqueue("true"), ctl.enqueue("false", max_retries=0)
+    waiting = ctl.start("wait", good)
+    waiting_for_both = ctl.start("wait", "1-2")
+    with ctl.worker():
+        assert waiting.ends().code == 0
+        assert waiting_for_both.ends().code == 1
+    assert ctl("wait", good, bad, code=1).lines == ["1\tcompleted", "2\tdead"]
+    assert ctl("wait", "-", stdin=f"{good}\n").code == 0
+
+
+def test_waiting_for_any_ends_with_the_first(ctl: Ctl) -> None:
+    first, never = ctl.enqueue("true"), ctl.enqueue("true", delay="1d")
+    waiting = ctl.start("wait", first, never, "--any")
+    with ctl.worker():
+        done = waiting.ends()
+    assert (done.code, done.out) == (0, "1\tcompleted")
+
+
+def test_waiting_gives_up_in_time(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    assert "not done" in ctl("wait", "1", "--timeout", "100ms", code=7).err
+
+
+def test_ctrl_c_ends_waiting(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    with ctl.running("events", "-f") as feed:
+        feed.says("enqueued")
+        feed.kill(signal.SIGINT)
+        done = feed.ends()
+    assert (done.code, "Traceback" in done.err) == (130, False)
+
+
+def test_waiting_jobs_are_cancelled_at_once(ctl: Ctl) -> None:
+    for _ in range(4):
+        ctl.enqueue("true")
+    ctl.enqueue("true", queue="other")
+    assert ctl("cancel", "1", "3-4", "--reason", "enough").lines == [
+        "1\tcancelled",
+        "3\tcancelled",
+        "4\tcancelled",
+    ]
+    assert ctl.history("3")[-1]["data"] == {"reason": "enough"}
+    assert ctl("cancel", "--queue", "default").jobs == ["2"]
+    assert ctl("list", "--state", "pending").jobs == ["5"]
+    assert ctl("cancel", "--all").jobs == ["5"]
+    assert ctl("cancel", "1").lines == ["1\tcancelled"]
+
+
+def test_a_running_job_is_ended_by_its_worker(ctl: Ctl) -> None:
+    job = ctl.enqueue("sleep 60")
+    with ctl.worker():
+        ctl.wait_for(job, "claimed")
+        ctl("cancel", job)
+        ctl("wait", job, code=1)
+    assert ctl.told(job)[-2:] == ["cancel-requested", "cancelled"]
+
+
+def test_what_is_over_cannot_be_cancelled(ctl: Ctl) -> None:
+    done, waits = ctl.enqueue("true"), ctl.enqueue("true", delay="1h")
+    with ctl.worker():
+        ctl("wait", done)
+    assert "is completed already" in ctl("cancel", waits, done, code=4).err
+    assert ctl.show(waits)["state"] == "scheduled"
+
+
+def test_jobs_must_be_chosen_one_way(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    assert "which jobs?" in ctl("cancel", code=2).err
+    assert "not both" in ctl("cancel", "1", "--all", code=2).err
+    assert "not both" in ctl("cancel", "1", "--queue", "default", code=2).err
+
+
+def test_a_rehearsed_cancel_changes_nothing(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    assert "cancelled" in ctl("cancel", "--all", "--dry-run").out
+    assert ctl("list", "--state", "pending").jobs == ["1"]

@@ -1,0 +1,54 @@
+"""`logs` as typed."""
+
+from tests.ctl import Ctl
+
+
+def test_output_comes_byte_for_byte_in_true_order(ctl: Ctl) -> None:
+    job = ctl.enqueue(r"printf 'a\033[31m\0'; printf 'b\n' >&2; printf c")
+    ctl.drain()
+    assert ctl("logs", job).out == "a\x1b[31m\0b\nc"
+    assert ctl("logs", job, "--tail", "1").out == "c"
+
+
+def test_each_attempt_has_its_own(ctl: Ctl) -> None:
+    job = ctl.enqueue("echo $QUEUECTL_ATTEMPT; exit 1", max_retries=1, backoff_base=0)
+    ctl.drain()
+    assert ctl("logs", job).out == "2\n"
+    assert ctl("logs", job, "--attempt", "1").out == "1\n"
+    assert "not 3" in ctl("logs", job, "--attempt", "3", code=3).err
+
+
+def test_following_goes_on_over_retries_until_the_job_is_done(ctl: Ctl) -> None:
+    job = ctl.enqueue(
+        "echo attempt $QUEUECTL_ATTEMPT; sleep 0.3; test $QUEUECTL_ATTEMPT = 2",
+        backoff_base=0.1,
+    )
+    following = ctl.start("logs", job, "-f")
+    with ctl.worker():
+        done = following.ends()
+    assert (done.code, done.out) == (0, "attempt 1\nattempt 2")
+    assert ctl("logs", job, "-f").out == "attempt 2\n"
+
+
+def test_what_runs_is_seen_while_it_runs(ctl: Ctl) -> None:
+    job = ctl.enqueue("echo begun; sleep 60")
+    with ctl.worker():
+        ctl.wait_for(job, "claimed")
+        with ctl.running("logs", job, "-f") as following:
+            following.says("begun")
+        ctl("cancel", job)
+        ctl("wait", job, code=1)
+
+
+def test_what_was_not_kept_is_said(ctl: Ctl) -> None:
+    job = ctl.enqueue("yes 0123456789 | head -c 1000000", output_limit="100K")
+    ctl.drain()
+    printed = ctl("logs", job)
+    assert len(printed.out) <= 100 << 10
+    assert "not kept]" in printed.err
+
+
+def test_a_job_that_has_not_run_has_none(ctl: Ctl) -> None:
+    job = ctl.enqueue("true")
+    printed = ctl("logs", job)
+    assert (printed.out, "not run yet" in printed.err) == ("", True)

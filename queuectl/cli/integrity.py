@@ -100,9 +100,8 @@ def verify_command(reading: Reading, out: Printer, expect: str | None) -> int:
         for problem in problems:
             line(problem)
         if not problems:
-            line(
-                f"ok: {plural(verdict.records, 'event')}, head {verdict.head.position}:{verdict.head.hash}"
-            )
+            head = verdict.head
+            line(f"ok: {plural(verdict.records, 'event')}, head {head.position}:{head.hash}")
     return exits.INTEGRITY if problems else exits.DONE
 
 

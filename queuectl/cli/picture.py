@@ -1,5 +1,6 @@
 """Tables and progress for a terminal: the only file that loads rich."""
 
+import os
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -28,7 +29,7 @@ _STYLES = {
 
 def table(columns: tuple[Column[T], ...], rows: Iterable[T], now_us: int) -> None:
     """A list fitted to the width: one line a row, what is too long cut with `…`."""
-    picture = Table(box=None, pad_edge=False, header_style="dim")
+    picture = Table(box=None, pad_edge=False, header_style="dim", expand=True)
     for column in columns:
         picture.add_column(
             column.title,
@@ -38,8 +39,19 @@ def table(columns: tuple[Column[T], ...], rows: Iterable[T], now_us: int) -> Non
         )
     for row in rows:
         picture.add_row(*(_cell(column, column.shown(row, now_us)) for column in columns))
-    # Job text is text: no markup, no emoji, no guesses at what to colour.
-    Console(markup=False, emoji=False, highlight=False).print(picture)
+    _console().print(picture)
+
+
+def _console(stderr: bool = False) -> Console:
+    """Job text is text: no markup, no emoji, no guesses at what to colour."""
+    plain = bool(os.environ.get("NO_COLOR"))  # rich would leave out colours, but not bold and dim
+    return Console(
+        stderr=stderr,
+        color_system=None if plain else "auto",
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
 
 
 def _cell(column: Column[T], text: str) -> Text:
@@ -60,7 +72,7 @@ class Bar:
             progress.TextColumn("{task.completed:,.0f}", markup=False),
             progress.TaskProgressColumn(show_speed=True),
             progress.TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=_console(stderr=True),
             transient=True,
         )
         self._task = self._progress.add_task(what, total=None)

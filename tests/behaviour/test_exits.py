@@ -1,0 +1,87 @@
+"""The exit code of each kind of end, and one line for each error."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.ctl import Ctl, Result
+
+
+def refused(result: Result) -> str:
+    """The one line of an error."""
+    assert result.out == ""
+    assert result.err.startswith("error: ")
+    assert result.err.count("\n") == 1, result.err
+    return result.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["lst"],
+        ["list", "--bla"],
+        ["list", "--limit", "0"],
+        ["show"],
+        ["worker", "begin"],
+        ["worker", "start", "--count", "0"],
+        ["config", "set", "jitter"],
+        ["wait", "1", "--timeout", "soon"],
+        ["dashboard", "--port", "99999"],
+    ],
+)
+def test_usage_is_2(ctl: Ctl, words: list[str]) -> None:
+    assert "see queuectl" in refused(ctl(*words, code=2)) or words[0] == "wait"
+
+
+def test_a_mistyped_subcommand_brings_the_one_meant(ctl: Ctl) -> None:
+    assert "Did you mean 'list'" in refused(ctl("lst", code=2))
+    assert "Did you mean" in refused(ctl("worker", "sart", code=2))
+
+
+def test_not_found_is_3(ctl: Ctl) -> None:
+    assert "queuectl list" in refused(ctl("show", "7", code=3))
+    ctl.enqueue("true")
+    assert "worker list" in refused(ctl("worker", "stop", "nobody", code=3))
+
+
+def test_refused_in_this_state_is_4(ctl: Ctl) -> None:
+    job = ctl.enqueue("true")
+    assert "not dead" in refused(ctl("dlq", "retry", job, code=4))
+
+
+def test_a_named_queue_that_is_not_there_is_6(ctl: Ctl, tmp_path: Path) -> None:
+    missing = str(tmp_path / "none.db")
+    for words in (["list"], ["status"], ["verify"], ["events"], ["wait", "1"]):
+        assert "no queue at" in refused(ctl("--db", missing, *words, code=6))
+    assert ctl("list").out == ""
+    assert "  pending: 0\n" in ctl("status").out
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a database" * 100, b"SQLite format 3\0" + bytes(99)]
+)
+def test_a_file_that_is_no_queue_is_6_and_left_alone(ctl: Ctl, content: bytes) -> None:
+    ctl.db.write_bytes(content)
+    ctl.db.chmod(0o600)
+    for words in (["list"], ["enqueue", "--", "true"], ["worker", "start"], ["replay"]):
+        refused(ctl(*words, code=6))
+    assert ctl.db.read_bytes() == content
+    assert [path.name for path in ctl.folder.iterdir()] == [ctl.db.name]
+
+
+def test_a_folder_or_a_fifo_is_6(ctl: Ctl) -> None:
+    os.mkfifo(ctl.db)
+    refused(ctl("list", code=6))
+    refused(ctl("--db", str(ctl.folder), "list", code=6))
+
+
+def test_a_file_that_others_may_write_is_6(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    ctl.db.chmod(0o666)
+    assert "chmod" in refused(ctl("enqueue", "--", "true", code=6))
+
+
+def test_an_error_shows_hostile_text_as_text(ctl: Ctl) -> None:
+    assert "␛[2J" in refused(ctl("show", "\x1b[2J", code=3))
+    assert "\u202e" not in refused(ctl("\u202elist", code=2))

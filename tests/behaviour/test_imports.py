@@ -1,0 +1,55 @@
+"""What a command loads: `enqueue` and `status` are typed often, and pay for themselves only."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.ctl import Ctl
+
+LATE = ("flask", "apscheduler", "waitress", "rich", "platformdirs", "importlib.metadata", "asyncio")
+
+LOADED = (
+    "import sys\n"
+    "from queuectl.cli.main import main\n"
+    "code = main(sys.argv[1:])\n"
+    "sys.stderr.write(' '.join(sys.modules))\n"
+    "sys.exit(code)"
+)
+
+
+def loaded(ctl: Ctl, *words: str) -> set[str]:
+    """The modules in memory after `queuectl WORDS`."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *words],
+        env=ctl.env,
+        cwd=ctl.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["enqueue", '{"command": "true"}'],
+        ["enqueue", "--", "true"],
+        ["status"],
+        ["status", "--json"],
+        ["list"],
+        ["--version"],
+    ],
+)
+def test_nothing_heavy_is_loaded_for_what_is_typed_often(ctl: Ctl, words: list[str]) -> None:
+    ctl.enqueue("true")
+    modules = loaded(ctl, *words)
+    assert not {name for name in modules if name.startswith(LATE)}
+
+
+def test_enqueue_loads_no_view_of_what_it_does_not_show(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    modules = loaded(ctl, "enqueue", "--", "true")
+    unwanted = {"queuectl.shapes", "queuectl.wording", "queuectl.cli.columns", "tempfile", "ssl"}
+    assert not modules & unwanted

@@ -1,0 +1,140 @@
+"""A real terminal: pictures that fit, hostile text that stays text, questions, Ctrl-C."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pexpect
+import pyte
+
+from tests.ctl import PROGRAM, Ctl
+
+HOSTILE = "echo \x1b[2J\x1b]0;owned\x07 \x9b31m \u202egnp.exe [red]x[/nope] :boom: \r\n\tend"
+ROWS, COLUMNS = 40, 80
+
+
+class Terminal:
+    """A command at a terminal of 80 by 40, and what its screen shows."""
+
+    def __init__(self, ctl: Ctl, *words: str, **env: str) -> None:
+        self.screen = pyte.Screen(COLUMNS, ROWS)
+        self._stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+        self.child = pexpect.spawn(
+            PROGRAM[0],
+            [*PROGRAM[1:], *words],
+            cwd=str(ctl.folder),
+            env={**ctl.env, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS), **env},
+            dimensions=(ROWS, COLUMNS),
+            timeout=30,
+        )
+
+    def ends(self) -> int:
+        """Its exit code; the screen is complete then."""
+        self.child.expect(pexpect.EOF)
+        self.raw += self.child.before
+        self._stream.feed(self.raw)
+        self.child.close()
+        return int(self.child.exitstatus)
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of the screen that show something."""
+        return [line.rstrip() for line in self.screen.display if line.strip()]
+
+
+@contextmanager
+def terminal(ctl: Ctl, *words: str, **env: str) -> Iterator[Terminal]:
+    """A command at a terminal, for the length of the block."""
+    shown = Terminal(ctl, *words, **env)
+    try:
+        yield shown
+    finally:
+        shown.child.close(force=True)
+
+
+def screen(ctl: Ctl, *words: str, code: int = 0, **env: str) -> Terminal:
+    """What a command leaves on the screen."""
+    with terminal(ctl, *words, **env) as shown:
+        assert shown.ends() == code, shown.lines
+        return shown
+
+
+def test_a_list_fits_the_width_and_says_what_is_next(ctl: Ctl) -> None:
+    ctl("enqueue", "--file", "-", stdin='{"command": "echo %s"}\n' % ("x" * 300) * 60)
+    shown = screen(ctl, "list", "--limit", "3")
+    assert len(shown.lines) == 5
+    assert shown.lines[0].split() == [
+        *("id", "state", "attempts", "enqueued", "next", "attempt", "command"),
+    ]
+    assert shown.lines[1].startswith("60  ○ pending")
+    assert shown.lines[1].endswith("…")
+    assert "queuectl list --after" in shown.lines[4]
+
+
+def test_hostile_text_cannot_move_the_cursor(ctl: Ctl) -> None:
+    job = ctl.enqueue(HOSTILE, name="\x1b[8m", max_retries=0)
+    ctl.drain()
+    for words in (["list"], ["show", job], ["history", job], ["dlq", "list"], ["events"]):
+        shown = screen(ctl, *words)
+        assert b"\x1b[2J" not in shown.raw
+        assert b"\x1b]0;" not in shown.raw
+        assert b"\xc2\x9b" not in shown.raw
+        assert "\u202e".encode() not in shown.raw
+        text = "\n".join(shown.lines)
+        assert "␛[2J" in text or words[0] == "events", text
+    assert "[red]x[/nope] :boom: ␍␊␉end" in "".join(screen(ctl, "show", job).lines)
+
+
+def test_colour_is_left_out_where_it_is_not_wanted(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    assert b"\x1b[3" in screen(ctl, "list").raw
+    assert b"\x1b[" not in screen(ctl, "list", NO_COLOR="1").raw
+
+
+def test_a_person_is_told_what_to_do_next(ctl: Ctl) -> None:
+    assert "no worker runs: queuectl worker start" in screen(ctl, "enqueue", "--", "true").lines
+    dead = ctl.dead_job()
+    assert screen(ctl, "status").lines[-1] == "1 dead - queuectl dlq list"
+    assert f"retry: queuectl dlq retry {dead}" in screen(ctl, "history", dead).lines[-1]
+    ctl.enqueue("true")
+    shown = screen(ctl, "show", "last")
+    assert shown.lines[-1] == "it waits for a worker: queuectl worker start"
+
+
+def test_many_jobs_are_touched_only_after_a_yes(ctl: Ctl) -> None:
+    ctl("enqueue", '[{"command": "a"}, {"command": "b"}]')
+    for answer, code, left in (("n", 130, ["2", "1"]), ("y", 0, [])):
+        with terminal(ctl, "cancel", "--all") as asked:
+            asked.child.expect("cancel 2 jobs")
+            asked.child.sendline(answer)
+            assert asked.ends() == code
+        assert ctl("list", "--state", "pending").jobs == left
+
+
+def test_ctrl_c_once_drains_and_twice_stops(ctl: Ctl) -> None:
+    first = ctl.enqueue("sleep 1; echo done")
+    with terminal(ctl, "worker", "start") as worker:
+        ctl.wait_for(first, "claimed")
+        worker.child.sendintr()
+        worker.child.expect("Ctrl-C again")
+        assert worker.ends() == 0
+    assert ctl.show(first)["state"] == "completed"
+    second = ctl.enqueue("sleep 60")
+    with terminal(ctl, "worker", "start") as worker:
+        ctl.wait_for(second, "claimed")
+        worker.child.sendintr()
+        worker.child.expect("Ctrl-C again")
+        worker.child.sendintr()
+        assert worker.ends() == 130
+    assert ctl.show(second)["state"] == "pending"
+
+
+def test_watching_shows_what_changes(ctl: Ctl) -> None:
+    ctl.enqueue("echo first")
+    with terminal(ctl, "list", "--watch", "60") as watching:
+        watching.child.expect("echo first")
+        ctl.enqueue("echo second")
+        watching.child.expect("echo second")
+        watching.child.sendintr()
+        assert watching.ends() == 130
+    assert "for a terminal" in ctl("status", "--watch", "1", code=2).err

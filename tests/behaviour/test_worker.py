@@ -1,0 +1,59 @@
+"""`worker list` and `worker stop` as typed."""
+
+import os
+import signal
+
+from tests.ctl import Ctl
+
+
+def test_workers_are_listed_with_what_they_run(ctl: Ctl) -> None:
+    assert ctl("worker", "list").lines == []
+    job = ctl.enqueue("sleep 60")
+    with ctl.worker("--count", "2", "--name", "left"):
+        ctl.wait_for(job, "claimed")
+        (row,) = [line.split("\t") for line in ctl("worker", "list").lines]
+        assert row[1:4] == ["left", "running", "2"]
+        (one,) = ctl("worker", "list", "--json").json["workers"]
+        assert (one["jobs"], one["queues"]) == ([job], [])
+        ctl("cancel", job)
+        ctl("wait", job, code=1)
+    assert ctl("worker", "list").lines == []
+    assert ctl("worker", "list", "--all").lines[0].split("\t")[1:3] == ["left", "stopped"]
+
+
+def test_a_worker_that_is_asked_to_stop_finishes_first(ctl: Ctl) -> None:
+    job = ctl.enqueue("sleep 0.5")
+    worker = ctl.start("worker", "start")
+    ctl.wait_for(job, "claimed")
+    assert "stopped" in ctl("worker", "stop").out
+    assert worker.ends().code == 0
+    assert ctl.show(job)["state"] == "completed"
+
+
+def test_stopping_now_puts_the_job_back(ctl: Ctl) -> None:
+    job = ctl.enqueue("sleep 60")
+    worker = ctl.start("worker", "start", "--name", "left")
+    ctl.wait_for(job, "claimed")
+    ctl("worker", "stop", "left", "--now")
+    assert worker.ends().code == 0
+    assert ctl.show(job)["state"] == "pending"
+
+
+def test_stopping_what_has_stopped_says_so(ctl: Ctl) -> None:
+    ctl.drain()
+    worker = ctl("worker", "list", "--all").jobs[0]
+    assert "stopped already" in ctl("worker", "stop", worker).err
+    assert "no worker runs" in ctl("worker", "stop").err
+
+
+def test_a_worker_that_died_is_not_waited_for(ctl: Ctl) -> None:
+    job = ctl.enqueue("sleep 60")
+    with ctl.worker() as worker:
+        ctl.wait_for(job, "claimed")
+        (one,) = ctl("worker", "list", "--json").json["workers"]
+        worker.kill(signal.SIGSTOP)
+        os.kill(one["pid"], signal.SIGKILL)
+        worker.kill(signal.SIGKILL)
+        worker.ends()
+    assert "had died" in ctl("worker", "stop").err
+    assert ctl.show(job)["state"] == "pending"

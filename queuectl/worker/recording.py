@@ -1,20 +1,24 @@
-"""The one transaction of a round: results, what fell due, and claims for the free slots."""
+"""What a worker reads and writes: one transaction a round, with results, dues and claims."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from projections.folds.context import Context
-from projections.folds.job import Job
-from projections.read_models import contexts, ready, timers
+from projections.folds.job import Job, State
+from projections.folds.worker import Worker
+from projections.read_models import contexts, counts, jobs, ready, timers, workers
 
 from ..queue import Queue
-from ..requests import Claim, ComeDue, Finish, Outcome, Release
+from ..requests import Claim, ComeDue, EndWorker, Finish, Lose, Outcome, Release
 from ..session import Session
 from .attempt import Attempt
 from .timers import PutOff
 
 DUE_AT_MOST = 1_000
 """Jobs put back in line by one transaction, however many fell due at once."""
+
+WAITED_FOR: tuple[State, ...] = ("pending", "processing", "scheduled", "failed")
+"""States that keep a worker from leaving when it was told to stay until the queue is empty."""
 
 
 class Result(NamedTuple):
@@ -57,6 +61,20 @@ class Round(NamedTuple):
     more_due: bool
 
 
+class Seen(NamedTuple):
+    """What the log holds for this worker at the moment."""
+
+    me: Worker
+    active: list[Worker]
+    """All that have not ended."""
+    cancelled: set[tuple[str, int]]
+    """Claims of ours, by job and attempt, that someone asked to end."""
+    earliest_us: int | None
+    work: bool
+    """Whether jobs are ready to be claimed."""
+    position: int
+
+
 class Recording:
     """What waits to be recorded. A transaction that fails loses nothing of it."""
 
@@ -74,14 +92,46 @@ class Recording:
         """Whether anything does."""
         return bool(self.results or self.releases or self.overdue)
 
-    def round(self, free: list[int], due: bool) -> Round:
-        """Write all that waits; then claim for the `free` slots. Raises what the store raises."""
+    def look(self, *, busy: bool) -> Seen:
+        """See what others ask of us, what there is to do, and who else works."""
+        with self._queue.read() as tx:
+            me = workers.get(tx, self._worker_id)
+            assert me is not None
+            claims = jobs.of_worker(tx, self._worker_id) if busy else []
+            return Seen(
+                me=me,
+                active=workers.active(tx),
+                cancelled={(job.id, job.attempt) for job in claims if job.cancel_requested},
+                earliest_us=timers.earliest(tx),
+                work=bool(ready.next_ready(tx, self._queues, 1)),
+                position=tx.head().position,
+            )
+
+    def nothing_left(self) -> bool:
+        """Whether no job of our queues waits for anything, nor runs elsewhere."""
+        with self._queue.read() as tx:
+            by_queue = counts.by_queue(tx)
+        served = self._queues or tuple(by_queue)
+        left = [by_queue[queue].states for queue in served if queue in by_queue]
+        return not any(states[state] for states in left for state in WAITED_FOR)
+
+    def abandon(self, lost: list[Job]) -> None:
+        """Our keeper is dead, and these jobs were ended for it; record that, and that we leave."""
+        if self.waits:
+            self.round([], due=False)
+        with self._queue.write(self._worker_id) as session:
+            for job in lost:
+                session.ask(Lose(job_id=job.id, attempt=job.attempt))
+            session.ask(EndWorker(worker_id=self._worker_id, reason="keeper-lost"))
+
+    def round(self, seats: list[int], due: bool) -> Round:
+        """Write all that waits; then claim for the `seats`. Raises what the store raises."""
         with self._queue.write(self._worker_id) as session:
             ended = [(result, self._finish(session, result)) for result in self.results]
             for release in self.releases:
                 session.ask(release)
             fallen = self._put_back(session) if due or self.overdue else 0
-            claimed = list(self._claim(session, free))
+            claimed = list(self._claim(session, seats))
             done = Round(
                 position=session.tx.last[0],
                 ended=ended,
@@ -119,11 +169,11 @@ class Recording:
             session.ask(ComeDue(job_id=job_id, at_us=session.at_us))
         return len(fallen)
 
-    def _claim(self, session: Session, free: list[int]) -> Iterator[Claimed]:
-        if not free:
+    def _claim(self, session: Session, seats: list[int]) -> Iterator[Claimed]:
+        if not seats:
             return
-        found = ready.next_ready(session.tx, self._queues, len(free))
-        for slot, job_id in zip(free, found, strict=False):
+        found = ready.next_ready(session.tx, self._queues, len(seats))
+        for slot, job_id in zip(seats, found, strict=False):
             job = session.ask(
                 Claim(job_id=job_id, worker=self._worker_id, slot=slot, at_us=session.at_us)
             )

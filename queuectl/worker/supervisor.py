@@ -10,12 +10,11 @@ from typing import Literal, NamedTuple
 
 from eventstore.errors import Busy, Full
 from eventstore.sqlite.doorbell import SqliteDoorbell
-from projections.folds.job import State
-from projections.read_models import counts, jobs, ready, timers, workers
 
 from ..errors import WorkerEnded
 from ..queue import Queue
-from ..requests import EndWorker, Lose, Outcome, Release
+from ..requests import EndWorker, Outcome
+from .ahead import Ahead
 from .attempt import Attempt, order
 from .launcher import Child, Exhausted, Launcher, NotStarted
 from .mark import mark_of
@@ -32,9 +31,6 @@ LOOK_AGAIN_US = 30_000_000
 """How long to rely on being woken: clocks step, machines sleep, and a writer may die unheard."""
 TRY_AGAIN_US = 1_000_000
 """Between two tries at what the machine has no room for."""
-
-WAITED_FOR: tuple[State, ...] = ("pending", "processing", "scheduled", "failed")
-"""States that keep a worker from leaving when it was told to stay until the queue is empty."""
 
 Reason = Literal["drained", "stopped", "until-empty", "keeper-lost"]
 
@@ -70,6 +66,7 @@ class Supervisor:
         self._recording = Recording(queue, duty.worker_id, duty.queues, draw)
         self._peers = Peers(queue, duty.worker_id, waiting, telling)
         self._slots: Slots[Attempt] = Slots(duty.slots)
+        self._ahead = Ahead(duty.slots)
         self._running: dict[int, Attempt] = {}
         """By pid of the main process."""
         self._ending: list[Attempt] = []
@@ -89,6 +86,7 @@ class Supervisor:
             if woken.keeper_gone:
                 return self._abandon()
             self._take_in(woken)
+            self._begin()
             self._record()
             if (reason := self._over()) is not None:
                 self._queue.send(EndWorker(worker_id=self._duty.worker_id, reason=reason))
@@ -149,26 +147,19 @@ class Supervisor:
 
     def _look(self, now_us: int, *, again: bool) -> None:
         """See what others ask of us, what there is to do, and who else works."""
-        duty = self._duty
-        with self._queue.read() as tx:
-            me = workers.get(tx, duty.worker_id)
-            active = workers.active(tx)
-            claimed = jobs.of_worker(tx, duty.worker_id) if len(self._slots) else []
-            earliest_us = timers.earliest(tx)
-            self._work = bool(ready.next_ready(tx, duty.queues, 1))
-            self._position = tx.head().position
-        assert me is not None
-        if not me.active:
-            raise WorkerEnded(
-                me.id, me.state
-            )  # its locks' files were gone, and it was taken for dead
-        self._stopping.asked(me.stop)
-        cancelled = {(job.id, job.attempt) for job in claimed if job.cancel_requested}
+        seen = self._recording.look(busy=bool(len(self._slots) or self._ahead))
+        self._work, self._position = seen.work, seen.position
+        if not seen.me.active:  # our locks' files were gone, and we were taken for dead
+            raise WorkerEnded(seen.me.id, seen.me.state)
+        self._stopping.asked(seen.me.stop)
         for attempt in self._slots:
-            if (attempt.job.id, attempt.job.attempt) in cancelled:
+            if (attempt.job.id, attempt.job.attempt) in seen.cancelled:
                 attempt.end("cancelled", now_us)
-        self._arm(earliest_us)
-        self._peers.look(active, again=again)
+        self._recording.releases += self._ahead.give_back(
+            "cancelled", lambda claimed: (claimed.job.id, claimed.job.attempt) in seen.cancelled
+        )
+        self._arm(seen.earliest_us)
+        self._peers.look(seen.active, again=again)
 
     def _arm(self, earliest_us: int | None) -> None:
         """Set the alarm; what is due already is seen to in this round, or the next."""
@@ -184,6 +175,7 @@ class Supervisor:
         if urgency == self._hastened:
             return
         self._hastened = urgency
+        self._recording.releases += self._ahead.give_back("the worker stops")
         if len(self._slots):
             self._telling.stopping(urgency, len(self._slots))
         for attempt in self._slots:
@@ -195,38 +187,48 @@ class Supervisor:
     def _record(self) -> None:
         """One transaction for all there is to write; none where there is nothing."""
         now_us = self._now_us()
-        if now_us < self._held_until_us:
+        if now_us < self._held_until_us or (self._ahead and now_us < self._ahead.until_us):
             return
-        held = self._held_until_us > 0
-        claims = now_us >= self._no_claims_until_us and not self._stopping.urgency and not held
-        free = self._slots.free() if claims else []
-        if not (self._recording.waits or self._due or (free and self._work)):
-            self._held_until_us = 0
+        if self._ahead:
+            self._recording.releases += self._ahead.give_back("no slot came free")
+        seats = self._seats(now_us)
+        self._held_until_us = 0
+        if not (self._recording.waits or self._due or (seats and self._work)):
             return
         try:
-            done = self._recording.round(free, self._due)
+            done = self._recording.round(seats, self._due)
         except (Full, Busy) as error:
             if self._stopping.urgency == Urgency.AT_ONCE:
                 raise
             self._telling.say(f"error: {error}; results are held until there is room")
             self._held_until_us = now_us + TRY_AGAIN_US
             return
-        self._held_until_us = 0
-        self._recorded(done, claimed_all=len(done.claimed) == len(free), now_us=now_us)
+        self._work, self._due = len(done.claimed) == len(seats), done.more_due
+        self._recorded(done, now_us)
 
-    def _recorded(self, done: Round, *, claimed_all: bool, now_us: int) -> None:
+    def _seats(self, now_us: int) -> list[int]:
+        """The slots to claim for; none after the store had no room: results come first."""
+        if self._stopping.urgency or self._held_until_us or now_us < self._no_claims_until_us:
+            return []
+        return self._ahead.seats(self._slots.free(), self._recording.results)
+
+    def _recorded(self, done: Round, now_us: int) -> None:
         """It is in the log; only now what was claimed is launched."""
         self._position = done.position
-        self._work, self._due = claimed_all, done.more_due
         self._arm(done.earliest_us)
         for retry in done.retries:
             self._alarm.put_off(retry.job_id, retry.due_at_us, now_us + retry.delay_us)
-        for claimed in done.claimed:
-            self._launch(claimed)
+        self._ahead.add(done.claimed, self._now_us())
+        self._begin()
         for result, job in done.ended:
             if result.attempt:
                 result.attempt.recorded()
             self._telling.ended(result, job)
+
+    def _begin(self) -> None:
+        """Launch what was claimed, as far as there are slots."""
+        while self._ahead and (free := self._slots.free()):
+            self._launch(self._ahead.next(free))
 
     def _launch(self, claimed: Claimed) -> None:
         slot, job, context = claimed
@@ -248,25 +250,16 @@ class Supervisor:
             case Exhausted():
                 self._telling.say(f"{started.error}; trying again")
                 self._no_claims_until_us = now_us + TRY_AGAIN_US
-                self._recording.releases.append(
-                    Release(job_id=job.id, attempt=job.attempt, reason=started.error)
-                )
+                self._ahead.put_back(claimed)
+                self._recording.releases += self._ahead.give_back(started.error)
 
     def _over(self) -> Reason | None:
         """Why it is time to leave; None while something runs, or may come."""
-        if len(self._slots) or self._recording.waits:
+        if len(self._slots) or self._ahead or self._recording.waits:
             return None
         if self._stopping.urgency:
             return "drained" if self._stopping.urgency == Urgency.DRAIN else "stopped"
-        return "until-empty" if self._duty.until_empty and self._nothing_left() else None
-
-    def _nothing_left(self) -> bool:
-        """Whether no job of our queues waits for anything, nor runs elsewhere."""
-        with self._queue.read() as tx:
-            by_queue = counts.by_queue(tx)
-        served = self._duty.queues or tuple(by_queue)
-        left = [by_queue[queue].states for queue in served if queue in by_queue]
-        return not any(states[state] for states in left for state in WAITED_FOR)
+        return "until-empty" if self._duty.until_empty and self._recording.nothing_left() else None
 
     def _abandon(self) -> Reason:
         """The keeper is dead: nobody would end our jobs if we died too. End them, and leave."""
@@ -276,12 +269,8 @@ class Supervisor:
         while [attempt for attempt in self._slots if not attempt.gone(self._now_us())]:
             self._waiting.wait(TRY_AGAIN_US)
             self._reap(self._now_us())
-        if self._recording.waits:
-            self._recording.round([], due=False)
-        with self._queue.write(self._duty.worker_id) as session:
-            for job in lost:
-                session.ask(Lose(job_id=job.id, attempt=job.attempt))
-            session.ask(EndWorker(worker_id=self._duty.worker_id, reason="keeper-lost"))
+        self._recording.releases += self._ahead.give_back("the worker stops")
+        self._recording.abandon(lost)
         self._telling.say("error: the keeper of this worker was killed; its jobs are back in line")
         return "keeper-lost"
 
@@ -291,6 +280,8 @@ class Supervisor:
         times = [self._look_at_us, self._slots.next_reminder(), self._alarm.next_put_off()]
         if self._held_until_us:
             times.append(self._held_until_us)
+        elif self._ahead:
+            times.append(self._ahead.until_us)
         elif self._recording.waits or self._due:
             return 0
         elif self._work and self._slots.free() and not self._stopping.urgency:

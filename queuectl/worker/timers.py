@@ -79,6 +79,8 @@ class Timers:
     def close(self) -> None:
         """No alarm goes off any more."""
         if "_scheduler" in self.__dict__:
+            # Waits for one that is just going off: shut down in the middle of it, its thread fails.
+            self._scheduler.remove_all_jobs()
             self._scheduler.shutdown(wait=True)
         os.close(self._read)
         os.close(self._write)

@@ -1,0 +1,62 @@
+"""Jobs claimed before a slot is free for them, so that one transaction serves many short jobs.
+
+A transaction takes as long as a few short jobs. While they are short, as many are claimed ahead as
+the slots will finish within a moment; they start as slots get free, without waiting for a commit,
+and their results are recorded together. When jobs are long, none are.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import cycle, islice
+
+from ..requests import Release
+from .recording import Claimed, Result
+
+MOMENT_US = 20_000
+"""Longest that a result waits to be recorded, or a claim to begin."""
+MOST_A_SLOT = 4
+
+
+class Ahead:
+    """Claims in the order in which they are to begin, those for free slots among them.
+
+    Times are of the monotonic clock.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._claims: deque[Claimed] = deque()
+        self.until_us = 0
+        """When what waits is to be recorded or given back."""
+
+    def __len__(self) -> int:
+        """How many wait to begin."""
+        return len(self._claims)
+
+    def seats(self, free: list[int], ended: Iterable[Result]) -> list[int]:
+        """The slots to claim for: the free ones, and more where what has just ended was short."""
+        longest_us = max((result.outcome.usage.duration_us for result in ended), default=MOMENT_US)
+        each = min(MOST_A_SLOT, MOMENT_US // (longest_us + 1))
+        return free + list(islice(cycle(range(1, self._slots + 1)), each * self._slots))
+
+    def add(self, claimed: list[Claimed], now_us: int) -> None:
+        """They are in the log."""
+        self._claims.extend(claimed)
+        self.until_us = now_us + MOMENT_US
+
+    def next(self, free: list[int]) -> Claimed:
+        """The next to begin, in the slot it was claimed for if that is free."""
+        claimed = self._claims.popleft()
+        return claimed if claimed.slot in free else claimed._replace(slot=free[0])
+
+    def put_back(self, claimed: Claimed) -> None:
+        """It could not begin after all."""
+        self._claims.appendleft(claimed)
+
+    def give_back(
+        self, reason: str, which: Callable[[Claimed], bool] = lambda claimed: True
+    ) -> list[Release]:
+        """Those that shall not begin here, or not now."""
+        given = [claimed.job for claimed in self._claims if which(claimed)]
+        self._claims = deque(claimed for claimed in self._claims if not which(claimed))
+        return [Release(job_id=job.id, attempt=job.attempt, reason=reason) for job in given]

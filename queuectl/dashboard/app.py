@@ -16,7 +16,7 @@ from eventstore.location import locate
 
 from . import guard, words
 from .feeds import feeds
-from .pages import pages
+from .pages import page, pages, source
 from .pulse import Pulse
 from .source import Source
 
@@ -94,6 +94,9 @@ def _error(code: int, title: str, text: str) -> Response:
         answer: Response = Response(
             msgspec.json.encode({"schema": 1, "error": text}), mimetype="application/json"
         )
+    elif code in (400, 404):
+        with source().read() as tx:
+            answer = Response(page(tx, "error.html", code=code, title=title, text=text, still=True))
     else:
         answer = Response(render_template("error.html", code=code, title=title, text=text))
     answer.status_code = code

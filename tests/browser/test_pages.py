@@ -122,6 +122,30 @@ def test_page_follows_a_job(scene: Scene, server: Served, page: Page) -> None:
     assert page.evaluate("window.same"), "the page was loaded anew"
 
 
+def test_error_page_leads_on(lived: Served, page: Page) -> None:
+    page.request.get(lived.address)  # the browser's own complaint of a 404 is no fault of the page
+    answer = page.request.get(f"{lived.address}/jobs/nope")
+    assert answer.status == 404
+    page.set_content(answer.text())
+    expect(page.get_by_role("heading", level=1)).to_have_text("Not Found")
+    expect(page.get_by_role("navigation", name="Pages").get_by_role("link")).to_have_count(5)
+
+
+def test_long_commands_fit_a_phone(
+    scene: Scene, server: Served, context: BrowserContext, page: Page
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for address in ("/", "/workers", "/dlq"):
+        page.goto(server.address + address)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+    job = scene.queue.enqueue("x" * 3000, name="n" * 200, tags={"k": "v" * 200}, max_retries=0)
+    scene.claim(job.id)
+    scene.finish(job.id, 1, output="y" * 3000)
+    for address in ("/", "/jobs", f"/jobs/{job.id}", "/dlq", "/events"):
+        page.goto(server.address + address)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_page_is_live_although_a_script_comes_late(lived: Served, page: Page) -> None:
     """htmx deferred would begin without its extension; seen on a busy machine."""
 

@@ -1,6 +1,7 @@
 """An event to its JSON and back. The log keeps the JSON as written: verifying never re-encodes."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -10,13 +11,18 @@ from .events.fact import Fact, kebab
 from .events.recorded import EVENT_TYPES, Event
 
 _encoder = msgspec.json.Encoder()
-_decoders = {name: msgspec.json.Decoder(kind) for name, kind in EVENT_TYPES.items()}
 _names: dict[type[Fact], str] = {kind: name for name, kind in EVENT_TYPES.items()}
 
 Upcaster = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
 
 UPCASTERS: dict[str, Upcaster] = {}
 """Type name of an old shape -> a function from its data to today's type name and data."""
+
+
+@cache
+def _decoder(type_name: str) -> msgspec.json.Decoder[Fact]:
+    """Made at the first event of a type: most commands read few of them, or none."""
+    return msgspec.json.Decoder(EVENT_TYPES[type_name])
 
 
 def type_of(event: Fact) -> str:
@@ -41,7 +47,7 @@ def decode(position: int, type_name: str, data: str) -> Event:
         if upcast := UPCASTERS.get(type_name):
             type_name, fields = upcast(msgspec.json.decode(data))
             return msgspec.convert(fields, EVENT_TYPES[type_name])  # type: ignore[return-value]
-        return _decoders[type_name].decode(data)  # type: ignore[return-value]
+        return _decoder(type_name).decode(data)  # type: ignore[return-value]
     except KeyError:
         raise ChainBroken(position, f"unknown event type {type_name!r}") from None
     except (msgspec.DecodeError, UnicodeError) as error:

@@ -1,7 +1,6 @@
 """Waking others when the log has grown: a FIFO for each listener, rung after every commit."""
 
 import os
-import secrets
 import stat
 from types import TracebackType
 from typing import Self
@@ -17,7 +16,7 @@ class SqliteDoorbell:
 
     def __init__(self, folder: int) -> None:
         self._folder = folder
-        self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._name = f"{os.getpid()}-{os.urandom(4).hex()}"
         # Ringers pass over names with a dot, so that none takes it for dead before it is open.
         os.mkfifo(f".{self._name}", 0o600, dir_fd=folder)
         self._descriptor = os.open(f".{self._name}", _LISTEN, dir_fd=folder)

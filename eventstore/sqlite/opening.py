@@ -1,10 +1,8 @@
 """What makes a file a queue file, and what is refused untouched."""
 
 import os
-import secrets
 import stat
 from collections.abc import Iterable
-from urllib.parse import quote
 
 import apsw
 
@@ -90,7 +88,10 @@ _URI = apsw.SQLITE_OPEN_URI
 
 
 def _uri(path: str, parameters: str) -> str:
-    return f"file:{quote(path)}?{parameters}"
+    """Source: https://www.sqlite.org/uri.html, 3.1: these three mean something else in a path."""
+    for character, escape in (("%", "%25"), ("?", "%3f"), ("#", "%23")):
+        path = path.replace(character, escape)
+    return f"file:{path}?{parameters}"
 
 
 def _open(path: str) -> apsw.Connection:
@@ -141,7 +142,7 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
     """
     folder = os.path.dirname(path)
     _refuse_leftovers(path)
-    building = f"{path}.{secrets.token_hex(6)}.new"
+    building = f"{path}.{os.urandom(6).hex()}.new"
     try:
         os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
     except FileNotFoundError:

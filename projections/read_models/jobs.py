@@ -1,6 +1,7 @@
 """One row a job: find it, list by state, queue and tag, a page at a time."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -86,8 +87,6 @@ TAGGED = f"""
        {{conditions}} ORDER BY born DESC LIMIT :limit"""
 
 LAST = "SELECT id FROM jobs ORDER BY born DESC LIMIT 1"
-
-_spec = msgspec.json.Decoder(Enqueued)
 
 _CANCEL_REQUESTED = Job.__struct_fields__.index("cancel_requested") - 3
 
@@ -230,7 +229,13 @@ def _row(job: Job) -> tuple[Any, ...]:
     )
 
 
+@cache
+def _spec() -> msgspec.json.Decoder[Enqueued]:
+    """Made when the first row is read: enqueueing reads none."""
+    return msgspec.json.Decoder(Enqueued)
+
+
 def _job(row: Row) -> Job:
     born, job_id, spec, *moving = row
     moving[_CANCEL_REQUESTED] = bool(moving[_CANCEL_REQUESTED])  # SQLite has no booleans
-    return Job(born, job_id, _spec.decode(spec), *moving)
+    return Job(born, job_id, _spec().decode(spec), *moving)

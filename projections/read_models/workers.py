@@ -1,6 +1,7 @@
 """Who works, since when, and who used to."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import msgspec
 
@@ -41,8 +42,6 @@ LOAD = f"SELECT {_COLUMNS} FROM {{workers}} WHERE id = ?"
 ACTIVE = f"SELECT {_COLUMNS} FROM workers WHERE ended_at IS NULL ORDER BY started_at, id"
 
 NEWEST = f"SELECT {_COLUMNS} FROM workers ORDER BY started_at DESC, id LIMIT :limit"
-
-_started = msgspec.json.Decoder(WorkerStarted)
 
 
 def derive(changes: Sequence[Change[Worker]]) -> Iterator[Write]:
@@ -96,6 +95,11 @@ def newest(tx: Reader, limit: int) -> list[Worker]:
     return [_worker(row) for row in tx.query(NEWEST, {"limit": limit})]
 
 
+@cache
+def _started() -> msgspec.json.Decoder[WorkerStarted]:
+    return msgspec.json.Decoder(WorkerStarted)
+
+
 def _worker(row: Row) -> Worker:
     worker_id, started, *rest = row
-    return Worker(worker_id, _started.decode(started), *rest)
+    return Worker(worker_id, _started().decode(started), *rest)

@@ -1,9 +1,8 @@
 """The rules of a job: each request, each state, its events or its refusal. All pure."""
 
-import shlex
 from typing import Any, TypeVar, assert_never
 
-from msgspec.structs import fields
+from msgspec.structs import asdict
 
 from eventstore.events.job import (
     Cancelled,
@@ -51,9 +50,12 @@ T = TypeVar("T")
 
 Decision = tuple[JobEvent, ...] | Refusal | NoSuchJob
 
-_DEFAULT: dict[str, Any] = {
-    field.name: field.default_factory() if callable(field.default_factory) else field.default
-    for field in fields(Enqueued)
+_NEVER = object()
+_REQUIRED = {"command": "", "max_retries": 0, "backoff_base": 0.0}
+_USUAL = {
+    name: default
+    for name, default in asdict(Enqueued(**_REQUIRED)).items()  # type: ignore[arg-type]
+    if name not in _REQUIRED
 }
 
 MOST_LOST_IN_ROW = 3
@@ -91,13 +93,13 @@ def enqueue(job: Job | None, asked: Enqueue) -> Decision:
         return () if asked.digest == job.spec.request_sha256 else IdTaken(job.id)
     facts = _facts_in_force(asked)
     # Defaults are left out of the log, and msgspec tells them by identity.
-    return (Enqueued(**{name: fact for name, fact in facts.items() if fact != _DEFAULT[name]}),)
+    return (Enqueued(**{name: it for name, it in facts.items() if it != _USUAL.get(name, _NEVER)}),)
 
 
 def _facts_in_force(asked: Enqueue) -> dict[str, Any]:
     new, policy = asked.new, asked.policy
     return {
-        "command": shlex.join(new.argv or ()) if new.command is None else new.command,
+        "command": _shell_text(new.argv or ()) if new.command is None else new.command,
         "argv": new.argv,
         "name": new.name,
         "queue": new.queue,
@@ -117,6 +119,12 @@ def _facts_in_force(asked: Enqueue) -> dict[str, Any]:
         "env": new.env,
         "request_sha256": asked.digest,
     }
+
+
+def _shell_text(argv: tuple[str, ...]) -> str:
+    import shlex
+
+    return shlex.join(argv)
 
 
 def _given(asked: T | None, in_force: T) -> T:

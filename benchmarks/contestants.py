@@ -1,0 +1,73 @@
+"""The same work by QueueCTL and by its peers; one that is not installed is left out."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from .measure import Contestant, run, timed
+
+QUEUECTL = (sys.executable, "-m", "queuectl")
+BESIDE = Path(sys.executable).parent
+
+
+def queuectl_drain(folder: Path, jobs: int, slots: int, command: str) -> Contestant:
+    """A worker's whole life over jobs that wait already: durable, all events written."""
+
+    def drain() -> float:
+        path = _fresh(folder, "queuectl")
+        lines = f'{{"command": "{command}"}}\n' * jobs
+        run(*QUEUECTL, "--db", path, "enqueue", "--file", "-", stdin=lines)
+        worker = ("worker", "start", "--count", str(slots), "--until-empty")
+        return timed(lambda: run(*QUEUECTL, "--db", path, *worker))
+
+    return drain
+
+
+def xargs_drain(jobs: int, slots: int, command: str) -> Contestant:
+    """Records nothing, survives nothing: what launching costs."""
+    numbers = "\n".join(str(n) for n in range(jobs))
+    argv = ("xargs", f"-P{slots}", "-n1", "sh", "-c", command)
+    return lambda: timed(lambda: run(*argv, stdin=numbers))
+
+
+def one_enqueue(*argv: str) -> Contestant:
+    """One command, start to end."""
+    return lambda: timed(lambda: run(*argv))
+
+
+def imports_only() -> Contestant:
+    """What Python and the libraries cost before anything is done."""
+    return one_enqueue(sys.executable, "-c", "import click, msgspec, apsw")
+
+
+def spoolctl_add(folder: Path) -> Contestant | None:
+    """One job by spoolctl."""
+    spoolctl = _program("spoolctl")
+    if spoolctl is None:
+        return None
+    return one_enqueue(spoolctl, "add", "--db", str(folder / "spool.db"), "--", "true")
+
+
+def until(look: Callable[[], bool], deadline_s: float = 60.0) -> None:
+    """Wait until `look` is true."""
+    end = time.monotonic() + deadline_s
+    while not look():
+        if time.monotonic() > end:
+            raise TimeoutError("what was measured did not happen")
+        time.sleep(0.0005)
+
+
+def _program(name: str) -> str | None:
+    beside = BESIDE / name
+    return str(beside) if beside.exists() else shutil.which(name)
+
+
+def _fresh(folder: Path, name: str) -> str:
+    """A path where nothing stands."""
+    place = folder / name
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    return os.path.join(place, "queue.db")

@@ -1,0 +1,87 @@
+"""From an acknowledged enqueue to the job's first instruction, and what waiting costs."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median, quantiles
+
+from queuectl import Queue
+
+from .contestants import QUEUECTL, until
+
+
+@contextmanager
+def worker(path: str, slots: int = 1) -> Iterator[int]:
+    """A worker at its work; yields the pid of its keeper, the process that was started."""
+    process = subprocess.Popen(
+        (*QUEUECTL, "--db", path, "worker", "start", "--count", str(slots)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    process.stderr.readline()  # its greeting: the doorbell hangs
+    try:
+        yield process.pid
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.wait()
+        process.stderr.close()
+
+
+def first_instruction_ms(folder: Path, times: int) -> tuple[float, float]:
+    """Milliseconds from the acknowledgement to the job's own clock: median, 99th percentile."""
+    path, stamp = str(folder / "latency.db"), folder / "stamp"
+    took = []
+    with Queue(path) as queue, worker(path):
+        for _ in range(times):
+            stamp.unlink(missing_ok=True)
+            job = queue.enqueue(f"date +%s%N > {stamp}")
+            acknowledged = time.time_ns()
+            queue.wait(job.id)
+            took.append((int(stamp.read_text()) - acknowledged) / 1e6)
+    return median(took), quantiles(took, n=100)[-1]
+
+
+def idle_cpu_s(folder: Path, seconds: float) -> float:
+    """CPU seconds that an idle worker's two processes use in a minute."""
+    path = str(folder / "idle.db")
+    with Queue(path), worker(path) as keeper:
+        until(lambda: _used_s(keeper) > 0)
+        before = _used_s(keeper)
+        time.sleep(seconds)
+        return (_used_s(keeper) - before) * 60 / seconds
+
+
+def reclaim_s(folder: Path) -> float:
+    """Seconds from kill -9 of a supervisor to its job being claimed again."""
+    path = str(folder / "reclaim.db")
+    with Queue(path) as queue, worker(path) as keeper:
+        job = queue.enqueue("sleep 600")
+        until(lambda: queue.get(job.id).state == "processing")
+        os.kill(_supervisor(keeper), signal.SIGKILL)
+        killed = time.perf_counter()
+        until(lambda: queue.get(job.id).attempt == 2)
+        took = time.perf_counter() - killed
+        queue.cancel(job.id)
+        queue.wait(job.id)
+    return took
+
+
+def _used_s(keeper: int) -> float:
+    """Of the keeper and its supervisor. Source: proc_pid_stat(5), fields 14 and 15."""
+    tick = os.sysconf("SC_CLK_TCK")
+    total = 0
+    for pid in (keeper, _supervisor(keeper)):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / tick
+
+
+def _supervisor(keeper: int) -> int:
+    return int(Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()[0])

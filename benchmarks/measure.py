@@ -1,4 +1,4 @@
-"""Interleaved rounds: each contestant once a round, so that a machine that drifts drifts for all."""
+"""Interleaved rounds: each contestant once a round, for a machine that drifts drifts for all."""
 
 import os
 import resource

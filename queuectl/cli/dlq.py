@@ -1,7 +1,10 @@
 """`dlq`: the jobs that failed for good."""
 
+from copy import copy
+
 import click
 
+from projections.read_models import counts
 from projections.read_models.jobs import Filter
 
 from ..queue import Queue
@@ -21,7 +24,9 @@ def dlq_command() -> None:
     """The dead-letter queue: jobs whose retries are used up."""
 
 
-dlq_command.add_command(show_command)
+show = copy(show_command)
+show.epilog = options.examples("queuectl dlq show last")
+dlq_command.add_command(show)
 
 
 @dlq_command.command(
@@ -36,7 +41,8 @@ def list_(reading: Reading, out: Printer, queue: str | None, page: Page) -> None
     with reading.read() as tx:
         which = Filter(states=("dead",), queue=queue)
         pages.print_page(out, tx, which, page, DEAD, "dlq list")
-    out.hint("again: queuectl dlq retry JOB · why: queuectl history JOB")
+        if counts.total(tx, queue).states["dead"]:
+            out.hint("again: queuectl dlq retry JOB · why: queuectl history JOB")
 
 
 @dlq_command.command(

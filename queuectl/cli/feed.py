@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable
+from textwrap import wrap
 
 from eventstore.events.job import Claimed, Enqueued
 from eventstore.events.recorded import Recorded
@@ -20,40 +21,54 @@ class Feed:
     def __init__(self, out: Printer, spec: Enqueued | None = None) -> None:
         self._out, self._spec = out, spec
         self._width = shutil.get_terminal_size().columns
-        self._before_us: int | None = None
         self._day = day(SystemClock().wall_us())
-        self._slots: dict[tuple[str, str], str] = {}
+        self._before_us: int | None = None
+        self._slots: dict[tuple[str, str], int] = {}
 
     def print(self, events: Iterable[Recorded]) -> None:
         """Print these, in their order."""
         for one in events:
-            if isinstance(one.event, Claimed):
-                self._slots[one.stream, one.actor] = f"worker {one.actor}/{one.event.slot}"
             if self._out.form == "jsonl":
                 self._out.document(event_shape(one))
             elif self._out.terminal:
-                self._say_day(one.recorded_at_us)
-                line(self._cut(visible(self._shown(one))))
+                self._show(one)
             else:
                 line(visible("\t".join(self._plain(one)), keep="\t"))
             self._before_us = one.recorded_at_us
 
     def _plain(self, one: Recorded) -> tuple[str, ...]:
-        if self._spec is None:
-            place: tuple[str, ...] = (one.stream,)
-        else:
-            place = (f"{self._since_us(one) / 1_000_000:.6f}",)
-        words = (one.type, one.actor, one.data)
-        return (str(one.position), rfc3339(one.recorded_at_us), *place, *words)
+        """One job's events need no stream, and have the seconds since the one before instead."""
+        place = one.stream if self._spec is None else f"{self._since_us(one) / 1_000_000:.6f}"
+        words = (place, one.type, one.actor, one.data)
+        return (str(one.position), rfc3339(one.recorded_at_us), *words)
 
-    def _shown(self, one: Recorded) -> str:
+    def _show(self, one: Recorded) -> None:
+        self._say_day(one.recorded_at_us)
+        if isinstance(one.event, Claimed):
+            self._slots[one.stream, one.actor] = one.event.slot
+        told = visible(what(one.event, self._spec))
         if self._spec is None:
-            place = f"{one.position:>7}  {clock(one.recorded_at_us)}  {one.stream:<14}"
+            where = f"{one.position:>6}  {clock(one.recorded_at_us)}  {one.stream:<10}"
+            text = visible(f"{where}  {one.type:<15}  {self._who(one):<12}  ") + told
+            line(text if len(text) <= self._width else f"{text[: self._width - 1]}…")
         else:
-            since = f"+{duration(self._since_us(one))}" if self._before_us else ""
-            place = f"{clock(one.recorded_at_us)} {since:>9}"
-        who = self._slots.get((one.stream, one.actor), one.actor)
-        return f"{place}  {one.type:<16}  {who:<16}  {what(one.event, self._spec)}"
+            since = "" if self._before_us is None else f"+{duration(self._since_us(one))}"
+            where = f"{clock(one.recorded_at_us)}  {since:>8}  {one.type:<15}"
+            self._wrapped(visible(f"{where}  {self._who(one):<15}  "), told)
+
+    def _wrapped(self, before: str, told: str) -> None:
+        """Nothing of a history is cut: what is too long goes on below itself."""
+        first, *rest = wrap(told, max(20, self._width - len(before))) or [""]
+        line(before + first)
+        for more in rest:
+            line(" " * len(before) + more)
+
+    def _who(self, one: Recorded) -> str:
+        """The actor; a worker with the slot that runs this job."""
+        slot = self._slots.get((one.stream, one.actor))
+        if slot is None:
+            return one.actor
+        return f"{'worker ' if self._spec else ''}{one.actor}/{slot}"
 
     def _say_day(self, at_us: int) -> None:
         """Times of day are told apart by a line with the date, where it is not today's."""
@@ -64,6 +79,3 @@ class Feed:
     def _since_us(self, one: Recorded) -> int:
         """Since the event before; a clock that was set back is told by the times themselves."""
         return 0 if self._before_us is None else max(0, one.recorded_at_us - self._before_us)
-
-    def _cut(self, text: str) -> str:
-        return text if len(text) <= self._width else f"{text[: self._width - 1]}…"

@@ -57,7 +57,7 @@ def list_command(
 def wait_command(
     reading: Reading, out: Printer, chosen: Selector, any_of: bool, timeout: str | None
 ) -> int:
-    """Wait until jobs are done: 0 if all completed, 1 if not, 7 too late."""
+    """Wait until jobs are done; exits 0 if all completed, else 1."""
     timeout_s = None if timeout is None else duration_us(timeout) / 1_000_000
     with reading.read() as tx:
         ids = chosen.ids(tx)

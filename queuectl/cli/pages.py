@@ -69,6 +69,6 @@ def print_page(
     elif out.form == "jsonl":
         out.documents(job_shape(job) for job in found)
     else:
-        out.table(columns, found)
+        out.table(columns, found, none="no job is like that")
         if more is not None:
             out.hint(f"more: queuectl {subcommand} --after {more}, or --all")

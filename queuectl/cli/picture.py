@@ -29,7 +29,8 @@ _STYLES = {
 
 def table(columns: tuple[Column[T], ...], rows: Iterable[T], now_us: int) -> None:
     """A list fitted to the width: one line a row, what is too long cut with `…`."""
-    picture = Table(box=None, pad_edge=False, header_style="dim", expand=True)
+    picture = Table(box=None, pad_edge=False, header_style="dim")
+    picture.expand = any(column.wide for column in columns)
     for column in columns:
         picture.add_column(
             column.title,

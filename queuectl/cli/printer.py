@@ -43,15 +43,20 @@ class Printer:
         for shape in shapes:
             self.document(shape)
 
-    def table(self, columns: tuple[Column[T], ...], rows: Iterable[T]) -> None:
-        """A list: fitted to a terminal, or tab-separated without a header."""
-        if self.terminal:
+    def table(self, columns: tuple[Column[T], ...], rows: Iterable[T], none: str = "") -> None:
+        """A list: fitted to a terminal, or tab-separated without a header.
+
+        none: what a person reads where there is no row.
+        """
+        if not self.terminal:
+            for row in rows:
+                line("\t".join(visible(column.plain(row)) for column in columns))
+        elif found := list(rows):
             from .picture import table
 
-            table(columns, rows, SystemClock().wall_us())
-            return
-        for row in rows:
-            line("\t".join(visible(column.plain(row)) for column in columns))
+            table(columns, found, SystemClock().wall_us())
+        else:
+            line(none)
 
     def hint(self, text: str) -> None:
         """What to do next, for a person."""

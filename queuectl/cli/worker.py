@@ -77,9 +77,7 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
     elif out.form == "jsonl":
         out.documents(shapes)
     else:
-        out.table(WORKER, found)
-        if not found:
-            out.hint("no worker runs: queuectl worker start")
+        out.table(WORKER, found, none="no worker runs: queuectl worker start")
 
 
 @worker_command.command(

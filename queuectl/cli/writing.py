@@ -46,7 +46,7 @@ def rehearse(queue: Queue, out: Printer, act: Callable[[Session], object]) -> No
         events = [event_shape(one) for one in recorded]
         out.document(EventPage(position=position, events=events, next=None))
     else:
-        out.table(EVENT, recorded)
+        out.table(EVENT, recorded, none="nothing would change")
 
 
 def change_jobs(

@@ -1,0 +1,80 @@
+"""The documents say what the program does, and its help shows what works as printed."""
+
+import shlex
+import subprocess
+
+import click
+import pytest
+
+from docs import generate
+from queuectl.cli.main import root
+from tests.ctl import PROGRAM, Ctl
+
+COMMANDS = dict(generate.walk(root, "queuectl"))
+LEAVES = {path: one for path, one in COMMANDS.items() if not isinstance(one, click.Group)}
+
+
+def examples(command: click.Command) -> list[str]:
+    """The lines of the help that show how it is typed."""
+    return [line.strip() for line in (command.epilog or "").splitlines() if "queuectl" in line]
+
+
+def test_the_generated_documents_are_those_of_this_code() -> None:
+    assert (generate.FOLDER / "commands.md").read_text() == generate.commands(), "run make docs"
+    assert (generate.FOLDER / "events.md").read_text() == generate.events(), "run make docs"
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_subcommand_has_a_sentence(path: str) -> None:
+    sentence = (COMMANDS[path].help or "").strip()
+    assert sentence.endswith(".")
+    assert len(sentence) <= 75
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_every_subcommand_shows_how_it_is_typed(path: str) -> None:
+    shown = examples(LEAVES[path])
+    assert 1 <= len(shown) <= 3
+    assert all(path in line for line in shown)
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_every_option_is_explained(path: str) -> None:
+    for parameter in LEAVES[path].params:
+        assert not isinstance(parameter, click.Option) or parameter.help, parameter
+
+
+ENDLESS = ("worker start", "dashboard", "logs", "wait")
+"""Their examples wait for what happens; the tests of each try them."""
+
+SHOWN = [
+    line
+    for path, command in LEAVES.items()
+    if not path.endswith(ENDLESS)
+    for line in examples(command)
+]
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Ctl:
+    """A queue that the examples work on, one after the other."""
+    return Ctl(tmp_path_factory.mktemp("examples"))
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_the_examples_of_the_help_work_as_printed(used: Ctl, line: str) -> None:
+    if "cancel" in line:
+        used.enqueue("true")
+    else:
+        used.dead_job()
+    program = f'queuectl() {{ {shlex.join(PROGRAM)} "$@"; }}'
+    done = subprocess.run(
+        ["bash", "-c", f"{program}\n{line}"],
+        env=used.env,
+        cwd=used.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, "error" in done.stderr) == (0, False), done

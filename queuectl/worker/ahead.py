@@ -14,7 +14,7 @@ from .recording import Claimed, Result
 
 MOMENT_US = 20_000
 """Longest that a result waits to be recorded, or a claim to begin."""
-MOST_A_SLOT = 4
+MOST_A_SLOT = 8
 
 
 class Ahead:

@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DELIBERATE = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 130})
@@ -73,11 +73,15 @@ def adopt_orphans() -> None:
 
 
 def children() -> set[int]:
-    """Pids of this process's children, ended and not yet reaped ones too (Linux; else none)."""
-    found: set[int] = set()
-    for line in _children_files():
-        found.update(map(int, line.split()))
-    return found
+    """Pids of this process's children, ended and not yet reaped ones too (Linux; else none).
+
+    Orphans come to the main thread, which also forks; it is the one whose id is the process's.
+    """
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb", buffering=0) as file:
+            return set(map(int, file.read().split()))
+    except FileNotFoundError:
+        return set()
 
 
 def end_children() -> None:
@@ -94,19 +98,6 @@ def end_children() -> None:
                 pass
         except ChildProcessError:
             return
-
-
-def _children_files() -> Iterator[str]:
-    try:
-        threads = os.listdir("/proc/self/task")
-    except FileNotFoundError:
-        return
-    for thread in threads:
-        try:
-            with open(f"/proc/self/task/{thread}/children") as file:
-                yield file.read()
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # that thread has just ended
 
 
 def _open_standard_descriptors() -> None:

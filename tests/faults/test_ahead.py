@@ -1,0 +1,41 @@
+"""Short jobs, several to a transaction: none is lost, doubled or stuck behind a long one."""
+
+from tests.ctl import until
+from tests.house import House, kill
+from tests.shapes import in_folder
+
+
+def test_each_of_many_short_jobs_runs_once_whatever_dies(house: House) -> None:
+    jobs = [house.enqueue("echo $QUEUECTL_JOB >> ran") for _ in range(300)]
+    ran = house.work / "ran"
+    with house.worker() as running:
+        until(lambda: (ran.exists() and ran.read_text().count("\n") > 50) or None, "some have run")
+        kill(house.supervisor(running))
+        assert set(house.wait(*jobs)) == {"completed"}
+    finished = [one for one in house.queue.events() if one.type == "succeeded"]
+    assert sorted(one.stream for one in finished) == sorted(jobs)
+    lost = sum(one.type == "failed" for one in house.queue.events())
+    assert len(jobs) <= len(ran.read_text().split()) <= len(jobs) + lost
+
+
+def test_short_job_is_not_kept_behind_long_ones(house: House) -> None:
+    quick = [house.enqueue("true") for _ in range(40)]
+    long = [house.enqueue("until [ -e go ]; do sleep 0.01; done") for _ in range(2)]
+    last = house.enqueue("true")
+    with house.worker(slots=2):
+        house.wait(*quick)
+        with house.worker(slots=1):
+            assert house.wait(last) == ["completed"]
+        (house.work / "go").touch()
+        assert house.wait(*long) == ["completed", "completed"]
+
+
+def test_what_was_claimed_ahead_goes_back_at_the_first_signal(house: House) -> None:
+    jobs = [house.enqueue("true") for _ in range(2000)]
+    with house.worker() as running:
+        house.wait_for(jobs[20], "succeeded")
+        running.kill(2)
+        assert running.ends().code == 0
+    states = {house.queue.get(job).state for job in jobs}
+    assert states <= {"completed", "pending"}
+    assert in_folder(house.work) == []

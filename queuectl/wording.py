@@ -22,7 +22,7 @@ from eventstore.events.recorded import Event
 from eventstore.events.worker import StopRequested, WorkerLost, WorkerStarted, WorkerStopped
 
 _STEPS = ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
-_SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
+_SIZES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
 def duration(us: int) -> str:

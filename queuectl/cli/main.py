@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
+from typing import NoReturn
 
 import click
 
@@ -72,6 +73,18 @@ def root(ctx: click.Context, db: str | None) -> None:
     """A background job queue for this machine, whose event log is the truth."""
     ctx.obj = db
     ctx.color = False if os.environ.get("NO_COLOR") else None
+
+
+def program() -> NoReturn:
+    """What is run as `queuectl`.
+
+    All is closed and flushed once `main` returns; to take Python down module by module would cost
+    10 ms more, a seventh of an `enqueue`.
+    """
+    code = main()
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,10 +3,12 @@
 import signal
 import sys
 import webbrowser
+from ipaddress import ip_address
 from types import FrameType
 from typing import Any, NoReturn
 from urllib.parse import quote
 
+from flask import Flask
 from waitress.server import create_server
 
 from .app import STREAMS, create_app
@@ -32,6 +34,7 @@ def serve(
     Raises OSError where the address cannot be had.
     """
     app = create_app(path, host=host, token=token, trusted_hosts=trusted_hosts)
+    _warm_up(app)
     server = create_server(
         app,
         host=host,
@@ -45,6 +48,8 @@ def serve(
     )
     address = f"http://{_shown(host)}:{_port(server)}{prefix}/"
     print(f"dashboard of {path} at {address} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+    if not token and not _only_here(host):
+        print("anyone who reaches it may read it; --token asks for one", file=sys.stderr)
     if token:
         address += f"?token={quote(token)}"
         print(f"open it once with the token: {address}", file=sys.stderr, flush=True)
@@ -55,6 +60,19 @@ def serve(
         server.run()
     finally:
         server.close()
+
+
+def _warm_up(app: Flask) -> None:
+    """Compile the pages now, so that the first visitor does not wait for it."""
+    for name in app.jinja_env.list_templates(["html"]):
+        app.jinja_env.get_template(name)
+
+
+def _only_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _shown(host: str) -> str:

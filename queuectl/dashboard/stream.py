@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from eventstore.errors import StoreError
 from projections.read_models import jobs
 
 from . import printed
@@ -50,7 +51,10 @@ def told(
                 return
             news = _moved(position) if position != seen else ""
             seen = position
-            news += watch.news(moved=bool(news))
+            try:
+                news += watch.news(moved=bool(news))
+            except StoreError:
+                return  # the page that comes back tells the person
             silent = 0 if news else silent + 1
             if news:
                 yield news

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from hashlib import sha256
 from itertools import takewhile
 from multiprocessing import get_context
 from pathlib import Path
@@ -301,6 +302,24 @@ def test_served_under_a_prefix_all_addresses_have_it(scene: Scene) -> None:
         assert addresses
         assert all(address.startswith("/queue/") for address in addresses)
         assert server.ask("/queue/status.json").status == 200
+
+
+@pytest.mark.parametrize("folder", ["queuectl/dashboard/static/vendor", "tests/browser/vendor"])
+def test_vendored_files_are_what_their_list_says(folder: str) -> None:
+    here = Path(__file__).parents[2] / folder
+    listed = {"vendor.json"}
+    for package in json.loads((here / "vendor.json").read_text())["packages"]:
+        for name, digest in package["files"].items():
+            assert sha256((here / name).read_bytes()).hexdigest() == digest, name
+        listed |= set(package["files"])
+    assert listed == {file.name for file in here.iterdir()}
+
+
+def test_served_to_others_it_says_so(scene: Scene) -> None:
+    path = Path(scene.queue.location.path)
+    with served(path, "'0.0.0.0', 0") as server:
+        assert server.running.says("anyone who reaches it may read it")
+        assert server.ask("/", Host="evil.example").status == 400
 
 
 def test_real_server_keeps_its_word(scene: Scene) -> None:

@@ -80,7 +80,7 @@ class Scene:
 
     def claim(self, job_id: str, worker: str = "3f2a", slot: int = 1) -> None:
         """A worker takes the job."""
-        with self.queue.write(f"worker {worker}") as session:
+        with self.queue.write(worker) as session:
             session.ask(Claim(job_id=job_id, worker=worker, slot=slot, at_us=session.at_us))
 
     def finish(
@@ -98,7 +98,7 @@ class Scene:
             kept_bytes=len(data),
         )
         outcome = Outcome(**({"ended": "exit", "exit_code": code, "usage": usage} | how))  # type: ignore[arg-type]
-        with self.queue.write("worker 3f2a") as session:
+        with self.queue.write("3f2a") as session:
             session.keep_output(job_id, attempt, len(data), data)
             session.ask(
                 Finish(
@@ -136,6 +136,7 @@ def story(scene: Scene) -> str:
         backoff_base=4,
         tags={"model": "resnet-50", "team": "vision"},
         timeout="2h",
+        cwd="/srv/training",
     )
     scene.after(900_000)
     for code, seconds in ((1, 38.0), (1, 36.2), (137, 12.4)):
@@ -167,7 +168,7 @@ def _one(scene: Scene) -> None:
 
 def _now(scene: Scene) -> None:
     queue = scene.queue
-    gone = queue.enqueue("restic prune --max-unused 5%", queue="backups", max_retries=1)
+    gone = queue.enqueue("restic prune --max-unused 5%", queue="backups", backoff_base=540)
     scene.claim(gone.id)
     scene.finish(gone.id, 3, 0.4, "Fatal: unable to open repository: no route to host\n")
     late = queue.enqueue("psql warehouse -f import/part-0412.sql", queue="imports", max_retries=0)

@@ -1,0 +1,31 @@
+"""Job text that cannot act."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queuectl.visible import visible
+
+
+def test_what_acts_is_shown() -> None:
+    assert visible("a\x1b[31m\x7f") == "a␛[31m␡"
+    assert visible("\u202egpj.exe") == "⟨U+202E⟩gpj.exe"
+    assert visible("\x9b31m\ud800") == "⟨U+009B⟩31m⟨U+D800⟩"
+
+
+def test_lines_stay_where_they_are_meant() -> None:
+    assert visible("a\tb\nc\r") == "a␉b␊c␍"
+    assert visible("a\tb\nc\r", keep="\n\t") == "a\tb\nc␍"
+
+
+def test_ordinary_text_of_any_script_is_left_alone() -> None:
+    for text in ("ls -l", "naïve café", "שלום", "日本語", "été 👩‍🔬"):
+        assert visible(text) == text
+
+
+@given(st.text())
+def test_nothing_that_acts_is_left(text: str) -> None:
+    shown = visible(text)
+    assert all(c.isprintable() or c.isspace() or c in "\u200c\u200d" or ord(c) > 127 for c in shown)
+    assert not set(map(chr, [*range(32), 127, *range(128, 160)])) & set(shown)
+    assert visible(shown) == shown
+    shown.encode()

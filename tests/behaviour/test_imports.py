@@ -1,11 +1,15 @@
 """What a command loads: `enqueue` and `status` are typed often, and pay for themselves only."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.ctl import Ctl
+
+PROJECT = Path(__file__).parents[2]
 
 LATE = ("flask", "apscheduler", "waitress", "rich", "platformdirs", "importlib.metadata", "asyncio")
 
@@ -53,3 +57,17 @@ def test_enqueue_loads_no_view_of_what_it_does_not_show(ctl: Ctl) -> None:
     modules = loaded(ctl, "enqueue", "--", "true")
     unwanted = {"queuectl.shapes", "queuectl.wording", "queuectl.cli.columns", "tempfile", "ssl"}
     assert not modules & unwanted
+
+
+def test_only_the_session_appends_to_the_log() -> None:
+    writers = {
+        str(path.relative_to(PROJECT))
+        for package in ("queuectl", "projections")
+        for path in (PROJECT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "append"
+        and ast.unparse(node.func.value).endswith("tx")
+    }
+    assert writers == {"queuectl/session.py"}

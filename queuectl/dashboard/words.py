@@ -63,9 +63,8 @@ def percent(part: float) -> str:
 
 
 def short(text: str, most: int = 120) -> str:
-    """The first line's worth of it; the whole stands in the page that it leads to."""
-    text = visible(" ".join(text.split(" ")))
-    return text if len(text) <= most else text[: most - 1] + "…"
+    """At most so many characters of it; the whole stands in the page that it leads to."""
+    return visible(text if len(text) <= most else text[: most - 1] + "…")
 
 
 def span(us: int) -> str:

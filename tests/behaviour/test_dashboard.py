@@ -9,6 +9,7 @@ from hashlib import sha256
 from itertools import takewhile
 from multiprocessing import get_context
 from pathlib import Path
+from signal import SIGINT
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from flask.testing import FlaskClient
 from queuectl.dashboard.app import STREAMS, create_app
 from queuectl.queue import Queue
 from tests.browser.scene import Scene, story
+from tests.ctl import Ctl
 from tests.served import Served, served
 
 PAGES = ("/", "/jobs", "/dlq", "/workers", "/events")
@@ -320,6 +322,16 @@ def test_served_to_others_it_says_so(scene: Scene) -> None:
     with served(path, "'0.0.0.0', 0") as server:
         assert server.running.says("anyone who reaches it may read it")
         assert server.ask("/", Host="evil.example").status == 400
+
+
+def test_subcommand_serves_until_interrupted(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    running = ctl.start("dashboard", "--port", "0")
+    address = running.says(" at http://").partition(" at ")[2].split(" ")[0]
+    server = Served(address, running)
+    assert json.loads(server.ask("/jobs.json").text)["jobs"][0]["command"] == "true"
+    running.kill(SIGINT)
+    assert running.ends().code == 0
 
 
 def test_real_server_keeps_its_word(scene: Scene) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from heapq import merge
 from itertools import islice
+from typing import NamedTuple
 
 from eventstore.store import Reader, Row
 
@@ -18,7 +19,7 @@ SCHEMA = (
 
 # In the index's own order: flat however many are pending or finished.
 NEXT_READY = """
-    SELECT -priority, born, id FROM jobs
+    SELECT -priority, born, id, lost_in_row FROM jobs
      WHERE state = 'pending' AND queue = :queue ORDER BY priority DESC, born LIMIT :limit"""
 
 # A row a queue.
@@ -26,6 +27,14 @@ WAITING_QUEUES = "SELECT queue FROM counts WHERE pending > 0"
 
 # By (state, born): the one enqueued first.
 OLDEST = "SELECT id FROM jobs WHERE state = 'pending' ORDER BY born LIMIT 1"
+
+
+class Ready(NamedTuple):
+    """A job that may be claimed."""
+
+    job_id: str
+    lost_in_row: int
+    """Attempts whose worker died since the last one with a known end: it may have been the job."""
 
 
 def derive(_: Sequence[Change[Job]]) -> Iterator[Write]:
@@ -36,11 +45,11 @@ def derive(_: Sequence[Change[Job]]) -> Iterator[Write]:
 READY = ReadModel(name="ready", version=1, kind="job", schema=SCHEMA, derive=derive)
 
 
-def next_ready(tx: Reader, queues: tuple[str, ...], limit: int) -> list[str]:
-    """Ids of at most `limit` jobs in the order to claim them in; no `queues` is all of them."""
+def next_ready(tx: Reader, queues: tuple[str, ...], limit: int) -> list[Ready]:
+    """At most `limit` jobs in the order to claim them in; no `queues` is all of them."""
     waiting = queues or tuple(row[0] for row in tx.query(WAITING_QUEUES))
     heads = [_heads(tx, queue, limit) for queue in dict.fromkeys(waiting)]
-    return [row[2] for row in islice(merge(*heads), limit)]
+    return [Ready(*row[2:]) for row in islice(merge(*heads), limit)]
 
 
 def oldest_waiting(tx: Reader) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from eventstore.errors import Busy
 from projections.folds.context import Context
 from projections.folds.job import Job, State
 from projections.folds.worker import Worker
@@ -13,6 +14,9 @@ from ..requests import Claim, ComeDue, EndWorker, Finish, Lose, Outcome, Release
 from ..session import Session
 from .attempt import Attempt
 from .timers import PutOff
+
+LOOK_BEYOND = 100
+"""Jobs to look at beyond those that have to wait for another suspect to end."""
 
 DUE_AT_MOST = 1_000
 """Jobs put back in line by one transaction, however many fell due at once."""
@@ -83,6 +87,8 @@ class Recording:
     ) -> None:
         self._queue, self._worker_id, self._queues, self._draw = queue, worker_id, queues, draw
         self._contexts: dict[int, Context | None] = {}
+        self._suspect: str | None = None
+        """The one job of ours whose last worker died: see `_choose`."""
         self.results: list[Result] = []
         self.releases: list[Release] = []
         self.overdue: list[PutOff] = []
@@ -106,6 +112,14 @@ class Recording:
                 work=bool(ready.next_ready(tx, self._queues, 1)),
                 position=tx.head().position,
             )
+
+    def refuse_gone(self) -> None:
+        """Raise where the file was deleted or replaced: nobody will ring us then."""
+        try:
+            with self._queue.write(self._worker_id):
+                pass
+        except Busy:
+            pass  # it is there, and in use
 
     def nothing_left(self) -> bool:
         """Whether no job of our queues waits for anything, nor runs elsewhere."""
@@ -131,7 +145,9 @@ class Recording:
             for release in self.releases:
                 session.ask(release)
             fallen = self._put_back(session) if due or self.overdue else 0
-            claimed = list(self._claim(session, seats))
+            suspect = None if self._suspect in self._over() else self._suspect
+            chosen = self._choose(session, len(seats), suspect) if seats else []
+            claimed = list(self._claim(session, seats, chosen))
             done = Round(
                 position=session.tx.last[0],
                 ended=ended,
@@ -141,7 +157,12 @@ class Recording:
                 more_due=fallen == DUE_AT_MOST,
             )
         self.results, self.releases, self.overdue = [], [], []
+        self._suspect = next((one.job_id for one in chosen if one.lost_in_row), suspect)
         return done
+
+    def _over(self) -> set[str]:
+        """The jobs that this transaction lets go of."""
+        return {one.job.id for one in self.results} | {one.job_id for one in self.releases}
 
     def _finish(self, session: Session, result: Result) -> Job | None:
         job = session.ask(
@@ -169,11 +190,23 @@ class Recording:
             session.ask(ComeDue(job_id=job_id, at_us=session.at_us))
         return len(fallen)
 
-    def _claim(self, session: Session, seats: list[int]) -> Iterator[Claimed]:
-        if not seats:
-            return
-        found = ready.next_ready(session.tx, self._queues, len(seats))
-        for slot, job_id in zip(seats, found, strict=False):
+    def _choose(self, session: Session, number: int, suspect: str | None) -> list[ready.Ready]:
+        """The next jobs to claim, of those whose last worker died only one at a time.
+
+        One of them may kill its worker each time. Run side by side they would all be taken for it,
+        and three losses in a row make a job dead.
+        """
+        found = ready.next_ready(session.tx, self._queues, number)
+        if sum(one.lost_in_row > 0 for one in found) + (suspect is not None) > 1:
+            found = ready.next_ready(session.tx, self._queues, number + LOOK_BEYOND)
+        suspects = [one for one in found if one.lost_in_row]
+        apart = suspects if suspect is not None else suspects[1:]
+        return [one for one in found if one not in apart][:number]
+
+    def _claim(
+        self, session: Session, seats: list[int], chosen: list[ready.Ready]
+    ) -> Iterator[Claimed]:
+        for slot, (job_id, _) in zip(seats, chosen, strict=False):
             job = session.ask(
                 Claim(job_id=job_id, worker=self._worker_id, slot=slot, at_us=session.at_us)
             )

@@ -84,7 +84,7 @@ def test_writers_and_readers_go_on_during_a_rebuild(path: str) -> None:
         while not stop.is_set():
             written.append(mine.enqueue("true").id)
             with mine.read() as tx:
-                assert ready.next_ready(tx, (), 1) == ["2"]
+                assert ready.next_ready(tx, (), 1) == [("2", 0)]
         mine.close()
 
     writer = threading.Thread(target=write)

@@ -107,8 +107,8 @@ class AnyCommands(RuleBasedStateMachine):
         with self.queue.write(f"worker:{worker}") as session:
             found = ready.next_ready(session.tx, (), limit)
             claimed = [
-                session.ask(Claim(job_id=job_id, worker=worker, slot=1, at_us=session.at_us))
-                for job_id in found
+                session.ask(Claim(job_id=one.job_id, worker=worker, slot=1, at_us=session.at_us))
+                for one in found
             ]
         assert all(isinstance(job, Job) for job in claimed)
         return multiple(*((job.id, job.attempt) for job in claimed if isinstance(job, Job)))
@@ -214,7 +214,7 @@ class AnyCommands(RuleBasedStateMachine):
             for state, number in counts.total(tx).states.items():
                 assert number == sum(job.state == state for job in found), state
             assert set(ready.next_ready(tx, (), 1_000)) == {
-                job.id for job in found if job.state == "pending"
+                (job.id, job.lost_in_row) for job in found if job.state == "pending"
             }
             due = [job.due_at_us for job in found if job.due_at_us is not None]
             assert timers.earliest(tx) == min(due, default=None)

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from signal import SIGKILL
+from signal import SIGKILL, SIGSTOP
 from typing import Any
 
 import apsw
@@ -109,7 +109,13 @@ class House:
         return [job.state for job in self.queue.wait(*job_ids, timeout_s=DEADLINE_S)]
 
 
-def kill(*pids: int) -> None:
-    """SIGKILL, the first of them first."""
-    for pid in pids:
+def kill(pid: int) -> None:
+    """SIGKILL."""
+    os.kill(pid, SIGKILL)
+
+
+def kill_both(keeper: int, supervisor: int) -> None:
+    """SIGKILL to both at once: the keeper, stopped first, sees nothing of the other's death."""
+    os.kill(keeper, SIGSTOP)
+    for pid in (supervisor, keeper):
         os.kill(pid, SIGKILL)

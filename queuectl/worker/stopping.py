@@ -1,11 +1,15 @@
-"""Being asked to stop: the first signal drains, the second ends what runs, the third kills it."""
+"""Being asked to stop: the first signal drains, the second ends what runs, the third kills it.
+
+A hangup only drains, however often it comes: a terminal that closes sends it twice, and its shell
+once more.
+"""
 
 import os
 import signal
 from enum import IntEnum
 from typing import Literal
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+URGING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Urgency(IntEnum):
@@ -26,15 +30,15 @@ class Stopping:
     def __init__(self) -> None:
         self.urgency = Urgency.NONE
         self.signals = 0
-        """Signals taken in: the second and later ones interrupt."""
+        """INT and TERM taken in: the second and later ones interrupt."""
 
     def signalled(self) -> None:
-        """INT, TERM or HUP came."""
+        """INT or TERM came."""
         self.signals += 1
         self.urgency = Urgency(min(self.urgency + 1, Urgency.AT_ONCE))
 
     def asked(self, how: Literal["drain", "now"] | None) -> None:
-        """`worker stop` was recorded for this worker; it may be seen more than once."""
+        """A hangup came, or `worker stop` was recorded; it may be seen more than once."""
         if how is not None:
             self.urgency = max(self.urgency, Urgency.DRAIN if how == "drain" else Urgency.NOW)
 
@@ -52,10 +56,10 @@ class Signals:
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _noted)
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # not in the terminal's foreground group
-        for number in STOPPING:
+        for number in (*URGING, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
                 signal.signal(number, _noted)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, signal.SIGCHLD))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*URGING, signal.SIGHUP, signal.SIGCHLD))
 
     def fileno(self) -> int:
         """What to select on for reading."""

@@ -115,7 +115,11 @@ class Supervisor:
         for worker_id in woken.died:
             self._peers.died(worker_id)
             self._work = True
-        self._hasten(woken.stops, now_us)
+        if woken.hangup:
+            self._stopping.asked("drain")
+        for _ in range(woken.stops):
+            self._stopping.signalled()
+        self._hasten(now_us)
         self._settle(now_us)
 
     def _reap(self, now_us: int) -> None:
@@ -137,8 +141,7 @@ class Supervisor:
         if now_us >= self._look_at_us:
             self._look_at_us = now_us + LOOK_AGAIN_US
             self._bell.drain()
-            with self._queue.write(self._duty.worker_id):
-                pass  # raises where the file was deleted or replaced: nobody will ring us then
+            self._recording.refuse_gone()
             self._look(now_us, again=True)
         elif rung:
             self._bell.drain()
@@ -168,9 +171,8 @@ class Supervisor:
             earliest_us = None
         self._alarm.arm(earliest_us)
 
-    def _hasten(self, signals: int, now_us: int) -> None:
-        for _ in range(signals):
-            self._stopping.signalled()
+    def _hasten(self, now_us: int) -> None:
+        """Do what the urgency asks for, once it has risen."""
         urgency = self._stopping.urgency
         if urgency == self._hastened:
             return
@@ -189,8 +191,6 @@ class Supervisor:
         now_us = self._now_us()
         if now_us < self._held_until_us or (self._ahead and now_us < self._ahead.until_us):
             return
-        if self._ahead:
-            self._recording.releases += self._ahead.give_back("no slot came free")
         seats = self._seats(now_us)
         self._held_until_us = 0
         if not (self._recording.waits or self._due or (seats and self._work)):
@@ -208,6 +208,9 @@ class Supervisor:
 
     def _seats(self, now_us: int) -> list[int]:
         """The slots to claim for; none after the store had no room: results come first."""
+        if self._ahead:  # they have waited for long enough; others may have a slot for them
+            self._recording.releases += self._ahead.give_back("no slot came free")
+            return []
         if self._stopping.urgency or self._held_until_us or now_us < self._no_claims_until_us:
             return []
         return self._ahead.seats(self._slots.free(), self._recording.results)

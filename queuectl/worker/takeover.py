@@ -2,6 +2,7 @@
 
 import os
 
+from eventstore.errors import Busy, Full
 from eventstore.sqlite.lock import SqliteLock
 from projections.folds.worker import Worker
 from projections.read_models import jobs
@@ -37,7 +38,10 @@ class Peers:
             self._meet(self._known[worker_id])
 
     def _meet(self, peer: Worker) -> None:
-        lost = take_over(self._queue, peer, self._worker_id)
+        try:
+            lost = take_over(self._queue, peer, self._worker_id)
+        except (Full, Busy):
+            lost = None  # at the next look, then
         if lost is not None:
             self._forget(peer.id)
             jobs_ = f"; its jobs are back in line: {', '.join(lost)}" if lost else ""

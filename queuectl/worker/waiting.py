@@ -2,6 +2,7 @@
 
 import os
 import selectors
+import signal
 import socket
 from typing import Any, Protocol
 
@@ -9,7 +10,7 @@ import msgspec
 
 from . import sweep
 from .attempt import Attempt
-from .stopping import STOPPING, Signals
+from .stopping import URGING, Signals
 
 
 class Rings(Protocol):
@@ -23,7 +24,9 @@ class Woken(msgspec.Struct):
     """What has happened since."""
 
     stops: int = 0
-    """Signals that ask to stop."""
+    """INT and TERM, each one counts."""
+    hangup: bool = False
+    """HUP."""
     children: bool = False
     """Some child has ended."""
     rung: bool = False
@@ -99,8 +102,9 @@ class Waiting:
             woken.printed.append(source)
         elif source is self._signals:
             numbers = self._signals.take()
-            woken.stops = sum(number in STOPPING for number in numbers)
-            woken.children = len(numbers) > woken.stops
+            woken.stops = sum(number in URGING for number in numbers)
+            woken.hangup = signal.SIGHUP in numbers
+            woken.children = signal.SIGCHLD in numbers
         elif source is self._bell:
             woken.rung = True
         elif source is self._alarm:

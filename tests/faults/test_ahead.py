@@ -31,7 +31,7 @@ def test_short_job_is_not_kept_behind_long_ones(house: House) -> None:
 
 
 def test_what_was_claimed_ahead_goes_back_at_the_first_signal(house: House) -> None:
-    jobs = [house.enqueue("true") for _ in range(2000)]
+    jobs = [house.enqueue("true") for _ in range(500)]
     with house.worker() as running:
         house.wait_for(jobs[20], "succeeded")
         running.kill(2)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.ctl import Running, until
-from tests.house import House, kill
+from tests.house import House, kill, kill_both
 from tests.shapes import SHAPES, complete, in_folder
 
 
@@ -59,7 +59,7 @@ def test_next_worker_sweeps_when_both_are_killed(house: House, shape: str) -> No
     with house.worker() as running:
         job = begun(house, running, shape)
         pids = complete(shape, house.work)
-        kill(running.pid, house.supervisor(running))
+        kill_both(running.pid, house.supervisor(running))
         running.ends()
     assert set(in_folder(house.work)) >= set(pids or ())
     house.drain()
@@ -76,7 +76,7 @@ def test_living_worker_takes_over_when_both_of_another_are_killed(house: House) 
         with house.worker(slots=1) as other:
             other.says("Ctrl-C")
             until(lambda: len(house.workers()) == 2 or None, "the second worker")
-            kill(running.pid, house.supervisor(running))
+            kill_both(running.pid, house.supervisor(running))
             killed = time.monotonic()
             house.wait_for(job, "requeued", why="worker-lost")
             assert time.monotonic() - killed < 2
@@ -97,7 +97,7 @@ def test_cancelled_job_of_a_killed_worker_does_not_run_again(house: House) -> No
     with house.worker() as running:
         job = begun(house, running, "plain")
         supervisor = house.supervisor(running)
-        kill(running.pid, supervisor)
+        kill_both(running.pid, supervisor)
         running.ends()
     house.queue.cancel(job)
     house.drain()

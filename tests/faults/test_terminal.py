@@ -1,0 +1,65 @@
+"""A worker in a real terminal."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pexpect
+
+from tests.ctl import PROGRAM, until
+from tests.house import House
+from tests.shapes import in_folder
+
+JOB = "trap 'touch hit' INT HUP QUIT; touch up; while [ ! -e go ]; do sleep 0.01; done; true"
+
+
+@contextmanager
+def terminal(house: House) -> Iterator[Any]:
+    """`worker start`, as typed; its one job runs."""
+    words = [*PROGRAM[1:], "--db", str(house.path), "worker", "start"]
+    child = pexpect.spawn(sys.executable, words, timeout=30, encoding="utf-8")
+    try:
+        child.expect("Ctrl-C once finishes what runs, twice stops it")
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        yield child
+    finally:
+        child.terminate(force=True)
+
+
+def test_one_ctrl_c_drains_and_no_job_sees_it(house: House) -> None:
+    job = house.enqueue(JOB)
+    with terminal(house) as child:
+        child.sendintr()
+        child.expect("finishing 1 job; Ctrl-C again stops them")
+        (house.work / "go").touch()
+        child.expect(f"job {job} completed in")
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 0
+    assert not (house.work / "hit").exists()
+
+
+def test_two_ctrl_c_stop(house: House) -> None:
+    job = house.enqueue(JOB, grace="100ms")
+    with terminal(house) as child:
+        child.sendintr()
+        child.expect("finishing")
+        child.sendintr()
+        child.expect("stopping 1 job; Ctrl-C again kills them")
+        child.expect(f"job {job} stopped, and back in line")
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 130
+    assert not (house.work / "hit").exists()
+    assert in_folder(house.work) == []
+
+
+def test_closed_terminal_lets_what_runs_finish(house: House) -> None:
+    job = house.enqueue(JOB)
+    with terminal(house) as child:
+        child.ptyproc.fileobj.close()
+        (house.work / "go").touch()
+        assert house.wait(job) == ["completed"]
+        until(lambda: house.workers()[0].ended == "drained" or None, "the worker leaves")
+    assert not (house.work / "hit").exists()

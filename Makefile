@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN = .venv/bin
 
-.PHONY: demo test check docs clean
+.PHONY: demo test check docs bench clean
 
 demo: .venv/installed
 	$(BIN)/python -m demo
@@ -20,6 +20,10 @@ check: .venv/developing
 docs: .venv/developing
 	$(BIN)/python -m docs.generate
 
+bench: .venv/measuring
+	$(BIN)/python -m compileall -q eventstore projections queuectl
+	$(BIN)/python -m benchmarks
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -29,6 +33,10 @@ docs: .venv/developing
 
 .venv/developing: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable '.[test,dev]'
+	touch $@
+
+.venv/measuring: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	touch $@
 
 clean:

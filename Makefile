@@ -17,6 +17,7 @@ check: .venv/developing
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# docs/commands.md and docs/events.md, from the code.
 docs: .venv/developing
 	$(BIN)/python -m docs.generate
 
@@ -27,8 +28,10 @@ bench: .venv/measuring
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
+# Compiled here, since an environment may forbid Python to do so at the first start.
 .venv/installed: .venv/bin/python setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m compileall -q eventstore projections queuectl
 	touch $@
 
 .venv/developing: .venv/installed

@@ -104,8 +104,8 @@ def _take_locks(queue: "Queue", worker_id: str) -> list["SqliteLock"]:
     from .takeover import lock_names
 
     locks = [queue.store.lock(name) for name in lock_names(worker_id)]
-    for lock in locks:
-        assert lock.acquire(), f"{lock.name} is held although the id was just drawn"
+    held = [lock.acquire() for lock in locks]
+    assert all(held), f"the locks of {worker_id} are held although the id was just drawn"
     return locks
 
 

@@ -44,8 +44,8 @@ class Peers:
             lost = None  # at the next look, then
         if lost is not None:
             self._forget(peer.id)
-            jobs_ = f"; its jobs are back in line: {', '.join(lost)}" if lost else ""
-            self._telling.say(f"worker {peer.id} had died{jobs_}")
+            number = "1 job of its" if len(lost) == 1 else f"{len(lost)} jobs of its"
+            self._telling.say(f"worker {peer.id} had died; {number} taken over")
             return
         self._known[peer.id] = peer
         started = peer.started

@@ -136,7 +136,7 @@ def _greeting(duty: "Duty", path: str) -> str:
     from ..visible import visible
 
     slots = "1 job" if duty.slots == 1 else f"{duty.slots} jobs"
-    queues = f" from {', '.join(duty.queues)}" if duty.queues else ""
+    queues = f" from {visible(', '.join(duty.queues))}" if duty.queues else ""
     return (
         f"worker {duty.worker_id} runs {slots} at a time{queues}, queue {visible(path)}\n"
         "Ctrl-C once finishes what runs, twice stops it"

@@ -39,7 +39,7 @@ def send(marks: Collection[Mark], number: Signals) -> list[int]:
     return found
 
 
-def end(marks: Collection[Mark], within_s: float = 5.0) -> bool:
+def end(marks: Collection[Mark], within_s: float = 1.0) -> bool:
     """Kill the survivors of `marks` until none is left; False where one would not die in time."""
     deadline = time.monotonic() + within_s
     while marks and send(marks, SIGKILL):

@@ -5,6 +5,7 @@ import os
 from eventstore.events.job import Usage
 from projections.folds.job import Job
 
+from ..visible import visible
 from .recording import Result
 from .stopping import Urgency
 
@@ -70,7 +71,7 @@ def _became(result: Result, job: Job) -> str:
 def _how(result: Result, usage: Usage) -> str:
     outcome = result.outcome
     if outcome.error:
-        return outcome.error
+        return visible(outcome.error)
     if outcome.ended == "exit":
         how = f"exit {outcome.exit_code}"
     elif outcome.ended == "signal":

@@ -1,0 +1,50 @@
+"""What a worker tells, line by line."""
+
+from typing import Any
+
+import pytest
+
+from eventstore.events.job import Claimed, Enqueued, Failed, ScheduledRetry, Succeeded, Usage
+from projections.folds.job import Job
+from queuectl.requests import Outcome
+from queuectl.worker.recording import Result
+from queuectl.worker.telling import Telling
+from tests.given import BEGAN_US, SECOND_US, given
+
+
+def told(capfd: pytest.CaptureFixture[str], outcome: Outcome, job: Job | None) -> str:
+    before = job or an_ended_job()
+    Telling(jobs=True).ended(Result(before, outcome, None), job)
+    return capfd.readouterr().err
+
+
+def an_ended_job(*events: Any) -> Job:
+    spec = Enqueued(command="x", max_retries=3, backoff_base=2.0)
+    return given(spec, Claimed(attempt=1, worker="5f", slot=1), *events)
+
+
+def test_success_is_told_with_its_duration(capfd: pytest.CaptureFixture[str]) -> None:
+    outcome = Outcome(ended="exit", exit_code=0, usage=Usage(duration_us=2_340_000))
+    assert "completed in 2.3 s\n" in told(capfd, outcome, an_ended_job(Succeeded(attempt=1)))
+
+
+def test_failure_is_told_with_the_next_try(capfd: pytest.CaptureFixture[str]) -> None:
+    due_at_us = BEGAN_US + 5 * SECOND_US
+    job = an_ended_job(
+        Failed(attempt=1, reason="signal", signal=9),
+        ScheduledRetry(attempt=1, retry=1, delay_us=2 * SECOND_US, due_at_us=due_at_us),
+    )
+    assert job.changed_at_us == BEGAN_US + 3 * SECOND_US
+    line = told(capfd, Outcome(ended="signal", signal=9, usage=Usage(duration_us=4_000)), job)
+    assert "failed: signal 9 after 0.004 s; next try in 2.0 s\n" in line
+
+
+def test_superseded_result_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "superseded, its result is dropped" in told(capfd, Outcome(ended="exit"), None)
+
+
+def test_what_a_job_is_called_cannot_move_the_cursor(capfd: pytest.CaptureFixture[str]) -> None:
+    job = an_ended_job(Failed(attempt=1, reason="not-found"))
+    line = told(capfd, Outcome(ended="not-found", error="\x1b[2Jx is nowhere in PATH"), job)
+    assert "\x1b" not in line
+    assert "is nowhere in PATH" in line

@@ -147,10 +147,10 @@ def _mapping(key: str, value: Any) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
     pairs = value if isinstance(value, list | tuple) else [value]
-    split = [_text(key, pair).partition("=") for pair in pairs]
-    if not all(equals for _, equals, _ in split):
-        raise BadInput(f"{key!r} is K=V, not {value!r}")
-    return {name: text for name, _, text in split}
+    for pair in pairs:
+        if "=" not in _text(key, pair):
+            raise BadInput(f"{key!r} is K=V, not {pair!r}")
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _tags(key: str, value: Any) -> dict[str, str]:

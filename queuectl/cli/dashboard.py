@@ -1,6 +1,7 @@
 """`dashboard`: the read-only pages."""
 
 import os
+import socket
 
 import click
 
@@ -37,9 +38,17 @@ def dashboard_command(
     """Serve read-only pages at http://127.0.0.1:5000."""
     from ..dashboard.serve import serve
 
+    _refuse_unknown(host)
     with options.open_queue() as queue:  # made where missing, brought up to date where old
         path = queue.location.path
     try:
         serve(path, host, port, token, open_browser, prefix=prefix, trusted_hosts=trusted)
     except OSError as error:
         raise BadInput(f"{host}:{port}: {os.strerror(error.errno or 0)}; choose another") from None
+
+
+def _refuse_unknown(host: str) -> None:
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError as error:
+        raise BadInput(f"{host}: {error.strerror}; name an address of this machine") from None

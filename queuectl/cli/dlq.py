@@ -13,7 +13,7 @@ from ..requests import Retry
 from . import options, pages, selectors
 from .columns import DEAD
 from .pages import Page
-from .printer import Printer, line
+from .printer import Printer
 from .selectors import Selector
 from .show import show_command
 from .writing import change_jobs, confirm
@@ -62,5 +62,6 @@ def retry(
         ids = chosen.ids(tx, among=("dead",))
     confirm(out, len(ids), "retry", yes or dry_run)
     asked = (Retry(job_id=job_id, reason=reason) for job_id in ids)
-    for job in change_jobs(queue, out, asked, dry_run) if out.form is None else ():
-        line(f"job {job.id} is {job.state} again" if out.terminal else f"{job.id}\t{job.state}")
+    change_jobs(
+        queue, out, asked, lambda job: f"job {job.id} is {job.state} again", dry_run=dry_run
+    )

@@ -14,6 +14,7 @@ from ..job_keys import new_job
 from ..requests import NewJob
 from . import options
 from .printer import Printer, line
+from .progress import Progress
 
 if TYPE_CHECKING:
     from ..intake import Spool
@@ -91,7 +92,13 @@ def enqueue_command(
     from .writing import granted, rehearse
 
     def act(session: "Session") -> list[str]:
-        return [granted(session.enqueue(job)).id for job in jobs]
+        ids = []
+        with Progress("enqueuing") as progress:
+            for job in jobs:
+                ids.append(granted(session.enqueue(job)).id)
+                if len(ids) % 1000 == 0:
+                    progress.show(len(ids), len(jobs))
+        return ids
 
     with options.open_queue() as queue:
         if dry_run:
@@ -136,7 +143,6 @@ def _from_json(text: str) -> "Jobs":
 
 def _from_file(name: str) -> "Jobs":
     from ..intake import Spool
-    from .progress import Progress
 
     with _opened(name) as source, Progress("checking jobs") as progress:
         try:

@@ -17,7 +17,7 @@ from .pages import Page
 from .printer import Printer, line
 from .selectors import Selector
 from .watching import watch
-from .writing import change_jobs, confirm
+from .writing import change_jobs, confirm, id_and_state
 
 
 @click.command(
@@ -71,7 +71,8 @@ def wait_command(
             position = tx.head().position
         out.document(Changed(position=position, jobs=[job_shape(job) for job in done]))
     else:
-        _print_states(out, done)
+        for job in done:
+            line(_said(job) if out.terminal else id_and_state(job))
     return exits.DONE if all(job.state == "completed" for job in done) else exits.NO
 
 
@@ -95,14 +96,10 @@ def cancel_command(
         ids = chosen.ids(tx, among=tuple(state for state in STATES if state not in FINAL))
     confirm(out, len(ids), "cancel", yes or dry_run)
     asked = (Cancel(job_id=job_id, reason=reason) for job_id in ids)
-    _print_states(out, change_jobs(queue, out, asked, dry_run))
+    change_jobs(queue, out, asked, _said, dry_run=dry_run)
 
 
-def _print_states(out: Printer, changed: list[Job]) -> None:
-    for job in changed if out.form is None else ():
-        if not out.terminal:
-            line(f"{job.id}\t{job.state}")
-        elif job.cancel_requested:
-            line(f"job {job.id} runs; its worker will end it")
-        else:
-            line(f"job {job.id} is {job.state}")
+def _said(job: Job) -> str:
+    if job.cancel_requested:
+        return f"job {job.id} runs; its worker will end it"
+    return f"job {job.id} is {job.state}"

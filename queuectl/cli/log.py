@@ -1,6 +1,5 @@
 """`history` and `events`: what the log has to tell."""
 
-import re
 import sys
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -19,10 +18,8 @@ from . import options
 from .columns import state
 from .feed import Feed
 from .printer import Printer, line
-from .selectors import existing
+from .selectors import existing, position_of
 from .times import clock
-
-_POSITION = r"@([0-9]{1,18})"
 
 
 @click.command(
@@ -117,8 +114,8 @@ def _span(since: str | None, until: str | None) -> Span:
 
 def _point(text: str) -> tuple[int | None, int | None]:
     """A position or a time. Raises BadInput."""
-    if found := re.fullmatch(_POSITION, text):
-        return int(found[1]), None
+    if (position := position_of(text)) is not None:
+        return position, None
     return None, instant_us(text, SystemClock().wall_us())
 
 

@@ -118,6 +118,9 @@ def _run(arguments: list[str]) -> int:
         return done.exit_code
     except (KeyboardInterrupt, click.Abort):
         return exits.INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return exits.USAGE
     except click.UsageError as error:
         return _fail(_usage(error), exits.USAGE)
     except click.ClickException as error:

@@ -3,12 +3,14 @@
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
 import click
 from msgspec.structs import replace
 
+from eventstore.location import locate
 from eventstore.store import Reader
 from projections.folds.job import STATES, Job, State
 from projections.read_models import jobs, sequence
@@ -16,7 +18,9 @@ from projections.read_models.jobs import Filter
 
 from ..clock import SystemClock
 from ..errors import BadInput, NoSuchJob, NotFound
+from ..reading import Reading
 from ..when import instant_us
+from .options import named_db
 
 R = TypeVar("R")
 
@@ -94,14 +98,30 @@ def filter_of(
     until: str | None = None,
 ) -> Filter:
     """A filter as typed. Raises BadInput."""
-    now = SystemClock().wall_us()
     return Filter(
         states=cast(tuple[State, ...], tuple(states)),
         queue=queue,
         tag=None if tag is None else _tag(tag),
-        since_us=None if since is None else instant_us(since, now),
-        until_us=None if until is None else instant_us(until, now),
+        since_us=None if since is None else _moment_us(since),
+        until_us=None if until is None else _moment_us(until),
     )
+
+
+def _moment_us(text: str) -> int:
+    """UTC, microseconds since 1970, of a time, or of the event at a position: `@4711`."""
+    position = position_of(text)
+    if position is None:
+        return instant_us(text, SystemClock().wall_us())
+    with closing(Reading(locate(named_db()))) as reading:
+        for one in reading.events(position - 1, position):
+            return one.recorded_at_us
+    raise NotFound(f"the log has no position {position}; queuectl status shows its head")
+
+
+def position_of(text: str) -> int | None:
+    """The position that `@4711` names; None for other text."""
+    found = re.fullmatch(r"@([0-9]{1,18})", text)
+    return int(found[1]) if found else None
 
 
 def _tag(text: str) -> tuple[str, str]:
@@ -122,7 +142,7 @@ _FILTERS = (
     ),
     click.option("--queue", metavar="Q", help="In this queue."),
     click.option("--tag", metavar="K=V", help="With this tag."),
-    click.option("--since", metavar="WHEN", help="Enqueued at or after: 14:05, 2h-ago, ISO 8601."),
+    click.option("--since", metavar="WHEN", help="Enqueued at or after: 14:05, 2h-ago, @POSITION."),
     click.option("--until", metavar="WHEN", help="Enqueued before."),
 )
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -14,7 +14,7 @@ from ..errors import QueueError
 from ..queue import Queue
 from ..requests import JobRequest
 from ..session import Session
-from .printer import Printer
+from .printer import Printer, line
 
 T = TypeVar("T")
 
@@ -50,26 +50,43 @@ def rehearse(queue: Queue, out: Printer, act: Callable[[Session], object]) -> No
 
 
 def change_jobs(
-    queue: Queue, out: Printer, asked: Iterable[JobRequest], dry_run: bool
-) -> list[Job]:
-    """Do what is asked in one transaction, all or nothing. Returns what the jobs have become."""
+    queue: Queue,
+    out: Printer,
+    asked: Iterable[JobRequest],
+    said: Callable[[Job], str],
+    *,
+    dry_run: bool,
+) -> None:
+    """Do what is asked in one transaction, all or nothing, and print what the jobs have become.
 
-    def act(session: Session) -> list[Job]:
+    said: of a job, to a person.
+    """
+    tell: Callable[[Job], Any] = said if out.terminal else id_and_state
+    if out.form == "json":
+        from ..shapes import job_shape as tell
+
+    def act(session: Session) -> list[Any]:
         ask: Callable[[JobRequest], Job | QueueError] = session.ask
-        return [granted(ask(request)) for request in asked]
+        return [tell(granted(ask(request))) for request in asked]
 
     if dry_run:
         rehearse(queue, out, act)
-        return []
+        return
     with queue.write() as session:
-        jobs = act(session)
+        told = act(session)
         position, _ = session.tx.last
     if out.form == "json":
-        from ..shapes import job_shape
         from .answers import Changed
 
-        out.document(Changed(position=position, jobs=[job_shape(job) for job in jobs]))
-    return jobs
+        out.document(Changed(position=position, jobs=told))
+    else:
+        for text in told:
+            line(text)
+
+
+def id_and_state(job: Job) -> str:
+    """What a pipe reads of a job that was changed or waited for."""
+    return f"{job.id}\t{job.state}"
 
 
 def confirm(out: Printer, count: int, verb: str, yes: bool) -> None:

@@ -28,15 +28,21 @@ def refused(result: Result) -> str:
         ["config", "set", "jitter"],
         ["wait", "1", "--timeout", "soon"],
         ["dashboard", "--port", "99999"],
+        ["dashboard", "--host", "999.1.1.1"],
     ],
 )
 def test_usage_is_2(ctl: Ctl, words: list[str]) -> None:
-    assert "see queuectl" in refused(ctl(*words, code=2)) or words[0] == "wait"
+    assert "see queuectl" in refused(ctl(*words, code=2)) or words[0] in ("wait", "dashboard")
 
 
 def test_a_mistyped_subcommand_brings_the_one_meant(ctl: Ctl) -> None:
     assert "Did you mean 'list'" in refused(ctl("lst", code=2))
     assert "Did you mean" in refused(ctl("worker", "sart", code=2))
+
+
+@pytest.mark.parametrize("words", [[], ["worker"], ["dlq"], ["config"]])
+def test_nothing_asked_is_2_and_shows_the_help(ctl: Ctl, words: list[str]) -> None:
+    assert ctl(*words, code=2).err.startswith("Usage: queuectl")
 
 
 def test_not_found_is_3(ctl: Ctl) -> None:

@@ -25,6 +25,8 @@ def test_lists_are_filtered(ctl: Ctl) -> None:
     assert ctl("list", "--state", "scheduled").jobs == ["2"]
     assert ctl("list", "--since", "1h-ago").jobs == ["3", "2", "1"]
     assert ctl("list", "--until", "1h-ago").jobs == []
+    assert ctl("list", "--since", "@3").jobs == ["3", "2"]
+    assert "no position 99" in ctl("list", "--since", "@99", code=3).err
     assert "K=V" in ctl("list", "--tag", "anna", code=2).err
     assert "not a time" in ctl("list", "--since", "soon", code=2).err
 

@@ -1,4 +1,4 @@
-"""Write `docs/commands.md` and `docs/events.md` from the code: `python -m docs.generate`."""
+"""Write `commands.md`, `events.md` and `json.md` from the code: `python -m docs.generate`."""
 
 import ast
 import inspect
@@ -11,6 +11,8 @@ import click
 from eventstore.events import config, context, job, worker
 from eventstore.events.fact import kebab
 from eventstore.events.recorded import EVENT_TYPES, Recorded
+from queuectl import shapes
+from queuectl.cli import answers as cli_answers
 from queuectl.cli.main import root
 
 FOLDER = Path(__file__).parent
@@ -36,12 +38,25 @@ released, never changes. `_us` are microseconds, `_at_us` microseconds since 197
 bytes. `Count` is a whole number from 0, `Exit` one from 0 to 255, `Signal` one from 1 to 128.
 """
 
+ANSWERS_HEAD = """\
+# The JSON
+
+What `--json` and `--jsonl` answer, and the `.json` pages of the dashboard. Generated from
+`queuectl/shapes.py` and `queuectl/cli/answers.py` by `make docs`; a test compares, another holds
+each answer against its shape. Times are RFC 3339 in UTC, durations in seconds (`_s`), sizes in
+bytes, what is absent is null, ids are strings. `schema` rises when a meaning changes; new fields
+may come without that.
+"""
+
 KINDS = {
     "A job: the stream is its id": job,
     "A worker: `$worker:ID`": worker,
     "The configuration: `$config`": config,
     "Where jobs came from: `$context`": context,
 }
+
+
+OURS = {module.__name__ for module in (*KINDS.values(), shapes, cli_answers)}
 
 
 def commands() -> str:
@@ -77,10 +92,22 @@ def events() -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 
+def answers() -> str:
+    """The text of `docs/json.md`."""
+    parts = [ANSWERS_HEAD]
+    for module in (shapes, cli_answers):
+        for kind in vars(module).values():
+            own = isinstance(kind, type) and kind.__module__ == module.__name__
+            if own and kind is not shapes.Shape:
+                parts.append(f"## {kind.__name__}\n\n{inspect.getdoc(kind)}\n")
+                parts += [*_fields(kind), ""]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
+
+
 def _fields(kind: type, skip: tuple[str, ...] = ()) -> list[str]:
     """A line a field, those it inherits last."""
     own = [f"- `{name}`: {words}" for name, words in _declared(kind).items() if name not in skip]
-    inherited = [_fields(base) for base in kind.__bases__ if base.__module__ == kind.__module__]
+    inherited = [_fields(base) for base in kind.__bases__ if base.__module__ in OURS]
     return own + [line for lines in inherited for line in lines]
 
 
@@ -108,9 +135,10 @@ def _reasons() -> str:
 
 
 def main() -> None:
-    """Write both."""
+    """Write all three."""
     (FOLDER / "commands.md").write_text(commands())
     (FOLDER / "events.md").write_text(events())
+    (FOLDER / "json.md").write_text(answers())
 
 
 if __name__ == "__main__":

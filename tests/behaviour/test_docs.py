@@ -22,6 +22,7 @@ def examples(command: click.Command) -> list[str]:
 def test_the_generated_documents_are_those_of_this_code() -> None:
     assert (generate.FOLDER / "commands.md").read_text() == generate.commands(), "run make docs"
     assert (generate.FOLDER / "events.md").read_text() == generate.events(), "run make docs"
+    assert (generate.FOLDER / "json.md").read_text() == generate.answers(), "run make docs"
 
 
 @pytest.mark.parametrize("path", COMMANDS)

@@ -1,0 +1,67 @@
+"""Every `--json` answer has its documented shape, to the byte."""
+
+import msgspec
+import pytest
+
+from queuectl import shapes
+from queuectl.cli import answers
+from tests.ctl import Ctl
+
+ANSWERS: dict[str, type[shapes.Document]] = {
+    "enqueue --json -- true": answers.Accepted,
+    "list --json": shapes.JobPage,
+    "dlq list --json": shapes.JobPage,
+    "show 1 --json": shapes.JobDocument,
+    "dlq show 1 --json": shapes.JobDocument,
+    "history 1 --json": shapes.EventPage,
+    "events --json": shapes.EventPage,
+    "enqueue --dry-run --json -- true": shapes.EventPage,
+    "status --json": shapes.Status,
+    "worker list --all --json": shapes.WorkerPage,
+    "config list --json": answers.Settings,
+    "config get jitter --json": answers.Settings,
+    "config set jitter 0.5 --json": answers.Settings,
+    "wait 2 --json": answers.Changed,
+    "cancel 3 --json": answers.Changed,
+    "dlq retry 1 --json": answers.Changed,
+    "verify --json": answers.Verified,
+    "replay --json": answers.Replayed,
+    "replay --check --json": answers.Replayed,
+}
+
+LINES: dict[str, type[shapes.Shape]] = {
+    "list --jsonl": shapes.JobShape,
+    "history 1 --jsonl": shapes.EventShape,
+    "events --jsonl": shapes.EventShape,
+    "worker list --all --jsonl": shapes.WorkerShape,
+}
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Ctl:
+    """A queue with a dead job, a completed one, one that waits, and a worker that has left."""
+    ctl = Ctl(tmp_path_factory.mktemp("json"))
+    ctl.dead_job()
+    ctl.enqueue("true", tag="who=anna")
+    ctl.drain()
+    ctl.enqueue("true", queue="other")
+    return ctl
+
+
+def again(text: str, shape: type[shapes.Shape]) -> str:
+    """The text, read as that shape and written again."""
+    return msgspec.json.encode(msgspec.json.decode(text, type=shape)).decode()
+
+
+@pytest.mark.parametrize("words", ANSWERS)
+def test_an_answer_has_its_shape(used: Ctl, words: str) -> None:
+    answer = used(*words.split()).out
+    assert f"{again(answer, ANSWERS[words])}\n" == answer
+    assert answer.startswith('{"schema":1,"position":')
+
+
+@pytest.mark.parametrize("words", LINES)
+def test_each_line_of_a_list_has_its_shape(used: Ctl, words: str) -> None:
+    lines = used(*words.split()).lines
+    assert lines
+    assert [again(line, LINES[words]) for line in lines] == lines

@@ -1,5 +1,6 @@
 """Waking others when the log has grown: a FIFO for each listener, rung after every commit."""
 
+import errno
 import os
 import stat
 from types import TracebackType
@@ -55,8 +56,15 @@ class SqliteDoorbell:
 
 
 def ring(folder: int) -> None:
-    """Ring every bell in `folder`; bells whose listener is gone are taken away."""
-    for name in os.listdir(folder):
+    """Ring every bell in `folder`; bells whose listener is gone are taken away.
+
+    Never fails: what was committed stays so, and who listens looks again by itself in time.
+    """
+    try:
+        names = os.listdir(folder)
+    except OSError:  # out of descriptors
+        return
+    for name in names:
         if not name.startswith("."):
             _ring_one(folder, name)
 
@@ -64,10 +72,9 @@ def ring(folder: int) -> None:
 def _ring_one(folder: int, name: str) -> None:
     try:
         descriptor = os.open(name, _RING, dir_fd=folder)
-    except FileNotFoundError:
-        return
-    except OSError:  # ENXIO: nobody listens any more
-        _take_away(folder, name)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # nobody listens any more
+            _take_away(folder, name)
         return
     try:
         os.write(descriptor, b"!")

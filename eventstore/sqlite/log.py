@@ -8,7 +8,16 @@ import apsw
 
 from .. import codec
 from ..chain import GENESIS, Raw, link
-from ..errors import Busy, Full, Gone, OutcomeUnknown, ReadOnly, StorageFailed, StreamConflict
+from ..errors import (
+    Busy,
+    Full,
+    Gone,
+    OutcomeUnknown,
+    ReadOnly,
+    StorageFailed,
+    StoreError,
+    StreamConflict,
+)
 from ..events.fact import Fact
 from ..events.recorded import Recorded
 from ..store import Bindings, Head, Row
@@ -210,8 +219,12 @@ class SqliteStore:
         return SqliteDoorbell(self.beside.folder("bells"))
 
     def ring(self) -> None:
-        """Wake all who listen. Without a folder of bells nobody does."""
-        if (folder := self.beside.existing("bells")) is not None:
+        """Wake all who listen. Without a folder of bells nobody does. Never fails."""
+        try:
+            folder = self.beside.existing("bells")
+        except StoreError:  # it is not ours alone, or descriptors ran out
+            return
+        if folder is not None:
             ring(folder)
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """The bell rings after every commit, and the bells of the gone are taken away."""
 
 import os
+import resource
 import select
 
 from eventstore.events.job import Enqueued
@@ -70,3 +71,21 @@ def test_bell_that_nobody_answers_never_blocks_a_writer(store: SqliteStore) -> N
 def test_closed_bell_leaves_nothing(store: SqliteStore) -> None:
     store.doorbell().close()
     assert os.listdir(f"{store.beside.path}/bells") == []
+
+
+def test_commit_stands_though_no_bell_can_be_rung(store: SqliteStore) -> None:
+    """Out of descriptors: the bell keeps hanging, and rings again later."""
+    with store.doorbell() as bell:
+        append(store, "1")
+        bell.drain()
+        usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+        hoard = [os.dup(0)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hoard) + 1, usual[1]))
+        try:
+            append(store, "2")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+            os.close(hoard[0])
+        assert store.head().position == 2
+        append(store, "3")
+        assert rung(bell)

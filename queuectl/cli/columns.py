@@ -52,9 +52,11 @@ def outcome(run: Run) -> str:
     return run.outcome if run.exit_code is None else f"{run.outcome}: exit {run.exit_code}"
 
 
-def same(title: str, text: Callable[[T], str], wide: bool = False) -> Column[T]:
+def same(
+    title: str, text: Callable[[T], str], *, wide: bool = False, spare: bool = False
+) -> Column[T]:
     """A column that reads the same everywhere."""
-    return Column(title, text, lambda row, _: text(row), wide)
+    return Column(title, text, lambda row, _: text(row), wide, spare)
 
 
 def moment(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
@@ -67,13 +69,13 @@ def moment(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
         at = at_us(row)
         return "" if at is None else ago(at, now)
 
-    return Column(title, plain, shown)
+    return Column(title, plain, shown, spare=True)
 
 
 JOB: tuple[Column[Job], ...] = (
     same("id", lambda job: job.id),
     Column("state", lambda job: job.state, lambda job, _: state(job)),
-    same("attempts", lambda job: str(job.attempt)),
+    same("attempts", lambda job: str(job.attempt), spare=True),
     moment("enqueued", lambda job: job.enqueued_at_us),
     moment("next attempt", lambda job: job.due_at_us),
     same("command", lambda job: job.spec.command, wide=True),
@@ -81,7 +83,7 @@ JOB: tuple[Column[Job], ...] = (
 
 DEAD: tuple[Column[Job], ...] = (
     same("id", lambda job: job.id),
-    same("attempts", lambda job: str(job.attempt)),
+    same("attempts", lambda job: str(job.attempt), spare=True),
     same("reason", ended),
     moment("dead since", lambda job: job.changed_at_us),
     same("command", lambda job: job.spec.command, wide=True),
@@ -92,10 +94,16 @@ ATTEMPT: tuple[Column[Run], ...] = (
     same("worker", lambda run: f"{run.worker}/{run.slot}"),
     moment("began", lambda run: run.claimed_at_us),
     same("outcome", outcome),
-    same("took", lambda run: "" if run.duration_us is None else duration(run.duration_us)),
-    same("cpu", lambda run: "" if run.cpu_us is None else duration(run.cpu_us)),
-    same("memory", lambda run: "" if run.memory_bytes is None else size(run.memory_bytes)),
-    same("output", lambda run: "" if run.output_bytes is None else size(run.output_bytes)),
+    same(
+        "took", lambda run: "" if run.duration_us is None else duration(run.duration_us), spare=True
+    ),
+    same("cpu", lambda run: "" if run.cpu_us is None else duration(run.cpu_us), spare=True),
+    same(
+        "memory", lambda run: "" if run.memory_bytes is None else size(run.memory_bytes), spare=True
+    ),
+    same(
+        "output", lambda run: "" if run.output_bytes is None else size(run.output_bytes), spare=True
+    ),
 )
 
 EVENT: tuple[Column[Recorded], ...] = (
@@ -113,9 +121,14 @@ WORKER: tuple[Column[Worker], ...] = (
     same("id", lambda one: one.id),
     same("name", lambda one: one.started.name),
     same("state", lambda one: one.state),
-    same("slots", lambda one: str(one.started.slots)),
-    same("queues", lambda one: ",".join(one.started.queues)),
-    same("pid", lambda one: str(one.started.pid)),
+    same("slots", lambda one: str(one.started.slots), spare=True),
+    Column(
+        "queues",
+        lambda one: ",".join(one.started.queues),
+        lambda one, _: ", ".join(one.started.queues) or "all",
+        spare=True,
+    ),
+    same("pid", lambda one: str(one.started.pid), spare=True),
     moment("started", lambda one: one.started_at_us),
     same("ended", lambda one: one.ended or ""),
 )

@@ -39,15 +39,16 @@ def history_command(reading: Reading, out: Printer, job: str) -> None:
             out.document(EventPage(position=position, events=page, next=None))
             return
         if out.terminal:
-            line(_title(found))
+            line(_title(out, found))
         Feed(out, found.spec).print(events)
     out.hint(_next_step(found))
 
 
-def _title(job: Job) -> str:
+def _title(out: Printer, job: Job) -> str:
     command = visible(job.spec.command)
     command = command if len(command) <= 40 else f"{command[:39]}…"
-    return f"job {visible(job.id)}  {command}  {state(job)} since {clock(job.changed_at_us)}"
+    now_is = out.painted(state(job), job.state)
+    return f"job {visible(job.id)}  {command}  {now_is} since {clock(job.changed_at_us)}"
 
 
 def _next_step(job: Job) -> str:

@@ -16,6 +16,7 @@ from .. import __version__
 from ..errors import QueueError
 from ..visible import visible
 from . import exits
+from .printer import colours_wanted
 
 SUBCOMMANDS = {
     "enqueue": "enqueue",
@@ -72,7 +73,7 @@ class LazyGroup(click.Group):
 def root(ctx: click.Context, db: str | None) -> None:
     """A background job queue for this machine, whose event log is the truth."""
     ctx.obj = db
-    ctx.color = False if os.environ.get("NO_COLOR") else None
+    ctx.color = None if colours_wanted() else False
 
 
 def program() -> NoReturn:

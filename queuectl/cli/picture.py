@@ -1,54 +1,64 @@
 """Tables and progress for a terminal: the only file that loads rich."""
 
-import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TypeVar
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ..visible import visible
-from .printer import Column
+from .printer import COLOURS, Column, colours_wanted
 
 T = TypeVar("T")
 
-_STYLES = {
-    "pending": "cyan",
-    "processing": "bold blue",
-    "completed": "green",
-    "failed": "yellow",
-    "dead": "bold red",
-    "scheduled": "cyan",
-    "cancelled": "dim",
-    "running": "green",
-    "stopping": "yellow",
-    "lost": "bold red",
-}
+GAP = 2
+WIDE_AT_LEAST = 16
+"""Characters of a wide column without which it tells nothing."""
 
 
-def table(columns: tuple[Column[T], ...], rows: Iterable[T], now_us: int) -> None:
+def table(columns: tuple[Column[T], ...], rows: Sequence[T], now_us: int) -> None:
     """A list fitted to the width: one line a row, what is too long cut with `…`."""
+    console = _console()
+    shown = _fitting(columns, rows, now_us, console.width)
     picture = Table(box=None, pad_edge=False, header_style="dim")
-    picture.expand = any(column.wide for column in columns)
-    for column in columns:
+    picture.expand = any(column.wide for column in shown)
+    for column in shown:
         picture.add_column(
-            column.title,
-            no_wrap=True,
-            overflow="ellipsis",
-            ratio=1 if column.wide else None,
+            column.title, no_wrap=True, overflow="ellipsis", ratio=1 if column.wide else None
         )
     for row in rows:
-        picture.add_row(*(_cell(column, column.shown(row, now_us)) for column in columns))
-    _console().print(picture)
+        picture.add_row(*(_cell(column, column.shown(row, now_us)) for column in shown))
+    console.print(picture)
+
+
+def _fitting(
+    columns: tuple[Column[T], ...], rows: Sequence[T], now_us: int, width: int
+) -> list[Column[T]]:
+    """The columns without the spare ones for which there is no room."""
+    shown = list(columns)
+    needed = {column.title: _width(column, rows, now_us) for column in columns}
+    for column in reversed(columns):
+        if column.spare and sum(needed[one.title] for one in shown) > width:
+            shown.remove(column)
+    return shown
+
+
+def _width(column: Column[T], rows: Sequence[T], now_us: int) -> int:
+    """With the gap to the next column."""
+    if column.wide:
+        return WIDE_AT_LEAST
+    texts = (visible(column.shown(row, now_us)) for row in rows)
+    return max(map(cell_len, (column.title, *texts))) + GAP
 
 
 def _console(stderr: bool = False) -> Console:
     """Job text is text: no markup, no emoji, no guesses at what to colour."""
-    plain = bool(os.environ.get("NO_COLOR"))  # rich would leave out colours, but not bold and dim
     return Console(
         stderr=stderr,
-        color_system=None if plain else "auto",
+        # Of itself rich leaves out colours where NO_COLOR is set, but not bold and dim.
+        color_system="auto" if colours_wanted() else None,
         markup=False,
         emoji=False,
         highlight=False,
@@ -57,7 +67,7 @@ def _console(stderr: bool = False) -> Console:
 
 def _cell(column: Column[T], text: str) -> Text:
     word = text.partition(",")[0].split()[-1:]
-    style = _STYLES.get(word[0], "") if word and column.title == "state" else ""
+    style = COLOURS.get(word[0], "") if word and column.title == "state" else ""
     return Text(visible(text), style=style)
 
 

@@ -1,5 +1,6 @@
 """Where answers go: a picture for a terminal, plain lines for a pipe, JSON where asked for."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Generic, Literal, NamedTuple, TypeVar
@@ -13,6 +14,19 @@ from ..visible import visible
 Form = Literal["json", "jsonl"] | None
 T = TypeVar("T")
 
+COLOURS = {
+    "pending": "cyan",
+    "processing": "blue",
+    "completed": "green",
+    "failed": "yellow",
+    "dead": "red",
+    "scheduled": "cyan",
+    "running": "green",
+    "stopping": "yellow",
+    "lost": "red",
+}
+"""Of the words for states, in the names that click and rich share."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -25,6 +39,8 @@ class Column(NamedTuple, Generic[T]):
     """Its second argument is the time now, UTC, microseconds since 1970."""
     wide: bool = False
     """Whether it takes the room that is left, and is cut where there is too little."""
+    spare: bool = False
+    """Whether it is left out where a terminal is too narrow, those on the right first."""
 
 
 class Printer:
@@ -58,10 +74,21 @@ class Printer:
         else:
             line(none)
 
+    def painted(self, text: str, state: str) -> str:
+        """The text in the colour of a state, for a terminal that shows colours."""
+        if not self.terminal or not colours_wanted():
+            return text
+        return click.style(text, fg=COLOURS.get(state))
+
     def hint(self, text: str) -> None:
         """What to do next, for a person."""
         if self.terminal:
             line(text)
+
+
+def colours_wanted() -> bool:
+    """Source: no-color.org."""
+    return not os.environ.get("NO_COLOR")
 
 
 def line(text: str = "") -> None:

@@ -79,7 +79,8 @@ def _plain(value: object) -> str:
 
 def _picture(out: Printer, found: Found, now: int) -> None:
     job = found.job
-    line(f"job {visible(job.id)}  {state(job)}, {ago(job.changed_at_us, now)}")
+    now_is = out.painted(state(job), job.state)
+    line(f"job {visible(job.id)}  {now_is}, {ago(job.changed_at_us, now)}")
     for label, text in _facts(found, now):
         line(f"  {label:<10} {visible(text)}")
     if found.runs:

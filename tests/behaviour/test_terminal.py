@@ -1,7 +1,7 @@
 """A real terminal: pictures that fit, hostile text that stays text, questions, Ctrl-C."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from typing import Self
 
 import pexpect
 import pyte
@@ -13,20 +13,28 @@ ROWS, COLUMNS = 40, 80
 
 
 class Terminal:
-    """A command at a terminal of 80 by 40, and what its screen shows."""
+    """A command at a terminal, and what its screen shows. env: on top of the test's own."""
 
-    def __init__(self, ctl: Ctl, *words: str, **env: str) -> None:
-        self.screen = pyte.Screen(COLUMNS, ROWS)
+    def __init__(
+        self, ctl: Ctl, *words: str, columns: int = COLUMNS, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.screen = pyte.Screen(columns, ROWS)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
         self.child = pexpect.spawn(
             PROGRAM[0],
             [*PROGRAM[1:], *words],
             cwd=str(ctl.folder),
-            env={**ctl.env, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS), **env},
-            dimensions=(ROWS, COLUMNS),
+            env={**ctl.env, "TERM": "xterm-256color", "COLUMNS": str(columns), **(env or {})},
+            dimensions=(ROWS, columns),
             timeout=30,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.child.close(force=True)
 
     def ends(self) -> int:
         """Its exit code; the screen is complete then."""
@@ -42,19 +50,15 @@ class Terminal:
         return [line.rstrip() for line in self.screen.display if line.strip()]
 
 
-@contextmanager
-def terminal(ctl: Ctl, *words: str, **env: str) -> Iterator[Terminal]:
-    """A command at a terminal, for the length of the block."""
-    shown = Terminal(ctl, *words, **env)
-    try:
-        yield shown
-    finally:
-        shown.child.close(force=True)
-
-
-def screen(ctl: Ctl, *words: str, code: int = 0, **env: str) -> Terminal:
+def screen(
+    ctl: Ctl,
+    *words: str,
+    code: int = 0,
+    columns: int = COLUMNS,
+    env: Mapping[str, str] | None = None,
+) -> Terminal:
     """What a command leaves on the screen."""
-    with terminal(ctl, *words, **env) as shown:
+    with Terminal(ctl, *words, columns=columns, env=env) as shown:
         assert shown.ends() == code, shown.lines
         return shown
 
@@ -69,6 +73,14 @@ def test_a_list_fits_the_width_and_says_what_is_next(ctl: Ctl) -> None:
     assert shown.lines[1].startswith("60  ○ pending")
     assert shown.lines[1].endswith("…")
     assert "queuectl list --after" in shown.lines[4]
+
+
+def test_a_narrow_terminal_keeps_what_matters(ctl: Ctl) -> None:
+    ctl.enqueue("echo " + "x" * 80)
+    shown = screen(ctl, "list", columns=36)
+    assert [line.split()[0] for line in shown.lines] == ["id", "1"]
+    assert "○ pending" in shown.lines[1]
+    assert "echo xxx" in shown.lines[1]
 
 
 def test_hostile_text_cannot_move_the_cursor(ctl: Ctl) -> None:
@@ -88,7 +100,9 @@ def test_hostile_text_cannot_move_the_cursor(ctl: Ctl) -> None:
 def test_colour_is_left_out_where_it_is_not_wanted(ctl: Ctl) -> None:
     ctl.enqueue("true")
     assert b"\x1b[3" in screen(ctl, "list").raw
-    assert b"\x1b[" not in screen(ctl, "list", NO_COLOR="1").raw
+    assert b"\x1b[36m" in screen(ctl, "show", "1").raw
+    for words in (["list"], ["show", "1"], ["history", "1"], ["status"]):
+        assert b"\x1b[" not in screen(ctl, *words, env={"NO_COLOR": "1"}).raw
 
 
 def test_a_person_is_told_what_to_do_next(ctl: Ctl) -> None:
@@ -104,7 +118,7 @@ def test_a_person_is_told_what_to_do_next(ctl: Ctl) -> None:
 def test_many_jobs_are_touched_only_after_a_yes(ctl: Ctl) -> None:
     ctl("enqueue", '[{"command": "a"}, {"command": "b"}]')
     for answer, code, left in (("n", 130, ["2", "1"]), ("y", 0, [])):
-        with terminal(ctl, "cancel", "--all") as asked:
+        with Terminal(ctl, "cancel", "--all") as asked:
             asked.child.expect("cancel 2 jobs")
             asked.child.sendline(answer)
             assert asked.ends() == code
@@ -113,14 +127,14 @@ def test_many_jobs_are_touched_only_after_a_yes(ctl: Ctl) -> None:
 
 def test_ctrl_c_once_drains_and_twice_stops(ctl: Ctl) -> None:
     first = ctl.enqueue("sleep 1; echo done")
-    with terminal(ctl, "worker", "start") as worker:
+    with Terminal(ctl, "worker", "start") as worker:
         ctl.wait_for(first, "claimed")
         worker.child.sendintr()
         worker.child.expect("Ctrl-C again")
         assert worker.ends() == 0
     assert ctl.show(first)["state"] == "completed"
     second = ctl.enqueue("sleep 60")
-    with terminal(ctl, "worker", "start") as worker:
+    with Terminal(ctl, "worker", "start") as worker:
         ctl.wait_for(second, "claimed")
         worker.child.sendintr()
         worker.child.expect("Ctrl-C again")
@@ -131,7 +145,7 @@ def test_ctrl_c_once_drains_and_twice_stops(ctl: Ctl) -> None:
 
 def test_watching_shows_what_changes(ctl: Ctl) -> None:
     ctl.enqueue("echo first")
-    with terminal(ctl, "list", "--watch", "60") as watching:
+    with Terminal(ctl, "list", "--watch", "60") as watching:
         watching.child.expect("echo first")
         ctl.enqueue("echo second")
         watching.child.expect("echo second")

@@ -144,20 +144,17 @@ def _from_json(text: str) -> "Jobs":
 def _from_file(name: str) -> "Jobs":
     from ..intake import Spool
 
-    with _opened(name) as source, Progress("checking jobs") as progress:
-        try:
+    try:
+        with _opened(name) as source, Progress("checking jobs") as progress:
             return Spool(source, SystemClock().wall_us(), progress.show)
-        except BadInput as error:
-            raise BadInput(f"{name}: {error}; nothing was enqueued") from None
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}; nothing was enqueued") from None
+    except OSError as error:
+        raise BadInput(f"{name}: {error.strerror}; nothing was enqueued") from None
 
 
 def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
-    if name == "-":
-        return nullcontext(sys.stdin.buffer)
-    try:
-        return open(name, "rb")
-    except OSError as error:
-        raise BadInput(f"{name}: {error.strerror}") from None
+    return nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb")
 
 
 def _print(out: Printer, ids: list[str], idle: bool) -> None:

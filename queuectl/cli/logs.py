@@ -106,10 +106,9 @@ def _pieces(reading: Reading, seen: Seen, since: int) -> Iterable[Piece]:
 
 
 def _write(data: bytes) -> None:
-    if sys.stdout is not None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def _say_missing(count: int) -> None:

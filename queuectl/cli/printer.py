@@ -48,7 +48,7 @@ class Printer:
 
     def __init__(self, form: Form = None) -> None:
         self.form = form
-        self.terminal = form is None and sys.stdout is not None and sys.stdout.isatty()
+        self.terminal = form is None and sys.stdout.isatty()
 
     def document(self, shape: msgspec.Struct) -> None:
         """One JSON document."""
@@ -93,8 +93,7 @@ def colours_wanted() -> bool:
 
 def line(text: str = "") -> None:
     """One line on stdout."""
-    if sys.stdout is not None:
-        sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{text}\n")
 
 
 def note(text: str) -> None:

@@ -17,7 +17,7 @@ class Progress:
     def __init__(self, what: str) -> None:
         self._what = what
         self._begun = time.monotonic()
-        self._wanted = sys.stderr is not None and sys.stderr.isatty()
+        self._wanted = sys.stderr.isatty()
         self._bar: Bar | None = None
 
     def __enter__(self) -> Self:

@@ -91,6 +91,5 @@ def id_and_state(job: Job) -> str:
 
 def confirm(out: Printer, count: int, verb: str, yes: bool) -> None:
     """On a terminal ask before touching more than one job."""
-    answers = sys.stdin is not None and sys.stdin.isatty()
-    if count > 1 and out.terminal and answers and not yes:
+    if count > 1 and out.terminal and sys.stdin.isatty() and not yes:
         click.confirm(f"{verb} {count:,} jobs?", abort=True, err=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
-from eventstore.chain import GENESIS, fault_of
+from eventstore.chain import GENESIS, first_break
 from eventstore.errors import ChainBroken
 from eventstore.sqlite.log import SqliteReader, SqliteStore, SqliteTransaction, recorded_from
 from eventstore.sqlite.scratch import scratch
@@ -84,16 +84,14 @@ def carry(
     tx: SqliteTransaction, tables: Tables, log: SqliteReader, reached: Reached, limit: int
 ) -> Reached:
     """Fold the next `limit` events of `log` after `reached` into `tables` of `tx`."""
+    records = list(islice(log.raw(after=reached.position), limit))
+    if broken := first_break(records, reached.hash, reached.position):
+        raise ChainBroken(*broken)
     projector = Projector(tx, tables)
-    for raw in islice(log.raw(after=reached.position), limit):
-        if raw.position != reached.position + 1:
-            raise ChainBroken(reached.position + 1, "it is missing")
-        if fault := fault_of(reached.hash, raw):
-            raise ChainBroken(raw.position, fault)
-        projector.take((recorded_from(raw),))
-        reached = Reached(raw.position, raw.hash)
+    projector.foresee({raw.stream for raw in records})
+    projector.take(map(recorded_from, records))
     projector.flush()
-    return reached
+    return Reached(records[-1].position, records[-1].hash) if records else reached
 
 
 def _maintenance(store: SqliteStore) -> Any:

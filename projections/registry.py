@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple, get_args
+
+import msgspec
 
 from eventstore.events.recorded import Recorded
 from eventstore.store import Reader, Writer
@@ -56,10 +59,20 @@ CHECKPOINT = """
 
 ADVANCE = "UPDATE checkpoint SET position = ?"
 
-_BY_KIND = {
-    kind: tuple(model for model in READ_MODELS if model.kind == kind)
-    for kind in ("job", "worker", "config", "context")
+_BY_KIND: Mapping[Kind, tuple[ReadModel, ...]] = {
+    kind: tuple(model for model in READ_MODELS if model.kind == kind) for kind in get_args(Kind)
 }
+
+
+_SQL = attrgetter("sql")
+
+
+class _Moved(msgspec.Struct):
+    """A stream with events that the tables do not show yet."""
+
+    before: Any
+    after: Any
+    recorded: list[Recorded]
 
 
 class _Fold(NamedTuple):
@@ -77,7 +90,7 @@ _FOLDS: Mapping[Kind, _Fold] = {
 
 def kind_of(stream: str) -> Kind:
     """What a stream is about, by its name."""
-    if not stream.startswith("$"):
+    if stream[0] != "$":
         return "job"
     match stream.partition(":")[0]:
         case "$worker":
@@ -98,8 +111,7 @@ class Projector:
     def __init__(self, tx: Writer, tables: Tables = LIVE) -> None:
         self._tx, self._tables = tx, tables
         self._states: dict[str, Any] = {}
-        self._before: dict[str, Any] = {}
-        self._recorded: dict[str, list[Recorded]] = {}
+        self._moved: dict[Kind, dict[str, _Moved]] = {kind: {} for kind in _BY_KIND}
 
     def state(self, stream: str) -> Any:
         """What the stream has become, with what was taken in; None where it has no event."""
@@ -112,44 +124,44 @@ class Projector:
         """Fold these events, in their order. The tables follow at `flush`."""
         for one in recorded:
             stream = one.stream
-            state = self.state(stream)
-            if stream not in self._before:
-                self._before[stream] = state
-                self._recorded[stream] = []
-            self._states[stream] = _FOLDS[kind_of(stream)].evolve(state, one)
-            self._recorded[stream].append(one)
+            kind = kind_of(stream)
+            before = self.state(stream)
+            after = self._states[stream] = _FOLDS[kind].evolve(before, one)
+            if (moved := self._moved[kind].get(stream)) is None:
+                self._moved[kind][stream] = _Moved(before, after, [one])
+            else:
+                moved.after = after
+                moved.recorded.append(one)
+
+    def foresee(self, streams: Iterable[str]) -> None:
+        """Read the states of many jobs at once, before their events are taken in."""
+        wanted = [one for one in streams if one[0] != "$" and one not in self._states]
+        self._states.update(dict.fromkeys(wanted))
+        self._states.update(jobs.load_many(self._tx, wanted, self._tables))
 
     @property
     def held(self) -> int:
         """Streams with events that the tables do not show yet."""
-        return len(self._recorded)
+        return sum(map(len, self._moved.values()))
 
     def flush(self) -> None:
         """Bring the tables up to what was taken in."""
-        for kind, models in _BY_KIND.items():
-            changes = self._changes(kind)
-            if changes:
-                for model in models:
+        for kind, moved in self._moved.items():
+            if moved:
+                changes = [Change(one.before, one.after, one.recorded) for one in moved.values()]
+                for model in _BY_KIND[kind]:
                     self._run(model.derive(changes))
-        self._before.clear()
-        self._recorded.clear()
+                moved.clear()
 
     def forget(self) -> None:
         """Drop the states kept, so that memory stays flat over many chunks."""
-        assert not self._recorded, "events were taken in and not flushed"
+        assert not self.held, "events were taken in and not flushed"
         self._states.clear()
-
-    def _changes(self, kind: str) -> list[Change[Any]]:
-        return [
-            Change(self._before[stream], self._states[stream], recorded)
-            for stream, recorded in self._recorded.items()
-            if kind_of(stream) == kind
-        ]
 
     def _run(self, writes: Iterable[Write]) -> None:
         """Equal statements that follow each other are run as one."""
-        for sql, group in groupby(writes, key=lambda write: write.sql):
-            self._tx.execute_many(sql.format_map(self._tables), [write.values for write in group])
+        for sql, group in groupby(writes, key=_SQL):
+            self._tx.execute_many(sql.format_map(self._tables), [values for _, values in group])
 
 
 def schema(tables: Tables = LIVE, generation: int = 1) -> list[str]:

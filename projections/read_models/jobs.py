@@ -66,6 +66,8 @@ UPDATE = """
 # By the unique index on id.
 LOAD = f"SELECT {_COLUMNS} FROM {{jobs}} WHERE id = ?"
 
+LOAD_MANY = f"SELECT {_COLUMNS} FROM {{jobs}} WHERE id IN (SELECT value FROM json_each(?))"
+
 # By the partial index: as many rows as the worker has slots.
 OF_WORKER = f"SELECT {_COLUMNS} FROM jobs WHERE worker = :worker ORDER BY born"
 
@@ -125,6 +127,12 @@ def load(tx: Reader, job_id: str, tables: Tables) -> Job | None:
     """The job as its row holds it; None where there is none."""
     found = tx.query(LOAD.format_map(tables), (job_id,))
     return _job(found[0]) if found else None
+
+
+def load_many(tx: Reader, job_ids: list[str], tables: Tables) -> dict[str, Job]:
+    """Those of the jobs that there are, by id."""
+    rows = tx.query(LOAD_MANY.format_map(tables), (msgspec.json.encode(job_ids).decode(),))
+    return {row[1]: _job(row) for row in rows}
 
 
 _LIVE = {"jobs": "jobs"}

@@ -82,20 +82,26 @@ class Run(NamedTuple):
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
-    """A row at each claim, filled at the attempt's end."""
+    """A row at each claim, filled at the attempt's end. All claims first: each is one statement."""
+    ends = []
     for _, job, recorded in changes:
         for one in recorded:
-            if write := _write(job.born, one):
-                yield write
+            if type(one.event) is Claimed:
+                yield Write(BEGIN, _begin(job.born, one.event, one.recorded_at_us))
+            elif end := _end(job.born, one):
+                ends.append(end)
+    for end in ends:
+        yield Write(END, end)
 
 
-def _write(born: int, one: Recorded) -> Write | None:
+def _begin(born: int, event: Claimed, at_us: int) -> tuple[Any, ...]:
+    return (born, event.attempt, event.worker, event.slot, at_us, event.waited_us)
+
+
+def _end(born: int, one: Recorded) -> tuple[Any, ...] | None:
     at = one.recorded_at_us
+    end: tuple[Any, ...]
     match one.event:
-        case Claimed() as event:
-            return Write(
-                BEGIN, (born, event.attempt, event.worker, event.slot, at, event.waited_us)
-            )
         case Succeeded() as event:
             end = (at, "succeeded", None, event.exit_code, None, None, *_usage(event))
         case Failed() as event:
@@ -107,7 +113,7 @@ def _write(born: int, one: Recorded) -> Write | None:
             end = (at, "released", event.reason, *(None,) * 9)
         case _:
             return None
-    return Write(END, (*end, born, event.attempt))
+    return (*end, born, event.attempt)
 
 
 def _usage(event: Succeeded | Failed | Cancelled) -> tuple[Any, ...]:

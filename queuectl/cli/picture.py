@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
+from rich import progress
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
@@ -71,17 +72,23 @@ def _cell(column: Column[T], text: str) -> Text:
     return Text(visible(text), style=style)
 
 
+class _Rate(progress.ProgressColumn):
+    """How many are done in a second."""
+
+    def render(self, task: progress.Task) -> Text:
+        """As of lately."""
+        return Text(f"{task.speed or 0:,.0f}/s")
+
+
 class Bar:
     """A progress bar on stderr, with rate and remaining time; gone when it is closed."""
 
     def __init__(self, what: str) -> None:
-        from rich import progress
-
         self._progress = progress.Progress(
             progress.TextColumn("{task.description}", markup=False),
             progress.BarColumn(),
             progress.TextColumn("{task.completed:,.0f}", markup=False),
-            progress.TaskProgressColumn(show_speed=True),
+            _Rate(),
             progress.TimeRemainingColumn(),
             console=_console(stderr=True),
             transient=True,

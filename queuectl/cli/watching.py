@@ -1,11 +1,12 @@
 """`--watch`: show an answer again and again, on a cleared screen."""
 
+import sys
 from collections.abc import Callable
 
 import click
 
 from ..reading import Reading
-from .printer import Printer, line
+from .printer import Printer
 
 HOME_AND_CLEAR = "\x1b[H\x1b[J"
 
@@ -19,6 +20,6 @@ def watch(reading: Reading, out: Printer, show: Callable[[], None], every_s: flo
         raise click.UsageError("--watch is for a terminal")
     reading.hang_bell()
     while True:
-        line(HOME_AND_CLEAR)
+        sys.stdout.write(HOME_AND_CLEAR)
         show()
         reading.await_more(every_s)

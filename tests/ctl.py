@@ -67,10 +67,11 @@ class Running:
 
     def _read(self, stream: IO[str], lines: list[str]) -> threading.Thread:
         def collect() -> None:
-            for line in stream:
-                with self._grown:
-                    lines.append(line.rstrip("\n"))
-                    self._grown.notify_all()
+            with stream:
+                for line in stream:
+                    with self._grown:
+                        lines.append(line.rstrip("\n"))
+                        self._grown.notify_all()
 
         reader = threading.Thread(target=collect, daemon=True)
         reader.start()

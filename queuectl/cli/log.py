@@ -1,7 +1,7 @@
 """`history` and `events`: what the log has to tell."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import click
@@ -57,15 +57,25 @@ def _next_step(job: Job) -> str:
     return f"retry: queuectl dlq retry {job.id} · {output}" if job.state == "dead" else output
 
 
-class Span(NamedTuple):
-    """From where to where in the log. Times: UTC, microseconds since 1970."""
+class Wanted(NamedTuple):
+    """Which events. Times: UTC, microseconds since 1970."""
 
-    after: int = 0
+    stream: str | None
+    kind: str | None
+    after: int
     """Position."""
-    since_us: int | None = None
-    upto: int | None = None
+    upto: int | None
     """Position."""
-    until_us: int | None = None
+    since_us: int | None
+    until_us: int | None
+
+    def among(self, events: Iterable[Recorded]) -> Iterator[Recorded]:
+        """Those of these wanted. Order is by position, and clocks step: each is asked its time."""
+        for one in events:
+            late = self.until_us is not None and one.recorded_at_us >= self.until_us
+            early = self.since_us is not None and one.recorded_at_us < self.since_us
+            if self.kind in (None, one.type) and not late and not early:
+                yield one
 
 
 @click.command(
@@ -95,22 +105,22 @@ def events_command(
     """Print the log, event by event; with -f as it grows."""
     if follow and (out.form == "json" or until is not None):
         raise click.UsageError("-f has no end: it goes with --jsonl, and without --until")
-    span = _span(since, until)
-    if stream == "last":
-        with reading.read() as tx:
-            stream = existing(tx, stream).id
-    if out.form == "json":
-        _document(reading, out, span, kind, stream)
-    elif follow:
-        _follow(reading, Feed(out), span, kind, stream)
-    else:
-        Feed(out).print(_chosen(reading.events(span.after, span.upto, stream), span, kind))
-
-
-def _span(since: str | None, until: str | None) -> Span:
     after, since_us = _point(since or "@0")
     upto, until_us = _point(until) if until else (None, None)
-    return Span(after or 0, since_us, upto, until_us)
+    wanted = Wanted(_named(reading, stream), kind, after or 0, upto, since_us, until_us)
+    if out.form == "json":
+        _document(reading, out, wanted)
+    elif follow:
+        _follow(reading, Feed(out), wanted)
+    else:
+        Feed(out).print(wanted.among(reading.events(wanted.after, upto, wanted.stream)))
+
+
+def _named(reading: Reading, stream: str | None) -> str | None:
+    if stream != "last":
+        return stream
+    with reading.read() as tx:
+        return existing(tx, stream).id
 
 
 def _point(text: str) -> tuple[int | None, int | None]:
@@ -120,30 +130,17 @@ def _point(text: str) -> tuple[int | None, int | None]:
     return None, instant_us(text, SystemClock().wall_us())
 
 
-def _chosen(events: Iterator[Recorded], span: Span, kind: str | None) -> Iterator[Recorded]:
-    """Order is by position, and clocks step: a time is asked of each event."""
-    for one in events:
-        if kind is not None and one.type != kind:
-            continue
-        if span.since_us is not None and one.recorded_at_us < span.since_us:
-            continue
-        if span.until_us is None or one.recorded_at_us < span.until_us:
-            yield one
-
-
-def _document(
-    reading: Reading, out: Printer, span: Span, kind: str | None, stream: str | None
-) -> None:
+def _document(reading: Reading, out: Printer, wanted: Wanted) -> None:
     with reading.read() as tx:
         position = tx.head().position
-        found = _chosen(tx.events(span.after, span.upto, stream), span, kind)
+        found = wanted.among(tx.events(wanted.after, wanted.upto, wanted.stream))
         page = [event_shape(one) for one in found]
     out.document(EventPage(position=position, events=page, next=None))
 
 
-def _follow(reading: Reading, feed: Feed, span: Span, kind: str | None, stream: str | None) -> None:
+def _follow(reading: Reading, feed: Feed, wanted: Wanted) -> None:
     """Until Ctrl-C, or until nobody reads our lines."""
-    seen = span.after
+    seen = wanted.after
 
     def passing(events: Iterator[Recorded]) -> Iterator[Recorded]:
         nonlocal seen
@@ -153,6 +150,6 @@ def _follow(reading: Reading, feed: Feed, span: Span, kind: str | None, stream: 
 
     while True:
         reading.hang_bell()
-        feed.print(_chosen(passing(reading.events(seen, None, stream)), span, kind))
+        feed.print(wanted.among(passing(reading.events(seen, None, wanted.stream))))
         sys.stdout.flush()
         reading.await_more()

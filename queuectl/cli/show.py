@@ -132,13 +132,21 @@ def _next_step(found: Found, now: int) -> str:
         case "processing":
             return f"runs on worker {job.worker} · queuectl logs {job.id} -f"
         case "failed" | "scheduled":
-            assert job.due_at_us is not None
-            attempt = "the next attempt" if job.state == "failed" else "its time"
-            return f"{attempt} comes {ago(job.due_at_us, now)}, at {clock(job.due_at_us)}"
+            return _when_due(found, now)
         case "dead":
             return f"retry: queuectl dlq retry {job.id} · output: queuectl logs {job.id}"
         case _:
             return f"queuectl history {job.id} · queuectl logs {job.id}"
+
+
+def _when_due(found: Found, now: int) -> str:
+    due, what = found.job.due_at_us, "the next attempt"
+    assert due is not None
+    if found.job.state == "scheduled":
+        what = "its time"
+    if due > now:
+        return f"{what} comes {ago(due, now)}, at {clock(due)}"
+    return f"{what} came {ago(due, now)}; {_why_pending(found)}"
 
 
 def _why_pending(found: Found) -> str:

@@ -1,9 +1,11 @@
 """A queue file and its workers, as a test that breaks them handles them: real processes."""
 
 import os
+import resource
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from signal import SIGKILL, SIGSTOP
 from typing import Any
@@ -32,8 +34,13 @@ class House:
         return self.queue.enqueue(command, cwd=str(self.work), **options).id
 
     @contextmanager
-    def worker(self, *words: str, slots: int = 2) -> Iterator[Running]:
-        """`worker start WORDS` for the length of the block; then it is killed whole."""
+    def worker(
+        self, *words: str, slots: int = 2, descriptors: int | None = None
+    ) -> Iterator[Running]:
+        """`worker start WORDS` for the length of the block; then it is killed whole.
+
+        descriptors: how many it may have open, where not as many as we.
+        """
         start = ("--db", str(self.path), "worker", "start", "-v", "--count", str(slots))
         process = subprocess.Popen(
             [*PROGRAM, *start, *words],
@@ -41,6 +48,7 @@ class House:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=partial(_limit, descriptors) if descriptors else None,
         )
         running = Running(process)
         try:
@@ -52,9 +60,9 @@ class House:
                 process.wait()
                 until(lambda: not any(map(alive, pids)) or None, "the supervisor's end")
 
-    def drain(self, slots: int = 2) -> Running:
+    def drain(self, slots: int = 2, descriptors: int | None = None) -> Running:
         """A worker that has run until nothing was left to do."""
-        with self.worker("--until-empty", slots=slots) as running:
+        with self.worker("--until-empty", slots=slots, descriptors=descriptors) as running:
             assert running.ends().code == 0, running.err
         return running
 
@@ -119,3 +127,8 @@ def kill_both(keeper: int, supervisor: int) -> None:
     os.kill(keeper, SIGSTOP)
     for pid in (supervisor, keeper):
         os.kill(pid, SIGKILL)
+
+
+def _limit(descriptors: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, hard))

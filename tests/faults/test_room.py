@@ -1,7 +1,6 @@
 """A worker on a full disk, out of descriptors, or with its queue file gone."""
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -107,10 +106,5 @@ def test_folder_beside_the_queue_may_vanish(house: House) -> None:
 
 def test_many_slots_need_more_descriptors_than_one_is_given(house: House) -> None:
     jobs = [house.enqueue("echo; sleep 1.3; echo") for _ in range(60)]
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-    try:
-        house.drain(slots=60)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    house.drain(slots=60, descriptors=64)
     assert {house.queue.get(job).state for job in jobs} == {"completed"}

@@ -16,6 +16,7 @@ from .. import __version__
 from ..errors import QueueError
 from ..visible import visible
 from . import exits
+from .options import examples
 from .printer import colours_wanted
 
 SUBCOMMANDS = {
@@ -66,7 +67,14 @@ class LazyGroup(click.Group):
             ) from None
 
 
-@click.group("queuectl", cls=LazyGroup, context_settings={"max_content_width": 100})
+@click.group(
+    "queuectl",
+    cls=LazyGroup,
+    context_settings={"max_content_width": 100},
+    epilog=examples(
+        "queuectl enqueue -- 'make all'", "queuectl worker start --count 2", "queuectl status"
+    ),
+)
 @click.option("--db", metavar="PATH", help="The queue file, else QUEUECTL_DB or ./queue.db.")
 @click.version_option(__version__, prog_name="queuectl", message="%(prog)s %(version)s")
 @click.pass_context

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 from eventstore.chain import GENESIS, first_break
 from eventstore.errors import ChainBroken
-from eventstore.sqlite.log import SqliteReader, SqliteStore, SqliteTransaction, recorded_from
+from eventstore.sqlite.log import SqliteStore
+from eventstore.sqlite.reader import SqliteReader, recorded_from
 from eventstore.sqlite.scratch import scratch
+from eventstore.sqlite.transaction import SqliteTransaction
 
 from .read_model import ReadModel, Tables
 from .registry import (

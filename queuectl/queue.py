@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, locate, open_store
-from eventstore.sqlite.log import SqliteReader, SqliteStore
+from eventstore.sqlite.log import SqliteStore
+from eventstore.sqlite.reader import SqliteReader
 from projections.errors import StaleReadModels
 from projections.folds.job import FINAL, Job
 from projections.read_models import jobs

@@ -8,7 +8,8 @@ from eventstore.errors import Missing, ReadOnly
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, open_store
 from eventstore.sqlite.doorbell import SqliteDoorbell
-from eventstore.sqlite.log import SqliteReader, SqliteStore
+from eventstore.sqlite.log import SqliteStore
+from eventstore.sqlite.reader import SqliteReader
 from eventstore.sqlite.scratch import scratch
 from projections.errors import NewerReadModels, StaleReadModels
 from projections.registry import checkpoint, first_schema, standing

@@ -9,7 +9,7 @@ import msgspec
 from eventstore.events.context import ContextRecorded
 from eventstore.events.fact import Fact
 from eventstore.sqlite import outputs
-from eventstore.sqlite.log import SqliteTransaction
+from eventstore.sqlite.transaction import SqliteTransaction
 from projections.folds import config as config_fold
 from projections.folds import context as context_fold
 from projections.folds.config import Config

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import apsw
 
-from .log import SqliteTransaction
+from .transaction import SqliteTransaction
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ..chain import GENESIS, Break, Raw, first_break
 from ..store import Head
-from .log import SqliteReader
+from .reader import SqliteReader
 from .schema import TRIGGERS
 
 Progress = Callable[[int], None]

@@ -7,7 +7,7 @@ from flask import Blueprint, abort, current_app, render_template
 from flask.typing import ResponseReturnValue
 
 from eventstore.events.recorded import EVENT_TYPES
-from eventstore.sqlite.log import SqliteReader
+from eventstore.sqlite.reader import SqliteReader
 from projections.folds.job import STATES
 from projections.read_models import jobs as jobs_model
 

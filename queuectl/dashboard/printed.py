@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from eventstore.sqlite import outputs
-from eventstore.sqlite.log import SqliteReader
+from eventstore.sqlite.reader import SqliteReader
 from queuectl.wording import size
 from queuectl.worker.transcript import Piece, piece_of, pieces
 

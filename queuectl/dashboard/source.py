@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from eventstore.location import Location
-from eventstore.sqlite.log import SqliteReader
+from eventstore.sqlite.reader import SqliteReader
 from queuectl.reading import Reading
 
 

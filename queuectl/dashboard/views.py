@@ -4,7 +4,7 @@ from collections import deque
 from typing import NamedTuple
 
 from eventstore.events.recorded import Recorded
-from eventstore.sqlite.log import SqliteReader, recorded_from
+from eventstore.sqlite.reader import SqliteReader, recorded_from
 from eventstore.store import Head
 from projections.folds.context import Context
 from projections.folds.job import Job

@@ -10,7 +10,8 @@ from eventstore.chain import first_break
 from eventstore.errors import Gone, StreamConflict
 from eventstore.events.job import Claimed, Enqueued, Requeued
 from eventstore.location import open_store
-from eventstore.sqlite.log import SqliteStore, SqliteTransaction
+from eventstore.sqlite.log import SqliteStore
+from eventstore.sqlite.transaction import SqliteTransaction
 from tests.stranger import Refused, stranger
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)

@@ -1,0 +1,68 @@
+"""Reading the log and the tables beside it: one state of the database."""
+
+from collections.abc import Iterator
+
+import apsw
+
+from .. import codec
+from ..chain import GENESIS, Raw
+from ..events.recorded import Recorded
+from ..store import Bindings, Head, Row
+
+COLUMNS = "position, stream, version, type, recorded_at, actor, batch, cause, data, hash"
+
+# By the primary key: the last page of the table.
+LAST = "SELECT position, hash FROM events ORDER BY position DESC LIMIT 1"
+
+# By position: each event once, however many there are.
+ALL = f"SELECT {COLUMNS} FROM events WHERE position > ? AND position <= ? ORDER BY position"
+
+# By the unique index; version and position rise together within a stream.
+OF_STREAM = f"""
+    SELECT {COLUMNS} FROM events
+     WHERE stream = ? AND position > ? AND position <= ? ORDER BY version"""
+
+_END = 2**63 - 1
+
+
+class SqliteReader:
+    """A view of one state of the database, inside a transaction."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
+        """All rows of a statement."""
+        return self._connection.execute(sql, bindings).fetchall()
+
+    def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
+        """The rows one by one, in flat memory."""
+        return iter(self._connection.execute(sql, bindings))
+
+    def events(
+        self, after: int = 0, upto: int | None = None, stream: str | None = None
+    ) -> Iterator[Recorded]:
+        """Events with `after` < position <= `upto`, in order, of one stream or of all.
+
+        Raises ChainBroken at one that cannot be read.
+        """
+        return map(recorded_from, self.raw(after, upto, stream))
+
+    def raw(
+        self, after: int = 0, upto: int | None = None, stream: str | None = None
+    ) -> Iterator[Raw]:
+        """The same records as their rows hold them."""
+        end = _END if upto is None else upto
+        if stream is None:
+            return map(Raw._make, self.rows(ALL, (after, end)))
+        return map(Raw._make, self.rows(OF_STREAM, (stream, after, end)))
+
+    def head(self) -> Head:
+        """The last record."""
+        last = self.query(LAST)
+        return Head(last[0][0], last[0][1].hex()) if last else Head(0, GENESIS.hex())
+
+
+def recorded_from(raw: Raw) -> Recorded:
+    """A record with its event read. Raises ChainBroken where that cannot be done."""
+    return Recorded(*raw, codec.decode(raw.position, raw.type, raw.data))

@@ -133,6 +133,10 @@ class Projector:
                 moved.after = after
                 moved.recorded.append(one)
 
+    def know_new(self, stream: str) -> None:
+        """Spare the look for a stream that is known to have no event."""
+        self._states[stream] = None
+
     def foresee(self, streams: Iterable[str]) -> None:
         """Read the states of many jobs at once, before their events are taken in."""
         wanted = [one for one in streams if one[0] != "$" and one not in self._states]

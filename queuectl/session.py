@@ -1,6 +1,7 @@
 """Read, decide, append, fold: what happens inside one write transaction of the queue."""
 
 import os
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any, overload
 
@@ -88,7 +89,7 @@ class Session:
         """Accept a job under its own id or the next number, with the policy in force."""
         return self.ask(
             Enqueue(
-                job_id=new.id or str(self._next_number()),
+                job_id=new.id or self._next_id(),
                 new=new,
                 policy=self._policy_in_force(),
                 context=self._context(new.cwd),
@@ -96,6 +97,10 @@ class Session:
                 at_us=self.at_us,
             )
         )
+
+    def foresee(self, job_ids: Iterable[str]) -> None:
+        """Read jobs that will be asked for in one go."""
+        self._projector.foresee(job_ids)
 
     def keep_output(self, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
         """Keep what an attempt printed, with its result. kept: null where it stands in files."""
@@ -124,11 +129,13 @@ class Session:
             self._projector.flush()
             self._projector.forget()
 
-    def _next_number(self) -> int:
+    def _next_id(self) -> str:
         if self._last_number is None:
             self._last_number = sequence.last_number(self.tx)
         self._last_number += 1
-        return self._last_number
+        job_id = str(self._last_number)
+        self._projector.know_new(job_id)
+        return job_id
 
     def _policy_in_force(self) -> Policy:
         if self._policy is None:

@@ -141,6 +141,7 @@ class Recording:
     def round(self, seats: list[int], due: bool) -> Round:
         """Write all that waits; then claim for the `seats`. Raises what the store raises."""
         with self._queue.write(self._worker_id) as session:
+            session.foresee(result.job.id for result in self.results)
             ended = [(result, self._finish(session, result)) for result in self.results]
             for release in self.releases:
                 session.ask(release)
@@ -206,6 +207,7 @@ class Recording:
     def _claim(
         self, session: Session, seats: list[int], chosen: list[ready.Ready]
     ) -> Iterator[Claimed]:
+        session.foresee(one.job_id for one in chosen)
         for slot, (job_id, _) in zip(seats, chosen, strict=False):
             job = session.ask(
                 Claim(job_id=job_id, worker=self._worker_id, slot=slot, at_us=session.at_us)

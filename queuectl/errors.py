@@ -92,11 +92,11 @@ class StaleAttempt(Refusal):
 
 
 class NotDead(Refusal):
-    """Only a dead letter can be retried."""
+    """Only a dead letter can be retried or discarded. verb: which of these was asked."""
 
-    def __init__(self, job_id: str, state: State) -> None:
+    def __init__(self, job_id: str, state: State, verb: str) -> None:
         super().__init__(
-            f"job {job_id} is {state}, not dead - only dead jobs can be retried (queuectl dlq list)"
+            f"job {job_id} is {state}, not dead - only dead jobs can be {verb} (queuectl dlq list)"
         )
         self.job_id, self.state = job_id, state
 

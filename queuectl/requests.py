@@ -128,6 +128,13 @@ class Retry(Request, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class Discard(Request, frozen=True, kw_only=True):
+    """Take a dead job out of the dead-letter queue: nobody will retry it."""
+
+    job_id: str
+    reason: str | None = None
+
+
 class Cancel(Request, frozen=True, kw_only=True):
     """End a job: at once when it waits, through its worker when it runs."""
 
@@ -135,7 +142,7 @@ class Cancel(Request, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-JobRequest = Enqueue | ComeDue | Claim | Release | Finish | Lose | Retry | Cancel
+JobRequest = Enqueue | ComeDue | Claim | Release | Finish | Lose | Retry | Discard | Cancel
 
 
 class StartWorker(Request, frozen=True, kw_only=True):

@@ -41,6 +41,8 @@ class JobShape(Shape, frozen=True, kw_only=True):
     tags: dict[str, str]
     attempt: int
     """Number of the last attempt; 0 before the first."""
+    begun: int
+    """How many attempts have begun; a claim that was given back before is none."""
     retries_used: int
     max_retries: int
     enqueued_at: str
@@ -219,6 +221,7 @@ def job_shape(job: Job) -> JobShape:
         priority=spec.priority,
         tags=spec.tags,
         attempt=job.attempt,
+        begun=job.attempts,
         retries_used=job.retries_used,
         max_retries=spec.max_retries,
         enqueued_at=rfc3339(job.enqueued_at_us),

@@ -3,10 +3,15 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import apsw
+
 from ..chain import GENESIS, Break, Raw, first_break
+from ..errors import ChainBroken
 from ..store import Head
 from .reader import SqliteReader
 from .schema import TRIGGERS
+
+REPORTED_EVERY = 10_000
 
 Progress = Callable[[int], None]
 """Called now and then with the number of records looked at."""
@@ -40,7 +45,10 @@ def verify(
 ) -> Verdict:
     """Look at every record, in flat memory."""
     head = tx.head()
-    broken = first_break(_watched(tx.raw(), progress))
+    try:
+        broken = first_break(_watched(tx.raw(), progress))
+    except ChainBroken as error:
+        broken = Break(error.position, error.what)
     return Verdict(
         records=head.position,
         head=head,
@@ -52,10 +60,16 @@ def verify(
 
 
 def _watched(records: Iterator[Raw], progress: Progress) -> Iterator[Raw]:
-    for raw in records:
-        if raw.position % 10_000 == 0:
-            progress(raw.position)
-        yield raw
+    """The records; a page that cannot be read breaks the chain where it begins."""
+    position = 0
+    try:
+        for raw in records:
+            position = raw.position
+            if position % REPORTED_EVERY == 0:
+                progress(position)
+            yield raw
+    except apsw.CorruptError as error:
+        raise ChainBroken(position + 1, f"the file is damaged here ({error})") from None
 
 
 def _missing_triggers(tx: SqliteReader) -> tuple[str, ...]:

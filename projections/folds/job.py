@@ -55,6 +55,8 @@ class Job(msgspec.Struct, frozen=True, gc=False):
     """When a `scheduled` or `failed` job becomes pending; else null."""
     attempt: int = 0
     """Number of the last attempt claimed; never reset or reused."""
+    released: int = 0
+    """Attempts claimed and given back before they began."""
     worker: str | None = None
     """Who runs it, while `processing`; else null."""
     round: int = 1
@@ -72,6 +74,11 @@ class Job(msgspec.Struct, frozen=True, gc=False):
     exit_code: int | None = None
     """Of the last ended attempt, where it has one."""
     signal: int | None = None
+
+    @property
+    def attempts(self) -> int:
+        """How many have begun, or are about to."""
+        return self.attempt - self.released
 
 
 def evolve(job: Job | None, recorded: Recorded) -> Job:
@@ -107,7 +114,7 @@ def _step(job: Job, event: JobEvent, recorded: Recorded) -> Job:
                 job, state="processing", attempt=event.attempt, worker=event.worker, **moved
             )
         case Released():
-            return replace(job, state="pending", worker=None, **moved)
+            return replace(job, state="pending", worker=None, released=job.released + 1, **moved)
         case Succeeded():
             return replace(
                 job,

@@ -26,6 +26,7 @@ SCHEMA = (
         changed_at       INTEGER NOT NULL,
         due_at           INTEGER,
         attempt          INTEGER NOT NULL,
+        released         INTEGER NOT NULL,
         worker           TEXT,
         round            INTEGER NOT NULL,
         retries_used     INTEGER NOT NULL,
@@ -46,21 +47,22 @@ SCHEMA = (
 )
 
 _COLUMNS = (
-    "born, id, spec, state, version, position, enqueued_at, changed_at, due_at, attempt, worker,"
-    " round, retries_used, lost_in_row, cancel_requested, succeeded_runs, failed_runs, failure,"
-    " exit_code, signal"
+    "born, id, spec, state, version, position, enqueued_at, changed_at, due_at, attempt, released,"
+    " worker, round, retries_used, lost_in_row, cancel_requested, succeeded_runs, failed_runs,"
+    " failure, exit_code, signal"
 )
 
 INSERT = (
     f"INSERT INTO {{jobs}} ({_COLUMNS}, queue, priority)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 UPDATE = """
     UPDATE {jobs}
        SET state = ?, version = ?, position = ?, changed_at = ?, due_at = ?, attempt = ?,
-           worker = ?, round = ?, retries_used = ?, lost_in_row = ?, cancel_requested = ?,
-           succeeded_runs = ?, failed_runs = ?, failure = ?, exit_code = ?, signal = ?
+           released = ?, worker = ?, round = ?, retries_used = ?, lost_in_row = ?,
+           cancel_requested = ?, succeeded_runs = ?, failed_runs = ?, failure = ?, exit_code = ?,
+           signal = ?
      WHERE born = ?"""
 
 # By the unique index on id.
@@ -207,6 +209,7 @@ def _moving(job: Job) -> tuple[Any, ...]:
         job.changed_at_us,
         job.due_at_us,
         job.attempt,
+        job.released,
         job.worker,
         job.round,
         job.retries_used,

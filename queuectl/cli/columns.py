@@ -75,7 +75,7 @@ def moment(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
 JOB: tuple[Column[Job], ...] = (
     same("id", lambda job: job.id),
     Column("state", lambda job: job.state, lambda job, _: state(job)),
-    same("attempts", lambda job: str(job.attempt), spare=True),
+    same("attempts", lambda job: str(job.attempts), spare=True),
     moment("enqueued", lambda job: job.enqueued_at_us),
     moment("next attempt", lambda job: job.due_at_us),
     same("command", lambda job: job.spec.command, wide=True),
@@ -83,7 +83,7 @@ JOB: tuple[Column[Job], ...] = (
 
 DEAD: tuple[Column[Job], ...] = (
     same("id", lambda job: job.id),
-    same("attempts", lambda job: str(job.attempt), spare=True),
+    same("attempts", lambda job: str(job.attempts), spare=True),
     same("reason", ended),
     moment("dead since", lambda job: job.changed_at_us),
     same("command", lambda job: job.spec.command, wide=True),

@@ -9,7 +9,7 @@ from projections.read_models.jobs import Filter
 
 from ..queue import Queue
 from ..reading import Reading
-from ..requests import Retry
+from ..requests import Discard, Retry
 from . import options, pages, selectors
 from .columns import DEAD
 from .pages import Page
@@ -65,3 +65,23 @@ def retry(
     change_jobs(
         queue, out, asked, lambda job: f"job {job.id} is {job.state} again", dry_run=dry_run
     )
+
+
+@dlq_command.command(
+    "discard", epilog=options.examples("queuectl dlq discard last --reason 'source file is gone'")
+)
+@selectors.several
+@options.reason
+@options.dry_run
+@options.yes
+@options.printer
+@options.queue
+def discard(
+    queue: Queue, out: Printer, chosen: Selector, reason: str | None, dry_run: bool, yes: bool
+) -> None:
+    """Take dead jobs out of the dead-letter queue for good: they count as cancelled."""
+    with queue.read() as tx:
+        ids = chosen.ids(tx, among=("dead",))
+    confirm(out, len(ids), "discard", yes or dry_run)
+    asked = (Discard(job_id=job_id, reason=reason) for job_id in ids)
+    change_jobs(queue, out, asked, lambda job: f"job {job.id} is discarded", dry_run=dry_run)

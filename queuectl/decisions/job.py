@@ -37,6 +37,7 @@ from ..requests import (
     Cancel,
     Claim,
     ComeDue,
+    Discard,
     Enqueue,
     Finish,
     JobRequest,
@@ -81,6 +82,8 @@ def decide(job: Job | None, asked: JobRequest) -> Decision:
             return lose(job, asked)
         case Retry():
             return retry(job, asked)
+        case Discard():
+            return discard(job, asked)
         case Cancel():
             return cancel(job, asked)
         case _:
@@ -218,8 +221,17 @@ def lose(job: Job, asked: Lose) -> Decision:
 def retry(job: Job, asked: Retry) -> Decision:
     """A dead letter opens a new round."""
     if job.state != "dead":
-        return NotDead(job.id, job.state)
+        return NotDead(job.id, job.state, "retried")
     return (Requeued(why="dlq", reason=asked.reason),)
+
+
+def discard(job: Job, asked: Discard) -> Decision:
+    """A dead letter that nobody wants; twice is once."""
+    if job.state == "cancelled":
+        return ()
+    if job.state != "dead":
+        return NotDead(job.id, job.state, "discarded")
+    return (Cancelled(reason=asked.reason),)
 
 
 def cancel(job: Job, asked: Cancel) -> Decision:

@@ -66,7 +66,9 @@ def lock_names(worker_id: str) -> tuple[str, str]:
 
 
 def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
-    """Put back what a dead worker had claimed: the job ids. None where anything of it lives.
+    """Put back what a dead worker had claimed: the job ids.
+
+    None where anything of it lives, or where it has ended otherwise meanwhile.
 
     A worker lives as long as its locks are held. Whoever takes over holds them meanwhile, so that
     two who find it dead do it once.
@@ -82,9 +84,11 @@ def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
         if not sweep.end(marks):
             return None
         with queue.write(found_by) as session:
-            if isinstance(session.ask(LoseWorker(worker_id=worker.id, found_by=found_by)), Worker):
-                for job in claims:
-                    session.ask(Lose(job_id=job.id, attempt=job.attempt))
+            asked = LoseWorker(worker_id=worker.id, found_by=found_by)
+            if not isinstance(session.ask(asked), Worker):
+                return None  # it had left in order, just before its locks came free
+            for job in claims:
+                session.ask(Lose(job_id=job.id, attempt=job.attempt))
         for lock in locks:
             lock.remove()
         return [job.id for job in claims]

@@ -29,6 +29,7 @@ from queuectl.requests import (
     Cancel,
     Claim,
     ComeDue,
+    Discard,
     EndWorker,
     Finish,
     JobRequest,
@@ -151,6 +152,10 @@ class AnyCommands(RuleBasedStateMachine):
     @rule(job_id=JOB_IDS, reason=st.none() | st.text(max_size=3))
     def retry(self, job_id: str, reason: str | None) -> None:
         self.ask(Retry(job_id=job_id, reason=reason))
+
+    @rule(job_id=JOB_IDS)
+    def discard(self, job_id: str) -> None:
+        self.ask(Discard(job_id=job_id))
 
     @rule(job_id=JOB_IDS)
     def cancel(self, job_id: str) -> None:

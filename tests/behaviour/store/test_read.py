@@ -131,6 +131,10 @@ def test_damaged_page_is_one_clear_error(path: str) -> None:
     reader = open_store(path, readonly=True)
     with pytest.raises(StorageFailed, match="damaged"):
         positions(reader)
+    broken = verdict(reader).broken
+    assert broken is not None
+    assert 1 < broken.position < 2000
+    assert "the file is damaged here" in broken.what
     reader.close()
 
 

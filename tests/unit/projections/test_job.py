@@ -39,7 +39,7 @@ def test_claimed_job_is_processing_and_its_workers() -> None:
 
 def test_released_job_is_pending_and_its_attempt_number_used() -> None:
     job = given(enqueued(), CLAIMED, Released(attempt=1, reason="stopping"))
-    assert (job.state, job.attempt, job.worker) == ("pending", 1, None)
+    assert (job.state, job.attempt, job.attempts, job.worker) == ("pending", 1, 0, None)
 
 
 def test_succeeded_job_is_completed() -> None:

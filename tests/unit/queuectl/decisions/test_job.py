@@ -32,6 +32,7 @@ from queuectl.requests import (
     Cancel,
     Claim,
     ComeDue,
+    Discard,
     Enqueue,
     Finish,
     Lose,
@@ -236,6 +237,14 @@ def test_only_a_dead_job_is_retried() -> None:
     dead = given(enqueued(), CLAIMED, Dead(attempt=1, reason="retries-used-up"))
     asked = Retry(job_id="1", reason="disk mended")
     assert decide(dead, asked) == (Requeued(why="dlq", reason="disk mended"),)
+    assert isinstance(decide(given(enqueued()), asked), NotDead)
+
+
+def test_only_a_dead_job_is_discarded() -> None:
+    dead = given(enqueued(), CLAIMED, Dead(attempt=1, reason="retries-used-up"))
+    asked = Discard(job_id="1", reason="source is gone")
+    assert decide(dead, asked) == (Cancelled(reason="source is gone"),)
+    assert decide(given(enqueued(), Cancelled()), asked) == ()
     assert isinstance(decide(given(enqueued()), asked), NotDead)
 
 

@@ -15,6 +15,8 @@ from .recording import Claimed, Result
 MOMENT_US = 20_000
 """Longest that a result waits to be recorded, or a claim to begin."""
 MOST_A_SLOT = 8
+MODEST_US = 2_000_000
+"""How long to claim for free slots only, once a long job has made claims wait in vain."""
 
 
 class Ahead:
@@ -28,13 +30,16 @@ class Ahead:
         self._claims: deque[Claimed] = deque()
         self.until_us = 0
         """When what waits is to be recorded or given back."""
+        self._not_before_us = 0
 
     def __len__(self) -> int:
         """How many wait to begin."""
         return len(self._claims)
 
-    def seats(self, free: list[int], ended: Iterable[Result]) -> list[int]:
+    def seats(self, free: list[int], ended: Iterable[Result], now_us: int) -> list[int]:
         """The slots to claim for: the free ones, and more where what has just ended was short."""
+        if now_us < self._not_before_us:
+            return free
         longest_us = max((result.outcome.usage.duration_us for result in ended), default=MOMENT_US)
         each = min(MOST_A_SLOT, MOMENT_US // (longest_us + 1))
         return free + list(islice(cycle(range(1, self._slots + 1)), each * self._slots))
@@ -52,6 +57,11 @@ class Ahead:
     def put_back(self, claimed: Claimed) -> None:
         """It could not begin after all."""
         self._claims.appendleft(claimed)
+
+    def too_many(self, now_us: int) -> list[Release]:
+        """Give back what found no slot in time, and claim nothing ahead for a while."""
+        self._not_before_us = now_us + MODEST_US
+        return self.give_back("no slot came free")
 
     def give_back(
         self, reason: str, which: Callable[[Claimed], bool] = lambda claimed: True

@@ -1,7 +1,7 @@
 """What a worker reads and writes: one transaction a round, with results, dues and claims."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from eventstore.errors import Busy
 from projections.folds.context import Context
@@ -10,7 +10,7 @@ from projections.folds.worker import Worker
 from projections.read_models import contexts, counts, jobs, ready, timers, workers
 
 from ..queue import Queue
-from ..requests import Claim, ComeDue, EndWorker, Finish, Lose, Outcome, Release
+from ..requests import Claim, ComeDue, EndWorker, Finish, Lose, Outcome, Release, RequestStop
 from ..session import Session
 from .attempt import Attempt
 from .timers import PutOff
@@ -92,11 +92,13 @@ class Recording:
         self.results: list[Result] = []
         self.releases: list[Release] = []
         self.overdue: list[PutOff] = []
+        self.stop: Literal["drain", "now"] | None = None
+        """What a signal asked for, so that others see that this worker is leaving."""
 
     @property
     def waits(self) -> bool:
         """Whether anything does."""
-        return bool(self.results or self.releases or self.overdue)
+        return bool(self.results or self.releases or self.overdue or self.stop)
 
     def look(self, *, busy: bool) -> Seen:
         """See what others ask of us, what there is to do, and who else works."""
@@ -145,6 +147,9 @@ class Recording:
             ended = [(result, self._finish(session, result)) for result in self.results]
             for release in self.releases:
                 session.ask(release)
+            if self.stop:
+                how, reason = self.stop, "a signal"
+                session.ask(RequestStop(worker_id=self._worker_id, how=how, reason=reason))
             fallen = self._put_back(session) if due or self.overdue else 0
             suspect = None if self._suspect in self._over() else self._suspect
             chosen = self._choose(session, len(seats), suspect) if seats else []
@@ -157,7 +162,7 @@ class Recording:
                 earliest_us=timers.earliest(session.tx),
                 more_due=fallen == DUE_AT_MOST,
             )
-        self.results, self.releases, self.overdue = [], [], []
+        self.results, self.releases, self.overdue, self.stop = [], [], [], None
         self._suspect = next((one.job_id for one in chosen if one.lost_in_row), suspect)
         return done
 

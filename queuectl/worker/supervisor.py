@@ -119,6 +119,8 @@ class Supervisor:
             self._stopping.asked("drain")
         for _ in range(woken.stops):
             self._stopping.signalled()
+        if woken.hangup or woken.stops:
+            self._recording.stop = "now" if self._stopping.urgency > Urgency.DRAIN else "drain"
         self._hasten(now_us)
         self._settle(now_us)
 
@@ -209,11 +211,11 @@ class Supervisor:
     def _seats(self, now_us: int) -> list[int]:
         """The slots to claim for; none after the store had no room: results come first."""
         if self._ahead:  # they have waited for long enough; others may have a slot for them
-            self._recording.releases += self._ahead.give_back("no slot came free")
+            self._recording.releases += self._ahead.too_many(now_us)
             return []
         if self._stopping.urgency or self._held_until_us or now_us < self._no_claims_until_us:
             return []
-        return self._ahead.seats(self._slots.free(), self._recording.results)
+        return self._ahead.seats(self._slots.free(), self._recording.results, now_us)
 
     def _recorded(self, done: Round, now_us: int) -> None:
         """It is in the log; only now what was claimed is launched."""

@@ -40,7 +40,8 @@ def test_grace_is_for_what_a_dead_shell_ran_too(house: House) -> None:
 
 
 def test_what_a_successful_job_left_behind_is_ended_and_counted(house: House) -> None:
-    job = house.enqueue("(setsid setsid sleep 60 <&- >&- 2>&- &); sleep 60 & true")
+    daemon = "(setsid sh -c 'echo up > up; exec sleep 60' <&- >&- 2>&- &)"
+    job = house.enqueue(f"{daemon}; sleep 60 & until [ -e up ]; do :; done")
     house.drain()
     succeeded = house.wait_for(job, "succeeded")
     assert succeeded.stragglers == 2

@@ -3,7 +3,7 @@
 from eventstore.events.job import Enqueued, Usage
 from projections.folds.job import Job
 from queuectl.requests import Outcome, Release
-from queuectl.worker.ahead import MOMENT_US, MOST_A_SLOT, Ahead
+from queuectl.worker.ahead import MODEST_US, MOMENT_US, MOST_A_SLOT, Ahead
 from queuectl.worker.recording import Claimed, Result
 
 
@@ -31,20 +31,20 @@ def claimed(*slots: int) -> list[Claimed]:
 
 
 def test_only_free_slots_are_claimed_for_while_nothing_has_ended() -> None:
-    assert Ahead(4).seats([2, 3], []) == [2, 3]
+    assert Ahead(4).seats([2, 3], [], 0) == [2, 3]
 
 
 def test_long_jobs_are_not_claimed_ahead() -> None:
-    assert Ahead(2).seats([1], [ended(MOMENT_US)]) == [1]
-    assert Ahead(2).seats([1], [ended(10), ended(3 * MOMENT_US)]) == [1]
+    assert Ahead(2).seats([1], [ended(MOMENT_US)], 0) == [1]
+    assert Ahead(2).seats([1], [ended(10), ended(3 * MOMENT_US)], 0) == [1]
 
 
 def test_as_many_as_the_slots_finish_in_a_moment_are_claimed_ahead() -> None:
-    assert Ahead(2).seats([1], [ended(MOMENT_US // 3)]) == [1, *(1, 2), *(1, 2)]
+    assert Ahead(2).seats([1], [ended(MOMENT_US // 3)], 0) == [1, *(1, 2), *(1, 2)]
 
 
 def test_however_short_they_are_there_is_a_most() -> None:
-    assert len(Ahead(3).seats([], [ended(1)])) == 3 * MOST_A_SLOT
+    assert len(Ahead(3).seats([], [ended(1)], 0)) == 3 * MOST_A_SLOT
 
 
 def test_they_begin_in_order_in_their_own_slot_if_it_is_free() -> None:
@@ -67,3 +67,11 @@ def test_what_does_not_begin_is_given_back() -> None:
     ]
     assert [release.job_id for release in ahead.give_back("stop")] == ["1", "3"]
     assert len(ahead) == 0
+
+
+def test_after_claims_that_waited_in_vain_only_free_slots_are_claimed_for() -> None:
+    ahead = Ahead(1)
+    ahead.add(claimed(1, 1), now_us=0)
+    assert len(ahead.too_many(now_us=100)) == 2
+    assert ahead.seats([1], [ended(1)], 100 + MODEST_US - 1) == [1]
+    assert len(ahead.seats([1], [ended(1)], 100 + MODEST_US)) > 1

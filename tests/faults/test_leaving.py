@@ -1,0 +1,44 @@
+"""A worker that is leaving says so in the log, and one that has left was not lost."""
+
+import subprocess
+from signal import SIGTERM
+
+from tests.ctl import PROGRAM, until
+from tests.house import House
+
+
+def test_draining_worker_is_seen_to_be_stopping(house: House) -> None:
+    with house.worker() as running:
+        job = house.enqueue("sleep 60")
+        house.wait_for(job, "claimed")
+        running.kill(SIGTERM)
+        until(lambda: house.workers()[0].state == "stopping" or None, "the stop in the log")
+        assert house.queue.get(job).state == "processing"
+        house.queue.cancel(job)
+        assert running.ends().code == 0
+    assert house.workers()[0].state == "stopped"
+
+
+def test_worker_that_was_stopped_is_not_called_dead(house: House) -> None:
+    for _ in range(5):
+        with house.worker() as running:
+            job = house.enqueue("sleep 60")
+            house.wait_for(job, "claimed")
+            stop = (*PROGRAM, "--db", str(house.path), "worker", "stop", "--now")
+            said = subprocess.run(stop, capture_output=True, text=True, check=True)
+            running.ends()
+            assert "died" not in said.stderr + said.stdout
+            house.queue.cancel(job)
+    assert {worker.state for worker in house.workers()} == {"stopped"}
+
+
+def test_one_long_job_makes_short_ones_wait_at_most_once(house: House) -> None:
+    """Claims ahead that find no slot are given back, and not made again at once."""
+    short = [house.enqueue("true") for _ in range(8)]
+    long = [house.enqueue("sleep 0.3") for _ in range(2)]
+    behind = [house.enqueue("true") for _ in range(4)]
+    house.drain(slots=2)
+    assert house.wait(*short, *long, *behind) == ["completed"] * 14
+    released = [house.told(job).count("released") for job in behind]
+    assert max(released) <= 1
+    assert all(house.queue.get(job).attempts == 1 for job in behind)

@@ -71,6 +71,13 @@ class Busy(Unusable):
         super().__init__(f"{path} was busy for {waited_s} s; see what holds it and try again")
 
 
+class Incomplete(Unusable):
+    """A table or index that we made is not there any more."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(f"{path} is incomplete ({what}); queuectl replay makes the views anew")
+
+
 class StorageFailed(Unusable):
     """An I/O error while reading, or before anything could have been written."""
 

@@ -159,7 +159,10 @@ class Difference(NamedTuple):
     live: tuple[Any, ...] | None
     """The row as it stands; null where it is missing."""
     rebuilt: tuple[Any, ...] | None
-    """The row as the log has it; null where there should be none."""
+    """The row as the log has it; null where there should be none.
+
+    Where a whole table is missing, its words stand here, and the key is empty.
+    """
 
 
 def compare(store: SqliteStore, report: Report = lambda _: None) -> list[Difference]:
@@ -191,6 +194,9 @@ def _differences(
 ) -> Iterator[Difference]:
     """Two sorted runs of rows, side by side."""
     assert model.table
+    if not _exists(live, model.table):
+        yield Difference(model.table, (), None, ("the whole table",))
+        return
     width = model.key.count(",") + 1
     sql = f"SELECT * FROM {model.table} ORDER BY {model.key}"
     left, right = live.rows(sql), rebuilt.rows(sql)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import apsw
 
-from ..errors import Busy, Full, ReadOnly, StorageFailed
+from ..errors import Busy, Full, Incomplete, ReadOnly, StorageFailed
 
 BUSY_TIMEOUT_S = 75
 
@@ -23,5 +23,9 @@ def translated(path: str) -> Iterator[None]:
         raise ReadOnly(path) from None
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise StorageFailed(path, f"the file is damaged ({error})") from None
+    except apsw.SQLError as error:
+        if str(error).startswith("no such"):
+            raise Incomplete(path, str(error)) from None
+        raise
     except (apsw.IOError, apsw.CantOpenError, apsw.NoMemError) as error:
         raise StorageFailed(path, str(error)) from None

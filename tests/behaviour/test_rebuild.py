@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eventstore.errors import ChainBroken
+from eventstore.errors import ChainBroken, Incomplete
 from projections import registry
 from projections.errors import NewerReadModels, StaleReadModels
 from projections.read_models import counts, jobs, ready
@@ -49,6 +49,7 @@ def leftovers(path: str) -> set[str]:
         ("INSERT INTO settings VALUES ('jitter', 1, 1, 1, 'eve')", "settings", ("jitter",)),
         ("UPDATE sequence SET last = 1", "sequence", ("job",)),
         ("UPDATE checkpoint SET position = 1", "checkpoint", ()),
+        ("DROP TABLE tags", "tags", ()),
     ],
 )
 def test_changed_row_is_found_and_healed(
@@ -186,3 +187,18 @@ def test_rebuild_stops_at_a_record_that_was_changed(path: str) -> None:
     with queue.read() as tx:
         assert counts.total(tx).total_jobs == 3
     queue.close()
+
+
+def test_reader_of_a_file_without_a_table_says_what_to_do(path: str) -> None:
+    queue = filled(path)
+    stranger(path, "DROP TABLE counts")
+    with pytest.raises(Incomplete, match=r"no such table: counts.*queuectl replay"):
+        by_state(queue)
+    replay(queue.store)
+    assert by_state(queue).total_jobs == 3
+    queue.close()
+
+
+def by_state(queue: Queue) -> counts.Counts:
+    with queue.read() as tx:
+        return counts.total(tx)

@@ -40,7 +40,7 @@ def list_(reading: Reading, out: Printer, queue: str | None, page: Page) -> None
     """List dead jobs, newest first."""
     with reading.read() as tx:
         which = Filter(states=("dead",), queue=queue)
-        pages.print_page(out, tx, which, page, DEAD, "dlq list")
+        pages.print_page(out, tx, which, page, DEAD)
         if counts.total(tx, queue).states["dead"]:
             out.hint("again: queuectl dlq retry JOB · why: queuectl history JOB")
 

@@ -16,6 +16,7 @@ from ..reading import Reading
 from ..wording import plural
 from . import exits, options
 from .answers import DifferenceShape, Replayed, Verified
+from .asked import typed
 from .printer import Printer, line
 from .progress import Progress
 
@@ -54,7 +55,8 @@ def _replayed(out: Printer, position: int, found: list[Difference], check: bool)
             line(_told(one))
         if len(found) > SHOWN:
             line(f"... and {len(found) - SHOWN:,} more")
-        line(f"{plural(len(found), 'row')} not as the log has it; queuectl replay mends it")
+        mend = typed("queuectl replay mends it")
+        line(f"{plural(len(found), 'row')} not as the log has it; {mend}")
     else:
         done = "the read models are what the log says" if check else "read models rebuilt"
         line(f"ok: {done}, {plural(position, 'event')}")

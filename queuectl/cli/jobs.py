@@ -40,7 +40,7 @@ def list_command(
 
     def show() -> None:
         with reading.read() as tx:
-            pages.print_page(out, tx, which, page, JOB, "list")
+            pages.print_page(out, tx, which, page, JOB)
 
     watch(reading, out, show, watch_s)
 

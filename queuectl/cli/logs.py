@@ -16,6 +16,7 @@ from ..visible import visible
 from ..wording import size
 from ..worker.transcript import Piece, piece_of, pieces, tail
 from . import options
+from .asked import typed
 from .printer import note
 from .selectors import existing
 
@@ -49,7 +50,7 @@ def logs_command(
     if attempt is not None and attempt > found.attempt:
         raise NotFound(f"job {visible(found.id)} has had {found.attempt} attempts, not {attempt}")
     if not found.attempt and not follow:
-        note(f"job {found.id} has not run yet; queuectl show {found.id}")
+        note(typed(f"job {found.id} has not run yet; queuectl show {found.id}"))
         return
     seen = _look(reading, found.id, attempt or max(found.attempt, 1))
     printed = _print(reading, seen, 0, lines)

@@ -16,6 +16,7 @@ from .. import __version__
 from ..errors import QueueError
 from ..visible import visible
 from . import exits
+from .asked import TYPED, typed
 from .options import examples
 from .printer import colours_wanted
 
@@ -121,8 +122,12 @@ def _fill_standard_streams() -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
-        with root.make_context("queuectl", arguments) as ctx:
-            return root.invoke(ctx) or exits.DONE
+        with root.make_context("queuectl", list(arguments)) as ctx:
+            ctx.meta[TYPED] = arguments
+            try:
+                return root.invoke(ctx) or exits.DONE
+            except (QueueError, StoreError) as error:
+                return _fail(typed(str(error)), exits.code_of(error))
     except click.exceptions.Exit as done:
         return done.exit_code
     except (KeyboardInterrupt, click.Abort):
@@ -134,8 +139,6 @@ def _run(arguments: list[str]) -> int:
         return _fail(_usage(error), exits.USAGE)
     except click.ClickException as error:
         return _fail(error.format_message(), exits.USAGE)
-    except (QueueError, StoreError) as error:
-        return _fail(str(error), exits.code_of(error))
 
 
 def _usage(error: click.UsageError) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
+from .asked import named_db
 from .printer import Form, Printer, note
 
 if TYPE_CHECKING:
@@ -20,13 +21,6 @@ R = TypeVar("R")
 def examples(*lines: str) -> str:
     """The end of a subcommand's help: lines that work as printed."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-def named_db() -> str | None:
-    """What `--db` named."""
-    named = click.get_current_context().find_root().obj
-    assert named is None or isinstance(named, str)
-    return named
 
 
 def reading(run: "Callable[Concatenate[Reading, P], R]") -> Callable[P, R]:

@@ -12,7 +12,8 @@ from projections.read_models import jobs
 from projections.read_models.jobs import Filter
 
 from ..shapes import JobPage, job_shape
-from .printer import Column, Printer
+from .asked import same_line_from
+from .printer import Column, Printer, note
 from .selectors import matching
 
 R = TypeVar("R")
@@ -53,9 +54,8 @@ def print_page(
     which: Filter,
     page: Page,
     columns: tuple[Column[Job], ...],
-    subcommand: str,
 ) -> None:
-    """Print it. subcommand: what shows the next page."""
+    """Print it, and where there are more say how to go on; in a pipe, too, where it is not data."""
     found = matching(tx, which, page.after)
     more: int | None = None
     if page.limit is not None:
@@ -70,5 +70,5 @@ def print_page(
         out.documents(job_shape(job) for job in found)
     else:
         out.table(columns, found, none="no job is like that")
-        if more is not None:
-            out.hint(f"more: queuectl {subcommand} --after {more}, or --all")
+    if more is not None and out.form != "json":
+        note(f"more: {same_line_from(more)}, or --all")

@@ -10,6 +10,7 @@ import msgspec
 
 from ..clock import SystemClock
 from ..visible import visible
+from .asked import typed
 
 Form = Literal["json", "jsonl"] | None
 T = TypeVar("T")
@@ -72,7 +73,7 @@ class Printer:
 
             table(columns, found, SystemClock().wall_us())
         else:
-            line(none)
+            line(typed(none))
 
     def painted(self, text: str, state: str) -> str:
         """The text in the colour of a state, for a terminal that shows colours."""
@@ -83,7 +84,7 @@ class Printer:
     def hint(self, text: str) -> None:
         """What to do next, for a person."""
         if self.terminal:
-            line(text)
+            line(typed(text))
 
 
 def colours_wanted() -> bool:
@@ -97,5 +98,6 @@ def line(text: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """One line of talk on stderr."""
+    """One line of talk on stderr, below what has been answered so far."""
+    sys.stdout.flush()
     click.echo(visible(text), err=True)

@@ -20,7 +20,7 @@ from ..clock import SystemClock
 from ..errors import BadInput, NoSuchJob, NotFound
 from ..reading import Reading
 from ..when import instant_us
-from .options import named_db
+from .asked import named_db
 
 R = TypeVar("R")
 

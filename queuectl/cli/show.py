@@ -18,6 +18,7 @@ from ..shapes import JobDetail, JobDocument, job_detail
 from ..units import duration_text, size_text
 from ..visible import visible
 from . import options
+from .asked import typed
 from .columns import ATTEMPT, ended, state
 from .printer import Printer, line
 from .selectors import existing
@@ -87,7 +88,7 @@ def _picture(out: Printer, found: Found, now: int) -> None:
         line()
         out.table(ATTEMPT, found.runs)
     line()
-    line(visible(_next_step(found, now)))
+    line(visible(typed(_next_step(found, now))))
 
 
 def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from ..clock import SystemClock
 from ..reading import Reading
 from ..visible import visible
 from . import options
+from .asked import typed
 from .printer import Printer, line
 from .times import age, ago
 from .watching import watch
@@ -60,7 +61,8 @@ def _beyond(out: Printer, tx: Reader) -> None:
     """What the original did not show."""
     now = SystemClock().wall_us()
     active = workers.active(tx)
-    line(f"Workers: {len(active)}" if active else "Workers: none, queuectl worker start runs one")
+    none = typed("none, queuectl worker start runs one")
+    line(f"Workers: {len(active) or none}")
     for worker in active:
         line(f"  {visible(worker.id)}: {_busy(worker, len(jobs.of_worker(tx, worker.id)), now)}")
     if (oldest := _oldest(tx)) is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from . import options
+from .asked import named_db
 from .printer import Printer, line, note
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def start(
     from ..worker.start import Options, run_worker
 
     asked = Options(count, queues, until_empty, name, verbose)
-    return run_worker(options.named_db(), asked)
+    return run_worker(named_db(), asked)
 
 
 @worker_command.command(

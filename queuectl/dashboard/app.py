@@ -57,8 +57,9 @@ def create_app(
 
 
 def _commands(path: str) -> Callable[..., str]:
-    """How a person calls us for this very queue: with --db, unless it is found without."""
-    named = [] if locate().path == path else ["--db", path]
+    """How a person calls us for this very queue, from any shell: with --db, unless it is theirs."""
+    found = locate()
+    named = [] if found.path == path and found.why == "your own" else ["--db", path]
 
     def ctl(*words: object) -> str:
         return shlex.join(["queuectl", *named, *map(str, words)])

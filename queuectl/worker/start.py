@@ -87,7 +87,10 @@ def _work(
     own, keepers = _take_locks(queue, duty.worker_id)
     socket.send_fds(line, [b"lock"], [keepers.fileno()])
     keepers.release()  # from here on the keeper alone holds it
-    telling = Telling(jobs=options.verbose or os.isatty(2))
+    telling = Telling(
+        jobs=options.verbose or os.isatty(2),
+        db=queue.location.path if queue.location.named else None,
+    )
     with queue.store.doorbell() as bell, Timers() as alarm:
         waiting = Waiting(signals, bell, alarm, line)
         supervisor = Supervisor(duty, queue, bell, alarm, waiting, OsLauncher(), random, telling)

@@ -5,6 +5,7 @@ import os
 from eventstore.events.job import Usage
 from projections.folds.job import Job
 
+from ..hints import typed
 from ..visible import visible
 from .recording import Result
 from .stopping import Urgency
@@ -15,8 +16,9 @@ ENDED = {"timeout": "timed out", "not-found": "not found", "not-executable": "no
 class Telling:
     """Lines to stderr. What each job came to is told where `jobs` is set: a person watches."""
 
-    def __init__(self, *, jobs: bool) -> None:
-        self._jobs = jobs
+    def __init__(self, *, jobs: bool, db: str | None = None) -> None:
+        """db: what `--db` named, for the hints."""
+        self._jobs, self._db = jobs, db
         self._last = ""
 
     def say(self, text: str) -> None:
@@ -44,7 +46,8 @@ class Telling:
                 " its result is dropped"
             )
         elif self._jobs:
-            _write(f"job {job.id} {_became(result, job)}")
+            see = typed("; see queuectl dlq list", self._db) if job.state == "dead" else ""
+            _write(f"job {job.id} {_became(result, job)}{see}")
 
 
 def seconds(duration_us: int) -> str:
@@ -58,7 +61,7 @@ def _became(result: Result, job: Job) -> str:
         case "completed":
             return f"completed in {seconds(usage.duration_us)}"
         case "dead":
-            return f"dead: {_how(result, usage)}; see queuectl dlq list"
+            return f"dead: {_how(result, usage)}"
         case "failed":
             delay_us = (job.due_at_us or 0) - job.changed_at_us
             return f"failed: {_how(result, usage)}; next try in {seconds(delay_us)}"

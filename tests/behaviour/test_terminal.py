@@ -72,7 +72,7 @@ def test_a_list_fits_the_width_and_says_what_is_next(ctl: Ctl) -> None:
     ]
     assert shown.lines[1].startswith("60  ○ pending")
     assert shown.lines[1].endswith("…")
-    assert "queuectl list --after" in shown.lines[4]
+    assert "queuectl list --limit 3 --after" in shown.lines[4]
 
 
 def test_a_narrow_terminal_keeps_what_matters(ctl: Ctl) -> None:

@@ -76,18 +76,21 @@ OF_WORKER = f"SELECT {_COLUMNS} FROM jobs WHERE worker = :worker ORDER BY born"
 # By the table's key, newest first: a page costs a page.
 NEWEST = f"""
     SELECT {_COLUMNS} FROM jobs
-     WHERE born < :before {{conditions}} ORDER BY born DESC LIMIT :limit"""
+     WHERE born < :before AND born > :after {{conditions}} ORDER BY born DESC LIMIT :limit"""
 
 # By (state, born) or (queue, state, born): each range ends after a page, and the pages are merged.
 RANGE = f"""
     SELECT * FROM (
         SELECT {_COLUMNS} FROM jobs
-         WHERE {{range}} AND born < :before {{conditions}} ORDER BY born DESC LIMIT :limit)"""
+         WHERE {{range}} AND born < :before AND born > :after {{conditions}}
+         ORDER BY born DESC LIMIT :limit)"""
 
 # By the key of `tags`, newest first.
 TAGGED = f"""
     SELECT {_COLUMNS} FROM jobs
-     WHERE born IN (SELECT born FROM tags WHERE key = :key AND value = :value AND born < :before)
+     WHERE born IN (
+            SELECT born FROM tags
+             WHERE key = :key AND value = :value AND born < :before AND born > :after)
        {{conditions}} ORDER BY born DESC LIMIT :limit"""
 
 LAST = "SELECT id FROM jobs ORDER BY born DESC LIMIT 1"
@@ -109,6 +112,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Enqueued at or after."""
     until_us: int | None = None
     """Enqueued before."""
+    born_after: int = 0
+    """Position below which not to look: a search that finds little ends somewhere."""
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
@@ -158,7 +163,8 @@ def of_worker(tx: Reader, worker_id: str) -> list[Job]:
 
 def page(tx: Reader, which: Filter, before_born: int | None = None, limit: int = 50) -> list[Job]:
     """At most `limit` of the jobs, newest first, from below `before_born` on."""
-    bindings: dict[str, Any] = {"before": before_born or _NEWEST_POSSIBLE, "limit": limit}
+    before = before_born or _NEWEST_POSSIBLE
+    bindings: dict[str, Any] = {"before": before, "after": which.born_after, "limit": limit}
     return [_job(row) for row in tx.query(page_sql(which, bindings), bindings)]
 
 

@@ -3,6 +3,8 @@
 from collections import deque
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from eventstore.events.recorded import Recorded
 from eventstore.sqlite.reader import SqliteReader, recorded_from
 from eventstore.store import Head
@@ -26,6 +28,8 @@ HISTORY = 400
 """Events of one job on its page; the log's page has the rest."""
 LOOK_BACK = 20_000
 """Events looked at for one page of a type; where there is more, the page says so."""
+SEARCHED_BACK = 100_000
+"""Positions that one page of a search looks back over: no index leads by words."""
 ENDED_WORKERS = 20
 HOUR_US = 3_600_000_000
 
@@ -53,6 +57,8 @@ class JobList(NamedTuple):
     jobs: list[Job]
     next: int | None
     """`before` of the page after this one."""
+    looked_back_to: int | None
+    """Where a search stopped short of a full page."""
 
 
 class JobPage(NamedTuple):
@@ -106,10 +112,15 @@ def overview(tx: SqliteReader, now_us: int) -> Overview:
 
 
 def job_list(tx: SqliteReader, which: jobs.Filter, before: int | None, limit: int) -> JobList:
-    """At most `limit` jobs from below `before` on."""
+    """At most `limit` jobs from below `before` on; a search looks back only so far."""
+    floor = 0
+    if which.search:
+        floor = max(0, (before or tx.head().position + 1) - SEARCHED_BACK)
+        which = replace(which, born_after=floor)
     found = jobs.page(tx, which, before, limit + 1)
-    more = len(found) > limit
-    return JobList(found[:limit], found[limit - 1].born if more else None)
+    if len(found) > limit:
+        return JobList(found[:limit], found[limit - 1].born, None)
+    return JobList(found, floor + 1 if floor else None, floor or None)
 
 
 def queues(tx: SqliteReader) -> list[str]:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from queuectl.shapes import rfc3339
 from queuectl.visible import visible
-from queuectl.wording import duration, plural, size, what
+from queuectl.wording import came_to, duration, plural, reason, size, what
 
 
 def install(app: Flask) -> None:
@@ -16,6 +16,7 @@ def install(app: Flask) -> None:
         duration=duration,
         size=size,
         plain=visible,
+        reason=reason,
         lines=lines,
         clock=clock,
         day=day,
@@ -24,7 +25,9 @@ def install(app: Flask) -> None:
         percent=percent,
         short=short,
     )
-    app.jinja_env.globals.update(plural=plural, what=what, ago=ago, span=span)
+    app.jinja_env.globals.update(
+        plural=plural, what=what, came_to=came_to, ago=ago, span=span
+    )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 

@@ -71,7 +71,7 @@ def test_query_uses_an_index_and_sorts_nothing(name: str, connection: apsw.Conne
 
 @pytest.mark.parametrize("name", PAGES)
 def test_page_of_jobs_uses_an_index(name: str, connection: apsw.Connection) -> None:
-    bindings: dict[str, Any] = {"before": 1, "limit": 9}
+    bindings: dict[str, Any] = {"before": 1, "after": 0, "limit": 9}
     sql = jobs.page_sql(PAGES[name], bindings)
     text = plan(connection, sql, bindings)
     assert flat(text), text

@@ -27,6 +27,13 @@ class Missing(Unusable):
         super().__init__(f"no queue at {path}; enqueue a job to make it, or name another with --db")
 
 
+class NoFolder(Unusable):
+    """There is no folder to make the file in."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"there is no folder {folder}; make it, or name another file with --db")
+
+
 class ForeignFile(Unusable):
     """There is something, and it is not a queue of ours; it was left as it is."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import apsw
 
-from ..errors import ForeignFile, Missing, NewerFile, ReadOnly, StorageFailed
+from ..errors import ForeignFile, Missing, NewerFile, NoFolder, ReadOnly, StorageFailed
 from .failures import BUSY_TIMEOUT_S, translated
 from .network import network_file_system
 from .schema import APPLICATION_ID, FORMAT, SCHEMA
@@ -145,8 +145,8 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
     building = f"{path}.{os.urandom(6).hex()}.new"
     try:
         os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
-    except FileNotFoundError:
-        raise Missing(path) from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoFolder(folder) from None
     except OSError:
         raise ReadOnly(path) from None
     try:

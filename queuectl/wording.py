@@ -11,6 +11,7 @@ from eventstore.events.job import (
     Dead,
     Enqueued,
     Failed,
+    FailureReason,
     FellDue,
     Released,
     Requeued,
@@ -20,6 +21,7 @@ from eventstore.events.job import (
 )
 from eventstore.events.recorded import Event
 from eventstore.events.worker import StopRequested, WorkerLost, WorkerStarted, WorkerStopped
+from projections.read_models.runs import Run
 
 _STEPS = ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
@@ -55,6 +57,28 @@ def plural(count: int, noun: str, nouns: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
+def reason(word: FailureReason | str) -> str:
+    """Why an attempt failed: `timed out`, `worker lost`, `no directory`."""
+    return "timed out" if word == "timeout" else word.replace("-", " ")
+
+
+def came_to(run: Run) -> str:
+    """What an attempt came to: the reason where there is one beyond exit code and signal."""
+    if run.outcome == "failed" and run.reason not in (None, "exit", "signal"):
+        return reason(run.reason)
+    return run.outcome or "running"
+
+
+def outcome(run: Run) -> str:
+    """The same with how it ended: `failed: exit 1`, `timed out: signal 15`."""
+    words = came_to(run)
+    if run.error:
+        return f"{words}: {run.error}"
+    if run.signal is not None:
+        return f"{words}: signal {run.signal}"
+    return words if run.exit_code is None else f"{words}: exit {run.exit_code}"
+
+
 def ending(event: Usage) -> str:
     """How an attempt ended: `exit 1 after 38.0 s`."""
     words = _manner(event)
@@ -67,7 +91,7 @@ def ending(event: Usage) -> str:
 
 def _manner(event: Usage) -> str:
     if isinstance(event, Failed) and event.reason not in ("exit", "signal"):
-        words = event.reason.replace("-", " ")
+        words = reason(event.reason)
         return f"{words}: {event.error}" if event.error else words
     if isinstance(event, Failed | Cancelled) and event.signal is not None:
         return f"signal {event.signal}"

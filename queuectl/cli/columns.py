@@ -9,7 +9,7 @@ from projections.folds.worker import Worker
 from projections.read_models.runs import Run
 
 from ..shapes import instant, rfc3339
-from ..wording import duration, size, what
+from ..wording import duration, outcome, reason, size, what
 from .printer import Column
 from .times import ago, clock
 
@@ -38,18 +38,7 @@ def ended(job: Job) -> str:
         return f"exit {job.exit_code}"
     if job.failure == "signal":
         return f"signal {job.signal}"
-    return (job.failure or "").replace("-", " ")
-
-
-def outcome(run: Run) -> str:
-    """How an attempt ended: `failed: exit 1`; `running` where it has not."""
-    if run.outcome is None:
-        return "running"
-    if run.signal is not None:
-        return f"{run.outcome}: signal {run.signal}"
-    if run.reason not in (None, "exit"):
-        return f"{run.outcome}: {run.error or (run.reason or '').replace('-', ' ')}"
-    return run.outcome if run.exit_code is None else f"{run.outcome}: exit {run.exit_code}"
+    return reason(job.failure or "")
 
 
 def same(

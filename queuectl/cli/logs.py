@@ -9,11 +9,12 @@ import click
 from eventstore.sqlite import outputs
 from eventstore.sqlite.outputs import Output
 from projections.folds.job import FINAL, Job
+from projections.read_models import runs
 
 from ..errors import NotFound
 from ..reading import Reading
 from ..visible import visible
-from ..wording import size
+from ..wording import outcome, size
 from ..worker.transcript import Piece, piece_of, pieces, tail
 from . import options
 from .asked import typed
@@ -55,11 +56,21 @@ def logs_command(
     seen = _look(reading, found.id, attempt or max(found.attempt, 1))
     printed = _print(reading, seen, 0, lines)
     if follow:
-        _follow(reading, seen, printed, only=attempt)
+        seen = _follow(reading, seen, printed, only=attempt)
+    _say_unstarted(reading, seen)
 
 
-def _follow(reading: Reading, seen: Seen, printed: int, only: int | None) -> None:
-    """Until the job is done, or the attempt `only` has ended."""
+def _say_unstarted(reading: Reading, seen: Seen) -> None:
+    """An attempt that the system would not start has printed nothing: why, instead."""
+    with reading.read() as tx:
+        attempts = runs.of_job(tx, seen.job.born)
+    for run in attempts:
+        if run.attempt == seen.attempt and run.error:
+            note(f"attempt {run.attempt} of job {seen.job.id} never started: {outcome(run)}")
+
+
+def _follow(reading: Reading, seen: Seen, printed: int, only: int | None) -> Seen:
+    """Until the job is done, or the attempt `only` has ended. Returns the last look."""
     reading.hang_bell()
     while not (seen.ended and (only or seen.job.state in FINAL) and not _more(seen, only)):
         attempt = seen.attempt
@@ -70,6 +81,7 @@ def _follow(reading: Reading, seen: Seen, printed: int, only: int | None) -> Non
             reading.await_more(LOOK_S)
         seen = _look(reading, seen.job.id, attempt)
         printed = _print(reading, seen, printed, None)
+    return seen
 
 
 def _more(seen: Seen, only: int | None) -> bool:

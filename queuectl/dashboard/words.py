@@ -25,9 +25,7 @@ def install(app: Flask) -> None:
         percent=percent,
         short=short,
     )
-    app.jinja_env.globals.update(
-        plural=plural, what=what, came_to=came_to, ago=ago, span=span
-    )
+    app.jinja_env.globals.update(plural=plural, what=what, came_to=came_to, ago=ago, span=span)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 

@@ -3,6 +3,7 @@
 import json
 import signal
 
+from tests.behaviour.test_terminal import screen
 from tests.ctl import Ctl
 
 
@@ -134,3 +135,16 @@ def test_a_rehearsed_cancel_changes_nothing(ctl: Ctl) -> None:
     ctl.enqueue("true")
     assert "cancelled" in ctl("cancel", "--all", "--dry-run").out
     assert ctl("list", "--state", "pending").jobs == ["1"]
+
+
+def test_an_attempt_that_was_ended_leads_with_the_reason(ctl: Ctl) -> None:
+    late = ctl.enqueue("sleep 60", timeout=0.1, max_retries=0)
+    ctl.drain()
+    stopped = ctl.enqueue("sleep 60")
+    with ctl.worker():
+        ctl.wait_for(stopped, "claimed")
+        ctl("worker", "stop", "--now")
+    ctl("cancel", stopped)
+    for job, words in ((late, "timed out: signal 15"), (stopped, "worker stopped: signal 15")):
+        assert words in "\n".join(screen(ctl, "show", job).lines)
+    assert "timed out after" in "\n".join(screen(ctl, "history", late).lines)

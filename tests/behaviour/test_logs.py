@@ -1,5 +1,7 @@
 """`logs` as typed."""
 
+import pytest
+
 from tests.ctl import Ctl
 
 
@@ -52,3 +54,21 @@ def test_a_job_that_has_not_run_has_none(ctl: Ctl) -> None:
     job = ctl.enqueue("true")
     printed = ctl("logs", job)
     assert (printed.out, "not run yet" in printed.err) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--cwd", "/nowhere"], "no directory: /nowhere"),
+        (["--cwd", "/"], "not found: ffmpegx is nowhere in PATH"),
+    ],
+)
+def test_an_attempt_that_never_started_says_why_instead(
+    ctl: Ctl, options: list[str], why: str
+) -> None:
+    ctl("enqueue", "--max-retries", "0", *options, "--", "ffmpegx", "-i", "film.mov")
+    ctl.drain()
+    for words in (["logs", "1"], ["logs", "1", "-f"], ["logs", "1", "--attempt", "1"]):
+        printed = ctl(*words)
+        assert printed.out == ""
+        assert printed.err.startswith(f"attempt 1 of job 1 never started: {why}")

@@ -7,6 +7,8 @@ class Accepted(Document, frozen=True, kw_only=True):
     """`enqueue`: the ids, in order. `head_hash`: of the log's last record, to keep elsewhere."""
 
     ids: list[str]
+    existing: list[str]
+    """Those of them that were there already, asked for alike: nothing was enqueued."""
     head_hash: str
 
 

@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from projections.folds.job import Job
 from projections.read_models import workers
 
 from ..clock import SystemClock
@@ -23,20 +24,23 @@ if TYPE_CHECKING:
     Jobs = list[NewJob] | Spool
 
 
-_TYPED = "queuectl.command_typed"
+SHOWN = 5
+"""Jobs that were there already, of which a person is told."""
+
+_BEHIND = "queuectl.words_behind_dashes"
 
 
 class EnqueueCommand(click.Command):
-    """Remembers whether `--` was typed: only after it do words make a command."""
+    """Remembers how many words came behind `--`: only these make a command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does."""
-        ctx.meta[_TYPED] = "--" in args
+        ctx.meta[_BEHIND] = len(args) - args.index("--") - 1 if "--" in args else 0
         return super().parse_args(ctx, args)
 
 
-def _command_typed() -> bool:
-    return bool(click.get_current_context().meta[_TYPED])
+def _words_behind_dashes() -> int:
+    return int(click.get_current_context().meta[_BEHIND])
 
 
 def _codes(_: click.Context, option: click.Parameter, text: str | None) -> list[int] | None:
@@ -86,41 +90,52 @@ def enqueue_command(
 ) -> None:
     """Put jobs into the queue, all or none, and print their ids."""
     given = {key: value for key, value in typed.items() if value not in (None, ())}
-    jobs = _asked(words, file, given, command_typed=_command_typed())
+    jobs = _asked(words, file, given, behind=_words_behind_dashes())
     if not jobs:
         raise BadInput("there is no job in it; nothing was enqueued")
     from .writing import granted, rehearse
 
-    def act(session: "Session") -> list[str]:
-        ids = []
+    def act(session: "Session") -> tuple[list[str], list[Job]]:
+        """The ids, and the jobs that were there already."""
+        ids, existing = [], []
+        before, _ = session.tx.last
         with Progress("enqueuing") as progress:
-            for job in jobs:
-                ids.append(granted(session.enqueue(job)).id)
+            for new in jobs:
+                job = granted(session.enqueue(new))
+                ids.append(job.id)
+                if job.born <= before:
+                    existing.append(job)
                 if len(ids) % 1000 == 0:
                     progress.show(len(ids), len(jobs))
-        return ids
+        return ids, existing
 
     with options.open_queue() as queue:
         if dry_run:
             rehearse(queue, out, act)
             return
         with queue.write() as session:
-            ids = act(session)
+            ids, existing = act(session)
             position, head = session.tx.last
             idle = out.terminal and not workers.active(session.tx)
     if out.form == "json":
         from .answers import Accepted
 
-        out.document(Accepted(position=position, ids=ids, head_hash=head.hex()))
+        there = [job.id for job in existing]
+        head_hash = head.hex()
+        out.document(Accepted(position=position, ids=ids, existing=there, head_hash=head_hash))
     else:
-        _print(out, ids, idle)
+        _print(out, ids, existing, idle)
 
 
-def _asked(
-    words: tuple[str, ...], file: str | None, given: dict[str, Any], *, command_typed: bool
-) -> "Jobs":
-    """The jobs asked for, checked to the last one before the queue is touched."""
-    if command_typed and words and file is None:
+def _asked(words: tuple[str, ...], file: str | None, given: dict[str, Any], behind: int) -> "Jobs":
+    """The jobs asked for, checked to the last one before the queue is touched.
+
+    behind: how many of the words came behind `--`.
+    """
+    if len(words) > max(behind, 1):
+        _refuse_unlike_json(words[0])
+        raise BadInput("JSON and a command exclude each other; several jobs are one JSON array")
+    if behind and file is None:
         command = {"command": words[0]} if len(words) == 1 else {"argv": list(words)}
         return [new_job({**given, **command}, SystemClock().wall_us())]
     if given:
@@ -136,9 +151,13 @@ def _asked(
 def _from_json(text: str) -> "Jobs":
     from ..intake import jobs_from
 
-    if not text.lstrip().startswith(("{", "[")):
-        raise BadInput(f"{text!r} is not JSON; to run it as a command: queuectl enqueue -- CMD ARG")
+    _refuse_unlike_json(text)
     return jobs_from(text.encode(errors="surrogateescape"), SystemClock().wall_us())
+
+
+def _refuse_unlike_json(text: str) -> None:
+    if not text.lstrip().startswith(("{", "[", '"')):
+        raise BadInput(f"{text!r} is not JSON; to run it as a command: queuectl enqueue -- CMD ARG")
 
 
 def _from_file(name: str) -> "Jobs":
@@ -157,11 +176,18 @@ def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
     return nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb")
 
 
-def _print(out: Printer, ids: list[str], idle: bool) -> None:
+def _print(out: Printer, ids: list[str], existing: list[Job], idle: bool) -> None:
     """A pipe gets the bare ids, a person what to do next."""
     if not out.terminal:
         for job_id in ids:
             line(job_id)
         return
-    line(f"job {ids[0]} enqueued" if len(ids) == 1 else f"{len(ids):,} jobs, {ids[0]} to {ids[-1]}")
+    if len(ids) > 1:
+        line(f"{len(ids):,} jobs, {ids[0]} to {ids[-1]}")
+    elif not existing:
+        line(f"job {ids[0]} enqueued")
+    for job in existing[:SHOWN]:
+        line(f"job {job.id} is there already ({job.state})")
+    if len(existing) > SHOWN:
+        line(f"... and {len(existing) - SHOWN:,} more")
     out.hint("no worker runs: queuectl worker start" if idle else f"queuectl show {ids[-1]}")

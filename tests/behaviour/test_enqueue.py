@@ -95,6 +95,8 @@ def test_the_same_request_under_the_same_id_is_the_same_job(ctl: Ctl) -> None:
     spec = '{"id": "nightly", "command": "make"}'
     assert ctl("enqueue", spec).out == ctl("enqueue", spec).out == "nightly\n"
     assert ctl.told("nightly") == ["enqueued"]
+    answer = ctl("enqueue", '[{"id": "nightly", "command": "make"}, {"command": "b"}]', "--json")
+    assert (answer.json["ids"], answer.json["existing"]) == (["nightly", "1"], ["nightly"])
     refused = ctl("enqueue", '{"id": "nightly", "command": "make all"}', code=4)
     assert "nightly" in refused.err
 
@@ -129,7 +131,12 @@ def test_a_rehearsal_shows_events_and_writes_none(ctl: Ctl) -> None:
         (["--file", "."], "directory"),
         ([], "give a job"),
         (["--"], "give a job"),
-        (['{"command": "a"}', '{"command": "b"}'], "give a job"),
+        (['{"command": "a"}', '{"command": "b"}'], "exclude each other"),
+        (['{"command": "a"}', "b"], "exclude each other"),
+        (['{"command": "a"}', "--", "b"], "exclude each other"),
+        (["make", "--", "all"], "'make' is not JSON"),
+        (["make", "all"], "'make' is not JSON"),
+        (["--file", "jobs.json", "--", "b"], "give a job"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(ctl: Ctl, words: list[str], reason: str) -> None:
@@ -159,3 +166,9 @@ def test_sixteen_at_once_get_the_ids_one_to_n(ctl: Ctl, tmp_path: Path) -> None:
     done = [one.ends() for one in running]
     assert [one.err for one in done] == [""] * 16
     assert sorted(int(one.out) for one in done) == list(range(2, 18))
+
+
+def test_a_folder_that_is_not_there_is_said_and_not_made(ctl: Ctl) -> None:
+    refused = ctl("--db", "nope/x.db", "enqueue", "--", "ls", code=6).err
+    assert refused.startswith(f"error: there is no folder {ctl.folder / 'nope'}; make it")
+    assert not (ctl.folder / "nope").exists()

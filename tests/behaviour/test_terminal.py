@@ -152,3 +152,12 @@ def test_watching_shows_what_changes(ctl: Ctl) -> None:
         watching.child.sendintr()
         assert watching.ends() == 130
     assert "for a terminal" in ctl("status", "--watch", "1", code=2).err
+
+
+def test_a_job_that_is_there_already_is_not_called_enqueued(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    first = screen(ctl, "enqueue", "--id", "nightly", "--", "true")
+    assert first.lines[0] == "job nightly enqueued"
+    ctl.drain()
+    again = screen(ctl, "enqueue", "--id", "nightly", "--", "true")
+    assert again.lines[0] == "job nightly is there already (completed)"

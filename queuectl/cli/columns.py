@@ -42,10 +42,15 @@ def ended(job: Job) -> str:
 
 
 def same(
-    title: str, text: Callable[[T], str], *, wide: bool = False, spare: bool = False
+    title: str,
+    text: Callable[[T], str],
+    *,
+    wide: bool = False,
+    spare: bool = False,
+    folds: bool = False,
 ) -> Column[T]:
     """A column that reads the same everywhere."""
-    return Column(title, text, lambda row, _: text(row), wide, spare)
+    return Column(title, text, lambda row, _: text(row), wide, spare, folds)
 
 
 def moment(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
@@ -62,7 +67,7 @@ def moment(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
 
 
 JOB: tuple[Column[Job], ...] = (
-    same("id", lambda job: job.id),
+    same("id", lambda job: job.id, folds=True),
     Column("state", lambda job: job.state, lambda job, _: state(job)),
     same("attempts", lambda job: str(job.attempts), spare=True),
     moment("enqueued", lambda job: job.enqueued_at_us),
@@ -71,9 +76,9 @@ JOB: tuple[Column[Job], ...] = (
 )
 
 DEAD: tuple[Column[Job], ...] = (
-    same("id", lambda job: job.id),
+    same("id", lambda job: job.id, folds=True),
     same("attempts", lambda job: str(job.attempts), spare=True),
-    same("reason", ended),
+    same("reason", ended, folds=True),
     moment("dead since", lambda job: job.changed_at_us),
     same("command", lambda job: job.spec.command, wide=True),
 )
@@ -82,7 +87,7 @@ ATTEMPT: tuple[Column[Run], ...] = (
     same("attempt", lambda run: str(run.attempt)),
     same("worker", lambda run: f"{run.worker}/{run.slot}"),
     moment("began", lambda run: run.claimed_at_us),
-    same("outcome", outcome),
+    same("outcome", outcome, folds=True),
     same(
         "took", lambda run: "" if run.duration_us is None else duration(run.duration_us), spare=True
     ),
@@ -108,7 +113,7 @@ EVENT: tuple[Column[Recorded], ...] = (
 
 WORKER: tuple[Column[Worker], ...] = (
     same("id", lambda one: one.id),
-    same("name", lambda one: one.started.name),
+    same("name", lambda one: one.started.name, folds=True),
     same("state", lambda one: one.state),
     same("slots", lambda one: str(one.started.slots), spare=True),
     Column(
@@ -119,5 +124,5 @@ WORKER: tuple[Column[Worker], ...] = (
     ),
     same("pid", lambda one: str(one.started.pid), spare=True),
     moment("started", lambda one: one.started_at_us),
-    same("ended", lambda one: one.ended or ""),
+    same("ended", lambda one: one.ended or "", spare=True),
 )

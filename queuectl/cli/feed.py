@@ -14,6 +14,10 @@ from ..wording import duration, what
 from .printer import Printer, line
 from .times import clock, day
 
+GAP = 2
+WORDS_AT_LEAST = 20
+"""Characters that what happened needs beside time, type and actor."""
+
 
 class Feed:
     """Prints events. spec: of the job, where they are one job's history."""
@@ -52,16 +56,30 @@ class Feed:
             text = visible(f"{where}  {one.type:<15}  {self._who(one):<12}  ") + told
             line(text if len(text) <= self._width else f"{text[: self._width - 1]}…")
         else:
-            since = "" if self._before_us is None else f"+{duration(self._since_us(one))}"
-            where = f"{clock(one.recorded_at_us)}  {since:>8}  {one.type:<15}"
-            self._wrapped(visible(f"{where}  {self._who(one):<15}  "), told)
+            self._wrapped(visible(self._before(one)), told)
+
+    def _before(self, one: Recorded) -> str:
+        """What stands before the words of a history; the less, the narrower the terminal."""
+        since = "" if self._before_us is None else f"+{duration(self._since_us(one))}"
+        parts = [clock(one.recorded_at_us), f"{since:>8}", f"{one.type:<15}"]
+        parts.append(f"{self._who(one):<15}")
+        for least in (1, -1):  # the pause first: the times tell it
+            if sum(len(part) + GAP for part in parts) + WORDS_AT_LEAST > self._width:
+                del parts[least]
+        return "".join(f"{part}  " for part in parts)
 
     def _wrapped(self, before: str, told: str) -> None:
-        """Nothing of a history is cut: what is too long goes on below itself."""
-        first, *rest = wrap(told, max(20, self._width - len(before))) or [""]
-        line(before + first)
-        for more in rest:
-            line(" " * len(before) + more)
+        """Nothing of a history is cut: what is too long goes on below itself, or below the line."""
+        room = self._width - len(before)
+        if room < WORDS_AT_LEAST:
+            line(before.rstrip())
+            before, room = "    ", max(self._width - 4, 1)
+            words = wrap(told, room)
+        else:
+            words = wrap(told, room) or [""]
+        for text in words:
+            line(before + text)
+            before = " " * len(before)
 
     def _who(self, one: Recorded) -> str:
         """The actor; a worker with the slot that runs this job."""

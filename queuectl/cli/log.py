@@ -1,5 +1,6 @@
 """`history` and `events`: what the log has to tell."""
 
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -45,10 +46,12 @@ def history_command(reading: Reading, out: Printer, job: str) -> None:
 
 
 def _title(out: Printer, job: Job) -> str:
+    which, since = f"job {visible(job.id)}  ", f" since {clock(job.changed_at_us)}"
+    room = shutil.get_terminal_size().columns - len(f"{which}  {state(job)}{since}")
+    most = max(10, min(40, room))
     command = visible(job.spec.command)
-    command = command if len(command) <= 40 else f"{command[:39]}…"
-    now_is = out.painted(state(job), job.state)
-    return f"job {visible(job.id)}  {command}  {now_is} since {clock(job.changed_at_us)}"
+    command = command if len(command) <= most else f"{command[: most - 1]}…"
+    return f"{which}{command}  {out.painted(state(job), job.state)}{since}"
 
 
 def _next_step(job: Job) -> str:

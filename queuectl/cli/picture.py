@@ -17,17 +17,24 @@ T = TypeVar("T")
 GAP = 2
 WIDE_AT_LEAST = 16
 """Characters of a wide column without which it tells nothing."""
+FOLDED_AT = 32
+"""Characters of a column that folds, in a line: so one long id does not take the whole table."""
 
 
 def table(columns: tuple[Column[T], ...], rows: Sequence[T], now_us: int) -> None:
-    """A list fitted to the width: one line a row, what is too long cut with `…`."""
+    """A list fitted to the width: what is too long is folded, or cut with `…`."""
     console = _console()
     shown = _fitting(columns, rows, now_us, console.width)
     picture = Table(box=None, pad_edge=False, header_style="dim")
     picture.expand = any(column.wide for column in shown)
     for column in shown:
         picture.add_column(
-            column.title, no_wrap=True, overflow="ellipsis", ratio=1 if column.wide else None
+            column.title,
+            no_wrap=not column.folds,
+            overflow="fold" if column.folds else "ellipsis",
+            max_width=FOLDED_AT if column.folds else None,
+            width=WIDE_AT_LEAST if column.wide else None,
+            ratio=1 if column.wide else None,
         )
     for row in rows:
         picture.add_row(*(_cell(column, column.shown(row, now_us)) for column in shown))
@@ -37,21 +44,24 @@ def table(columns: tuple[Column[T], ...], rows: Sequence[T], now_us: int) -> Non
 def _fitting(
     columns: tuple[Column[T], ...], rows: Sequence[T], now_us: int, width: int
 ) -> list[Column[T]]:
-    """The columns without the spare ones for which there is no room."""
-    shown = list(columns)
-    needed = {column.title: _width(column, rows, now_us) for column in columns}
+    """The columns without the spare ones that are empty, or for which there is no room."""
+    longest = {column: _longest(column, rows, now_us) for column in columns}
+    shown = [column for column in columns if longest[column] or not column.spare]
     for column in reversed(columns):
-        if column.spare and sum(needed[one.title] for one in shown) > width:
+        needed = sum(_width(one, longest[one]) for one in shown)
+        if column in shown and column.spare and needed - GAP > width:
             shown.remove(column)
     return shown
 
 
-def _width(column: Column[T], rows: Sequence[T], now_us: int) -> int:
-    """With the gap to the next column."""
-    if column.wide:
-        return WIDE_AT_LEAST
-    texts = (visible(column.shown(row, now_us)) for row in rows)
-    return max(map(cell_len, (column.title, *texts))) + GAP
+def _longest(column: Column[T], rows: Sequence[T], now_us: int) -> int:
+    return max(cell_len(visible(column.shown(row, now_us))) for row in rows)
+
+
+def _width(column: Column[T], longest: int) -> int:
+    """With the gap to the next column. longest: of its texts."""
+    most = WIDE_AT_LEAST if column.wide else FOLDED_AT if column.folds else longest
+    return max(min(longest, most), cell_len(column.title)) + GAP
 
 
 def _console(stderr: bool = False) -> Console:

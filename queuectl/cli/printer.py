@@ -1,6 +1,7 @@
 """Where answers go: a picture for a terminal, plain lines for a pipe, JSON where asked for."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable
 from typing import Generic, Literal, NamedTuple, TypeVar
@@ -41,7 +42,9 @@ class Column(NamedTuple, Generic[T]):
     wide: bool = False
     """Whether it takes the room that is left, and is cut where there is too little."""
     spare: bool = False
-    """Whether it is left out where a terminal is too narrow, those on the right first."""
+    """Whether it is left out where it is empty, or a terminal too narrow, from the right on."""
+    folds: bool = False
+    """Whether what is too long goes on below itself: nobody can type half an id."""
 
 
 class Printer:
@@ -82,9 +85,11 @@ class Printer:
         return click.style(text, fg=COLOURS.get(state))
 
     def hint(self, text: str) -> None:
-        """What to do next, for a person."""
+        """What to do next, for a person; ` · ` between two of it, or a line each."""
         if self.terminal:
-            line(typed(text))
+            words = visible(typed(text))
+            fits = len(words) <= shutil.get_terminal_size().columns
+            line(words if fits else words.replace(" · ", "\n"))
 
 
 def colours_wanted() -> bool:

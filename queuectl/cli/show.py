@@ -1,6 +1,8 @@
 """`show`: one job, its policy, its attempts, and why it waits."""
 
+import shutil
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import NamedTuple
 
 import click
@@ -18,7 +20,6 @@ from ..shapes import JobDetail, JobDocument, job_detail
 from ..units import duration_text, size_text
 from ..visible import visible
 from . import options
-from .asked import typed
 from .columns import ATTEMPT, ended, state
 from .printer import Printer, line
 from .selectors import existing
@@ -82,13 +83,25 @@ def _picture(out: Printer, found: Found, now: int) -> None:
     job = found.job
     now_is = out.painted(state(job), job.state)
     line(f"job {visible(job.id)}  {now_is}, {ago(job.changed_at_us, now)}")
+    width = shutil.get_terminal_size().columns
     for label, text in _facts(found, now):
-        line(f"  {label:<10} {visible(text)}")
+        _fact(label, visible(text), width)
     if found.runs:
         line()
         out.table(ATTEMPT, found.runs)
     line()
-    line(visible(typed(_next_step(found, now))))
+    out.hint(_next_step(found, now))
+
+
+def _fact(label: str, text: str, width: int) -> None:
+    """Wrapped by words; a command is left whole, so that it can be copied."""
+    before = f"  {label:<10} "
+    if label == "command":
+        line(before + text)
+    else:
+        below = " " * len(before)
+        for part in wrap(text, width, initial_indent=before, subsequent_indent=below):
+            line(part)
 
 
 def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:

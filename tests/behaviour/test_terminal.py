@@ -68,7 +68,7 @@ def test_a_list_fits_the_width_and_says_what_is_next(ctl: Ctl) -> None:
     shown = screen(ctl, "list", "--limit", "3")
     assert len(shown.lines) == 5
     assert shown.lines[0].split() == [
-        *("id", "state", "attempts", "enqueued", "next", "attempt", "command"),
+        *("id", "state", "attempts", "enqueued", "command"),
     ]
     assert shown.lines[1].startswith("60  ○ pending")
     assert shown.lines[1].endswith("…")

@@ -1,0 +1,63 @@
+"""A narrow terminal: what matters stays, ids stay whole, and words are not broken."""
+
+import pytest
+
+from tests.behaviour.test_terminal import screen
+from tests.ctl import Ctl
+
+LONG = "x" * 100
+
+
+def whole(lines: list[str], words: str) -> bool:
+    """Whether the words stand there, with no line that breaks one of them."""
+    seen = [word for line in lines for word in line.split()]
+    wanted = words.split()
+    return any(seen[at : at + len(wanted)] == wanted for at in range(len(seen)))
+
+
+def test_history_is_wrapped_by_words(ctl: Ctl) -> None:
+    job = ctl.enqueue("exit 3", max_retries=1, backoff_base=0.1)
+    ctl.drain()
+    for columns in (40, 60, 80, 120):
+        lines = screen(ctl, "history", job, columns=columns).lines
+        for told in ("in 0.1 s (0.1 ** 1), retry 1 of 1", "retries used up (1 of 1)"):
+            assert whole(lines, told), lines
+        assert ("@" in "".join(lines)) == (columns >= 80)
+
+
+def test_attempts_leave_out_what_matters_least(ctl: Ctl) -> None:
+    ctl("enqueue", "--max-retries", "0", "--", "ffmpegx", "-i", "film.mov")
+    ctl.drain()
+    lines = screen(ctl, "show", "1", columns=60).lines
+    assert whole(lines, "attempt worker began outcome")
+    assert whole(lines, "not found: ffmpegx is nowhere in PATH")
+    assert whole(lines, "retry k after 2 ** k seconds, at most 1h")
+    wide = screen(ctl, "show", "1", columns=120).lines
+    assert whole(wide, "attempt worker began outcome took cpu output")
+
+
+def test_the_ids_of_workers_stay_whole(ctl: Ctl) -> None:
+    name = "the-worker-of-anna-who-likes-long-names-and-gives-them"
+    ctl.drain("--name", name)
+    (worker,) = ctl("worker", "list", "--all").jobs
+    for columns in (30, 60):
+        lines = screen(ctl, "worker", "list", "--all", columns=columns).lines
+        assert lines[1].split()[0] == worker
+        assert "…" not in "".join(lines)
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100])
+def test_one_long_id_does_not_take_the_whole_list(ctl: Ctl, columns: int) -> None:
+    ctl("enqueue", "--id", LONG, "--", "make film.mkv")
+    ctl("enqueue", "--", "make clean")
+    lines = screen(ctl, "list", columns=columns).lines
+    assert all("make" in line for line in lines if "pending" in line)
+    assert "".join(lines).count("x") == 100
+    assert ctl("list").jobs[1] == LONG
+
+
+def test_a_column_in_which_nothing_stands_takes_no_room(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    assert "next attempt" not in screen(ctl, "list").lines[0]
+    ctl.enqueue("true", delay="1h")
+    assert "next attempt" in screen(ctl, "list").lines[0]

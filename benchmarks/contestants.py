@@ -1,5 +1,6 @@
 """The same work by QueueCTL and by its peers; one that is not installed is left out."""
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -33,6 +34,51 @@ def xargs_drain(jobs: int, slots: int, command: str) -> Contestant:
     return lambda: timed(lambda: run(*argv, stdin=numbers))
 
 
+def huey_drain(folder: Path, jobs: int, slots: int, command: str) -> Contestant | None:
+    """huey on SQLite, durable, a shell a task."""
+    if not _importable("huey"):
+        return None
+    peer = (sys.executable, "-m", "benchmarks.peers.huey_peer")
+
+    def drain() -> float:
+        path = _fresh(folder, "huey")
+        run(*peer, "fill", path, str(jobs), command)
+        return timed(lambda: run(*peer, "drain", path, str(jobs), str(slots)))
+
+    return drain
+
+
+def spoolctl_drain(folder: Path, jobs: int, slots: int, command: str) -> Contestant | None:
+    """spoolctl, a worker process a slot, as it runs one job at a time."""
+    spoolctl = _program("spoolctl")
+    if spoolctl is None:
+        return None
+
+    def drain() -> float:
+        path = _fresh(folder, "spoolctl")
+        run("sh", "-c", f"for n in $(seq {jobs}); do {spoolctl} add --db {path} -- {command}; done")
+        work = f"{spoolctl} work --db {path} --drain"
+        return timed(lambda: run("sh", "-c", " & ".join([work] * slots) + "; wait"))
+
+    return drain
+
+
+def tsp_drain(folder: Path, jobs: int, slots: int, command: str) -> Contestant | None:
+    """task-spooler, in memory. It has no bulk enqueue, so enqueueing is part of its time."""
+    tsp = shutil.which("tsp")
+    if tsp is None:
+        return None
+    env = {"TS_SOCKET": str(folder / "tsp"), "TS_SLOTS": str(slots)}
+    script = f"for n in $(seq {jobs}); do {tsp} -n sh -c '{command}' >/dev/null; done; {tsp} -w"
+
+    def drain() -> float:
+        seconds = timed(lambda: run("sh", "-c", script, env=env))
+        run(tsp, "-K", env=env)
+        return seconds
+
+    return drain
+
+
 def one_enqueue(*argv: str) -> Contestant:
     """One command, start to end."""
     return lambda: timed(lambda: run(*argv))
@@ -58,6 +104,10 @@ def until(look: Callable[[], bool], deadline_s: float = 60.0) -> None:
         if time.monotonic() > end:
             raise TimeoutError("what was measured did not happen")
         time.sleep(0.0005)
+
+
+def _importable(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
 
 
 def _program(name: str) -> str | None:

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
+from typing import NamedTuple
+
+import apsw
 
 from queuectl import Queue
 
@@ -34,10 +37,21 @@ def worker(path: str, slots: int = 1) -> Iterator[int]:
         process.stderr.close()
 
 
-def first_instruction_ms(folder: Path, times: int) -> tuple[float, float]:
-    """Milliseconds from the acknowledgement to the job's own clock: median, 99th percentile."""
+class Latency(NamedTuple):
+    """Milliseconds from an acknowledged enqueue to the job's own clock."""
+
+    median_ms: float
+    p99_ms: float
+    bare_ms: float
+    """Of one committed row and one spawn of the same shell, in the same run."""
+
+
+def first_instruction_ms(folder: Path, times: int) -> Latency:
+    """Enqueue jobs that write down the time, each on an idle worker."""
     path, stamp = str(folder / "latency.db"), folder / "stamp"
-    took = []
+    took, bare = [], []
+    row = apsw.Connection(str(folder / "bare-row.db"))
+    row.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t (a)").fetchall()
     with Queue(path) as queue, worker(path):
         for _ in range(times):
             stamp.unlink(missing_ok=True)
@@ -45,7 +59,12 @@ def first_instruction_ms(folder: Path, times: int) -> tuple[float, float]:
             acknowledged = time.time_ns()
             queue.wait(job.id)
             took.append((int(stamp.read_text()) - acknowledged) / 1e6)
-    return median(took), quantiles(took, n=100)[-1]
+            began = time.time_ns()
+            row.execute("INSERT INTO t VALUES (1)").fetchall()
+            subprocess.run(["sh", "-c", f"date +%s%N > {stamp}"], check=True)
+            bare.append((int(stamp.read_text()) - began) / 1e6)
+    row.close()
+    return Latency(median(took), quantiles(took, n=100)[-1], median(bare))
 
 
 def idle_cpu_s(folder: Path, seconds: float) -> float:

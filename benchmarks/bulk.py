@@ -1,0 +1,99 @@
+"""Many jobs at once, and one after the other, beside what SQLite itself takes for the same rows."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+
+import apsw
+
+from queuectl.queue import Queue
+
+from .contestants import QUEUECTL
+from .measure import Row
+
+COPIED = ("events", "jobs", "tags", "counts", "sequence", "throughput")
+
+
+def bulk(folder: Path, lines: int) -> Iterator[Row]:
+    """Lines from stdin in one transaction; commits of one job each."""
+    path, source = folder / "bulk.db", folder / "bulk.jsonl"
+    source.write_text('{"command":"true"}\n' * lines)
+    took_s, memory_mb = _enqueue(path, source)
+    bare_s = _bare(path, folder / "bare.db")
+    yield Row(
+        f"bulk enqueue of {lines:,} JSON Lines from stdin, {memory_mb:.0f} MB",
+        f"{lines / took_s:,.0f}/s",
+        f"the same rows by SQLite alone {lines / bare_s:,.0f}/s",
+        f"{bare_s / took_s:.2f} × as fast",
+        "≥ 50,000/s or ≥ 0.5; < 150 MB",
+    )
+    ours_s, row_s = _singles(folder)
+    yield Row(
+        "Queue.enqueue in Python, one commit each",
+        f"{1 / ours_s:,.0f}/s",
+        f"a bare one-row commit {1 / row_s:,.0f}/s",
+        f"{row_s / ours_s:.2f} × as fast",
+        "≥ 0.8",
+    )
+
+
+def _enqueue(path: Path, source: Path) -> tuple[float, float]:
+    """Seconds, and peak memory of the process in megabytes."""
+    with source.open("rb") as stdin:
+        began = time.perf_counter()
+        argv = (*QUEUECTL, "--db", str(path), "enqueue", "--file", "-")
+        child = Popen(argv, stdin=stdin, stdout=DEVNULL, stderr=DEVNULL)
+        assert child.wait() == 0
+        took = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return took, peak / (1024 if sys.platform != "darwin" else 1024 * 1024)
+
+
+def _bare(full: Path, empty: Path) -> float:
+    """Seconds for inserting the very same rows, with their indexes and triggers, in one commit."""
+    Queue(empty).close()
+    source = apsw.Connection(str(full), apsw.SQLITE_OPEN_READONLY)
+    target = apsw.Connection(str(empty))
+    target.execute("PRAGMA synchronous=FULL")
+    rows = {table: list(source.execute(f"SELECT * FROM {table}")) for table in COPIED}
+    began = time.perf_counter()
+    with target:
+        for table, found in rows.items():
+            if found:
+                columns = _stored(source, table)
+                kept = [tuple(row[: len(columns)]) for row in found]
+                marks = ", ".join("?" for _ in columns)
+                names = ", ".join(columns)
+                target.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", kept)
+    took = time.perf_counter() - began
+    for connection in (source, target):
+        connection.close()
+    return took
+
+
+def _stored(connection: apsw.Connection, table: str) -> list[str]:
+    """Columns that are not generated; those that are come last."""
+    rows = connection.execute(f"PRAGMA table_xinfo({table})")
+    return [str(row[1]) for row in rows if row[6] == 0]
+
+
+def _singles(folder: Path, times: int = 300) -> tuple[float, float]:
+    bare = apsw.Connection(str(folder / "row.db"))
+    bare.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL").fetchall()
+    bare.execute("CREATE TABLE t (a)")
+    with Queue(folder / "singles.db") as queue:
+        ours = theirs = 0.0
+        for _ in range(times):
+            ours += _timed(lambda: queue.enqueue("true"))
+            theirs += _timed(lambda: bare.execute("INSERT INTO t VALUES ('true')"))
+    bare.close()
+    return ours / times, theirs / times
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began

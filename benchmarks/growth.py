@@ -1,0 +1,118 @@
+"""Whether anything slows down as the queue grows: the same figures at every size, in one run."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+from eventstore.events.job import Usage
+from eventstore.sqlite.verify import verify
+from projections.read_models import ready
+from queuectl.dashboard.app import create_app
+from queuectl.queue import Queue
+from queuectl.replay import replay
+from queuectl.requests import Claim, Finish, NewJob, Outcome
+
+from .contestants import QUEUECTL
+from .measure import Row
+
+BATCH = 500
+DONE = Outcome(ended="exit", exit_code=0, usage=Usage(duration_us=1_234, cpu_us=999))
+LISTS = ("/jobs", "/jobs?state=completed", "/jobs?q=never")
+PAGES = ("/", *LISTS, "/jobs/1", "/dlq", "/workers", "/events")
+READS = (("status",), ("list",), ("show", "1"))
+
+
+def build(folder: Path, pending: int, finished: int) -> Path:
+    """A queue file with so many jobs, made through the same rules and folds as any other."""
+    path = folder / f"grown-{pending}-{finished}.db"
+    with Queue(path) as queue:
+        for _ in range(0, finished, BATCH):
+            queue.enqueue_many(NewJob(command="true") for _ in range(BATCH))
+            _finish(queue, BATCH)
+        queue.enqueue_many(NewJob(command="true") for _ in range(pending))
+    return path
+
+
+def _finish(queue: Queue, number: int) -> None:
+    with queue.write("bench") as session:
+        found = [one.job_id for one in ready.next_ready(session.tx, (), number)]
+        session.foresee(found)
+        at_us = session.at_us
+        for job_id in found:
+            session.ask(Claim(job_id=job_id, worker="bench", slot=1, at_us=at_us))
+            session.ask(Finish(job_id=job_id, attempt=1, outcome=DONE, jitter=0, at_us=at_us))
+
+
+def claim_ms(path: Path, times: int = 200) -> float:
+    """One job claimed and finished, durably, in a transaction of its own."""
+    with Queue(path) as queue:
+        return median(_timed_ms(lambda: _finish(queue, 1)) for _ in range(times))
+
+
+def reads_ms(path: Path, words: tuple[str, ...], times: int = 9) -> float:
+    """One command of the shell, start to end."""
+    argv = (*QUEUECTL, "--db", str(path), *words)
+    quiet = subprocess.DEVNULL
+    return median(
+        _timed_ms(lambda: subprocess.run(argv, stdout=quiet, stderr=quiet, check=True))
+        for _ in range(times)
+    )
+
+
+def page_ms(path: Path, address: str, times: int = 15) -> float:
+    """One page of the dashboard, rendered."""
+    client = create_app(str(path)).test_client()
+
+    def get() -> int:
+        return client.get(address, headers={"Host": "127.0.0.1:5000"}).status_code
+
+    assert get() == 200, address
+    return median(_timed_ms(get) for _ in range(times))
+
+
+def growth(folder: Path, sizes: tuple[int, ...]) -> Iterator[Row]:
+    """Each figure at the smallest size beside the same at the others."""
+    pending = {size: build(folder, size, 0) for size in sizes}
+    finished = {size: build(folder, 2_000, size) for size in sizes}
+    small = sizes[0]
+    for size in sizes[1:]:
+        for what, made in (("pending", pending), ("finished", finished)):
+            a, b = claim_ms(made[size]), claim_ms(made[small])
+            yield _row(f"claim and finish, {what}", size, a, b, "≤ 1.15")
+        for words in READS:
+            a, b = reads_ms(finished[size], words), reads_ms(finished[small], words)
+            yield _row(" ".join(words), size, a, b, "≤ 1.15")
+        for address in PAGES:
+            a, b = page_ms(finished[size], address), page_ms(finished[small], address)
+            yield _row(f"page {address}", size, a, b, "≤ 1.3, ≤ 50 ms")
+    yield from _rates(finished[sizes[-1]])
+
+
+def _rates(path: Path) -> Iterator[Row]:
+    with Queue(path) as queue:
+        events = queue.store.head().position
+        size = os.path.getsize(path) / (events / 3)
+        with queue.store.read() as tx:
+            verify_ms = _timed_ms(lambda: verify(tx))
+        replay_ms = _timed_ms(lambda: replay(queue.store))
+    for what, took_ms, wanted in (
+        ("verify", verify_ms, "≥ 400,000/s"),
+        ("replay", replay_ms, "≥ 150,000/s"),
+    ):
+        rate = f"{events / took_ms * 1e3:,.0f}/s"
+        yield Row(f"{what} of {events:,} events", rate, "", "", wanted)
+    yield Row("file a finished job", f"{size:,.0f} bytes", "", "", "≤ 1,000")
+
+
+def _row(what: str, size: int, a_ms: float, b_ms: float, wanted: str) -> Row:
+    ratio = f"{a_ms / b_ms:.2f}"
+    return Row(f"{what} at {size:,}", f"{a_ms:.2f} ms", f"{b_ms:.2f} ms", ratio, wanted)
+
+
+def _timed_ms(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1e3

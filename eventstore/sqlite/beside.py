@@ -1,9 +1,10 @@
 """The folder `<file>.d/` beside the queue file: locks, doorbells, long outputs."""
 
+import errno
 import os
 import stat
 
-from ..errors import ForeignFile, ReadOnly
+from ..errors import ForeignFile, ReadOnly, StorageFailed
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -48,8 +49,12 @@ class Beside:
                 descriptor = self._make(name, parent)
         except NotADirectoryError:
             raise ForeignFile(self.path, "holds something that is not a folder of ours") from None
+        except PermissionError:
+            raise ReadOnly(self.path) from None
         except OSError as error:
-            raise ReadOnly(self.path) from error
+            if error.errno == errno.EROFS:
+                raise ReadOnly(self.path) from None
+            raise StorageFailed(self.path, str(error.strerror)) from None
         self._refuse_shared(descriptor)
         return descriptor
 

@@ -23,6 +23,8 @@ def translated(path: str) -> Iterator[None]:
         raise ReadOnly(path) from None
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise StorageFailed(path, f"the file is damaged ({error})") from None
+    except UnicodeDecodeError:
+        raise StorageFailed(path, "a text in it is damaged") from None
     except apsw.SQLError as error:
         if str(error).startswith("no such"):
             raise Incomplete(path, str(error)) from None

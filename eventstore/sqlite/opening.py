@@ -27,6 +27,8 @@ def connect(path: str, *, readonly: bool = False) -> apsw.Connection:
 
 def inspect(path: str) -> None:
     """Raise the refusal for a file that is no queue of ours, without touching it."""
+    if not _is_utf8(path):
+        raise ForeignFile(repr(path), "is a name that is not UTF-8")
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -43,8 +45,18 @@ def inspect(path: str) -> None:
     _look_inside(path)
 
 
+# Source: https://www.sqlite.org/fileformat.html: the magic at 0, the application id at 68.
+_HEADER_BYTES = 100
 _SMALLEST = 512
-"""SQLite's smallest page: https://www.sqlite.org/fileformat.html"""
+"""SQLite's smallest page."""
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _problem(found: os.stat_result) -> str | None:
@@ -62,18 +74,22 @@ def _problem(found: os.stat_result) -> str | None:
 
 
 def _look_inside(path: str) -> None:
-    """Immutable: SQLite takes no lock and makes no file, so that a refusal changes nothing."""
+    """The header alone, which no checkpoint changes: the rest may be half of what it will be.
+
+    Through SQLite's own file layer, since closing a file of ours would drop the locks that other
+    connections of this process hold on it.
+    """
     try:
-        peek = apsw.Connection(_uri(path, "immutable=1"), apsw.SQLITE_OPEN_READONLY | _URI)
-        try:
-            application = peek.execute("PRAGMA application_id").get
-        finally:
-            peek.close()
+        file = apsw.VFSFile("", path, [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0])
     except apsw.CantOpenError:
         raise ForeignFile(path, "cannot be read") from None
-    except apsw.Error:
-        raise ForeignFile(path, "is not a queue") from None
-    if application != APPLICATION_ID:
+    try:
+        header = file.xRead(_HEADER_BYTES, 0)
+    finally:
+        file.xClose()
+    if header[:16] != b"SQLite format 3\0":
+        raise ForeignFile(path, "is not a queue")
+    if int.from_bytes(header[68:72]) != APPLICATION_ID:
         raise ForeignFile(path, "is a database of another program")
 
 

@@ -6,6 +6,7 @@ import apsw
 
 from .. import codec
 from ..chain import GENESIS, Raw
+from ..errors import ChainBroken
 from ..events.recorded import Recorded
 from ..store import Bindings, Head, Row
 
@@ -21,6 +22,11 @@ ALL = f"SELECT {COLUMNS} FROM events WHERE position > ? AND position <= ? ORDER 
 OF_STREAM = f"""
     SELECT {COLUMNS} FROM events
      WHERE stream = ? AND position > ? AND position <= ? ORDER BY version"""
+
+AS_BYTES = """
+    SELECT position, CAST(stream AS BLOB), CAST(type AS BLOB), CAST(actor AS BLOB),
+           CAST(data AS BLOB)
+      FROM events WHERE position > ? AND position <= ? ORDER BY position"""
 
 _END = 2**63 - 1
 
@@ -51,11 +57,25 @@ class SqliteReader:
     def raw(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
     ) -> Iterator[Raw]:
-        """The same records as their rows hold them."""
+        """The same records as their rows hold them. Raises ChainBroken where one is no text."""
         end = _END if upto is None else upto
-        if stream is None:
-            return map(Raw._make, self.rows(ALL, (after, end)))
-        return map(Raw._make, self.rows(OF_STREAM, (stream, after, end)))
+        try:
+            if stream is None:
+                yield from map(Raw._make, self.rows(ALL, (after, end)))
+            else:
+                yield from map(Raw._make, self.rows(OF_STREAM, (stream, after, end)))
+        except UnicodeDecodeError:
+            raise ChainBroken(self._first_not_utf8(after, end), "it is not UTF-8") from None
+
+    def _first_not_utf8(self, after: int, end: int) -> int:
+        """The position of the record that APSW could not hand out as text."""
+        for position, *texts in self.rows(AS_BYTES, (after, end)):
+            try:
+                for text in texts:
+                    text.decode()
+            except UnicodeDecodeError:
+                return int(position)
+        return after
 
     def head(self) -> Head:
         """The last record."""

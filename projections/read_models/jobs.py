@@ -10,6 +10,7 @@ from eventstore import codec
 from eventstore.events.job import Enqueued
 from eventstore.store import Reader, Row
 
+from ..errors import DamagedRow
 from ..folds.job import STATES, Job, State
 from ..read_model import Change, ReadModel, Tables, Write
 
@@ -255,4 +256,7 @@ def _spec() -> msgspec.json.Decoder[Enqueued]:
 def _job(row: Row) -> Job:
     born, job_id, spec, *moving = row
     moving[_CANCEL_REQUESTED] = bool(moving[_CANCEL_REQUESTED])  # SQLite has no booleans
-    return Job(born, job_id, _spec().decode(spec), *moving)
+    try:
+        return Job(born, job_id, _spec().decode(spec), *moving)
+    except msgspec.MsgspecError:
+        raise DamagedRow("jobs", f"job {job_id}") from None

@@ -9,6 +9,7 @@ from eventstore import codec
 from eventstore.events.worker import WorkerStarted
 from eventstore.store import Reader, Row
 
+from ..errors import DamagedRow
 from ..folds.worker import Worker
 from ..read_model import Change, ReadModel, Tables, Write
 
@@ -102,4 +103,7 @@ def _started() -> msgspec.json.Decoder[WorkerStarted]:
 
 def _worker(row: Row) -> Worker:
     worker_id, started, *rest = row
-    return Worker(worker_id, _started().decode(started), *rest)
+    try:
+        return Worker(worker_id, _started().decode(started), *rest)
+    except msgspec.MsgspecError:
+        raise DamagedRow("workers", f"worker {worker_id}") from None

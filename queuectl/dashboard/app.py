@@ -95,10 +95,18 @@ def _error(code: int, title: str, text: str) -> Response:
         answer: Response = Response(
             msgspec.json.encode({"schema": 1, "error": text}), mimetype="application/json"
         )
-    elif code in (400, 404):
-        with source().read() as tx:
-            answer = Response(page(tx, "error.html", code=code, title=title, text=text, still=True))
     else:
-        answer = Response(render_template("error.html", code=code, title=title, text=text))
+        answer = Response(_error_page(code, title, text))
     answer.status_code = code
     return answer
+
+
+def _error_page(code: int, title: str, text: str) -> str:
+    """With the frame of the other pages, as far as the queue can be read."""
+    try:
+        if code in (400, 404):
+            with source().read() as tx:
+                return page(tx, "error.html", code=code, title=title, text=text, still=True)
+    except StoreError:
+        pass  # then the plain one must do
+    return render_template("error.html", code=code, title=title, text=text)

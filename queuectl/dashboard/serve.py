@@ -40,6 +40,8 @@ def serve(
         host=host,
         port=port,
         threads=STREAMS + PAGES,
+        # Requests that never end are many and cheap; waitress would stop at a hundred.
+        connection_limit=1_000,
         url_prefix=prefix,
         # One request read ahead: so a stream learns at once that its reader has gone.
         channel_request_lookahead=1,
@@ -95,3 +97,4 @@ def _stop_on_signals(pulse: Pulse) -> None:
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)

@@ -97,7 +97,10 @@ class Launcher(Protocol):
 
 
 class OsLauncher:
-    """Processes of this machine. `start` costs one vfork; all else is prepared once."""
+    """Processes of this machine. `start` costs one vfork; all else is prepared once.
+
+    The log is UTF-8, and so is what a job is started with, whatever the worker's locale.
+    """
 
     def __init__(self) -> None:
         self._running: dict[int, Mark] = {}
@@ -114,7 +117,7 @@ class OsLauncher:
         else in this process uses a relative path.
         """
         try:
-            os.chdir(order.cwd)
+            os.chdir(order.cwd.encode())
         except OSError as error:
             return NotStarted("no-directory", f"{order.cwd}: {error.strerror}")
         try:
@@ -176,8 +179,8 @@ class OsLauncher:
         try:
             self._mark(order.mark.limit)
             pid = os.posix_spawn(
-                program,
-                order.argv or ("sh", "-c", order.command),
+                program.encode(),
+                [word.encode() for word in order.argv or ("sh", "-c", order.command)],
                 self._environment_of(order),
                 file_actions=(
                     (os.POSIX_SPAWN_DUP2, self._null, 0),
@@ -200,7 +203,7 @@ class OsLauncher:
         return Child(pid, read)
 
     def _environment_of(self, order: Order) -> dict[bytes, bytes]:
-        given = {os.fsencode(name): os.fsencode(value) for name, value in order.env.items()}
+        given = {name.encode(): value.encode() for name, value in order.env.items()}
         return {**self._environment, **given, VARIABLE.encode(): order.mark.cookie.encode()}
 
     def _mark(self, limit: int) -> None:
@@ -227,8 +230,8 @@ def _find(order: Order) -> str | None:
     forbidden = None
     for folder in order.env.get("PATH", os.defpath).split(":"):
         candidate = os.path.join(folder or ".", name)
-        if os.path.isfile(candidate):
-            if os.access(candidate, os.X_OK):
+        if os.path.isfile(candidate.encode()):
+            if os.access(candidate.encode(), os.X_OK):
                 return candidate
             forbidden = forbidden or candidate
     return forbidden
@@ -244,7 +247,7 @@ def _told(error: OSError, order: Order) -> NotStarted | Exhausted:
         )
     reason = REASONS.get(number, "launch")
     told = f"{_name(order)}: {os.strerror(number)}"
-    if reason == "not-found" and os.path.exists(_find(order) or ""):
+    if reason == "not-found" and os.path.exists((_find(order) or "").encode()):
         return NotStarted(reason, f"{told}: the interpreter in its first line")
     return NotStarted(reason, told)
 

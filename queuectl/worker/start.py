@@ -53,6 +53,7 @@ def _supervise(path: str | None, options: Options, line: socket.socket) -> int:
     _allow_descriptors(DESCRIPTORS + DESCRIPTORS_A_JOB * options.slots)
     worker_id = secrets.token_hex(3)
     with Queue(path, actor=worker_id) as queue:
+        _keep_from_jobs()
         os.chdir("/")  # no folder is held in use, and no relative path means anything from here on
         duty = Duty(
             worker_id=worker_id,
@@ -80,10 +81,12 @@ def _work(
     from ..requests import StartWorker
     from .launcher import OsLauncher
     from .supervisor import Supervisor
+    from .takeover import tidy_locks
     from .telling import Telling
     from .timers import Timers
     from .waiting import Waiting
 
+    tidy_locks(queue)
     own, keepers = _take_locks(queue, duty.worker_id)
     socket.send_fds(line, [b"lock"], [keepers.fileno()])
     keepers.release()  # from here on the keeper alone holds it
@@ -97,9 +100,21 @@ def _work(
         queue.send(StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)))
         telling.say(_greeting(duty, queue.location.path))
         reason = supervisor.run()
+    if reason == "until-empty":
+        telling.closing()
     for lock in (own, keepers):
         lock.remove()
     return _code(reason, interrupted=supervisor.interrupted)
+
+
+def _keep_from_jobs() -> None:
+    """What this process was itself started with is no job's business."""
+    for number in os.listdir("/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"):
+        if int(number) > 2:
+            try:
+                os.set_inheritable(int(number), False)
+            except OSError:
+                pass  # the one that listed them
 
 
 def _take_locks(queue: "Queue", worker_id: str) -> list["SqliteLock"]:

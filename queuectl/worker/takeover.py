@@ -1,11 +1,12 @@
 """The claims of a dead worker: its locks are free, its processes gone, only then recorded lost."""
 
 import os
+import time
 
 from eventstore.errors import Busy, Full
 from eventstore.sqlite.lock import SqliteLock
 from projections.folds.worker import Worker
-from projections.read_models import jobs
+from projections.read_models import jobs, workers
 
 from ..queue import Queue
 from ..requests import Lose, LoseWorker
@@ -13,6 +14,9 @@ from . import sweep
 from .mark import mark_of
 from .telling import Telling
 from .waiting import Waiting
+
+OLD_S = 600.0
+"""Age of a lock file that no living worker is about to take."""
 
 
 class Peers:
@@ -116,6 +120,31 @@ def _free_locks(queue: Queue, worker: Worker) -> list[SqliteLock] | None:
                 other.release()
             return None
     return held
+
+
+def tidy_locks(queue: Queue) -> None:
+    """Take away lock files of workers that died before they were in the log, or after their end.
+
+    Only old ones that nobody holds: a worker that is just starting has its own not locked yet.
+    """
+    folder = queue.store.beside.folder("locks")
+    with queue.read() as tx:
+        living = {name for worker in workers.active(tx) for name in lock_names(worker.id)}
+    for name in os.listdir(folder):
+        if name.startswith("worker-") and name not in living and _is_old(folder, name):
+            lock = queue.store.lock(name)
+            try:
+                if lock.acquire_existing():
+                    lock.remove()
+            except FileNotFoundError:
+                pass  # another tidies too
+
+
+def _is_old(folder: int, name: str) -> bool:
+    try:
+        return os.stat(name, dir_fd=folder).st_mtime < time.time() - OLD_S
+    except FileNotFoundError:
+        return False
 
 
 def boot_id() -> str:

@@ -1,9 +1,10 @@
 """What a worker tells the person at its terminal: on stderr, a line at a time."""
 
 import os
+from collections import Counter
 
 from eventstore.events.job import Usage
-from projections.folds.job import Job
+from projections.folds.job import FINAL, STATES, Job, State
 
 from ..hints import typed
 from ..visible import visible
@@ -20,6 +21,7 @@ class Telling:
         """db: what `--db` named, for the hints."""
         self._jobs, self._db = jobs, db
         self._last = ""
+        self._finals: Counter[State] = Counter()
 
     def say(self, text: str) -> None:
         """A line, unless it is the one said last."""
@@ -38,6 +40,11 @@ class Telling:
             case _:
                 self.say(f"killing {jobs}")
 
+    def closing(self) -> None:
+        """Nothing is left: what the jobs came to that ended here."""
+        found = ", ".join(f"{self._finals[one]:,} {one}" for one in STATES if self._finals[one])
+        self.say(f"nothing is left: {found or 'there was no job to run'}")
+
     def ended(self, result: Result, job: Job | None) -> None:
         """What an attempt has come to."""
         if job is None:
@@ -45,7 +52,10 @@ class Telling:
                 f"job {result.job.id}: attempt {result.job.attempt} was superseded,"
                 " its result is dropped"
             )
-        elif self._jobs:
+            return
+        if job.state in FINAL:
+            self._finals[job.state] += 1
+        if self._jobs:
             see = typed("; see queuectl dlq list", self._db) if job.state == "dead" else ""
             _write(f"job {job.id} {_became(result, job)}{see}")
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from signal import SIGHUP, SIGINT, SIGKILL, SIGSEGV, SIGTERM
+from signal import SIGHUP, SIGINT, SIGKILL, SIGSEGV, SIGSTOP, SIGTERM
 from textwrap import indent
 
 import pytest
@@ -41,8 +41,18 @@ sys.exit(keep(supervise))
     try:
         yield Running(process)
     finally:
+        end_whole(process)
+
+
+def end_whole(process: "subprocess.Popen[str]") -> None:
+    """The keeper and what is below it; stopped first, so that it starts no new supervisor."""
+    if process.poll() is None:
+        process.send_signal(SIGSTOP)
+        below = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        for pid in map(int, below):
+            os.kill(pid, SIGKILL)
         process.kill()
-        process.wait()
+    process.wait()
 
 
 def pid_said(running: Running, word: str) -> int:

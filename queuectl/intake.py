@@ -21,6 +21,15 @@ _STRING = rb'"(?:[^"\\]|\\.)*"'
 _SURROGATE = rb"\\u[dD][89a-fA-F]"
 _OFFSET = r" \(byte ([0-9]+)\)"
 
+_KINDS = {
+    str: "a JSON string",
+    list: "a JSON array",
+    int: "a JSON number",
+    float: "a JSON number",
+    bool: "a JSON boolean",
+    type(None): "null",
+}
+
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 _packer = msgspec.msgpack.Encoder()
 _unpacker = msgspec.msgpack.Decoder(NewJob)
@@ -107,7 +116,8 @@ def _placed(place: str, text: bytes, now_us: int) -> NewJob:
 def _job(text: bytes, now_us: int) -> NewJob:
     asked = _decoded(msgspec.json.decode, text)
     if not isinstance(asked, dict):
-        raise BadInput(f'a job is a JSON object such as {{"command": "make"}}, not {asked!r:.100}')
+        kind = _KINDS[type(asked)]
+        raise BadInput(f'a job is a JSON object such as {{"command": "make"}}, not {kind}')
     _refuse_doubled(text, asked)
     return new_job(asked, now_us)
 

@@ -9,6 +9,7 @@ from .errors import BadInput, UnknownWord
 from .requests import NewJob
 from .settings import setting
 from .units import duration_of, duration_us
+from .visible import as_written
 from .when import coming_us
 
 ARGUMENT_BYTES = 131_071
@@ -20,7 +21,7 @@ TOGETHER_BYTES = 1 << 20
 MANY = 100
 """Most tags, and most exit codes, of a job."""
 
-_ID = r"(?!last$)[A-Za-z][A-Za-z0-9_.-]{0,99}"
+_ID = r"[A-Za-z][A-Za-z0-9_.-]{0,99}"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 _VARIABLE = r"(?!QUEUECTL_)[^=\0]{1,200}"
 
@@ -79,7 +80,7 @@ def _refuse_too_long(job: NewJob) -> None:
 
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise BadInput(f"{key!r} is text, not {value!r}")
+        raise BadInput(f"{key!r} is text, not {as_written(value)}")
     if "\0" in value:
         raise BadInput(f"{key!r} holds a NUL character, which no program can be given")
     try:
@@ -97,7 +98,7 @@ def _command(key: str, value: Any) -> str:
 
 def _argv(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not value:
-        raise BadInput(f"{key!r} is a list of at least one text, not {value!r}")
+        raise BadInput(f"{key!r} is a list of at least one text, not {as_written(value)}")
     _command(key, value[0])
     return tuple(_text(key, one) for one in value)
 
@@ -105,7 +106,7 @@ def _argv(key: str, value: Any) -> tuple[str, ...]:
 def _matching(pattern: str, words: str) -> Check:
     def check(key: str, value: Any) -> str:
         if not re.fullmatch(pattern, _text(key, value)):
-            raise BadInput(f"{key!r} is {words}, not {value!r}")
+            raise BadInput(f"{key!r} is {words}, not {as_written(value)}")
         return str(value)
 
     return check
@@ -120,7 +121,9 @@ def _short(key: str, value: Any) -> str:
 def _whole(lowest: int, highest: int) -> Check:
     def check(key: str, value: Any) -> int:
         if type(value) is not int or not lowest <= value <= highest:
-            raise BadInput(f"{key!r} is a whole number from {lowest} to {highest}, not {value!r}")
+            raise BadInput(
+                f"{key!r} is a whole number from {lowest} to {highest}, not {as_written(value)}"
+            )
         return value
 
     return check
@@ -130,7 +133,7 @@ def _duration(key: str, value: Any) -> int:
     if isinstance(value, str):
         return duration_us(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadInput(f'{key!r} is a duration such as 90 or "5m", not {value!r}')
+        raise BadInput(f'{key!r} is a duration such as 90 or "5m", not {as_written(value)}')
     return duration_of(value)
 
 
@@ -149,8 +152,12 @@ def _mapping(key: str, value: Any) -> Mapping[str, Any]:
     pairs = value if isinstance(value, list | tuple) else [value]
     for pair in pairs:
         if "=" not in _text(key, pair):
-            raise BadInput(f"{key!r} is K=V, not {pair!r}")
-    return dict(pair.split("=", 1) for pair in pairs)
+            raise BadInput(f"{key!r} is K=V, not {as_written(pair)}")
+    found: dict[str, str] = {}
+    for name, text in (pair.split("=", 1) for pair in pairs):
+        if found.setdefault(name, text) != text:
+            raise BadInput(f"{key!r} says {name}={found[name]} and {name}={text}; leave one out")
+    return found
 
 
 def _tags(key: str, value: Any) -> dict[str, str]:
@@ -172,15 +179,22 @@ def _directory(key: str, value: Any) -> str:
 
 
 def _setting(key: str, value: Any) -> int | float:
-    return setting(key).accept(value)
+    return setting(key)._replace(key=key).accept(value)
 
 
+def _id(key: str, value: Any) -> str:
+    if value == "last":
+        raise BadInput(f"{key!r} cannot be 'last': that word is reserved, for the newest job")
+    return str(_own_id(key, value))
+
+
+_own_id = _matching(_ID, "a letter, then letters, digits, _ . and -, 100 at most")
 _name = _matching(_NAME, "1 to 100 letters, digits, _ . and -")
 
 _KEYS: dict[str, tuple[str, Check]] = {
     "command": ("command", _command),
     "argv": ("argv", _argv),
-    "id": ("id", _matching(_ID, "a letter, then letters, digits, _ . and -, 100 at most")),
+    "id": ("id", _id),
     "name": ("name", _short),
     "queue": ("queue", _name),
     "priority": ("priority", _whole(-1_000_000, 1_000_000)),

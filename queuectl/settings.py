@@ -17,6 +17,7 @@ from .units import (
     size_bytes,
     size_text,
 )
+from .visible import as_written
 
 Kind = Literal["count", "number", "duration", "size"]
 Number = int | float
@@ -57,7 +58,7 @@ class Setting(NamedTuple):
         if isinstance(value, str) and self.kind in ("duration", "size"):
             return self.parse(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise BadInput(f"{self.key}: {value!r} is not a number")
+            raise BadInput(f"{self.key}: {as_written(value)} is not a number")
         if isinstance(value, float) and self.kind in ("count", "size"):
             raise BadInput(f"{self.key}: {value!r} is not a whole number")
         return self._bounded(duration_of(value) if self.kind == "duration" else value)

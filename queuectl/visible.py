@@ -21,6 +21,15 @@ def visible(text: str, keep: str = "") -> str:
     return _ACTS.sub(lambda found: found[0] if found[0] in keep else _picture(found[0]), text)
 
 
+def as_written(value: object) -> str:
+    """A value as the user wrote it, for an error: text in quotes, else JSON; the start of it."""
+    if isinstance(value, str):
+        return f"{value!r:.100}"
+    from json import dumps
+
+    return f"{dumps(value, ensure_ascii=False, default=str):.100}"
+
+
 def _picture(character: str) -> str:
     code = ord(character)
     if code < 0x20:

@@ -119,6 +119,12 @@ def test_a_rehearsal_shows_events_and_writes_none(ctl: Ctl) -> None:
     ("words", "reason"),
     [
         (["hello"], "is not JSON"),
+        (['"echo hi"'], "not a JSON string"),
+        (['[["echo"]]'], "not a JSON array"),
+        (['{"command": ["echo", "x"]}'], '["echo", "x"]'),
+        (['{"command": "a", "max_retries": -1}'], "max_retries lies between"),
+        (["--id", "last", "--", "a"], "is reserved"),
+        (["--tag", "a=b", "--tag", "a=d", "--", "a"], "a=b and a=d"),
         (["{command: hello}"], "malformed"),
         (["[]"], "no job"),
         (['{"command": ""}'], "empty"),

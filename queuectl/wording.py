@@ -120,7 +120,7 @@ def what(event: Event, spec: Enqueued | None = None) -> str:
         case Dead():
             return _dead(event, spec)
         case Requeued():
-            return _because(event.why.replace("-", " "), event.reason)
+            return _because(_requeued(event), event.reason)
         case CancelRequested():
             return _because(f"attempt {event.attempt}", event.reason)
         case Cancelled():
@@ -148,6 +148,12 @@ def _beside_jobs(event: Event) -> str:
             return event.cwd
         case _:
             assert_never(event)  # type: ignore[arg-type]
+
+
+def _requeued(event: Requeued) -> str:
+    if event.why == "dlq":
+        return "by hand, from the dead-letter queue"
+    return event.why.replace("-", " ")
 
 
 def _enqueued(event: Enqueued) -> str:

@@ -217,6 +217,6 @@ class Ctl:
             event = json.loads(line)
             return bool(event["type"] == event_type and data.items() <= event["data"].items())
 
-        with self.running("events", "--stream", job, "--jsonl", "-f") as feed:
+        with self.running("events", "--stream", job, "--since", "@0", "--jsonl", "-f") as feed:
             found: dict[str, Any] = json.loads(feed.line(wanted, deadline_s))
             return found

@@ -1,6 +1,6 @@
 """The columns of each list, and how states and endings look in them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from eventstore.events.recorded import Recorded
@@ -11,7 +11,7 @@ from projections.read_models.runs import Run
 from ..shapes import instant, rfc3339
 from ..wording import duration, outcome, reason, size, what
 from .printer import Column
-from .times import ago, clock
+from .times import age, ago, clock
 
 T = TypeVar("T")
 
@@ -39,6 +39,23 @@ def ended(job: Job) -> str:
     if job.failure == "signal":
         return f"signal {job.signal}"
     return reason(job.failure or "")
+
+
+def output_hint(attempts: Sequence[Run], job: Job) -> list[str]:
+    """Where to read what its last attempt that printed something printed."""
+    for run in reversed(attempts):
+        if run.output_bytes:
+            which = "" if run.attempt == job.attempt else f" --attempt {run.attempt}"
+            return [f"output: queuectl logs {job.id}{which}"]
+    return []
+
+
+def due(job: Job, now: int) -> str:
+    """When its next attempt comes. A running worker lets none be late."""
+    if job.due_at_us is None:
+        return ""
+    late = job.due_at_us <= now
+    return f"overdue {age(now - job.due_at_us)}" if late else ago(job.due_at_us, now)
 
 
 def same(
@@ -71,9 +88,13 @@ JOB: tuple[Column[Job], ...] = (
     Column("state", lambda job: job.state, lambda job, _: state(job)),
     same("attempts", lambda job: str(job.attempts), spare=True),
     moment("enqueued", lambda job: job.enqueued_at_us),
-    moment("next attempt", lambda job: job.due_at_us),
+    Column("next attempt", lambda job: instant(job.due_at_us) or "", due, spare=True),
     same("command", lambda job: job.spec.command, wide=True),
 )
+
+QUEUE: Column[Job] = same("queue", lambda job: job.spec.queue, spare=True)
+NAME: Column[Job] = same("name", lambda job: job.spec.name or "", spare=True, folds=True)
+"""What a wide terminal has room for beside the others."""
 
 DEAD: tuple[Column[Job], ...] = (
     same("id", lambda job: job.id, folds=True),

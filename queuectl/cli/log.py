@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import click
 
 from eventstore.events.recorded import EVENT_TYPES, Recorded
 from projections.folds.job import Job
+from projections.read_models import runs
 
 from ..clock import SystemClock
 from ..reading import Reading
@@ -16,7 +18,7 @@ from ..shapes import EventPage, event_shape
 from ..visible import visible
 from ..when import instant_us
 from . import options
-from .columns import state
+from .columns import output_hint, state
 from .feed import Feed
 from .printer import Printer, line
 from .selectors import existing, position_of
@@ -42,7 +44,9 @@ def history_command(reading: Reading, out: Printer, job: str) -> None:
         if out.terminal:
             line(_title(out, found))
         Feed(out, found.spec).print(events)
-    out.hint(_next_step(found))
+        steps = [f"retry: queuectl dlq retry {found.id}"] * (found.state == "dead")
+        steps += output_hint(runs.of_job(tx, found.born), found)
+    out.hint(" · ".join(steps))
 
 
 def _title(out: Printer, job: Job) -> str:
@@ -54,10 +58,8 @@ def _title(out: Printer, job: Job) -> str:
     return f"{which}{command}  {out.painted(state(job), job.state)}{since}"
 
 
-def _next_step(job: Job) -> str:
-    attempt = f" --attempt {job.attempt}" if job.attempt > 1 else ""
-    output = f"output: queuectl logs {job.id}{attempt}"
-    return f"retry: queuectl dlq retry {job.id} · {output}" if job.state == "dead" else output
+TAIL = 10
+"""Events with which following begins, as `tail -f` does with lines."""
 
 
 class Wanted(NamedTuple):
@@ -93,7 +95,12 @@ class Wanted(NamedTuple):
 @click.option("--until", metavar="@P|WHEN", help="Up to position P, or before a time.")
 @click.option("--type", "kind", type=click.Choice(list(EVENT_TYPES)), help="Only of this type.")
 @click.option("--stream", metavar="S", help="Only of a job, $config, $worker:ID or $context.")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now on.")
+@click.option(
+    "--follow",
+    "-f",
+    is_flag=True,
+    help="Go on as the log grows, from the last 10 on, or --since.",
+)
 @options.list_printer
 @options.reading
 def events_command(
@@ -108,9 +115,10 @@ def events_command(
     """Print the log, event by event; with -f as it grows."""
     if follow and (out.form == "json" or until is not None):
         raise click.UsageError("-f has no end: it goes with --jsonl, and without --until")
-    after, since_us = _point(since or "@0")
+    stream = _named(reading, stream)
+    after, since_us = _point(since or (_tail(reading, stream) if follow else "@0"))
     upto, until_us = _point(until) if until else (None, None)
-    wanted = Wanted(_named(reading, stream), kind, after or 0, upto, since_us, until_us)
+    wanted = Wanted(stream, kind, after or 0, upto, since_us, until_us)
     if out.form == "json":
         _document(reading, out, wanted)
     elif follow:
@@ -124,6 +132,15 @@ def _named(reading: Reading, stream: str | None) -> str | None:
         return stream
     with reading.read() as tx:
         return existing(tx, stream).id
+
+
+def _tail(reading: Reading, stream: str | None) -> str:
+    """Where the last events begin, of the log or of a stream."""
+    with reading.read() as tx:
+        if stream is None:
+            return f"@{max(0, tx.head().position - TAIL)}"
+        last = deque((one.position for one in tx.events(stream=stream)), maxlen=TAIL)
+    return f"@{last[0] - 1}" if last else "@0"
 
 
 def _point(text: str) -> tuple[int | None, int | None]:

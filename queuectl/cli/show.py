@@ -20,10 +20,12 @@ from ..shapes import JobDetail, JobDocument, job_detail
 from ..units import duration_text, size_text
 from ..visible import visible
 from . import options
-from .columns import ATTEMPT, ended, state
+from .columns import ATTEMPT, ended, output_hint, state
 from .printer import Printer, line
 from .selectors import existing
-from .times import ago, clock
+from .times import age, ago, clock
+
+START = "queuectl worker start"
 
 
 class Found(NamedTuple):
@@ -76,7 +78,8 @@ def _plain(value: object) -> str:
         return ",".join(f"{visible(key)}={visible(text)}" for key, text in value.items())
     if isinstance(value, list | tuple):
         return ",".join(map(_plain, value))
-    return "" if value is None else visible(str(value))
+    text = "" if value is None else visible(str(value))
+    return text.lower() if isinstance(value, bool) else text
 
 
 def _picture(out: Printer, found: Found, now: int) -> None:
@@ -148,9 +151,10 @@ def _next_step(found: Found, now: int) -> str:
         case "failed" | "scheduled":
             return _when_due(found, now)
         case "dead":
-            return f"retry: queuectl dlq retry {job.id} · output: queuectl logs {job.id}"
+            first = f"retry: queuectl dlq retry {job.id}"
         case _:
-            return f"queuectl history {job.id} · queuectl logs {job.id}"
+            first = f"history: queuectl history {job.id}"
+    return " · ".join((first, *output_hint(found.runs, job)))
 
 
 def _when_due(found: Found, now: int) -> str:
@@ -160,13 +164,15 @@ def _when_due(found: Found, now: int) -> str:
         what = "its time"
     if due > now:
         return f"{what} comes {ago(due, now)}, at {clock(due)}"
+    if not found.workers:
+        return f"overdue since {clock(due)} ({age(now - due)}), no worker runs: {START}"
     return f"{what} came {ago(due, now)}; {_why_pending(found)}"
 
 
 def _why_pending(found: Found) -> str:
     queue = found.job.spec.queue
     if not found.workers:
-        return "it waits for a worker: queuectl worker start"
+        return f"it waits for a worker: {START}"
     if any(not one.started.queues or queue in one.started.queues for one in found.workers):
         return "it waits for a free slot of a worker: queuectl worker list"
     return f"no worker serves its queue: queuectl worker start --queue {queue}"

@@ -61,6 +61,20 @@ def test_following_tells_what_happens_from_now_on(ctl: Ctl) -> None:
     assert "no end" in ctl("events", "-f", "--json", code=2).err
 
 
+def test_following_begins_with_the_last_ten(ctl: Ctl) -> None:
+    ctl("enqueue", "--file", "-", stdin='{"command": "true"}\n' * 30)
+    job = ctl.enqueue("echo last")
+
+    def first(*words: str) -> int:
+        with ctl.running("events", "-f", "--jsonl", *words) as feed:
+            feed.says("echo last")
+            return int(json.loads(feed.out[0])["position"])
+
+    assert first() == 23
+    assert first("--since", "@30") == 31
+    assert first("--stream", job) == 32
+
+
 def test_following_begins_before_there_is_a_queue(ctl: Ctl) -> None:
     with ctl.running("events", "-f") as feed:
         ctl.enqueue("echo first")

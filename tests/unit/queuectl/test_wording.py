@@ -74,7 +74,10 @@ def test_one_is_no_plural() -> None:
             "in 3.1 s, retry 2 of 3",
         ),
         (Dead(attempt=4, reason="retries-used-up"), "retries used up (3 of 3)"),
-        (Requeued(why="dlq", reason="disk mended"), "dlq: disk mended"),
+        (
+            Requeued(why="dlq", reason="disk mended"),
+            "by hand, from the dead-letter queue: disk mended",
+        ),
         (Cancelled(reason="not needed"), "while waiting: not needed"),
         (
             Cancelled(attempt=1, signal=15, duration_us=500_000, stragglers=2),

@@ -60,6 +60,7 @@ def list_(reading: Reading, out: Printer) -> None:
 
 @config_command.command(
     "set",
+    context_settings={"ignore_unknown_options": True},  # a value may begin with a dash: -1
     epilog=options.examples(
         "queuectl config set max-retries 5", "queuectl config set backoff-max 30m"
     ),

@@ -79,7 +79,7 @@ def retry(
 def discard(
     queue: Queue, out: Printer, chosen: Selector, reason: str | None, dry_run: bool, yes: bool
 ) -> None:
-    """Take dead jobs out of the dead-letter queue for good: they count as cancelled."""
+    """Take dead jobs out for good; they count as cancelled."""
     with queue.read() as tx:
         ids = chosen.ids(tx, among=("dead",))
     confirm(out, len(ids), "discard", yes or dry_run)

@@ -1,8 +1,12 @@
 """`list`, `wait` and `cancel`: several jobs at a time."""
 
+import shutil
+
 import click
 
+from eventstore.store import Reader
 from projections.folds.job import FINAL, STATES, Job
+from projections.read_models import counts
 from projections.read_models.jobs import Filter
 
 from ..queue import Queue, wait_for
@@ -12,12 +16,15 @@ from ..shapes import job_shape
 from ..units import duration_us
 from . import exits, options, pages, selectors
 from .answers import Changed
-from .columns import JOB
+from .columns import JOB, NAME, QUEUE
 from .pages import Page
-from .printer import Printer, line
+from .printer import Column, Printer, line
 from .selectors import Selector
 from .watching import watch
 from .writing import change_jobs, confirm, id_and_state
+
+WIDE = 100
+"""Columns of a terminal from which on a list shows more of each job."""
 
 
 @click.command(
@@ -40,9 +47,17 @@ def list_command(
 
     def show() -> None:
         with reading.read() as tx:
-            pages.print_page(out, tx, which, page, JOB)
+            pages.print_page(out, tx, which, page, _columns(out, tx))
 
     watch(reading, out, show, watch_s)
+
+
+def _columns(out: Printer, tx: Reader) -> tuple[Column[Job], ...]:
+    """A wide terminal gets the names, too, and the queues where there are several."""
+    if not out.terminal or shutil.get_terminal_size().columns < WIDE:
+        return JOB
+    queue = (QUEUE,) if len(counts.by_queue(tx)) > 1 else ()
+    return (*JOB[:-1], *queue, NAME, JOB[-1])
 
 
 @click.command(

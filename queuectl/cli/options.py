@@ -91,9 +91,9 @@ yes = click.option("--yes", "-y", is_flag=True, help="Do not ask, however many j
 watch = click.option(
     "--watch",
     "watch_s",
-    metavar="S",
+    metavar="[S]",
     type=click.FloatRange(min=0.1),
     is_flag=False,
     flag_value=2.0,
-    help="Show it again when something happens, and every S seconds (2).",
+    help="Redraw it when something happens, and every S seconds (2).",
 )

@@ -14,7 +14,7 @@ from projections.read_models.jobs import Filter
 from ..shapes import JobPage, job_shape
 from .asked import same_line_from
 from .printer import Column, Printer, note
-from .selectors import matching
+from .selectors import matching, say_if_unused
 
 R = TypeVar("R")
 
@@ -56,6 +56,7 @@ def print_page(
     columns: tuple[Column[Job], ...],
 ) -> None:
     """Print it, and where there are more say how to go on; in a pipe, too, where it is not data."""
+    say_if_unused(tx, which.queue)
     found = matching(tx, which, page.after)
     more: int | None = None
     if page.limit is not None:
@@ -71,4 +72,5 @@ def print_page(
     else:
         out.table(columns, found, none="no job is like that")
     if more is not None and out.form != "json":
-        note(f"more: {same_line_from(more)}, or --all")
+        say = out.hint if out.terminal else note
+        say(f"more: {same_line_from(more)}, or --all")

@@ -86,7 +86,7 @@ class Printer:
 
     def hint(self, text: str) -> None:
         """What to do next, for a person; ` · ` between two of it, or a line each."""
-        if self.terminal:
+        if self.terminal and text:
             words = visible(typed(text))
             fits = len(words) <= shutil.get_terminal_size().columns
             line(words if fits else words.replace(" · ", "\n"))

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from eventstore.location import locate
 from eventstore.store import Reader
 from projections.folds.job import STATES, Job, State
-from projections.read_models import jobs, sequence
+from projections.read_models import counts, jobs, sequence
 from projections.read_models.jobs import Filter
 
 from ..clock import SystemClock
@@ -21,6 +21,7 @@ from ..errors import BadInput, NoSuchJob, NotFound
 from ..reading import Reading
 from ..when import instant_us
 from .asked import named_db
+from .printer import note
 
 R = TypeVar("R")
 
@@ -43,6 +44,7 @@ class Selector(NamedTuple):
         """
         if self.filter is None:
             return list(dict.fromkeys(self._named(tx)))
+        say_if_unused(tx, self.filter.queue)
         which = replace(self.filter, states=self.filter.states or among)
         return [job.id for job in matching(tx, which)][::-1]
 
@@ -56,6 +58,12 @@ def matching(tx: Reader, which: Filter, before: int | None = None) -> Iterator[J
     while page := jobs.page(tx, which, before, _PAGE):
         yield from page
         before = page[-1].born
+
+
+def say_if_unused(tx: Reader, queue: str | None) -> None:
+    """A mistyped queue looks like an empty one."""
+    if queue is not None and queue not in (known := counts.by_queue(tx)):
+        note(f"queue {queue} never had a job; those that had: {', '.join(sorted(known)) or 'none'}")
 
 
 def existing(tx: Reader, word: str) -> Job:

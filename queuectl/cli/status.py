@@ -14,6 +14,7 @@ from ..visible import visible
 from . import options
 from .asked import typed
 from .printer import Printer, line
+from .selectors import say_if_unused
 from .times import age, ago
 from .watching import watch
 
@@ -33,6 +34,7 @@ def status_command(
 
     def show() -> None:
         with reading.read() as tx:
+            say_if_unused(tx, queue)
             if out.form == "json":
                 _document(out, tx, queue)
             else:
@@ -68,7 +70,9 @@ def _beyond(out: Printer, tx: Reader) -> None:
     if (oldest := _oldest(tx)) is not None:
         line(f"Oldest waiting: job {visible(oldest.id)}, for {age(now - oldest.changed_at_us)}")
     if (due := timers.earliest(tx)) is not None:
-        line(f"Next due: {ago(due, now)}")
+        overdue = due <= now and not active
+        told = f"overdue for {age(now - due)}, no worker runs" if overdue else ago(due, now)
+        line(f"Next due: {told}")
     head = tx.head()
     line(f"Head: {head.position}:{head.hash}")
     if dead := counts.total(tx).states["dead"]:

@@ -1,7 +1,10 @@
-"""`--watch`: show an answer again and again, on a cleared screen."""
+"""`--watch`: show an answer again and again, a page of it on a cleared screen."""
 
+import shutil
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 
 import click
 
@@ -9,6 +12,15 @@ from ..reading import Reading
 from .printer import Printer
 
 HOME_AND_CLEAR = "\x1b[H\x1b[J"
+CUT_LINES, WRAP_LINES = "\x1b[?7l", "\x1b[?7h"
+
+
+class _Page(StringIO):
+    """Caught for the terminal: so it is written as for one."""
+
+    def isatty(self) -> bool:
+        """As what it goes to."""
+        return True
 
 
 def watch(reading: Reading, out: Printer, show: Callable[[], None], every_s: float | None) -> None:
@@ -20,6 +32,17 @@ def watch(reading: Reading, out: Printer, show: Callable[[], None], every_s: flo
         raise click.UsageError("--watch is for a terminal")
     reading.hang_bell()
     while True:
-        sys.stdout.write(HOME_AND_CLEAR)
-        show()
+        with redirect_stdout(_Page()) as page:
+            show()
+        sys.stdout.write(_screen(page.getvalue().splitlines()))
+        sys.stdout.flush()
         reading.await_more(every_s)
+
+
+def _screen(lines: list[str]) -> str:
+    """What fits on one: a longer answer would scroll, and leave its rest behind each time."""
+    room = shutil.get_terminal_size().lines - 1
+    shown = lines[:room]
+    if len(lines) > room:
+        shown[-1:] = [f"… {len(lines) - room + 1} more lines"]
+    return HOME_AND_CLEAR + CUT_LINES + "\n".join(shown) + WRAP_LINES

@@ -89,7 +89,7 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
 @options.reason
 @options.queue
 def stop(queue: "Queue", worker: str | None, now: bool, reason: str | None) -> None:
-    """Ask a worker, or all, to finish what runs and leave; waits until it has."""
+    """Ask a worker, or all, to finish and leave; waits until it has."""
     from ..requests import RequestStop
 
     stopping = _chosen(queue, worker)

@@ -14,7 +14,7 @@ from ..errors import QueueError
 from ..queue import Queue
 from ..requests import JobRequest
 from ..session import Session
-from .printer import Printer, line
+from .printer import Printer, line, note
 
 T = TypeVar("T")
 
@@ -82,6 +82,8 @@ def change_jobs(
     else:
         for text in told:
             line(text)
+        if not told:
+            note("nothing to do: no job is like that")
 
 
 def id_and_state(job: Job) -> str:

@@ -131,6 +131,45 @@ def test_jobs_must_be_chosen_one_way(ctl: Ctl) -> None:
     assert "not both" in ctl("cancel", "1", "--queue", "default", code=2).err
 
 
+def test_nothing_to_do_is_said(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    assert "nothing to do" in ctl("cancel", "--state", "dead", "--yes").err
+    assert "nothing to do" in ctl("dlq", "retry", "--all").err
+
+
+def test_a_queue_that_never_had_a_job_is_said(ctl: Ctl) -> None:
+    ctl.enqueue("true", queue="encodes")
+    for words in (["list"], ["status"], ["dlq", "list"], ["cancel"]):
+        assert "queue encode never had a job" in ctl(*words, "--queue", "encode").err
+        assert "never" not in ctl(*words, "--queue", "encodes").err
+
+
+def test_a_wide_terminal_shows_names_and_queues(ctl: Ctl) -> None:
+    ctl.enqueue("true", name="nightly backup")
+    wide = screen(ctl, "list", columns=120).lines
+    assert "queue" not in wide[0].split()
+    assert "nightly backup" in wide[1]
+    ctl.enqueue("true", queue="encodes")
+    assert "queue" in screen(ctl, "list", columns=120).lines[0].split()
+    assert "queue" not in screen(ctl, "list", columns=80).lines[0].split()
+
+
+def test_what_is_overdue_waits_for_a_worker(ctl: Ctl) -> None:
+    job = ctl.enqueue("true", delay="1us")
+    assert "overdue since" in screen(ctl, "show", job).lines[-1]
+    assert "no worker runs: queuectl worker start" in screen(ctl, "show", job).lines[-1]
+    assert "overdue" in screen(ctl, "list").lines[1]
+    assert "no worker runs" in ctl("status").out
+
+
+def test_output_is_offered_where_something_was_printed(ctl: Ctl) -> None:
+    silent, loud = ctl.enqueue("true"), ctl.enqueue("echo loud")
+    ctl.drain()
+    for words in ("show", "history"):
+        assert "queuectl logs" not in "".join(screen(ctl, words, silent).lines)
+        assert f"output: queuectl logs {loud}" in screen(ctl, words, loud).lines[-1]
+
+
 def test_a_rehearsed_cancel_changes_nothing(ctl: Ctl) -> None:
     ctl.enqueue("true")
     assert "cancelled" in ctl("cancel", "--all", "--dry-run").out

@@ -151,6 +151,12 @@ def test_watching_shows_what_changes(ctl: Ctl) -> None:
         watching.child.expect("echo second")
         watching.child.sendintr()
         assert watching.ends() == 130
+    ctl("enqueue", "--file", "-", stdin='{"command": "echo more"}\n' * 100)
+    with Terminal(ctl, "list", "--watch", "60") as watching:
+        watching.child.expect("more lines")
+        watching.child.sendintr()
+        assert watching.ends() == 130
+    assert watching.raw.count(b"echo more") <= ROWS
     assert "for a terminal" in ctl("status", "--watch", "1", code=2).err
 
 

@@ -10,7 +10,7 @@ Everything `Queue` refuses it raises as a `QueueError`: `BadInput` (it makes no 
 `Refusal` (not in this state), `TimedOut`. What is wrong with the file is a `StoreError`.
 """
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as mypy knows it: typing takes a third of the time that `--version` has
 
 __version__ = "0.1.0"
 
@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from eventstore.errors import StoreError
     from eventstore.events.recorded import Recorded
     from projections.folds.job import Job
@@ -42,7 +44,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """The API's names, imported when first used: the keeper and `--version` need none of them."""
     if name not in __all__:
         raise AttributeError(f"module 'queuectl' has no attribute {name!r}")

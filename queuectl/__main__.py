@@ -1,5 +1,5 @@
 """`python -m queuectl` is `queuectl`."""
 
-from .cli.main import program
+from .entry import program
 
 program()

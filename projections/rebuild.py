@@ -19,6 +19,7 @@ from .registry import (
     TABLES,
     Projector,
     checkpoint,
+    ensure_checkpoint,
     schema,
 )
 
@@ -66,6 +67,7 @@ def rebuild(
     _clear(store, (*SHADOW.values(), *OLD.values()), pause)
     reached = Reached(0, GENESIS)
     with _maintenance(store) as tx:
+        ensure_checkpoint(tx)
         generation = checkpoint(tx).generation + 1
         for statement in schema(SHADOW, generation):
             tx.execute(statement)
@@ -103,7 +105,7 @@ def _maintenance(store: SqliteStore) -> Any:
 
 def _swap(tx: SqliteTransaction, generation: int, head: int) -> None:
     """Old names aside, new ones in place: readers see the one or the other."""
-    for table in _tables_of(checkpoint(tx).definition):
+    for table in dict.fromkeys((*_tables_of(checkpoint(tx).definition), *TABLES)):
         if _exists(tx, table):
             tx.execute(f"ALTER TABLE {table} RENAME TO {table}_old")
     for table, shadow in SHADOW.items():
@@ -183,8 +185,9 @@ def compare(store: SqliteStore, report: Report = lambda _: None) -> list[Differe
             for model in _MODELS.values()
             for difference in _differences(model, live, rebuilt)
         ]
-        found = checkpoint(live)
-        if found.position != head:
+        if not _exists(live, "checkpoint"):
+            differences.append(Difference("checkpoint", (), None, ("the whole table",)))
+        elif (found := checkpoint(live)).position != head:
             differences.append(Difference("checkpoint", (), (found.position,), (head,)))
         return differences
 

@@ -183,6 +183,13 @@ def first_schema() -> list[str]:
     ]
 
 
+def ensure_checkpoint(tx: Writer) -> None:
+    """Make the row that says that there is nothing, where someone took the table away."""
+    if not tx.query("SELECT 1 FROM sqlite_schema WHERE name = 'checkpoint'"):
+        tx.execute(CHECKPOINT)
+        tx.execute("INSERT INTO checkpoint VALUES ('', 0, 0)")
+
+
 class Checkpoint(NamedTuple):
     """What the live tables are."""
 
@@ -192,9 +199,7 @@ class Checkpoint(NamedTuple):
 
 
 def checkpoint(tx: Reader) -> Checkpoint:
-    """The one row of `checkpoint`; of nothing where a file has no read models yet."""
-    if not tx.query("SELECT 1 FROM sqlite_schema WHERE name = 'checkpoint'"):
-        return Checkpoint("", 0, 0)
+    """The one row of `checkpoint`."""
     return Checkpoint(*tx.query("SELECT definition, generation, position FROM checkpoint")[0])
 
 

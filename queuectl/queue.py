@@ -61,7 +61,7 @@ class Queue:
     def write(self, actor: str | None = None) -> Iterator[Session]:
         """One write transaction, committed and announced when the block ends."""
         with self.store.write(actor or self.actor, self.clock.wall_us()) as tx:
-            refuse_unfit(tx)
+            refuse_unfit(tx, head=tx.last[0])
             session = Session(tx)
             yield session
             session.finish()
@@ -89,8 +89,9 @@ class Queue:
 
         key = "command" if isinstance(command, str) else "argv"
         new = new_job({key: command, **options}, self.clock.wall_us())
-        (job_id,) = self.enqueue_many([new])
-        return self.get(job_id)
+        with self.write() as session:
+            job: Job = _or_raise(session.enqueue(new))
+        return job
 
     def enqueue_many(self, new: Iterable[NewJob]) -> list[str]:
         """Accept all these jobs in one transaction, or none. Returns their ids, in order."""

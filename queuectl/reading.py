@@ -106,10 +106,13 @@ class Reading:
             return [one for one, _ in zip(events, range(PAGE), strict=False)]
 
 
-def refuse_unfit(tx: SqliteReader) -> None:
-    """Raise where the read models are not what this version derives from this log."""
+def refuse_unfit(tx: SqliteReader, head: int | None = None) -> None:
+    """Raise where the read models are not what this version derives from this log.
+
+    head: the log's last position, where the caller knows it.
+    """
     found = checkpoint(tx)
     if (fitness := standing(found)) == "newer":
         raise NewerReadModels()
-    if fitness == "stale" or found.position != tx.head().position:
+    if fitness == "stale" or found.position != (tx.head().position if head is None else head):
         raise StaleReadModels()

@@ -50,6 +50,7 @@ def leftovers(path: str) -> set[str]:
         ("UPDATE sequence SET last = 1", "sequence", ("job",)),
         ("UPDATE checkpoint SET position = 1", "checkpoint", ()),
         ("DROP TABLE tags", "tags", ()),
+        ("DROP TABLE checkpoint", "checkpoint", ()),
     ],
 )
 def test_changed_row_is_found_and_healed(

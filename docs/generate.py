@@ -63,7 +63,9 @@ def commands() -> str:
     """The text of `docs/commands.md`."""
     parts = [COMMANDS_HEAD]
     for path, command in walk(root, "queuectl"):
-        with click.Context(command, info_name=path, max_content_width=80) as ctx:
+        with click.Context(
+            command, info_name=path, max_content_width=80, help_option_names=["-h", "--help"]
+        ) as ctx:
             parts.append(f"## {path}\n\n```\n{command.get_help(ctx)}\n```\n")
     return "\n".join(parts)
 

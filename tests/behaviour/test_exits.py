@@ -40,6 +40,47 @@ def test_a_mistyped_subcommand_brings_the_one_meant(ctl: Ctl) -> None:
     assert "Did you mean" in refused(ctl("worker", "sart", code=2))
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("retry", "'dlq retry'"),
+        ("stop", "'worker stop'"),
+        ("start", "'worker start'"),
+        ("ls", "'list'"),
+        ("ps", "'worker list'"),
+        ("version", "--version"),
+    ],
+)
+def test_the_words_of_other_programs_bring_ours(ctl: Ctl, word: str, meant: str) -> None:
+    assert f"Did you mean {meant}" in refused(ctl(word, code=2))
+
+
+@pytest.mark.parametrize("words", [[], ["worker"], ["dlq", "retry"], ["enqueue"]])
+def test_h_is_help(ctl: Ctl, words: list[str]) -> None:
+    assert ctl(*words, "-h").out == ctl(*words, "--help").out
+
+
+def test_the_help_of_a_group_cuts_no_sentence(ctl: Ctl) -> None:
+    for words in ([], ["worker"], ["dlq"], ["config"]):
+        assert "..." not in ctl(*words, "--help").out.split("Commands:")[1]
+
+
+def test_a_shell_can_complete(ctl: Ctl) -> None:
+    def completed(*words: str) -> list[str]:
+        asked = {
+            "_QUEUECTL_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(("queuectl", *words)),
+            "COMP_CWORD": str(len(words)),
+        }
+        return [line.removeprefix("plain,") for line in ctl(env=asked, code=None).lines]
+
+    assert completed("wor") == ["worker"]
+    assert completed("worker", "st") == ["start", "stop"]
+    assert completed("list", "--st") == ["--state"]
+    source = ctl(env={"_QUEUECTL_COMPLETE": "bash_source"}, code=None).out
+    assert "complete -o nosort -F" in source
+
+
 @pytest.mark.parametrize("words", [[], ["worker"], ["dlq"], ["config"]])
 def test_nothing_asked_is_2_and_shows_the_help(ctl: Ctl, words: list[str]) -> None:
     assert ctl(*words, code=2).err.startswith("Usage: queuectl")

@@ -1,7 +1,9 @@
 """The documents say what the program does, and its help shows what works as printed."""
 
+import re
 import shlex
 import subprocess
+import sys
 
 import click
 import pytest
@@ -10,6 +12,7 @@ from docs import generate
 from queuectl.cli.main import root
 from tests.ctl import PROGRAM, Ctl
 
+README = generate.FOLDER.parent / "README.md"
 COMMANDS = dict(generate.walk(root, "queuectl"))
 LEAVES = {path: one for path, one in COMMANDS.items() if not isinstance(one, click.Group)}
 
@@ -43,6 +46,42 @@ def test_every_subcommand_shows_how_it_is_typed(path: str) -> None:
 def test_every_option_is_explained(path: str) -> None:
     for parameter in LEAVES[path].params:
         assert not isinstance(parameter, click.Option) or parameter.help, parameter
+
+
+def test_the_python_example_of_the_readme_works_as_printed(ctl: Ctl) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (ctl.folder / "site").mkdir()
+    (ctl.folder / "site" / "Makefile").write_text("all:\n\techo built\n")
+    with ctl.worker():
+        done = subprocess.run(
+            [sys.executable, "-c", example],
+            cwd=ctl.folder,
+            env=ctl.env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    assert done.stdout.startswith("completed 0\n")
+    assert "enqueued" in done.stdout
+
+
+def test_a_head_is_kept_as_the_readme_says(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    (keeping,) = re.findall(
+        r"^queuectl (status \| sed .*) > head", README.read_text(), re.MULTILINE
+    )
+    done = subprocess.run(
+        ["sh", "-c", f"{shlex.join(PROGRAM)} {keeping}"],
+        cwd=ctl.folder,
+        env=ctl.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ctl("verify", "--expect", done.stdout.strip()).code == 0
+    assert ctl("verify", "--expect", f"1:{'0' * 64}", code=5).code == 5
 
 
 ENDLESS = ("worker start", "dashboard", "logs", "wait")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from queuectl.dashboard.app import create_app
 from tests.behaviour.test_terminal import screen
 from tests.ctl import Ctl
 
@@ -71,3 +72,17 @@ def test_a_list_that_was_cut_says_how_to_go_on(ctl: Ctl) -> None:
     assert ctl("list", "--json").err == ""
     page = ctl("list", "--limit", "20", "--after", "52")
     assert page.err.count("--after") == 1
+
+
+def test_a_page_names_the_queue_that_another_shell_would_not_find(
+    ctl: Ctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ctl.dead_job()
+    monkeypatch.setenv("QUEUECTL_DB", str(ctl.db))
+    client = create_app(str(ctl.db)).test_client()
+    assert f"queuectl --db {ctl.db} dlq retry 1" in client.get("/jobs/1").text
+    monkeypatch.delenv("QUEUECTL_DB")
+    monkeypatch.setenv("XDG_STATE_HOME", str(ctl.folder))
+    own = ctl.folder / "queuectl"
+    own.mkdir()
+    assert "queuectl enqueue -- " in create_app(str(own / "queue.db")).test_client().get("/").text

@@ -48,6 +48,7 @@ def test_a_job_is_shown_with_policy_and_attempts(ctl: Ctl) -> None:
     assert shown["policy"]["cwd"] == str(ctl.folder)
     lines = dict(line.split("\t", 1) for line in ctl("show", "last").lines)
     assert (lines["state"], lines["failure"], lines["exit_code"]) == ("dead", "exit", "3")
+    assert (lines["cancel_requested"], lines["worker"]) == ("false", "")
 
 
 def test_a_job_that_is_not_there_is_said_so(ctl: Ctl) -> None:

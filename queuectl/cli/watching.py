@@ -45,4 +45,4 @@ def _screen(lines: list[str]) -> str:
     shown = lines[:room]
     if len(lines) > room:
         shown[-1:] = [f"… {len(lines) - room + 1} more lines"]
-    return HOME_AND_CLEAR + CUT_LINES + "\n".join(shown) + WRAP_LINES
+    return "".join((HOME_AND_CLEAR, CUT_LINES, *(f"{text}\n" for text in shown), WRAP_LINES))

@@ -189,14 +189,14 @@ def _id(key: str, value: Any) -> str:
 
 
 _own_id = _matching(_ID, "a letter, then letters, digits, _ . and -, 100 at most")
-_name = _matching(_NAME, "1 to 100 letters, digits, _ . and -")
+name_of_queue = _matching(_NAME, "1 to 100 letters, digits, _ . and -")
 
 _KEYS: dict[str, tuple[str, Check]] = {
     "command": ("command", _command),
     "argv": ("argv", _argv),
     "id": ("id", _id),
     "name": ("name", _short),
-    "queue": ("queue", _name),
+    "queue": ("queue", name_of_queue),
     "priority": ("priority", _whole(-1_000_000, 1_000_000)),
     "tag": ("tags", _tags),
     "tags": ("tags", _tags),

@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
     except OSError as error:
-        return _output_failed(error)
+        return _system_failed(error)
     return code
 
 
@@ -166,11 +166,15 @@ def _fail(words: str, code: int) -> int:
     return code
 
 
-def _output_failed(error: OSError) -> int:
-    """Whoever read our output is gone, or there is no room for it. What was done stays done."""
+def _system_failed(error: OSError) -> int:
+    """Whoever read our output is gone, or the system refused something else.
+
+    What was done stays done.
+    """
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)  # what is still buffered goes there as Python leaves
     if error.errno == errno.EPIPE:
         return exits.PIPE_CLOSED
-    click.echo(f"error: {error.strerror}: {error.filename or 'standard output'}", err=True)
+    where = error.filename or ("standard output" if error.errno == errno.ENOSPC else "the system")
+    click.echo(f"error: {error.strerror}: {visible(str(where))}", err=True)
     return exits.DATABASE

@@ -21,6 +21,12 @@ R = TypeVar("R")
 PAGE = 50
 
 
+MOST = 1_000_000
+"""Of a page; whoever wants more wants all."""
+LARGEST = 2**63 - 1
+"""What SQLite can count to."""
+
+
 class Page(NamedTuple):
     """Which of the jobs that a filter lets through."""
 
@@ -39,9 +45,18 @@ def pages(run: Callable[..., R]) -> Callable[..., R]:
 
     for add in (
         click.option("--all", "everything", is_flag=True, help="All of them, not a page."),
-        click.option("--after", metavar="CURSOR", type=int, help="Go on after a page: its `next`."),
         click.option(
-            "--limit", metavar="N", type=click.IntRange(1), default=PAGE, help=f"Most ({PAGE})."
+            "--after",
+            metavar="CURSOR",
+            type=click.IntRange(1, LARGEST),
+            help="Go on after a page: its `next`.",
+        ),
+        click.option(
+            "--limit",
+            metavar="N",
+            type=click.IntRange(1, MOST),
+            default=PAGE,
+            help=f"Most ({PAGE}).",
         ),
     ):
         paged = add(paged)

@@ -50,7 +50,7 @@ class Selector(NamedTuple):
 
     def _named(self, tx: Reader) -> Iterator[str]:
         for word in self.words:
-            yield from sys.stdin.read().split() if word == "-" else _named(tx, word)
+            yield from _from_stdin() if word == "-" else _named(tx, word)
 
 
 def matching(tx: Reader, which: Filter, before: int | None = None) -> Iterator[Job]:
@@ -72,6 +72,14 @@ def existing(tx: Reader, word: str) -> Job:
     if (job := jobs.get(tx, job_id)) is None:
         raise NoSuchJob(job_id)
     return job
+
+
+def _from_stdin() -> list[str]:
+    """Ids in any white space."""
+    try:
+        return sys.stdin.buffer.read().decode().split()
+    except UnicodeDecodeError:
+        raise BadInput("standard input is not UTF-8; give ids, one a line") from None
 
 
 def _named(tx: Reader, word: str) -> list[str]:

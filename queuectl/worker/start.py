@@ -45,10 +45,13 @@ def run_worker(path: str | None, options: Options) -> int:
 def _supervise(path: str | None, options: Options, line: socket.socket) -> int:
     import secrets
 
+    from ..job_keys import name_of_queue
     from ..queue import Queue
     from .stopping import Signals
     from .supervisor import Duty
 
+    for name in options.queues:
+        name_of_queue("queue", name)
     signals = Signals()
     _allow_descriptors(DESCRIPTORS + DESCRIPTORS_A_JOB * options.slots)
     worker_id = secrets.token_hex(3)

@@ -132,3 +132,23 @@ def test_a_file_that_others_may_write_is_6(ctl: Ctl) -> None:
 def test_an_error_shows_hostile_text_as_text(ctl: Ctl) -> None:
     assert "␛[2J" in refused(ctl("show", "\x1b[2J", code=3))
     assert "\u202e" not in refused(ctl("\u202elist", code=2))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list", "--limit", "99999999999999999999"],
+        ["list", "--after", "99999999999999999999"],
+        ["worker", "start", "--queue", ""],
+        ["worker", "start", "--queue", "a\x1bb"],
+    ],
+)
+def test_what_nothing_can_be_is_2(ctl: Ctl, words: list[str]) -> None:
+    ctl("enqueue", "--", "true")
+    refused(ctl(*words, code=2))
+
+
+def test_ids_that_are_no_text_are_2(ctl: Ctl) -> None:
+    ctl("enqueue", "--", "true")
+    told = refused(ctl("cancel", "-", "--yes", stdin=b"\xff\xfe\n", code=2))
+    assert told == "error: standard input is not UTF-8; give ids, one a line\n"

@@ -112,6 +112,8 @@ class Projector:
         self._tx, self._tables = tx, tables
         self._states: dict[str, Any] = {}
         self._moved: dict[Kind, dict[str, _Moved]] = {kind: {} for kind in _BY_KIND}
+        self.held = 0
+        """Streams with events that the tables do not show yet."""
 
     def state(self, stream: str) -> Any:
         """What the stream has become, with what was taken in; None where it has no event."""
@@ -129,6 +131,7 @@ class Projector:
             after = self._states[stream] = _FOLDS[kind].evolve(before, one)
             if (moved := self._moved[kind].get(stream)) is None:
                 self._moved[kind][stream] = _Moved(before, after, [one])
+                self.held += 1
             else:
                 moved.after = after
                 moved.recorded.append(one)
@@ -143,11 +146,6 @@ class Projector:
         self._states.update(dict.fromkeys(wanted))
         self._states.update(jobs.load_many(self._tx, wanted, self._tables))
 
-    @property
-    def held(self) -> int:
-        """Streams with events that the tables do not show yet."""
-        return sum(map(len, self._moved.values()))
-
     def flush(self) -> None:
         """Bring the tables up to what was taken in."""
         for kind, moved in self._moved.items():
@@ -156,6 +154,7 @@ class Projector:
                 for model in _BY_KIND[kind]:
                     self._run(model.derive(changes))
                 moved.clear()
+        self.held = 0
 
     def forget(self) -> None:
         """Drop the states kept, so that memory stays flat over many chunks."""

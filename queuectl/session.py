@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, overload
 
@@ -79,24 +80,23 @@ class Session:
         """Decide, append and fold. A refusal is returned, and nothing of it written."""
         stream = _stream_of(asked)
         state = self._projector.state(stream)
-        decision = _decide(state, asked)
-        if isinstance(decision, QueueError):
-            return decision
-        self._append(stream, state, decision, asked)
-        return self._projector.state(stream)
+        return self._carry_out(stream, state, _decide(state, asked), asked)
 
     def enqueue(self, new: NewJob) -> Job | QueueError:
         """Accept a job under its own id or the next number, with the policy in force."""
-        return self.ask(
-            Enqueue(
-                job_id=new.id or self._next_id(),
-                new=new,
-                policy=self._policy_in_force(),
-                context=self._context(new.cwd),
-                digest=sha256(_encode(new)).hexdigest() if new.id else None,
-                at_us=self.at_us,
-            )
+        asked = Enqueue(
+            job_id=new.id or self._next_id(),
+            new=new,
+            policy=self._policy_in_force(),
+            context=self._context(new.cwd),
+            digest=sha256(_encode(new)).hexdigest() if new.id else None,
+            at_us=self.at_us,
         )
+        job = self._projector.state(asked.job_id)
+        answer: Job | QueueError = self._carry_out(
+            asked.job_id, job, job_rules.enqueue(job, asked), asked
+        )
+        return answer
 
     def foresee(self, job_ids: Iterable[str]) -> None:
         """Read jobs that will be asked for in one go."""
@@ -112,9 +112,15 @@ class Session:
         if self._tx.appended:
             self._tx.execute(ADVANCE, (self._tx.last[0],))
 
+    def _carry_out(self, stream: str, state: Any, decision: Any, asked: Any) -> Any:
+        """What the stream has become by this decision; or the refusal, which changes nothing."""
+        if isinstance(decision, QueueError):
+            return decision
+        if decision:
+            self._append(stream, state, decision, asked)
+        return self._projector.state(stream)
+
     def _append(self, stream: str, state: Any, events: Any, asked: Any) -> None:
-        if not events:
-            return
         made_by_machine = isinstance(asked, _MACHINE_MADE)
         self._projector.take(
             self._tx.append(
@@ -144,12 +150,17 @@ class Session:
 
     def _context(self, cwd: str | None) -> int:
         """Position of the event that recorded this directory with our PATH."""
-        directory = cwd or _working_directory()
+        directory = cwd or self._here
         if directory not in self._contexts:
             path = _recordable("PATH", os.environ.get("PATH", os.defpath))
             found = contexts.find(self.tx, _recordable("directory", directory), path)
             self._contexts[directory] = found or self._record_context(directory, path)
         return self._contexts[directory]
+
+    @cached_property
+    def _here(self) -> str:
+        """The working directory, asked for once: it costs as much as folding a job."""
+        return _working_directory()
 
     def _record_context(self, cwd: str, path: str) -> int:
         stream = context_fold.STREAM

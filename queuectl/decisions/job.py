@@ -1,8 +1,9 @@
 """The rules of a job: each request, each state, its events or its refusal. All pure."""
 
+from functools import lru_cache
 from typing import Any, TypeVar, assert_never
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from eventstore.events.job import (
     Cancelled,
@@ -42,7 +43,9 @@ from ..requests import (
     Finish,
     JobRequest,
     Lose,
+    NewJob,
     Outcome,
+    Policy,
     Release,
     Retry,
 )
@@ -51,6 +54,7 @@ T = TypeVar("T")
 
 Decision = tuple[JobEvent, ...] | Refusal | NoSuchJob
 
+_PLAIN = NewJob()
 _NEVER = object()
 _REQUIRED = {"command": "", "max_retries": 0, "backoff_base": 0.0}
 _USUAL = {
@@ -94,9 +98,25 @@ def enqueue(job: Job | None, asked: Enqueue) -> Decision:
     """The same id with the same request is the same job; with another it is refused."""
     if job is not None:
         return () if asked.digest == job.spec.request_sha256 else IdTaken(job.id)
+    command = asked.new.command
+    if command is not None and replace(asked.new, command=None) == _PLAIN:
+        return (replace(_plain(asked.policy, asked.context), command=command),)
+    return (_enqueued(asked),)
+
+
+@lru_cache(maxsize=64)
+def _plain(policy: Policy, context: int) -> Enqueued:
+    """A job that asks for nothing but its command, as most of a large file do: worked out once."""
+    new = replace(_PLAIN, command="")
+    return _enqueued(
+        Enqueue(job_id="", new=new, policy=policy, context=context, digest=None, at_us=0)
+    )
+
+
+def _enqueued(asked: Enqueue) -> Enqueued:
     facts = _facts_in_force(asked)
     # Defaults are left out of the log, and msgspec tells them by identity.
-    return (Enqueued(**{name: it for name, it in facts.items() if it != _USUAL.get(name, _NEVER)}),)
+    return Enqueued(**{name: it for name, it in facts.items() if it != _USUAL.get(name, _NEVER)})
 
 
 def _facts_in_force(asked: Enqueue) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from eventstore import codec
 from eventstore.events.job import (
     Cancelled,
     CancelRequested,
@@ -73,6 +75,19 @@ def running(**policy: Any) -> Job:
 
 def test_job_is_enqueued_with_the_policy_in_force() -> None:
     assert decide(None, ask_enqueue()) == (enqueued(),)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [{}, {"max_retries": 0}, {"jitter": 0.5, "timeout_us": 9}, {"output_limit_bytes": 1}],
+)
+def test_plain_job_is_recorded_byte_for_byte_as_any_other(policy: Any) -> None:
+    """The short way for jobs that ask for nothing but a command comes to the same."""
+    in_force = msgspec.structs.replace(POLICY, **policy)
+    plain = msgspec.structs.replace(ask_enqueue(), policy=in_force, context=7)
+    named = msgspec.structs.replace(plain, new=NewJob(command="true", name="x"))
+    (short,), (long,) = decide(None, plain), decide(None, named)  # type: ignore[misc]
+    assert codec.encode(short) == codec.encode(long).replace(',"name":"x"', "")
 
 
 def test_what_is_asked_for_stands_above_the_policy() -> None:

@@ -116,18 +116,7 @@ def _step(job: Job, event: JobEvent, recorded: Recorded) -> Job:
         case Released():
             return replace(job, state="pending", worker=None, released=job.released + 1, **moved)
         case Succeeded():
-            return replace(
-                job,
-                state="completed",
-                worker=None,
-                lost_in_row=0,
-                cancel_requested=False,
-                succeeded_runs=job.succeeded_runs + 1,
-                failure=None,
-                exit_code=event.exit_code,
-                signal=None,
-                **moved,
-            )
+            return _succeeded(job, event, moved)
         case Failed():
             return _failed(job, event, moved)
         case ScheduledRetry():
@@ -143,20 +132,39 @@ def _step(job: Job, event: JobEvent, recorded: Recorded) -> Job:
         case CancelRequested():
             return replace(job, cancel_requested=True, **seen)
         case Cancelled():
-            return replace(
-                job,
-                state="cancelled",
-                worker=None,
-                due_at_us=None,
-                cancel_requested=False,
-                exit_code=job.exit_code if event.attempt is None else event.exit_code,
-                signal=job.signal if event.attempt is None else event.signal,
-                **moved,
-            )
+            return _cancelled(job, event, moved)
         case Enqueued():
             raise AssertionError(f"job {job.id} is enqueued twice, at {recorded.position}")
         case _:
             assert_never(event)
+
+
+def _succeeded(job: Job, event: Succeeded, moved: dict[str, int]) -> Job:
+    return replace(
+        job,
+        state="completed",
+        worker=None,
+        lost_in_row=0,
+        cancel_requested=False,
+        succeeded_runs=job.succeeded_runs + 1,
+        failure=None,
+        exit_code=event.exit_code,
+        signal=None,
+        **moved,
+    )
+
+
+def _cancelled(job: Job, event: Cancelled, moved: dict[str, int]) -> Job:
+    return replace(
+        job,
+        state="cancelled",
+        worker=None,
+        due_at_us=None,
+        cancel_requested=False,
+        exit_code=job.exit_code if event.attempt is None else event.exit_code,
+        signal=job.signal if event.attempt is None else event.signal,
+        **moved,
+    )
 
 
 def _failed(job: Job, event: Failed, moved: dict[str, int]) -> Job:

@@ -1,9 +1,12 @@
 """`dlq`: the jobs that failed for good."""
 
+from collections.abc import Callable
 from copy import copy
+from typing import Any
 
 import click
 
+from projections.folds.job import Job
 from projections.read_models import counts
 from projections.read_models.jobs import Filter
 
@@ -45,43 +48,52 @@ def list_(reading: Reading, out: Printer, queue: str | None, page: Page) -> None
             out.hint("again: queuectl dlq retry JOB · why: queuectl history JOB")
 
 
+def _of_the_dead(run: Callable[..., None]) -> Callable[..., None]:
+    """What `retry` and `discard` both take."""
+    for add in (
+        options.queue,
+        options.printer,
+        options.yes,
+        options.dry_run,
+        options.reason,
+        selectors.several,
+    ):
+        run = add(run)
+    return run
+
+
 @dlq_command.command(
     "retry", epilog=options.examples("queuectl dlq retry last", "queuectl dlq retry --all --yes")
 )
-@selectors.several
-@options.reason
-@options.dry_run
-@options.yes
-@options.printer
-@options.queue
-def retry(
-    queue: Queue, out: Printer, chosen: Selector, reason: str | None, dry_run: bool, yes: bool
-) -> None:
+@_of_the_dead
+def retry(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
     """Put dead jobs back in line, with a fresh budget of retries."""
-    with queue.read() as tx:
-        ids = chosen.ids(tx, among=("dead",))
-    confirm(out, len(ids), "retry", yes or dry_run)
-    asked = (Retry(job_id=job_id, reason=reason) for job_id in ids)
-    change_jobs(
-        queue, out, asked, lambda job: f"job {job.id} is {job.state} again", dry_run=dry_run
-    )
+    _change(queue, out, chosen, Retry, "retry", lambda job: f"is {job.state} again", **how)
 
 
 @dlq_command.command(
     "discard", epilog=options.examples("queuectl dlq discard last --reason 'source file is gone'")
 )
-@selectors.several
-@options.reason
-@options.dry_run
-@options.yes
-@options.printer
-@options.queue
-def discard(
-    queue: Queue, out: Printer, chosen: Selector, reason: str | None, dry_run: bool, yes: bool
-) -> None:
+@_of_the_dead
+def discard(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
     """Take dead jobs out for good; they count as cancelled."""
+    _change(queue, out, chosen, Discard, "discard", lambda _: "is discarded", **how)
+
+
+def _change(
+    queue: Queue,
+    out: Printer,
+    chosen: Selector,
+    request: type[Retry | Discard],
+    verb: str,
+    became: Callable[[Job], str],
+    *,
+    reason: str | None,
+    dry_run: bool,
+    yes: bool,
+) -> None:
     with queue.read() as tx:
         ids = chosen.ids(tx, among=("dead",))
-    confirm(out, len(ids), "discard", yes or dry_run)
-    asked = (Discard(job_id=job_id, reason=reason) for job_id in ids)
-    change_jobs(queue, out, asked, lambda job: f"job {job.id} is discarded", dry_run=dry_run)
+    confirm(out, len(ids), verb, yes or dry_run)
+    asked = (request(job_id=job_id, reason=reason) for job_id in ids)
+    change_jobs(queue, out, asked, lambda job: f"job {job.id} {became(job)}", dry_run=dry_run)

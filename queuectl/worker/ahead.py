@@ -13,7 +13,9 @@ from ..requests import Release
 from .recording import Claimed, Result
 
 MOMENT_US = 20_000
-"""Longest that a result waits to be recorded, or a claim to begin."""
+"""Longest that a result waits to be recorded."""
+SOON_US = 110_000
+"""Longest that a claim waits to begin: a job of 100 ms leaves room for the next."""
 MOST_A_SLOT = 8
 MODEST_US = 2_000_000
 """How long to claim for free slots only, once a long job has made claims wait in vain."""
@@ -29,7 +31,7 @@ class Ahead:
         self._slots = slots
         self._claims: deque[Claimed] = deque()
         self.until_us = 0
-        """When what waits is to be recorded or given back."""
+        """When what waits is to be given back."""
         self._not_before_us = 0
 
     def __len__(self) -> int:
@@ -40,14 +42,15 @@ class Ahead:
         """The slots to claim for: the free ones, and more where what has just ended was short."""
         if now_us < self._not_before_us:
             return free
-        longest_us = max((result.outcome.usage.duration_us for result in ended), default=MOMENT_US)
-        each = min(MOST_A_SLOT, MOMENT_US // (longest_us + 1))
-        return free + list(islice(cycle(range(1, self._slots + 1)), each * self._slots))
+        longest_us = max((result.outcome.usage.duration_us for result in ended), default=SOON_US)
+        each = min(MOST_A_SLOT, SOON_US // (longest_us + 1))
+        more = max(0, each * self._slots - len(self._claims))
+        return free + list(islice(cycle(range(1, self._slots + 1)), more))
 
     def add(self, claimed: list[Claimed], now_us: int) -> None:
         """They are in the log."""
         self._claims.extend(claimed)
-        self.until_us = now_us + MOMENT_US
+        self.until_us = now_us + SOON_US
 
     def next(self, free: list[int]) -> Claimed:
         """The next to begin, in the slot it was claimed for if that is free."""

@@ -14,7 +14,7 @@ from eventstore.sqlite.doorbell import SqliteDoorbell
 from ..errors import WorkerEnded
 from ..queue import Queue
 from ..requests import EndWorker, Outcome
-from .ahead import Ahead
+from .ahead import MOMENT_US, Ahead
 from .attempt import Attempt, order
 from .launcher import Child, Exhausted, Launcher, NotStarted
 from .mark import mark_of
@@ -76,7 +76,7 @@ class Supervisor:
         """Of the last event seen: what rings beyond it is news."""
         self._work = self._due = False
         """Whether jobs may be ready to claim; whether some may have fallen due."""
-        self._look_at_us = self._held_until_us = self._no_claims_until_us = 0
+        self._look_at_us = self._held_until_us = self._no_claims_until_us = self._record_by_us = 0
         self._hastened = Urgency.NONE
 
     def run(self) -> Reason:
@@ -136,6 +136,8 @@ class Supervisor:
             self._ending.remove(attempt)
             self._waiting.unhear(attempt)
             self._slots.leave(attempt.slot)
+            if not self._recording.results:
+                self._record_by_us = now_us + MOMENT_US
             self._recording.results.append(Result(attempt.job, attempt.outcome(), attempt))
 
     def _hear(self, rung: bool, now_us: int) -> None:
@@ -191,7 +193,9 @@ class Supervisor:
     def _record(self) -> None:
         """One transaction for all there is to write; none where there is nothing."""
         now_us = self._now_us()
-        if now_us < self._held_until_us or (self._ahead and now_us < self._ahead.until_us):
+        if now_us < self._held_until_us:
+            return
+        if self._ahead and now_us < self._round_us():
             return
         seats = self._seats(now_us)
         self._held_until_us = 0
@@ -208,9 +212,14 @@ class Supervisor:
         self._work, self._due = len(done.claimed) == len(seats), done.more_due
         self._recorded(done, now_us)
 
+    def _round_us(self) -> int:
+        """When to record what waits, while the slots have work in hand."""
+        until_us = self._ahead.until_us
+        return min(until_us, self._record_by_us) if self._recording.waits else until_us
+
     def _seats(self, now_us: int) -> list[int]:
         """The slots to claim for; none after the store had no room: results come first."""
-        if self._ahead:  # they have waited for long enough; others may have a slot for them
+        if self._ahead and now_us >= self._ahead.until_us:  # others may have a slot for them
             self._recording.releases += self._ahead.too_many(now_us)
             return []
         if self._stopping.urgency or self._held_until_us or now_us < self._no_claims_until_us:
@@ -286,7 +295,7 @@ class Supervisor:
         if self._held_until_us:
             times.append(self._held_until_us)
         elif self._ahead:
-            times.append(self._ahead.until_us)
+            times.append(self._round_us())
         elif self._recording.waits or self._due:
             return 0
         elif self._work and self._slots.free() and not self._stopping.urgency:

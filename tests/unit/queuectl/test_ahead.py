@@ -3,7 +3,7 @@
 from eventstore.events.job import Enqueued, Usage
 from projections.folds.job import Job
 from queuectl.requests import Outcome, Release
-from queuectl.worker.ahead import MODEST_US, MOMENT_US, MOST_A_SLOT, Ahead
+from queuectl.worker.ahead import MODEST_US, MOST_A_SLOT, SOON_US, Ahead
 from queuectl.worker.recording import Claimed, Result
 
 
@@ -35,12 +35,12 @@ def test_only_free_slots_are_claimed_for_while_nothing_has_ended() -> None:
 
 
 def test_long_jobs_are_not_claimed_ahead() -> None:
-    assert Ahead(2).seats([1], [ended(MOMENT_US)], 0) == [1]
-    assert Ahead(2).seats([1], [ended(10), ended(3 * MOMENT_US)], 0) == [1]
+    assert Ahead(2).seats([1], [ended(SOON_US)], 0) == [1]
+    assert Ahead(2).seats([1], [ended(10), ended(3 * SOON_US)], 0) == [1]
 
 
 def test_as_many_as_the_slots_finish_in_a_moment_are_claimed_ahead() -> None:
-    assert Ahead(2).seats([1], [ended(MOMENT_US // 3)], 0) == [1, *(1, 2), *(1, 2)]
+    assert Ahead(2).seats([1], [ended(SOON_US // 3)], 0) == [1, *(1, 2), *(1, 2)]
 
 
 def test_however_short_they_are_there_is_a_most() -> None:
@@ -75,3 +75,9 @@ def test_after_claims_that_waited_in_vain_only_free_slots_are_claimed_for() -> N
     assert len(ahead.too_many(now_us=100)) == 2
     assert ahead.seats([1], [ended(1)], 100 + MODEST_US - 1) == [1]
     assert len(ahead.seats([1], [ended(1)], 100 + MODEST_US)) > 1
+
+
+def test_what_is_claimed_already_is_not_claimed_for_again() -> None:
+    ahead = Ahead(2)
+    ahead.add(claimed(1, 2, 1), now_us=0)
+    assert len(ahead.seats([], [ended(1)], 0)) == 2 * MOST_A_SLOT - 3

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 PAUSE_S = 0.002
 """Writers that wait look for the lock each millisecond: two give each a chance between slices."""
 
+PAUSED = 0.25
+"""At least this part of a slice: on a busy machine a writer that wakes has to get a processor."""
+
 
 def replay(store: SqliteStore, report: "Report" = lambda _: None) -> int:
     """Rebuild all read models from the log while others work. Returns the position reached.
@@ -25,6 +28,18 @@ def replay(store: SqliteStore, report: "Report" = lambda _: None) -> int:
     if not lock.acquire():
         raise ReplayRunning()
     try:
-        return rebuild(store, report=report, pause=lambda: time.sleep(PAUSE_S))
+        return rebuild(store, report=report, pause=_Breath())
     finally:
         lock.release()
+
+
+class _Breath:
+    """The pause between two slices, longer after a long one."""
+
+    def __init__(self) -> None:
+        self._since_s = time.monotonic()
+
+    def __call__(self) -> None:
+        took_s = time.monotonic() - self._since_s
+        time.sleep(max(PAUSE_S, took_s * PAUSED))
+        self._since_s = time.monotonic()

@@ -1,14 +1,15 @@
 """Read models are rebuilt beside the live ones, while others read and write."""
 
-import threading
+import sys
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 
 from eventstore.errors import ChainBroken, Incomplete
 from projections import registry
 from projections.errors import NewerReadModels, StaleReadModels
-from projections.read_models import counts, jobs, ready
+from projections.read_models import counts, jobs
 from projections.rebuild import SLICE, Difference, Progress, compare, rebuild
 from queuectl.errors import ReplayRunning
 from queuectl.queue import Queue
@@ -76,32 +77,40 @@ def test_difference_tells_both_rows(path: str) -> None:
     queue.close()
 
 
+WRITER = """
+import select, sys
+from projections.read_models import ready
+from queuectl.queue import Queue
+
+queue, written = Queue(sys.argv[1]), []
+while not select.select([sys.stdin], [], [], 0)[0]:
+    written.append(queue.enqueue("true").id)
+    with queue.read() as tx:
+        assert ready.next_ready(tx, (), 1) == [("2", 0)]
+    if len(written) == 1:
+        print("writing", flush=True)
+print(len(written), written[-1])
+"""
+
+
 def test_writers_and_readers_go_on_during_a_rebuild(path: str) -> None:
+    """In a process of their own: within one, SQLite's locks are no queue to stand in."""
     queue = filled(path, number=SLICE * 5)
-    written: list[str] = []
-    stop = threading.Event()
-
-    def write() -> None:
-        mine = Queue(path)
-        while not stop.is_set():
-            written.append(mine.enqueue("true").id)
-            with mine.read() as tx:
-                assert ready.next_ready(tx, (), 1) == [("2", 0)]
-        mine.close()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    seen: list[Progress] = []
-    for _ in range(3):
-        replay(queue.store, seen.append)
-    stop.set()
-    writer.join()
-    assert len(written) > 3
+    with Popen([sys.executable, "-c", WRITER, path], stdin=PIPE, stdout=PIPE, text=True) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "writing\n"
+        seen: list[Progress] = []
+        for _ in range(3):
+            replay(queue.store, seen.append)
+        writer.stdin.close()
+        number, last = writer.stdout.read().split()
+    assert writer.returncode == 0
     assert seen[-1].head > seen[0].head
     assert compare(queue.store) == []
     with queue.read() as tx:
-        assert counts.total(tx).total_jobs == SLICE * 5 + len(written)
-        assert jobs.get(tx, written[-1]) is not None
+        assert counts.total(tx).total_jobs == SLICE * 5 + int(number)
+        assert jobs.get(tx, last) is not None
     assert leftovers(path) == set()
     queue.close()
 

@@ -61,7 +61,7 @@ const painters = new WeakMap();
 
 function paint(output) {
   if (painters.has(output)) return painters.get(output);
-  const painter = {colours: new Colours(), bytes: new TextDecoder(), busy: false, wanted: 0};
+  const painter = {colours: new Colours(), bytes: new TextDecoder(), busy: false, wanted: 0, news: 0};
   painters.set(output, painter);
   const text = output.textContent.replace(ESCAPE, "\u001b");
   output.replaceChildren(...painter.colours.read(text));
@@ -72,22 +72,31 @@ function paint(output) {
 async function grow(output, end) {
   const painter = paint(output);
   painter.wanted = Math.max(painter.wanted, end);
+  painter.news += 1;
   if (painter.busy) return;
   painter.busy = true;
   try {
-    while (Number(output.dataset.end) < painter.wanted) {
-      const from = Number(output.dataset.end);
-      const answer = await fetch(`${output.dataset.bytes}?from=${from}`);
-      if (!answer.ok) return;
-      const bytes = await answer.arrayBuffer();
-      if (!bytes.byteLength) return;
-      const low = output.scrollHeight - output.scrollTop - output.clientHeight < 40;
-      output.append(...painter.colours.read(shown(painter.bytes.decode(bytes, {stream: true}))));
-      output.dataset.end = answer.headers.get("X-Output-End");
-      if (low) output.scrollTop = output.scrollHeight;
+    // News that came while an answer was under way may be of what that answer did not have yet.
+    for (let heard = 0; heard !== painter.news;) {
+      heard = painter.news;
+      await fetchNew(output, painter);
     }
   } finally {
     painter.busy = false;
+  }
+}
+
+async function fetchNew(output, painter) {
+  while (Number(output.dataset.end) < painter.wanted) {
+    const from = Number(output.dataset.end);
+    const answer = await fetch(`${output.dataset.bytes}?from=${from}`);
+    if (!answer.ok) return;
+    const bytes = await answer.arrayBuffer();
+    if (!bytes.byteLength) return;
+    const low = output.scrollHeight - output.scrollTop - output.clientHeight < 40;
+    output.append(...painter.colours.read(shown(painter.bytes.decode(bytes, {stream: true}))));
+    output.dataset.end = answer.headers.get("X-Output-End");
+    if (low) output.scrollTop = output.scrollHeight;
   }
 }
 

@@ -48,21 +48,6 @@ def huey_drain(folder: Path, jobs: int, slots: int, command: str) -> Contestant 
     return drain
 
 
-def spoolctl_drain(folder: Path, jobs: int, slots: int, command: str) -> Contestant | None:
-    """spoolctl, a worker process a slot, as it runs one job at a time."""
-    spoolctl = _program("spoolctl")
-    if spoolctl is None:
-        return None
-
-    def drain() -> float:
-        path = _fresh(folder, "spoolctl")
-        run("sh", "-c", f"for n in $(seq {jobs}); do {spoolctl} add --db {path} -- {command}; done")
-        work = f"{spoolctl} work --db {path} --drain"
-        return timed(lambda: run("sh", "-c", " & ".join([work] * slots) + "; wait"))
-
-    return drain
-
-
 def tsp_drain(folder: Path, jobs: int, slots: int, command: str) -> Contestant | None:
     """task-spooler, in memory. It has no bulk enqueue, so enqueueing is part of its time."""
     tsp = shutil.which("tsp")

@@ -1,7 +1,6 @@
 """Interleaved rounds: each contestant once a round, for a machine that drifts drifts for all."""
 
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -61,12 +60,6 @@ def run(*argv: str, env: Mapping[str, str] | None = None, stdin: str | None = No
         stderr=subprocess.DEVNULL,
         check=True,
     )
-
-
-def children_cpu_s() -> float:
-    """CPU seconds of all children that have been waited for."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def _progress(text: str) -> None:

@@ -6,6 +6,7 @@ from eventstore import codec
 from eventstore.events.fact import Fact
 from eventstore.events.job import Enqueued, JobEvent
 from eventstore.events.recorded import Recorded
+from eventstore.events.worker import WorkerStarted
 from projections.folds.job import Job, evolve
 
 SECOND_US = 1_000_000
@@ -40,6 +41,21 @@ def given(*events: JobEvent) -> Job:
         job = evolve(job, one)
     assert job is not None
     return job
+
+
+def worker_started(name: str = "box") -> WorkerStarted:
+    """A worker with two slots, of which there is no process."""
+    return WorkerStarted(
+        name=name,
+        host="box",
+        boot_id="",
+        pid=0,
+        pid_started=0,
+        keeper_pid=0,
+        keeper_pid_started=0,
+        slots=2,
+        token="t",
+    )
 
 
 def enqueued(command: str = "true", max_retries: int = 3, **more: object) -> Enqueued:

@@ -39,22 +39,8 @@ def status() -> Response:
 
 
 def _status(frame: Frame, seen: views.Overview) -> shapes.Status:
-    oldest = seen.oldest
-    return shapes.Status(
-        position=frame.head.position,
-        head_hash=frame.head.hash,
-        counts={str(state): count for state, count in frame.counts.states.items()},
-        metrics=shapes.Metrics(
-            total_jobs=frame.counts.total_jobs,
-            success_runs=frame.counts.success_runs,
-            failed_runs=frame.counts.failed_runs,
-        ),
-        workers=[shapes.worker_shape(worker) for worker in frame.workers],
-        oldest_waiting=None
-        if oldest is None
-        else shapes.Waiting(id=oldest.id, since=shapes.rfc3339(oldest.changed_at_us)),
-        next_due_at=shapes.instant(seen.next_due_at_us),
-    )
+    at_work = [shapes.worker_shape(worker) for worker in frame.workers]
+    return shapes.status_shape(frame.head, frame.counts, at_work, seen.oldest, seen.next_due_at_us)
 
 
 @feeds.get("/jobs.json")

@@ -18,7 +18,6 @@ from hypothesis.stateful import (
 )
 
 from eventstore.chain import first_break
-from eventstore.events.worker import WorkerStarted
 from projections.folds.job import FINAL, Job
 from projections.read_models import counts, jobs, ready, runs, timers, workers
 from projections.rebuild import compare
@@ -43,6 +42,7 @@ from queuectl.requests import (
     SetConfig,
     StartWorker,
 )
+from tests.given import worker_started
 
 START_US = 1_700_000_000_000_000
 QUEUES = ("default", "encodes")
@@ -168,18 +168,7 @@ class AnyCommands(RuleBasedStateMachine):
     @rule()
     def start_worker(self) -> None:
         self.workers += 1
-        started = WorkerStarted(
-            name="box",
-            host="box",
-            boot_id="",
-            pid=1,
-            pid_started=1,
-            keeper_pid=1,
-            keeper_pid_started=1,
-            slots=2,
-            token="t",
-        )
-        self.ask(StartWorker(worker_id=f"w{self.workers}", started=started))
+        self.ask(StartWorker(worker_id=f"w{self.workers}", started=worker_started()))
 
     @rule(number=st.integers(1, 3), how=st.sampled_from(["drain", "now", "end", "lose"]))
     def end_worker(self, number: int, how: Any) -> None:

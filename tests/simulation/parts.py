@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import greenlet
 
-from eventstore.events.worker import WorkerStarted
 from queuectl.queue import Queue
 from queuectl.requests import StartWorker
 from queuectl.session import Session
@@ -19,6 +18,7 @@ from queuectl.worker.takeover import lock_names
 from queuectl.worker.telling import Telling
 from queuectl.worker.timers import Timers
 from queuectl.worker.waiting import Woken
+from tests.given import worker_started
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -245,18 +245,7 @@ class SimulatedWorker:
 
     def _supervise(self, queue: Queue) -> None:
         duty = Duty(worker_id=self.worker_id, token="t", slots=2, queues=(), until_empty=False)
-        started = WorkerStarted(
-            name=self.worker_id,
-            host="box",
-            boot_id="",
-            pid=0,
-            pid_started=0,
-            keeper_pid=0,
-            keeper_pid_started=0,
-            slots=2,
-            token="t",
-        )
-        queue.send(StartWorker(worker_id=self.worker_id, started=started))
+        queue.send(StartWorker(worker_id=self.worker_id, started=worker_started(self.worker_id)))
         waiting: Any = SimulatedWaiting(self.world, self)
         bell: Any = self.bell
         telling = Telling(jobs=False)

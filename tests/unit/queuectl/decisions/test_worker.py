@@ -1,23 +1,13 @@
 """The rules of a worker."""
 
-from eventstore.events.worker import StopRequested, WorkerLost, WorkerStarted, WorkerStopped
+from eventstore.events.worker import StopRequested, WorkerLost, WorkerStopped
 from projections.folds.worker import Worker, evolve
 from queuectl.decisions.worker import decide
 from queuectl.errors import NoSuchWorker, WorkerEnded
 from queuectl.requests import EndWorker, LoseWorker, RequestStop, StartWorker
-from tests.given import recorded
+from tests.given import recorded, worker_started
 
-STARTED = WorkerStarted(
-    name="box",
-    host="box",
-    boot_id="b",
-    pid=10,
-    pid_started=1,
-    keeper_pid=9,
-    keeper_pid_started=1,
-    slots=2,
-    token="t",
-)
+STARTED = worker_started()
 
 
 def worker(*events: object) -> Worker:

@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN = .venv/bin
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check docs bench torture clean
 
 demo: .venv/installed
 	$(BIN)/python -m demo
@@ -24,6 +24,11 @@ docs: .venv/developing
 bench: .venv/measuring
 	$(BIN)/python -m compileall -q eventstore projections queuectl
 	$(BIN)/python -m benchmarks
+
+# What docs/guarantees.md promises, tried for an hour: ONLY="power kills" AMOUNT=1000 SEED=7
+torture: .venv/developing
+	$(BIN)/python -m tests.torture $(if $(ONLY),--only $(ONLY)) $(if $(AMOUNT),--amount $(AMOUNT)) \
+		$(if $(SEED),--seed $(SEED))
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

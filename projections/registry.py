@@ -14,6 +14,7 @@ from .folds import config as config_fold
 from .folds import context as context_fold
 from .folds import job as job_fold
 from .folds import worker as worker_fold
+from .folds.job import Job
 from .read_model import Change, Kind, ReadModel, Tables, Write
 from .read_models import contexts, jobs, settings, workers
 from .read_models.contexts import CONTEXTS
@@ -139,6 +140,10 @@ class Projector:
     def know_new(self, stream: str) -> None:
         """Spare the look for a stream that is known to have no event."""
         self._states[stream] = None
+
+    def assume(self, jobs: Iterable[Job]) -> None:
+        """Take these for the jobs' states without a look; the log checks their versions."""
+        self._states.update((job.id, job) for job in jobs)
 
     def foresee(self, streams: Iterable[str]) -> None:
         """Read the states of many jobs at once, before their events are taken in."""

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, locate, open_store
-from eventstore.sqlite.log import SqliteStore
+from eventstore.sqlite.log import Committing, SqliteStore, at_once
 from eventstore.sqlite.reader import SqliteReader
 from projections.errors import StaleReadModels
 from projections.folds.job import FINAL, Job
@@ -58,9 +58,14 @@ class Queue:
         self.store.close()
 
     @contextmanager
-    def write(self, actor: str | None = None) -> Iterator[Session]:
-        """One write transaction, committed and announced when the block ends."""
-        with self.store.write(actor or self.actor, self.clock.wall_us()) as tx:
+    def write(
+        self, actor: str | None = None, committing: Committing = at_once
+    ) -> Iterator[Session]:
+        """One write transaction, committed and announced when the block ends.
+
+        committing: as in SqliteStore.write.
+        """
+        with self.store.write(actor or self.actor, self.clock.wall_us(), committing) as tx:
             refuse_unfit(tx, head=tx.last[0])
             session = Session(tx)
             yield session

@@ -17,6 +17,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Root of all requests."""
 
 
+class OfJob(Request, frozen=True, kw_only=True):
+    """What is asked of one job."""
+
+    job_id: str
+
+
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job as asked for; null is the setting in force. Exactly one of `command` and `argv`."""
 
@@ -56,10 +62,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     output_limit_bytes: int
 
 
-class Enqueue(Request, frozen=True, kw_only=True):
+class Enqueue(OfJob, frozen=True, kw_only=True):
     """Accept a job under `job_id`, drawn by the queue or brought by the client."""
 
-    job_id: str
     new: NewJob
     policy: Policy
     context: int
@@ -68,26 +73,23 @@ class Enqueue(Request, frozen=True, kw_only=True):
     at_us: int
 
 
-class ComeDue(Request, frozen=True, kw_only=True):
+class ComeDue(OfJob, frozen=True, kw_only=True):
     """The time of a delayed job or of a retry has come."""
 
-    job_id: str
     at_us: int
 
 
-class Claim(Request, frozen=True, kw_only=True):
+class Claim(OfJob, frozen=True, kw_only=True):
     """Take a pending job for a slot of a worker."""
 
-    job_id: str
     worker: str
     slot: int
     at_us: int
 
 
-class Release(Request, frozen=True, kw_only=True):
+class Release(OfJob, frozen=True, kw_only=True):
     """Give back an attempt that was claimed and never begun."""
 
-    job_id: str
     attempt: int
     reason: str
 
@@ -104,41 +106,36 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     usage: Usage = Usage()
 
 
-class Finish(Request, frozen=True, kw_only=True):
+class Finish(OfJob, frozen=True, kw_only=True):
     """Record the end of an attempt. `jitter` is drawn from [0, 1)."""
 
-    job_id: str
     attempt: int
     outcome: Outcome
     jitter: float
     at_us: int
 
 
-class Lose(Request, frozen=True, kw_only=True):
+class Lose(OfJob, frozen=True, kw_only=True):
     """The worker of this attempt is dead, and nothing of the attempt runs any more."""
 
-    job_id: str
     attempt: int
 
 
-class Retry(Request, frozen=True, kw_only=True):
+class Retry(OfJob, frozen=True, kw_only=True):
     """Put a dead job back in line, with a fresh budget of retries."""
 
-    job_id: str
     reason: str | None = None
 
 
-class Discard(Request, frozen=True, kw_only=True):
+class Discard(OfJob, frozen=True, kw_only=True):
     """Take a dead job out of the dead-letter queue: nobody will retry it."""
 
-    job_id: str
     reason: str | None = None
 
 
-class Cancel(Request, frozen=True, kw_only=True):
+class Cancel(OfJob, frozen=True, kw_only=True):
     """End a job: at once when it waits, through its worker when it runs."""
 
-    job_id: str
     reason: str | None = None
 
 

@@ -33,6 +33,7 @@ from .requests import (
     JobRequest,
     Lose,
     NewJob,
+    OfJob,
     Policy,
     Release,
     SetConfig,
@@ -101,6 +102,10 @@ class Session:
     def foresee(self, job_ids: Iterable[str]) -> None:
         """Read jobs that will be asked for in one go."""
         self._projector.foresee(job_ids)
+
+    def assume(self, jobs: Iterable[Job]) -> None:
+        """Take these states for the jobs' last, unread: where one is not, StreamConflict comes."""
+        self._projector.assume(jobs)
 
     def keep_output(self, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
         """Keep what an attempt printed, with its result. kept: null where it stands in files."""
@@ -172,13 +177,13 @@ class Session:
 
 
 def _stream_of(asked: AnyRequest) -> str:
-    if isinstance(asked, JobRequest):
+    if isinstance(asked, OfJob):
         return asked.job_id
     return config_fold.STREAM if isinstance(asked, SetConfig) else stream_of(asked.worker_id)
 
 
 def _decide(state: Any, asked: AnyRequest) -> tuple[Fact, ...] | QueueError:
-    if isinstance(asked, JobRequest):
+    if isinstance(asked, OfJob):
         return job_rules.decide(state, asked)
     if isinstance(asked, SetConfig):
         return config_rules.decide(state, asked)

@@ -1,8 +1,9 @@
 """A queue file, open: transactions on it, and what a failed commit means."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import apsw
 
@@ -24,6 +25,14 @@ from .lock import SqliteLock
 from .opening import connect
 from .reader import SqliteReader
 from .transaction import SqliteTransaction
+
+Committing = Callable[[Callable[[], None]], None]
+"""What is handed a commit to run: at once, or beside other work."""
+
+
+def at_once(commit: Callable[[], None]) -> None:
+    """The usual way."""
+    commit()
 
 
 class SqliteStore:
@@ -47,11 +56,14 @@ class SqliteStore:
                 self._roll_back()
 
     @contextmanager
-    def write(self, actor: str, at_us: int) -> Iterator[SqliteTransaction]:
+    def write(
+        self, actor: str, at_us: int, committing: Committing = at_once
+    ) -> Iterator[SqliteTransaction]:
         """One write transaction; committed when the block ends, and then every bell is rung.
 
-        actor: who does it. at_us: when, UTC. Raises Busy, Full, ReadOnly, Gone or StorageFailed,
-        nothing written; or OutcomeUnknown.
+        actor: who does it. at_us: when, UTC. committing: what runs the commit, in another thread
+        perhaps; until that is done nobody may write, nor read through this store. Raises Busy,
+        Full, ReadOnly, Gone or StorageFailed, nothing written; or OutcomeUnknown.
         """
         if self.readonly:
             raise ReadOnly(self.path)
@@ -65,9 +77,7 @@ class SqliteStore:
         except BaseException:
             self._roll_back()
             raise
-        self._commit(transaction)
-        if transaction.appended:
-            self.ring()
+        committing(partial(self._commit, transaction))
 
     def head(self) -> Head:
         """The last record."""
@@ -123,6 +133,11 @@ class SqliteStore:
             self._open_connection.execute("ROLLBACK")
 
     def _commit(self, transaction: SqliteTransaction) -> None:
+        self._make_durable(transaction)
+        if transaction.appended:
+            self.ring()
+
+    def _make_durable(self, transaction: SqliteTransaction) -> None:
         try:
             self._connection.execute("COMMIT")
         except apsw.FullError:

@@ -178,7 +178,7 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
 def _refuse_leftovers(path: str) -> None:
     """SQLite would carry what a WAL of another file holds into the new one."""
     for leftover in (f"{path}-wal", f"{path}-journal"):
-        if _size(leftover):
+        if _size(leftover) and not os.path.exists(path):  # nobody made one meanwhile
             raise ForeignFile(
                 path,
                 f"is missing while its {os.path.basename(leftover)} stands there; "

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 import apsw
+import msgspec
 
 from .. import codec
 from ..chain import GENESIS, hash_of
@@ -17,7 +18,14 @@ VERSION = """
     SELECT version FROM events
      WHERE stream = ? AND position < ? ORDER BY version DESC LIMIT 1"""
 
+# By the unique index, each stream once: those that have no event of the version named.
+LACKING = """
+    SELECT value ->> 0 FROM json_each(?)
+     WHERE NOT EXISTS (SELECT 1 FROM events WHERE stream = value ->> 0 AND version = value ->> 1)"""
+
 INSERT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+_encode = msgspec.json.Encoder().encode
 
 HELD_AT_MOST = 1_000
 """Records that wait to be inserted together."""
@@ -37,6 +45,8 @@ class SqliteTransaction(SqliteReader):
         self._batch = self._position + 1
         self._held: list[Row] = []
         self._versions: dict[str, int] = {}
+        self._expected: list[tuple[str, int]] = []
+        """Streams and their versions as the writer saw them, to be held against the log."""
 
     @property
     def appended(self) -> bool:
@@ -81,10 +91,10 @@ class SqliteTransaction(SqliteReader):
 
         expected_version: of the stream's last event as the writer saw it, 0 for a new stream.
         cause: position of the event that led to the first; each further one is led to by the one
-        before it. actor: where it is not the transaction's. Raises StreamConflict (for a stream
-        thought new perhaps only at the end of the transaction), nothing written.
+        before it. actor: where it is not the transaction's. Raises StreamConflict, perhaps only
+        where the records are inserted, at the end of the transaction; nothing is written.
         """
-        self._refuse_conflict(stream, expected_version)
+        self._expect(stream, expected_version)
         recorded = []
         version = expected_version
         for event in events:
@@ -101,24 +111,34 @@ class SqliteTransaction(SqliteReader):
         if not self._held:
             return
         held, self._held = self._held, []
+        expected, self._expected = self._expected, []
+        self._refuse_lacking(expected)
         try:
             self._connection.executemany(INSERT, held)
         except apsw.ConstraintError:
-            self._refuse_taken(held)
+            self._refuse_taken(expected)
             raise
 
-    def _refuse_conflict(self, stream: str, expected_version: int) -> None:
+    def _expect(self, stream: str, version: int) -> None:
+        """What this transaction itself has written is known; the rest is asked for together."""
         found = self._versions.get(stream)
-        if found is None and expected_version:
-            found = self._version(stream)
-        if found is not None and found != expected_version:
-            raise StreamConflict(stream, expected_version, found)
+        if found is None:
+            self._expected.append((stream, version))
+        elif found != version:
+            raise StreamConflict(stream, version, found)
 
-    def _refuse_taken(self, held: list[Row]) -> None:
-        """The unique index has found a stream that was thought new."""
-        for _, stream, version, *_ in held:
-            if version == 1 and (found := self._version(stream)):
-                raise StreamConflict(stream, 0, found) from None
+    def _refuse_lacking(self, expected: list[tuple[str, int]]) -> None:
+        """Refuse where a writer claims to have seen what is not there."""
+        seen = [pair for pair in expected if pair[1]]
+        if seen and (lacking := super().query(LACKING, (_encode(seen).decode(),))):
+            stream = lacking[0][0]
+            raise StreamConflict(stream, dict(seen)[stream], self._version(stream))
+
+    def _refuse_taken(self, expected: list[tuple[str, int]]) -> None:
+        """The unique index has found a stream that has gone on since the writer saw it."""
+        for stream, version in expected:
+            if (found := self._version(stream)) != version:
+                raise StreamConflict(stream, version, found) from None
 
     def _version(self, stream: str) -> int:
         """The stream's version before this transaction."""

@@ -74,14 +74,14 @@ def decide(job: Job | None, asked: JobRequest) -> Decision:
     if job is None:
         return NoSuchJob(asked.job_id)
     match asked:
-        case ComeDue():
-            return come_due(job, asked)
         case Claim():
             return claim(job, asked)
-        case Release():
-            return release(job, asked)
         case Finish():
             return finish(job, asked)
+        case Release():
+            return release(job, asked)
+        case ComeDue():
+            return come_due(job, asked)
         case Lose():
             return lose(job, asked)
         case Retry():

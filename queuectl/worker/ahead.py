@@ -16,7 +16,7 @@ MOMENT_US = 20_000
 """Longest that a result waits to be recorded."""
 SOON_US = 110_000
 """Longest that a claim waits to begin: a job of 100 ms leaves room for the next."""
-MOST_A_SLOT = 8
+MOST_A_SLOT = 32
 MODEST_US = 2_000_000
 """How long to claim for free slots only, once a long job has made claims wait in vain."""
 
@@ -32,11 +32,17 @@ class Ahead:
         self._claims: deque[Claimed] = deque()
         self.until_us = 0
         """When what waits is to be given back."""
+        self._enough = 0
         self._not_before_us = 0
 
     def __len__(self) -> int:
         """How many wait to begin."""
         return len(self._claims)
+
+    @property
+    def scarce(self) -> bool:
+        """Whether the claims may run out while the next ones are being committed."""
+        return len(self._claims) <= self._enough
 
     def seats(self, free: list[int], ended: Iterable[Result], now_us: int) -> list[int]:
         """The slots to claim for: the free ones, and more where what has just ended was short."""
@@ -44,7 +50,9 @@ class Ahead:
             return free
         longest_us = max((result.outcome.usage.duration_us for result in ended), default=SOON_US)
         each = min(MOST_A_SLOT, SOON_US // (longest_us + 1))
-        more = max(0, each * self._slots - len(self._claims))
+        wanted = each * self._slots
+        self._enough = wanted // 2
+        more = max(0, wanted - len(self._claims))
         return free + list(islice(cycle(range(1, self._slots + 1)), more))
 
     def add(self, claimed: list[Claimed], now_us: int) -> None:

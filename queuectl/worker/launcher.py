@@ -5,16 +5,16 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from eventstore.events.job import FailureReason
 
-from . import sweep
-from .keeper import children
+from . import plain, sweep
 from .mark import VARIABLE, Mark
 
-SHELL = "/bin/sh"
+LISTED_BYTES = 4_096
 CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 EXHAUSTED = {
@@ -106,9 +106,14 @@ class OsLauncher:
         self._running: dict[int, Mark] = {}
         self._marks: set[Mark] = set()
         self._environment = dict(os.environb)
+        self._plain_environment = (
+            plain.inherited(self._environment) if plain.shell_is_dash() else None
+        )
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._usual = resource.getrlimit(sweep.RLIMIT_RTTIME) if sys.platform == "linux" else (0, 0)
         self._can_limit = self._usual[1] == resource.RLIM_INFINITY
+        self._ignored = {number for number in CATCHABLE if _is_ignored(number)}
+        self._children = _listing_of_children()
 
     def start(self, order: Order) -> Child | NotStarted | Exhausted:
         """Start a process in its own session, with default signals and nothing to read.
@@ -121,10 +126,7 @@ class OsLauncher:
         except OSError as error:
             return NotStarted("no-directory", f"{order.cwd}: {error.strerror}")
         try:
-            program = _find(order)
-            if program is None:
-                return NotStarted("not-found", f"{_name(order)} is nowhere in PATH")
-            return self._spawn(program, order)
+            return self._start_plain(order) or self._start(order)
         except OSError as error:
             return _told(error, order)
         finally:
@@ -159,7 +161,7 @@ class OsLauncher:
         As a subreaper this process is the parent of all that lost theirs, and of their children as
         they die in turn. What bears no mark of another attempt is of this one.
         """
-        orphans = children() - self._running.keys()
+        orphans = self._all_children() - self._running.keys()
         if orphans:
             orphans.difference_update(sweep.bearers(orphans, self._marks - {mark}))
         if not orphans:
@@ -174,14 +176,54 @@ class OsLauncher:
             except PermissionError:
                 pass  # it took on another user's rights; all that is left is to wait for it
 
-    def _spawn(self, program: str, order: Order) -> Child:
+    def _all_children(self) -> set[int]:
+        """Pids of this process's children, ended and not yet reaped ones too (Linux; else none)."""
+        if self._children is None:
+            return set()
+        listing = last = os.pread(self._children, LISTED_BYTES, 0)
+        while len(last) > LISTED_BYTES // 2:  # the kernel hands out a page of whole numbers at most
+            last = os.pread(self._children, LISTED_BYTES, len(listing))
+            listing += last
+        return set(map(int, listing.split()))
+
+    def _start_plain(self, order: Order) -> Child | None:
+        """Without a shell; None where one is needed after all, be it to say what is wrong."""
+        if order.argv or self._plain_environment is None:
+            return None
+        words = plain.words_of(order.command)
+        given = _given(order)
+        if words is None or not plain.handed_on(tuple(given)):
+            return None
+        program = _find(words[0], _path(order))
+        if program is None:
+            return None
+        environment = {**self._plain_environment, **given}
+        environment[b"PWD"] = plain.here(environment.get(b"PWD"))
+        try:
+            return self._spawn(program, words, environment, order.mark)
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise
+            return None
+
+    def _start(self, order: Order) -> Child | NotStarted:
+        words = order.argv or ("sh", "-c", order.command)
+        name = _name(order)
+        program = _find(name, _path(order))
+        if program is None:
+            return NotStarted("not-found", f"{name} is nowhere in PATH")
+        return self._spawn(program, words, {**self._environment, **_given(order)}, order.mark)
+
+    def _spawn(
+        self, program: bytes, words: Sequence[str], environment: dict[bytes, bytes], mark: Mark
+    ) -> Child:
         read, write = os.pipe()
         try:
-            self._mark(order.mark.limit)
+            self._mark(mark.limit)
             pid = os.posix_spawn(
-                program.encode(),
-                [word.encode() for word in order.argv or ("sh", "-c", order.command)],
-                self._environment_of(order),
+                program,
+                [word.encode() for word in words],
+                environment,
                 file_actions=(
                     (os.POSIX_SPAWN_DUP2, self._null, 0),
                     (os.POSIX_SPAWN_DUP2, write, 1),
@@ -189,7 +231,7 @@ class OsLauncher:
                 ),
                 setsid=True,
                 setsigmask=(),
-                setsigdef=CATCHABLE,
+                setsigdef=self._ignored,
             )
         except OSError:
             os.close(read)
@@ -198,13 +240,9 @@ class OsLauncher:
             self._unmark()
             os.close(write)
         os.set_blocking(read, False)
-        self._running[pid] = order.mark
-        self._marks.add(order.mark)
+        self._running[pid] = mark
+        self._marks.add(mark)
         return Child(pid, read)
-
-    def _environment_of(self, order: Order) -> dict[bytes, bytes]:
-        given = {name.encode(): value.encode() for name, value in order.env.items()}
-        return {**self._environment, **given, VARIABLE.encode(): order.mark.cookie.encode()}
 
     def _mark(self, limit: int) -> None:
         if self._can_limit:
@@ -215,26 +253,50 @@ class OsLauncher:
             resource.setrlimit(sweep.RLIMIT_RTTIME, self._usual)
 
 
+def _listing_of_children() -> int | None:
+    """Open once, read at each end of a job. Orphans come to the main thread, which also forks."""
+    try:
+        return os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+
+
+def _is_ignored(number: signal.Signals) -> bool:
+    """Whether a child would inherit that this signal does nothing; handlers end with `exec`."""
+    return signal.getsignal(number) in (signal.SIG_IGN, None)
+
+
 def _name(order: Order) -> str:
-    return order.argv[0] if order.argv else SHELL
+    return order.argv[0] if order.argv else plain.SHELL
 
 
-def _find(order: Order) -> str | None:
+def _path(order: Order) -> str:
+    return order.env.get("PATH", os.defpath)
+
+
+def _given(order: Order) -> dict[bytes, bytes]:
+    given = {name.encode(): value.encode() for name, value in order.env.items()}
+    given[VARIABLE.encode()] = order.mark.cookie.encode()
+    return given
+
+
+def _find(name: str, path: str) -> bytes | None:
     """The program's file, as `execvp` would find it from the job's own directory and PATH.
 
     One that is there but may not be executed is still the answer, so that the reason is told right.
     """
-    name = _name(order)
     if "/" in name:
-        return name
-    forbidden = None
-    for folder in order.env.get("PATH", os.defpath).split(":"):
-        candidate = os.path.join(folder or ".", name)
-        if os.path.isfile(candidate.encode()):
-            if os.access(candidate.encode(), os.X_OK):
-                return candidate
-            forbidden = forbidden or candidate
-    return forbidden
+        return name.encode()
+    candidates = _candidates(name, path)
+    for candidate in candidates:
+        if os.access(candidate, os.X_OK) and os.path.isfile(candidate):
+            return candidate
+    return next((candidate for candidate in candidates if os.path.isfile(candidate)), None)
+
+
+@lru_cache(1_024)
+def _candidates(name: str, path: str) -> list[bytes]:
+    return [os.path.join(folder or ".", name).encode() for folder in path.split(":")]
 
 
 def _told(error: OSError, order: Order) -> NotStarted | Exhausted:
@@ -247,7 +309,7 @@ def _told(error: OSError, order: Order) -> NotStarted | Exhausted:
         )
     reason = REASONS.get(number, "launch")
     told = f"{_name(order)}: {os.strerror(number)}"
-    if reason == "not-found" and os.path.exists((_find(order) or "").encode()):
+    if reason == "not-found" and os.path.exists(_find(_name(order), _path(order)) or b""):
         return NotStarted(reason, f"{told}: the interpreter in its first line")
     return NotStarted(reason, told)
 

@@ -7,6 +7,7 @@ offset, output is missing. `transcript.py` reads them back.
 """
 
 import os
+from functools import cached_property
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -41,11 +42,16 @@ class Output:
     """
 
     def __init__(self, folder: int, job_id: str, attempt: int, limit_bytes: int) -> None:
-        self._files = _Files(folder, folder_name(job_id, attempt), limit_bytes)
+        self._where = (folder, folder_name(job_id, attempt), limit_bytes)
         self._most_in_memory = min(IN_MEMORY_BYTES, limit_bytes)
         self._memory = bytearray()
         self.total_bytes = 0
         self.spilt = False
+
+    @cached_property
+    def _files(self) -> "_Files":
+        """Made for output that is long, or slow; most is neither."""
+        return _Files(*self._where)
 
     def take(self, data: bytes) -> None:
         """Add what was printed."""
@@ -74,12 +80,14 @@ class Output:
 
     def close(self) -> None:
         """Let go of the files; they stay."""
-        self._files.close()
+        if self.spilt:
+            self._files.close()
 
     def discard(self) -> None:
         """Take the files away, for what they hold stands in the database by now."""
-        self._files.remove()
-        self._files.close()
+        if self.spilt:
+            self._files.remove()
+            self._files.close()
 
 
 class _Files:

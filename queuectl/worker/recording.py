@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
-from eventstore.errors import Busy
+from eventstore.errors import Busy, StreamConflict
+from eventstore.sqlite.log import Committing, at_once
 from projections.folds.context import Context
 from projections.folds.job import Job, State
 from projections.folds.worker import Worker
@@ -65,6 +66,16 @@ class Round(NamedTuple):
     more_due: bool
 
 
+class Waits(NamedTuple):
+    """What a round takes up, to be written again where its commit fails."""
+
+    results: list[Result]
+    releases: list[Release]
+    overdue: list[PutOff]
+    stop: Literal["drain", "now"] | None
+    suspect: str | None
+
+
 class Seen(NamedTuple):
     """What the log holds for this worker at the moment."""
 
@@ -94,6 +105,7 @@ class Recording:
         self.overdue: list[PutOff] = []
         self.stop: Literal["drain", "now"] | None = None
         """What a signal asked for, so that others see that this worker is leaving."""
+        self._taken_up: Waits | None = None
 
     @property
     def waits(self) -> bool:
@@ -140,19 +152,41 @@ class Recording:
                 session.ask(Lose(job_id=job.id, attempt=job.attempt))
             session.ask(EndWorker(worker_id=self._worker_id, reason="keeper-lost"))
 
-    def round(self, seats: list[int], due: bool) -> Round:
-        """Write all that waits; then claim for the `seats`. Raises what the store raises."""
-        with self._queue.write(self._worker_id) as session:
-            session.foresee(result.job.id for result in self.results)
+    def position(self) -> int:
+        """Of the last event, whoever wrote it."""
+        with self._queue.read() as tx:
+            return tx.head().position
+
+    def round(self, seats: list[int], due: bool, committing: Committing = at_once) -> Round:
+        """Write all that waits; then claim for the `seats`.
+
+        The jobs that ended are taken to be as they were when claimed, and read only where the log
+        has more of one. Raises what the store raises; where `committing` goes on beside, that
+        raises it, and the round is to be undone.
+        """
+        try:
+            return self._round(seats, due, committing, trusting=True)
+        except StreamConflict:
+            return self._round(seats, due, committing, trusting=False)
+
+    def _round(
+        self, seats: list[int], due: bool, committing: Committing, *, trusting: bool
+    ) -> Round:
+        with self._queue.write(self._worker_id, committing) as session:
+            fallen = self._put_back(session) if due or self.overdue else 0
+            suspect = None if self._suspect in self._over() else self._suspect
+            chosen = self._choose(session, len(seats), suspect) if seats else []
+            if trusting:
+                session.assume(result.job for result in self.results)
+            session.foresee(
+                [*(result.job.id for result in self.results), *(one.job_id for one in chosen)]
+            )
             ended = [(result, self._finish(session, result)) for result in self.results]
             for release in self.releases:
                 session.ask(release)
             if self.stop:
                 how, reason = self.stop, "a signal"
                 session.ask(RequestStop(worker_id=self._worker_id, how=how, reason=reason))
-            fallen = self._put_back(session) if due or self.overdue else 0
-            suspect = None if self._suspect in self._over() else self._suspect
-            chosen = self._choose(session, len(seats), suspect) if seats else []
             claimed = list(self._claim(session, seats, chosen))
             done = Round(
                 position=session.tx.last[0],
@@ -162,9 +196,17 @@ class Recording:
                 earliest_us=timers.earliest(session.tx),
                 more_due=fallen == DUE_AT_MOST,
             )
+        self._taken_up = Waits(self.results, self.releases, self.overdue, self.stop, self._suspect)
         self.results, self.releases, self.overdue, self.stop = [], [], [], None
         self._suspect = next((one.job_id for one in chosen if one.lost_in_row), suspect)
         return done
+
+    def undo(self) -> None:
+        """The commit of the last round has failed: what it took up waits again."""
+        assert self._taken_up
+        results, releases, overdue, stop, self._suspect = self._taken_up
+        self.results, self.releases = results + self.results, releases + self.releases
+        self.overdue, self.stop = overdue + self.overdue, self.stop or stop
 
     def _over(self) -> set[str]:
         """The jobs that this transaction lets go of."""
@@ -212,7 +254,6 @@ class Recording:
     def _claim(
         self, session: Session, seats: list[int], chosen: list[ready.Ready]
     ) -> Iterator[Claimed]:
-        session.foresee(one.job_id for one in chosen)
         for slot, (job_id, _) in zip(seats, chosen, strict=False):
             job = session.ask(
                 Claim(job_id=job_id, worker=self._worker_id, slot=slot, at_us=session.at_us)

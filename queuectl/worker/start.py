@@ -82,6 +82,7 @@ def _work(
     from random import random
 
     from ..requests import StartWorker
+    from .committer import Committer
     from .launcher import OsLauncher
     from .supervisor import Supervisor
     from .takeover import tidy_locks
@@ -98,8 +99,12 @@ def _work(
         db=queue.location.path if queue.location.named else None,
     )
     with queue.store.doorbell() as bell, Timers() as alarm:
-        waiting = Waiting(signals, bell, alarm, line)
-        supervisor = Supervisor(duty, queue, bell, alarm, waiting, OsLauncher(), random, telling)
+        committer = Committer()
+        waiting = Waiting(signals, bell, alarm, committer, line)
+        launcher = OsLauncher()
+        supervisor = Supervisor(
+            duty, queue, bell, alarm, waiting, committer, launcher, random, telling
+        )
         queue.send(StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)))
         telling.say(_greeting(duty, queue.location.path))
         reason = supervisor.run()

@@ -8,14 +8,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple
 
-from eventstore.errors import Busy, Full
+from eventstore.errors import Busy, Full, StreamConflict
 from eventstore.sqlite.doorbell import SqliteDoorbell
+from eventstore.sqlite.log import Committing, at_once
 
 from ..errors import WorkerEnded
 from ..queue import Queue
 from ..requests import EndWorker, Outcome
 from .ahead import MOMENT_US, Ahead
 from .attempt import Attempt, order
+from .committer import Committer
 from .launcher import Child, Exhausted, Launcher, NotStarted
 from .mark import mark_of
 from .output import Output
@@ -56,12 +58,14 @@ class Supervisor:
         bell: SqliteDoorbell,
         alarm: Timers,
         waiting: Waiting,
+        committer: Committer,
         launcher: Launcher,
         draw: Callable[[], float],
         telling: Telling,
     ) -> None:
         self._duty, self._queue, self._bell, self._alarm = duty, queue, bell, alarm
-        self._waiting, self._launcher, self._telling = waiting, launcher, telling
+        self._waiting, self._committer = waiting, committer
+        self._launcher, self._telling = launcher, telling
         self._stopping = Stopping()
         self._recording = Recording(queue, duty.worker_id, duty.queues, draw)
         self._peers = Peers(queue, duty.worker_id, waiting, telling)
@@ -74,8 +78,12 @@ class Supervisor:
         self._outputs = queue.store.beside.folder("outputs")
         self._position = 0
         """Of the last event seen: what rings beyond it is news."""
-        self._work = self._due = False
-        """Whether jobs may be ready to claim; whether some may have fallen due."""
+        self._rung = self._work = self._due = False
+        """Whether the log may hold news, jobs that are ready to claim, others that fell due."""
+        self._died: list[str] = []
+        """Workers whose claims are to be taken over."""
+        self._under_way: Round | None = None
+        """Whose commit goes on beside the loop."""
         self._look_at_us = self._held_until_us = self._no_claims_until_us = self._record_by_us = 0
         self._hastened = Urgency.NONE
 
@@ -100,6 +108,8 @@ class Supervisor:
 
     def _take_in(self, woken: Woken) -> None:
         now_us = self._now_us()
+        if woken.committed:
+            self._committed(now_us)
         for attempt in woken.printed:
             if not attempt.read(now_us):
                 self._waiting.unhear(attempt)
@@ -111,10 +121,12 @@ class Supervisor:
             self._alarm.take()
             self._due = True
         self._recording.overdue += self._alarm.overdue(now_us)
-        self._hear(woken.rung, now_us)
-        for worker_id in woken.died:
-            self._peers.died(worker_id)
-            self._work = True
+        if woken.rung:
+            self._bell.drain()
+            self._rung = True
+        self._died += woken.died
+        if not self._committer.busy:  # the store is free
+            self._hear(now_us)
         if woken.hangup:
             self._stopping.asked("drain")
         for _ in range(woken.stops):
@@ -140,17 +152,18 @@ class Supervisor:
                 self._record_by_us = now_us + MOMENT_US
             self._recording.results.append(Result(attempt.job, attempt.outcome(), attempt))
 
-    def _hear(self, rung: bool, now_us: int) -> None:
+    def _hear(self, now_us: int) -> None:
         """Look into the log where others have written, and now and then unasked."""
+        rung, self._rung = self._rung, False
         if now_us >= self._look_at_us:
             self._look_at_us = now_us + LOOK_AGAIN_US
-            self._bell.drain()
             self._recording.refuse_gone()
             self._look(now_us, again=True)
-        elif rung:
-            self._bell.drain()
-            if self._queue.store.head().position != self._position:
-                self._look(now_us, again=False)
+        elif rung and self._recording.position() != self._position:
+            self._look(now_us, again=False)
+        while self._died:
+            self._peers.died(self._died.pop())
+            self._work = True
 
     def _look(self, now_us: int, *, again: bool) -> None:
         """See what others ask of us, what there is to do, and who else works."""
@@ -193,7 +206,7 @@ class Supervisor:
     def _record(self) -> None:
         """One transaction for all there is to write; none where there is nothing."""
         now_us = self._now_us()
-        if now_us < self._held_until_us:
+        if self._committer.busy or now_us < self._held_until_us:
             return
         if self._ahead and now_us < self._round_us():
             return
@@ -202,20 +215,46 @@ class Supervisor:
         if not (self._recording.waits or self._due or (seats and self._work)):
             return
         try:
-            done = self._recording.round(seats, self._due)
+            done = self._recording.round(seats, self._due, self._how_to_commit())
         except (Full, Busy) as error:
-            if self._stopping.urgency == Urgency.AT_ONCE:
-                raise
-            self._telling.say(f"error: {error}; results are held until there is room")
-            self._held_until_us = now_us + TRY_AGAIN_US
+            self._hold(error, now_us)
             return
         self._work, self._due = len(done.claimed) == len(seats), done.more_due
-        self._recorded(done, now_us)
+        if self._committer.busy:
+            self._under_way = done
+        else:
+            self._recorded(done, now_us)
+
+    def _how_to_commit(self) -> Committing:
+        """Beside the loop where it has something else to do."""
+        return self._committer.beside if len(self._slots) or self._ahead else at_once
+
+    def _committed(self, now_us: int) -> None:
+        """The round under way is in the log, or waits to be written again."""
+        done, self._under_way = self._under_way, None
+        assert done
+        try:
+            self._committer.outcome()
+        except (Full, Busy, StreamConflict) as error:
+            self._recording.undo()
+            self._work = self._due = True
+            if not isinstance(error, StreamConflict):  # else the next round reads what came between
+                self._hold(error, now_us)
+        else:
+            self._recorded(done, now_us)
+
+    def _hold(self, error: Full | Busy, now_us: int) -> None:
+        """The store has no room at the moment: keep what waits, and try again."""
+        if self._stopping.urgency == Urgency.AT_ONCE:
+            raise error
+        self._telling.say(f"error: {error}; results are held until there is room")
+        self._held_until_us = now_us + TRY_AGAIN_US
 
     def _round_us(self) -> int:
         """When to record what waits, while the slots have work in hand."""
-        until_us = self._ahead.until_us
-        return min(until_us, self._record_by_us) if self._recording.waits else until_us
+        if not self._recording.waits:
+            return self._ahead.until_us
+        return 0 if self._ahead.scarce else min(self._ahead.until_us, self._record_by_us)
 
     def _seats(self, now_us: int) -> list[int]:
         """The slots to claim for; none after the store had no room: results come first."""
@@ -233,6 +272,8 @@ class Supervisor:
         for retry in done.retries:
             self._alarm.put_off(retry.job_id, retry.due_at_us, now_us + retry.delay_us)
         self._ahead.add(done.claimed, self._now_us())
+        if self._stopping.urgency:  # asked for while the claims were being committed
+            self._recording.releases += self._ahead.give_back("the worker stops")
         self._begin()
         for result, job in done.ended:
             if result.attempt:
@@ -269,7 +310,7 @@ class Supervisor:
 
     def _over(self) -> Reason | None:
         """Why it is time to leave; None while something runs, or may come."""
-        if len(self._slots) or self._ahead or self._recording.waits:
+        if len(self._slots) or self._ahead or self._recording.waits or self._committer.busy:
             return None
         if self._stopping.urgency:
             return "drained" if self._stopping.urgency == Urgency.DRAIN else "stopped"
@@ -277,6 +318,9 @@ class Supervisor:
 
     def _abandon(self) -> Reason:
         """The keeper is dead: nobody would end our jobs if we died too. End them, and leave."""
+        self._stopping.asked("now")  # so that what is being claimed is not begun
+        if self._committer.busy:
+            self._committed(self._now_us())
         lost = [attempt.job for attempt in self._slots]
         for attempt in self._slots:
             attempt.kill("worker-lost")
@@ -291,7 +335,11 @@ class Supervisor:
     def _timeout_us(self) -> int:
         """How long to wait at the most."""
         now_us = self._now_us()
-        times = [self._look_at_us, self._slots.next_reminder(), self._alarm.next_put_off()]
+        times = [self._slots.next_reminder(), self._alarm.next_put_off()]
+        if self._committer.busy:  # it will wake us, and until then there is nothing to record
+            times.append(now_us + LOOK_AGAIN_US)
+            return _earliest(times) - now_us
+        times.append(self._look_at_us)
         if self._held_until_us:
             times.append(self._held_until_us)
         elif self._ahead:
@@ -300,7 +348,11 @@ class Supervisor:
             return 0
         elif self._work and self._slots.free() and not self._stopping.urgency:
             times.append(self._no_claims_until_us)
-        return min(at_us for at_us in times if at_us is not None) - now_us
+        return _earliest(times) - now_us
 
     def _now_us(self) -> int:
         return self._queue.clock.monotonic_us()
+
+
+def _earliest(times: list[int | None]) -> int:
+    return min(at_us for at_us in times if at_us is not None)

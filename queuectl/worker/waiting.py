@@ -4,6 +4,7 @@ import os
 import selectors
 import signal
 import socket
+import time
 from typing import Any, Protocol
 
 import msgspec
@@ -11,6 +12,9 @@ import msgspec
 from . import sweep
 from .attempt import Attempt
 from .stopping import URGING, Signals
+
+PATIENCE_US = 5_000
+"""A shorter job is read once, at its end: to listen to it costs as much as to start it."""
 
 
 class Rings(Protocol):
@@ -33,6 +37,8 @@ class Woken(msgspec.Struct):
     """The log may have grown."""
     alarm: bool = False
     """A job may have fallen due."""
+    committed: bool = False
+    """The commit beside the loop is done."""
     keeper_gone: bool = False
     printed: list[Attempt] = []
     died: list[str] = []
@@ -42,28 +48,40 @@ class Woken(msgspec.Struct):
 class Waiting:
     """The selector. bell and alarm: the caller drains them when told that they have rung."""
 
-    def __init__(self, signals: Signals, bell: Rings, alarm: Rings, line: socket.socket) -> None:
+    def __init__(
+        self,
+        signals: Signals,
+        bell: Rings,
+        alarm: Rings,
+        committer: Rings,
+        line: socket.socket,
+    ) -> None:
         self._signals = signals
         self._selector = selectors.DefaultSelector()
-        self._bell, self._alarm, self._line = object(), object(), object()
+        self._bell, self._alarm, self._committer, self._line = (object() for _ in range(4))
         self._watched: dict[str, list[int]] = {}
+        self._soon: dict[int, tuple[int, Attempt]] = {}
+        """By descriptor, in order: from when to listen, and to whom."""
         for source, name in (
             (signals, signals),
             (bell, self._bell),
             (alarm, self._alarm),
+            (committer, self._committer),
             (line, self._line),
         ):
             self._selector.register(source, selectors.EVENT_READ, name)
 
     def hear(self, attempt: Attempt) -> None:
-        """From now on, tell when it has printed."""
+        """From now on, or from a moment later, tell when it has printed."""
         if attempt.child.output is not None:
-            self._selector.register(attempt.child.output, selectors.EVENT_READ, attempt)
+            self._soon[attempt.child.output] = (_now_us() + PATIENCE_US, attempt)
 
     def unhear(self, attempt: Attempt) -> None:
         """No longer; its pipe may have been forgotten before."""
         output = attempt.child.output
-        if output is not None and output in self._selector.get_map():
+        if output is None or output in self._soon:
+            self._soon.pop(output or -1, None)
+        elif output in self._selector.get_map():
             self._selector.unregister(output)
 
     def watch(self, worker_id: str, *processes: tuple[int, int]) -> None:
@@ -91,11 +109,23 @@ class Waiting:
             self._close(handle)
 
     def wait(self, timeout_us: int) -> Woken:
-        """Wait until something happens, or `timeout_us` has passed."""
+        """Wait until something happens, `timeout_us` has passed, or perhaps a moment less."""
         woken = Woken()
+        if self._soon:
+            timeout_us = min(timeout_us, self._listen())
         for key, _ in self._selector.select(max(0, timeout_us) / 1e6):
             self._sort(woken, key.fd, key.data)
         return woken
+
+    def _listen(self) -> int:
+        """Hear those whose moment has passed. Returns how long until the next one's has."""
+        now_us = _now_us()
+        for output, (at_us, attempt) in list(self._soon.items()):
+            if at_us > now_us:
+                return at_us - now_us
+            del self._soon[output]
+            self._selector.register(output, selectors.EVENT_READ, attempt)
+        return PATIENCE_US
 
     def _sort(self, woken: Woken, descriptor: int, source: Any) -> None:
         if isinstance(source, Attempt):
@@ -109,6 +139,8 @@ class Waiting:
             woken.rung = True
         elif source is self._alarm:
             woken.alarm = True
+        elif source is self._committer:
+            woken.committed = True
         elif source is self._line:
             self._selector.unregister(descriptor)
             woken.keeper_gone = True
@@ -120,3 +152,7 @@ class Waiting:
     def _close(self, handle: int) -> None:
         self._selector.unregister(handle)
         os.close(handle)
+
+
+def _now_us() -> int:
+    return time.monotonic_ns() // 1_000

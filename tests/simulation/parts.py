@@ -1,12 +1,14 @@
 """The simulated parts of the world: clock, processes, waiting; a worker around the real loop."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from signal import SIGKILL, SIGTERM, Signals
 from typing import TYPE_CHECKING, Any
 
 from greenlet import greenlet
 
+from eventstore.sqlite.log import Committing, at_once
 from queuectl.queue import Queue
 from queuectl.requests import StartWorker
 from queuectl.session import Session
@@ -159,6 +161,7 @@ class SimulatedWaiting:
             ),
             rung=worker.bell.rung,
             alarm=worker.alarm_due(),
+            committed=worker.committed(),
             keeper_gone=worker.keeper_dead,
             died=died,
         )
@@ -173,12 +176,42 @@ class CrashingQueue(Queue):
     world: "World"
 
     @contextmanager
-    def write(self, actor: str | None = None) -> Iterator[Session]:
-        with super().write(actor) as session:
-            yield session
+    def write(
+        self, actor: str | None = None, committing: Committing = at_once
+    ) -> Iterator[Session]:
+        def commit_and_ring(commit: Callable[[], None]) -> None:
             self.world.may_crash("before a commit")
-        self.world.committed()
-        self.world.may_crash("after a commit")
+            commit()
+            self.world.committed()
+            self.world.may_crash("after a commit")
+
+        with super().write(
+            actor, lambda commit: committing(partial(commit_and_ring, commit))
+        ) as session:
+            yield session
+
+
+class SimulatedCommitter:
+    """Commits at once, for the others wait for the store; the news of it takes its time."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.done_at_us: int | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self.done_at_us is not None
+
+    def beside(self, commit: Callable[[], None]) -> None:
+        assert not self.busy
+        commit()
+        self.done_at_us = self._world.clock.now_us + self._world.random.choice(
+            [0, 0, 1_500, 40_000]
+        )
+
+    def outcome(self) -> None:
+        assert self.busy
+        self.done_at_us = None
 
 
 class SimulatedWorker:
@@ -193,12 +226,17 @@ class SimulatedWorker:
         self.worker_id = f"w{number}"
         self.bell = SimulatedBell()
         self.alarm = SimulatedAlarm()
+        self.committer = SimulatedCommitter(world)
         self.launcher = SimulatedLauncher(world)
         self.body = greenlet(self._live)
 
     def alarm_due(self) -> bool:
         at_us = self.alarm.at_us
         return at_us is not None and at_us <= self.world.clock.wall_us()
+
+    def committed(self) -> bool:
+        at_us = self.committer.done_at_us
+        return at_us is not None and at_us <= self.world.clock.now_us
 
     def ready(self) -> bool:
         """Whether there is something to wake it for."""
@@ -211,11 +249,14 @@ class SimulatedWorker:
             or self.keeper_dead
             or now_us >= self.wake_at_us
             or self.alarm_due()
+            or self.committed()
         )
 
     def next_us(self) -> int:
         """When that will be, if nothing else happens."""
         times = [self.wake_at_us, *(one.ends_at_us for one in self.launcher.mine.values())]
+        if self.committer.done_at_us is not None:
+            times.append(self.committer.done_at_us)
         if self.alarm.at_us is not None:
             times.append(self.alarm.at_us - START_US - self.world.clock.stepped_us)
         return max(min(times), self.world.clock.now_us)
@@ -248,6 +289,7 @@ class SimulatedWorker:
         queue.send(StartWorker(worker_id=self.worker_id, started=worker_started(self.worker_id)))
         waiting: Any = SimulatedWaiting(self.world, self)
         bell: Any = self.bell
+        committer: Any = self.committer
         telling = Telling(jobs=False)
         telling.say = lambda text: None  # type: ignore[method-assign]
         Supervisor(
@@ -256,6 +298,7 @@ class SimulatedWorker:
             bell,
             self.alarm,
             waiting,
+            committer,
             self.launcher,
             self.world.random.random,
             telling,

@@ -125,7 +125,8 @@ def test_job_leads_a_session_with_default_signals(launcher: OsLauncher) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     ignored = [signal.signal(s, signal.SIG_IGN) for s in (signal.SIGQUIT, signal.SIGTTOU)]
     try:
-        assert said(launcher, order("", sys.executable, "-c", program)) == "True set() []\n"
+        told = said(OsLauncher(), order("", sys.executable, "-c", program))
+        assert told == "True set() []\n"
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for number, handler in zip((signal.SIGQUIT, signal.SIGTTOU), ignored, strict=True):
@@ -266,3 +267,49 @@ sys.exit(keep(supervise))
     )
     # The keeper has no stream to leave with either: only its exit code tells.
     assert done.returncode == 0
+
+
+def by_the_shell(launcher: OsLauncher, asked: Order) -> str:
+    """What the same command prints where a shell is made to start it."""
+    return said(launcher, asked._replace(command=f"{asked.command};"))
+
+
+@pytest.mark.parametrize("said_to_be", ["", "/nowhere", "{here}", "{link}", "relative"])
+def test_program_cannot_tell_that_no_shell_started_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said_to_be: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to("here")
+    said_to_be = said_to_be.format(here=tmp_path / "here", link=tmp_path / "link")
+    monkeypatch.setenv("not-a-name", "dropped")
+    monkeypatch.setenv("OLDPWD", "/tmp")
+    monkeypatch.delenv("PWD", raising=False)
+    given = {"PWD": said_to_be} if said_to_be else {}
+    launcher = OsLauncher()
+    for command in ("env", "sh -c ulimit", "readlink /proc/self/fd/0", "cat /proc/self/cmdline"):
+        asked = order(command, cwd=tmp_path / "link")
+        asked = asked._replace(env={**asked.env, **given})
+        plainly, shell = said(launcher, asked), by_the_shell(launcher, asked)
+        assert sorted(plainly.splitlines()) == sorted(shell.splitlines())
+
+
+@pytest.mark.parametrize(
+    "command", ["nowhere-to-be-found a", "./data", "/etc/hostname", "./folder"]
+)
+def test_what_cannot_be_started_is_told_by_the_shell(
+    launcher: OsLauncher, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "data").write_text("echo I am a script without a first line\n")
+    (tmp_path / "data").chmod(0o755)
+    (tmp_path / "folder").mkdir()
+    asked = order(command, cwd=tmp_path)
+    assert said(launcher, asked) == by_the_shell(launcher, asked) != ""
+
+
+def test_newcomer_earlier_in_the_path_is_found(launcher: OsLauncher, tmp_path: Path) -> None:
+    asked = order("which-one", path=f"{tmp_path / 'first'}:{tmp_path / 'second'}:{PATH}")
+    for folder in ("second", "first"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "which-one").write_text(f"#!/bin/sh\necho {folder}\n")
+        (tmp_path / folder / "which-one").chmod(0o755)
+        assert said(launcher, asked) == f"{folder}\n"

@@ -33,8 +33,23 @@ def _run() -> int:
         said = f"error: {error.object!r} is not UTF-8; only UTF-8 can be recorded\n"
         os.write(2, said.encode())
         return USAGE
-    from .cli.main import main
+    _spare_typing_extensions()
+    from .cli.express import enqueue
 
     if minded:
         signal(SIGINT, default_int_handler)
-    return main(words)
+    code = enqueue(words)
+    if code is None:
+        from .cli.main import main
+
+        code = main(words)
+    return code
+
+
+def _spare_typing_extensions() -> None:
+    """Where it is installed msgspec imports it, for older Pythons: a tenth of an `enqueue`."""
+    if "typing_extensions" not in sys.modules:
+        sys.modules["typing_extensions"] = None  # type: ignore[assignment]
+        import msgspec  # noqa: F401
+
+        del sys.modules["typing_extensions"]

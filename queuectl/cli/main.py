@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
     except OSError as error:
-        return _system_failed(error)
+        return system_failed(error)
     return code
 
 
@@ -166,7 +166,7 @@ def _fail(words: str, code: int) -> int:
     return code
 
 
-def _system_failed(error: OSError) -> int:
+def system_failed(error: OSError) -> int:
     """Whoever read our output is gone, or the system refused something else.
 
     What was done stays done.

@@ -52,6 +52,40 @@ def test_nothing_heavy_is_loaded_for_what_is_typed_often(ctl: Ctl, words: list[s
     assert not {name for name in modules if name.startswith(LATE)}
 
 
+EXPRESS = (
+    "import sys\n"
+    "from queuectl.entry import _run\n"
+    "code = _run()\n"
+    "sys.stderr.write(' '.join(sys.modules))\n"
+    "sys.exit(code)"
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "spared"),
+    [
+        (["enqueue", '{"command": "true", "queue": "encodes"}'], True),
+        (["enqueue", "--", "cp", "a", "b"], True),
+        (["--db", "queue.db", "enqueue", "--", "true"], True),
+        (["enqueue", "--priority", "1", "--", "true"], False),
+    ],
+)
+def test_one_job_into_a_pipe_is_enqueued_without_click(
+    ctl: Ctl, words: list[str], spared: bool
+) -> None:
+    first = ctl.enqueue("true")
+    done = subprocess.run(
+        [sys.executable, "-c", EXPRESS, *words],
+        env=ctl.env,
+        cwd=ctl.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{int(first) + 1}\n"
+    assert ("click" not in done.stderr.split()) == spared
+
+
 def test_enqueue_loads_no_view_of_what_it_does_not_show(ctl: Ctl) -> None:
     ctl.enqueue("true")
     modules = loaded(ctl, "enqueue", "--", "true")

@@ -1,0 +1,86 @@
+"""The commonest line of all, one job enqueued by a script, without the parser of command lines.
+
+click takes a quarter of its time. Whatever else is typed is left to it, and so is the telling of
+what goes wrong before anything is written.
+"""
+
+import os
+import sys
+from typing import NamedTuple
+
+from eventstore.errors import Busy, OutcomeUnknown, StoreError
+from eventstore.location import locate
+
+from ..clock import SystemClock
+from ..errors import QueueError
+from ..job_keys import new_job
+from ..queue import Queue
+from ..requests import NewJob
+from ..visible import visible
+from . import exits
+
+
+class _Line(NamedTuple):
+    """What is typed: `[--db PATH] enqueue -- CMD ARG...`, or a JSON object after `enqueue`."""
+
+    db: str | None
+    command: list[str]
+    json: str | None
+
+
+def enqueue(words: list[str]) -> int | None:
+    """The exit code, once one job is in the log; None where nothing was written, for click."""
+    line = _line(words)
+    if line is None or _watched() or not os.path.exists(locate(line.db).path):
+        return None
+    try:
+        job_id = _enqueued(line.db, _job(line))
+    except (Busy, OutcomeUnknown) as error:  # no second try: it took a minute, or may stand
+        print(f"error: {visible(str(error))}", file=sys.stderr)
+        return exits.code_of(error)
+    except (QueueError, StoreError):
+        return None
+    try:
+        print(job_id, flush=True)
+    except OSError as error:
+        from .main import system_failed
+
+        return system_failed(error)
+    return exits.DONE
+
+
+def _line(words: list[str]) -> _Line | None:
+    db, rest = None, words
+    if words[:1] == ["--db"]:
+        db, rest = "".join(words[1:2]), words[2:]
+    match rest:
+        case ["enqueue", "--", _, *_]:
+            return _Line(db, rest[2:], None)
+        case ["enqueue", text] if text.startswith("{"):
+            return _Line(db, [], text)
+    return None
+
+
+def _watched() -> bool:
+    """By a person, who is told more than the id; or a stream is closed, and must be filled."""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return any(stream is None for stream in streams) or os.isatty(1)
+
+
+def _job(line: _Line) -> NewJob:
+    now_us = SystemClock().wall_us()
+    if line.json is not None:
+        from ..intake import jobs_from
+
+        return jobs_from(line.json.encode(errors="surrogateescape"), now_us)[0]
+    if len(line.command) == 1:
+        return new_job({"command": line.command[0]}, now_us)
+    return new_job({"argv": line.command}, now_us)
+
+
+def _enqueued(db: str | None, new: NewJob) -> str:
+    with Queue(db) as queue, queue.write() as session:
+        answer = session.enqueue(new)
+        if isinstance(answer, QueueError):
+            raise answer
+        return answer.id

@@ -148,6 +148,8 @@ def _fault(error: str, text: bytes) -> str:
 
 def _refuse_doubled(text: bytes, asked: dict[str, Any]) -> None:
     """The decoder keeps the last of two equal keys. As many colons as keys: there were none."""
+    if text.count(b":") == len(asked):  # and none of its values is an object
+        return
     keys = _count(asked)
     if text.count(b":") != keys and re.sub(_STRING, b"", text).count(b":") != keys:
         raise BadInput("a key stands in it twice")

@@ -75,6 +75,8 @@ class Supervisor:
         """By pid of the main process."""
         self._ending: list[Attempt] = []
         """Whose main process has ended."""
+        self._gone: list[Attempt] = []
+        """Of whom nothing lives; their slots are free already."""
         self._outputs = queue.store.beside.folder("outputs")
         self._position = 0
         """Of the last event seen: what rings beyond it is news."""
@@ -110,31 +112,30 @@ class Supervisor:
         now_us = self._now_us()
         if woken.committed:
             self._committed(now_us)
+        if woken.hangup or woken.stops:
+            self._heed(woken)
         for attempt in woken.printed:
             if not attempt.read(now_us):
                 self._waiting.unhear(attempt)
         if woken.children:
             self._reap(now_us)
+        self._settle(now_us)
+        if self._gone:
+            self._begin()  # first of all, for a slot stands empty
+            self._conclude(now_us)
         for attempt in self._slots.due(now_us):
             attempt.reminded(now_us)
-        if woken.alarm:
-            self._alarm.take()
-            self._due = True
-        self._recording.overdue += self._alarm.overdue(now_us)
-        if woken.rung:
-            self._bell.drain()
-            self._rung = True
-        self._died += woken.died
-        if not self._committer.busy:  # the store is free
-            self._hear(now_us)
+        self._hear_of(woken, now_us)
+        self._hasten(now_us)
+
+    def _heed(self, woken: Woken) -> None:
+        """Signals have asked for the end."""
         if woken.hangup:
             self._stopping.asked("drain")
         for _ in range(woken.stops):
             self._stopping.signalled()
-        if woken.hangup or woken.stops:
-            self._recording.stop = "now" if self._stopping.urgency > Urgency.DRAIN else "drain"
-        self._hasten(now_us)
-        self._settle(now_us)
+        self._recording.stop = "now" if self._stopping.urgency > Urgency.DRAIN else "drain"
+        self._hasten(self._now_us())
 
     def _reap(self, now_us: int) -> None:
         for exit_ in self._launcher.reap():
@@ -146,11 +147,30 @@ class Supervisor:
         """Of whom nothing lives any more has ended, and its slot is free."""
         for attempt in [attempt for attempt in self._ending if attempt.gone(now_us)]:
             self._ending.remove(attempt)
-            self._waiting.unhear(attempt)
             self._slots.leave(attempt.slot)
-            if not self._recording.results:
-                self._record_by_us = now_us + MOMENT_US
+            self._gone.append(attempt)
+
+    def _conclude(self, now_us: int) -> None:
+        """What has ended is a result now, to be recorded with others."""
+        if not self._recording.results:
+            self._record_by_us = now_us + MOMENT_US
+        for attempt in self._gone:
+            self._waiting.unhear(attempt)
             self._recording.results.append(Result(attempt.job, attempt.outcome(), attempt))
+        self._gone.clear()
+
+    def _hear_of(self, woken: Woken, now_us: int) -> None:
+        """Note what others did, and look at it once the store is free."""
+        if woken.alarm:
+            self._alarm.take()
+            self._due = True
+        self._recording.overdue += self._alarm.overdue(now_us)
+        if woken.rung:
+            self._bell.drain()
+            self._rung = True
+        self._died += woken.died
+        if not self._committer.busy:
+            self._hear(now_us)
 
     def _hear(self, now_us: int) -> None:
         """Look into the log where others have written, and now and then unasked."""

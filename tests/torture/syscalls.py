@@ -59,6 +59,12 @@ class Case(NamedTuple):
         how = "signal=SIGKILL" if self.fault == KILLED else f"error={self.fault}"
         return f"inject={self.call}:{how}:when={self.number}"
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The quick way stops at the calls traced alone; strace 6.1 injects no signal there."""
+        quick = () if self.fault == KILLED else ("--seccomp-bpf",)
+        return (*quick, "-e", self.injection)
+
 
 def sweep(amount: int, seed: int) -> Tally:
     """Try so many cases, those of the first scenes first; all where that is more than there are."""
@@ -104,7 +110,7 @@ def _tried(folder: Path, case: Case) -> list[str]:
     """What is wrong after one case, a line each."""
     with _home(folder, case.scene) as home:
         try:
-            done = _run(home, case.scene, "-o", "/dev/null", "-e", case.injection)
+            done = _run(home, case.scene, "-o", "/dev/null", *case.options)
         except subprocess.TimeoutExpired:
             return [f"{case.scene.name}, {case.injection}: hangs"]
         killed = case.fault == KILLED
@@ -134,7 +140,7 @@ class _home:
 def _run(home: Path, scene: Scene, *options: str) -> "subprocess.CompletedProcess[str]":
     """The scene's command below strace, which looks at the calls that may fail, and no others."""
     calls = ",".join(f"?{call}" for call in FAULTS)
-    traced = ["strace", "-f", "-qq", "--seccomp-bpf", "-e", f"trace={calls}", *options]
+    traced = ["strace", "-f", "-qq", "-e", f"trace={calls}", *options]
     for name in scene.paths:
         traced += ["-P", str(home / name)]
     return subprocess.run(
@@ -154,7 +160,7 @@ SYSCALLS = Proof(
     name="syscalls",
     promise="A file operation that fails, or is the last, leaves a whole queue and a clear answer",
     unit="calls",
-    in_ci=300,
+    in_ci=250,
     in_torture=100_000,
     run=sweep,
 )

@@ -19,8 +19,11 @@ from tests.ctl import Ctl
 from tests.torture.syscalls_scenes import Scene
 
 KILLED = -9
-DOCUMENTED = (KILLED, exits.DONE, exits.DATABASE, exits.UNKNOWN)
-"""What a command may answer to a failing disk; strace ends as what it traced."""
+"""strace ends as what it traced."""
+GAVE_UP = 1
+"""A keeper whose supervisors were all killed at the same call."""
+DOCUMENTED = (exits.DONE, exits.DATABASE, exits.UNKNOWN)
+"""What a command may answer to a failing disk."""
 
 
 class After(NamedTuple):
@@ -35,7 +38,7 @@ class After(NamedTuple):
 
 def judged(scene: Scene, after: After) -> Iterator[str]:
     """What is wrong, a line each."""
-    yield from _answer(after)
+    yield from _answer(scene, after)
     try:
         with Queue(after.home / "queue.db") as queue:
             yield from _whole(queue)
@@ -49,13 +52,16 @@ def judged(scene: Scene, after: After) -> Iterator[str]:
         yield from _worked(after)
 
 
-def _answer(after: After) -> Iterator[str]:
+def _answer(scene: Scene, after: After) -> Iterator[str]:
     told = f"exit {after.code}, {after.out!r}, {after.err!r}"
     errors = [line for line in after.err.splitlines() if not line.startswith(("made a", "job "))]
-    if after.code not in DOCUMENTED or (after.code == KILLED and not after.killed):
-        yield f"an exit that is not documented: {told}"
     if "Traceback" in after.err:
         yield f"a traceback: {told}"
+    elif after.killed and not scene.keeper:
+        if after.code != KILLED:
+            yield f"it was not killed: {told}"
+    elif after.code not in DOCUMENTED and not (after.killed and after.code == GAVE_UP):
+        yield f"an exit that is not documented: {told}"
     elif after.code > 0 and not (errors and errors[-1].startswith("error: ")):
         yield f"no line that says why: {told}"
 

@@ -19,6 +19,8 @@ class Scene(NamedTuple):
     """How many it holds then."""
     paths: tuple[str, ...] = ()
     """In that folder: calls that concern these alone are counted; none is all calls there are."""
+    keeper: bool = False
+    """Whether what is killed has a keeper, which tries again."""
 
 
 def _nothing(path: Path) -> None:
@@ -58,7 +60,9 @@ ENQUEUE = (
     Scene("create", ("enqueue", "--", "true"), _nothing, 0),
 )
 REPLAY = (Scene("replay", ("replay",), _used, 2),)
-WORK = (Scene("work", ("worker", "start", "--until-empty", "--count", "2"), _work, 3, _WORKERS),)
+WORK = (
+    Scene("work", ("worker", "start", "--until-empty", "--count", "2"), _work, 3, _WORKERS, True),
+)
 
 SCENES: tuple[tuple[Scene, ...], ...] = (ENQUEUE, REPLAY, WORK)
 """In the order in which they are tried; those that stand together come mixed."""

@@ -120,6 +120,7 @@ class _Body:
     def __init__(self, path: str, random: Random) -> None:
         self._path, self._random, self._clock = path, random, _Clock()
         self._jobs: list[str] = []
+        self._born = 0
         self._open = partial(Queue, path, actor="anna@box", clock=self._clock)
 
     def live(self) -> list[tuple[Any, ...]]:
@@ -146,7 +147,8 @@ class _Body:
 
     def _begin(self) -> None:
         self._queue = self._open()
-        self._worker = f"w{self._clock.now_us}"
+        self._born += 1
+        self._worker = f"w{self._born}"
         self._queue.send(StartWorker(worker_id=self._worker, started=worker_started(self._worker)))
         self._recording = Recording(self._queue, self._worker, (), self._random.random)
 

@@ -50,5 +50,5 @@ def decode(position: int, type_name: str, data: str) -> Event:
         return _decoder(type_name).decode(data)  # type: ignore[return-value]
     except KeyError:
         raise ChainBroken(position, f"unknown event type {type_name!r}") from None
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, TypeError) as error:
         raise ChainBroken(position, f"unreadable {type_name} data ({error})") from None

@@ -3,6 +3,8 @@
 import time
 from typing import Protocol
 
+from .errors import NoSuchTime
+
 
 class Clock(Protocol):
     """Where the time comes from."""
@@ -18,8 +20,11 @@ class SystemClock:
     """The machine's own."""
 
     def wall_us(self) -> int:
-        """UTC, microseconds since 1970."""
-        return time.time_ns() // 1000
+        """UTC, microseconds since 1970. Raises NoSuchTime."""
+        try:
+            return time.time_ns() // 1000
+        except OverflowError:
+            raise NoSuchTime() from None
 
     def monotonic_us(self) -> int:
         """Microseconds since some moment of the past."""

@@ -5,6 +5,7 @@ import sys
 from _signal import SIG_DFL, SIGINT, default_int_handler, getsignal, signal  # type: ignore
 
 USAGE = 2
+DATABASE = 6
 INTERRUPTED = 130
 
 
@@ -20,7 +21,20 @@ def program() -> None:
             sys.stderr.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except MemoryError:
+        code = _say_limit("out of memory")
+    except (OSError, ImportError) as error:
+        if isinstance(error, ModuleNotFoundError):
+            raise
+        code = _say_limit(str(error))
     os._exit(code)
+
+
+def _say_limit(what: str) -> int:
+    """Where not even our own code can be loaded, or no memory is left to say it better."""
+    said = f"error: {what}; the limits of this shell (ulimit -a) may be too low\n"
+    os.write(2, said.encode(errors="backslashreplace"))
+    return DATABASE
 
 
 def _run() -> int:

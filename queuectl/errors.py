@@ -15,6 +15,13 @@ class BadInput(QueueError):
     """What was asked makes no sense, whatever the state of the queue."""
 
 
+class NoSuchTime(BadInput):
+    """The machine's clock says what 64 bits of nanoseconds cannot."""
+
+    def __init__(self) -> None:
+        super().__init__("the clock of this machine is beyond the year 2262; set it right")
+
+
 class UnknownWord(BadInput):
     """A word that is none of those known here."""
 

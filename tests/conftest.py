@@ -14,15 +14,20 @@ settings.load_profile("queuectl")
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
+STRACE = shutil.which("strace")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Without a browser the tests that need one are left out, and the header says so."""
-    return True if CHROMIUM is None and collection_path.name == "browser" else None
+    """Without a browser or strace the tests that need one are left out, and the header says so."""
+    missing = {"browser": CHROMIUM is None, "test_syscalls.py": STRACE is None}
+    return True if missing.get(collection_path.name) else None
 
 
-def pytest_report_header() -> str:
-    return f"browser: {CHROMIUM or 'no Chromium found, tests/browser is left out'}"
+def pytest_report_header() -> list[str]:
+    return [
+        f"browser: {CHROMIUM or 'no Chromium found, tests/browser is left out'}",
+        f"strace: {STRACE or 'not found, tests/faults/test_syscalls.py is left out'}",
+    ]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What SQLite's errors mean in this floor's words."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,4 +31,14 @@ def translated(path: str) -> Iterator[None]:
             raise Incomplete(path, str(error)) from None
         raise
     except (apsw.IOError, apsw.CantOpenError, apsw.NoMemError) as error:
+        # Its -shm could not grow, which readers need too.
+        if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
+            raise Full(path) from None
+        if isinstance(error, apsw.CantOpenError) and not _writable(path):
+            raise ReadOnly(path) from None
         raise StorageFailed(path, str(error)) from None
+
+
+def _writable(path: str) -> bool:
+    """Whether the file and its folder may be written: on a mount that is read-only nothing may."""
+    return all(os.access(one, os.W_OK) for one in (path, os.path.dirname(path)))

@@ -198,11 +198,12 @@ def _refuse_network(path: str, building: str) -> None:
 def _build(building: str, extra: Iterable[str]) -> None:
     connection = apsw.Connection(building, apsw.SQLITE_OPEN_READWRITE)
     try:
-        with connection:
-            for statement in (*SCHEMA, *extra):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version={FORMAT}")
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute("BEGIN")
+        for statement in (*SCHEMA, *extra):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={FORMAT}")
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute("COMMIT")  # what fails before needs no rollback: the file goes
         # Last: until here a crash leaves an ordinary file under a name that nobody opens.
         connection.execute("PRAGMA journal_mode=WAL").fetchall()
     finally:

@@ -71,7 +71,7 @@ class SqliteReader:
         """The position of the record that APSW could not hand out as text."""
         for position, *texts in self.rows(AS_BYTES, (after, end)):
             try:
-                for text in texts:
+                for text in filter(None, texts):
                     text.decode()
             except UnicodeDecodeError:
                 return int(position)
@@ -79,8 +79,18 @@ class SqliteReader:
 
     def head(self) -> Head:
         """The last record."""
-        last = self.query(LAST)
-        return Head(last[0][0], last[0][1].hex()) if last else Head(0, GENESIS.hex())
+        position, hash_ = last_of(self.query(LAST))
+        return Head(position, hash_.hex())
+
+
+def last_of(rows: list[Row]) -> tuple[int, bytes]:
+    """Position and hash of the last record, from what LAST finds. Raises ChainBroken."""
+    if not rows:
+        return 0, GENESIS
+    position, hash_ = rows[0]
+    if not isinstance(hash_, bytes):
+        raise ChainBroken(position, "its hash is none")
+    return position, hash_
 
 
 def recorded_from(raw: Raw) -> Recorded:

@@ -6,12 +6,12 @@ import apsw
 import msgspec
 
 from .. import codec
-from ..chain import GENESIS, hash_of
+from ..chain import hash_of
 from ..errors import StreamConflict
 from ..events.fact import Fact
 from ..events.recorded import Recorded
 from ..store import Bindings, Row
-from .reader import COLUMNS, LAST, SqliteReader
+from .reader import COLUMNS, LAST, SqliteReader, last_of
 
 # By the unique index of (stream, version).
 VERSION = """
@@ -40,8 +40,7 @@ class SqliteTransaction(SqliteReader):
     def __init__(self, connection: apsw.Connection, actor: str, at_us: int) -> None:
         super().__init__(connection)
         self.actor, self.at_us = actor, at_us
-        last = super().query(LAST)
-        self._position, self._hash = last[0] if last else (0, GENESIS)
+        self._position, self._hash = last_of(super().query(LAST))
         self._batch = self._position + 1
         self._held: list[Row] = []
         self._versions: dict[str, int] = {}

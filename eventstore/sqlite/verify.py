@@ -1,5 +1,6 @@
 """Whether the log is what was written: the chain, its guards, and a head kept elsewhere."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ def verify(
     """Look at every record, in flat memory."""
     head = tx.head()
     try:
-        broken = first_break(_watched(tx.raw(), progress))
+        broken = first_break(_watched(tx.raw(), progress)) or _misplaced(tx)
     except ChainBroken as error:
         broken = Break(error.position, error.what)
     return Verdict(
@@ -72,6 +73,18 @@ def _watched(records: Iterator[Raw], progress: Progress) -> Iterator[Raw]:
         raise ChainBroken(position + 1, f"the file is damaged here ({error})") from None
 
 
+def _misplaced(tx: SqliteReader) -> Break | None:
+    """The first record that its stream would not show: the index is damaged, not the record.
+
+    The chain does not see that, and history goes by the index. A sixth of the time that it takes.
+    """
+    told = [text for (text,) in tx.query("PRAGMA integrity_check('events')")]
+    if told == ["ok"]:
+        return None
+    positions = [int(found) for found in re.findall(r"\brow (\d+)", " ".join(told))]
+    return Break(min(positions, default=1), f"the index of streams is damaged ({told[0]})")
+
+
 def _missing_triggers(tx: SqliteReader) -> tuple[str, ...]:
     """Those that are gone or say something else than we wrote."""
     rows = tx.query("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
@@ -82,5 +95,5 @@ def _missing_triggers(tx: SqliteReader) -> tuple[str, ...]:
 def _hash_at(tx: SqliteReader, position: int) -> str | None:
     if position == 0:
         return GENESIS.hex()
-    found = tx.query("SELECT hash FROM events WHERE position = ?", (position,))
-    return str(found[0][0].hex()) if found else None
+    found = tx.query("SELECT lower(hex(hash)) FROM events WHERE position = ?", (position,))
+    return str(found[0][0]) if found else None

@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import NamedTuple
 
 import click
 
+from eventstore.events.job import Cancelled, Failed, Succeeded
 from eventstore.sqlite import outputs
 from eventstore.sqlite.outputs import Output
 from projections.folds.job import FINAL, Job
@@ -15,7 +17,7 @@ from ..errors import NotFound
 from ..reading import Reading
 from ..visible import visible
 from ..wording import outcome, size
-from ..worker.transcript import Piece, piece_of, pieces, tail
+from ..worker.transcript import Piece, cut_off, piece_of, pieces, tail
 from . import options
 from .asked import typed
 from .printer import note
@@ -101,13 +103,18 @@ def _print(reading: Reading, seen: Seen, since: int, lines: int | None) -> int:
     printed: Iterable[Piece] = _pieces(reading, seen, since)
     if lines is not None:
         printed = tail(printed, lines)
+    began, size_bytes, digest = since, 0, sha256()
     for piece in printed:
         _say_missing(piece.missing_bytes)
         _write(piece.data)
         since = piece.end
-    if seen.ended and seen.output and seen.output.total_bytes > since:
-        _say_missing(seen.output.total_bytes - since)
+        size_bytes += len(piece.data)
+        digest.update(piece.data)
+    if seen.ended and seen.output:
+        _say_missing(max(0, seen.output.total_bytes - since))
         since = seen.output.total_bytes
+        if seen.output.kept is None and not began:
+            _say_damaged(reading, seen, size_bytes, digest.hexdigest())
     return since
 
 
@@ -115,7 +122,18 @@ def _pieces(reading: Reading, seen: Seen, since: int) -> Iterable[Piece]:
     if seen.output is not None and seen.output.kept is not None:
         return piece_of(seen.output.kept, since)
     folder = reading.store.beside.existing("outputs") if reading.store else None
-    return pieces(folder, seen.job.id, seen.attempt, since)
+    found = pieces(folder, seen.job.id, seen.attempt, since)
+    return found if seen.output is None else cut_off(found, seen.output.total_bytes)
+
+
+def _say_damaged(reading: Reading, seen: Seen, size_bytes: int, digest: str) -> None:
+    """Where all that was kept is there, and is something else: a power cut may leave zeros."""
+    for one in reading.events(stream=seen.job.id):
+        event = one.event
+        if isinstance(event, Succeeded | Failed | Cancelled) and event.attempt == seen.attempt:
+            if event.kept_bytes == size_bytes and event.output_sha256 not in (None, digest):
+                note("[this is not what was printed: its file was damaged since]")
+            return
 
 
 def _write(data: bytes) -> None:

@@ -53,17 +53,33 @@ def queue(run: "Callable[Concatenate[Queue, P], R]") -> Callable[P, R]:
 
 
 def open_queue() -> "Queue":
-    """The queue to write to. Where it had to be made, a note says where it is."""
+    """The queue to write to. Where it had to be made, a note says where it is.
+
+    With --dry-run nothing is made: an empty queue elsewhere stands for one that is missing.
+    """
     from eventstore.location import locate
 
     from ..queue import Queue
 
     location = locate(named_db())
     missing = not os.path.lexists(location.path)
+    if missing and click.get_current_context().params.get("dry_run"):
+        return _passing_queue()
     target = Queue(location.path if location.named else None)
     if missing:
         note(f"made a new queue: {location.path}")
     return target
+
+
+def _passing_queue() -> "Queue":
+    """An empty queue that goes with the command."""
+    from tempfile import TemporaryDirectory
+
+    from ..queue import Queue
+
+    folder = TemporaryDirectory(prefix="queuectl-")
+    click.get_current_context().call_on_close(folder.cleanup)
+    return Queue(os.path.join(folder.name, "queue.db"))
 
 
 def printer(run: Callable[..., R]) -> Callable[..., R]:

@@ -51,6 +51,13 @@ def piece_of(blob: bytes, since: int = 0) -> Iterator[Piece]:
         yield Piece(since, blob[since:], 0)
 
 
+def cut_off(printed: Iterable[Piece], end: int) -> Iterator[Piece]:
+    """The pieces up to offset `end`: what stands in a file beyond what was recorded is not it."""
+    for piece in printed:
+        if piece.offset < end:
+            yield piece._replace(data=piece.data[: end - piece.offset])
+
+
 def tail(printed: Iterable[Piece], lines: int) -> list[Piece]:
     """The pieces that hold the last `lines` lines; an incomplete last line is one, too."""
     held = [piece for piece in printed if piece.data]
@@ -77,6 +84,8 @@ def _segment(own: int, offset: int, since: int) -> Iterator[Piece]:
         while data := os.read(file, CHUNK_BYTES):
             yield Piece(at, data, at - since)
             since = at = at + len(data)
+    except IsADirectoryError:
+        return  # not of our making
     finally:
         os.close(file)
 
@@ -84,5 +93,5 @@ def _segment(own: int, offset: int, since: int) -> Iterator[Piece]:
 def _open(name: str, flags: int, folder: int | None) -> int | None:
     try:
         return None if folder is None else os.open(name, flags, dir_fd=folder)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None

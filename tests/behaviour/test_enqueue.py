@@ -115,6 +115,14 @@ def test_a_rehearsal_shows_events_and_writes_none(ctl: Ctl) -> None:
     assert ctl.enqueue("true") == "2"
 
 
+def test_dry_run_makes_no_queue(ctl: Ctl) -> None:
+    shown = ctl("enqueue", "--dry-run", "--", "false")
+    assert "enqueued" in shown.out
+    assert shown.err == ""
+    ctl("config", "set", "jitter", "1", "--dry-run")
+    assert list(ctl.folder.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

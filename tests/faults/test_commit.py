@@ -7,7 +7,7 @@ import apsw
 import pytest
 
 from eventstore.chain import first_break
-from eventstore.errors import Full, OutcomeUnknown
+from eventstore.errors import Full, OutcomeUnknown, StorageFailed
 from eventstore.events.job import Enqueued
 from eventstore.location import open_store
 from eventstore.sqlite.log import SqliteStore
@@ -89,3 +89,19 @@ def test_write_that_fails_is_not_called_a_success(disk: Disk, store: SqliteStore
     disk.fault = lambda operation, name: None
     append(store, "3")
     assert "3" in streams(store)
+
+
+@pytest.mark.parametrize("number", range(1, 12))
+def test_file_that_cannot_be_made_is_refused_and_leaves_nothing(
+    disk: Disk, tmp_path: Path, number: int
+) -> None:
+    seen: list[str] = []
+
+    def at(operation: str, name: str) -> type[apsw.Error] | None:
+        seen.append(operation)
+        return apsw.IOError if len(seen) == number else None
+
+    disk.fault = at
+    with pytest.raises(StorageFailed):
+        open_store(str(tmp_path / "new.db"), create=True)
+    assert list(tmp_path.glob("new.db*")) == []

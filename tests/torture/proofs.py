@@ -1,5 +1,8 @@
 """The list of all proofs, in the order of docs/guarantees.md."""
 
+from .flips import FLIPS
+from .power import POWER
 from .proof import Proof
+from .syscalls import SYSCALLS
 
-PROOFS: tuple[Proof, ...] = ()
+PROOFS: tuple[Proof, ...] = (POWER, SYSCALLS, FLIPS)

@@ -1,0 +1,66 @@
+"""Bits that flip in the log: `verify` names them, and nobody guesses what stood there."""
+
+from pathlib import Path
+
+import pytest
+
+from eventstore.codec import decode
+from eventstore.errors import ChainBroken
+from eventstore.location import open_store
+from eventstore.sqlite.verify import verify
+from tests.torture.flips import FLIPS, Log, flipped, written
+from tests.torture.proof import assert_kept
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    return written(str(tmp_path / "queue.db"))
+
+
+def test_flipped_bit_is_harmless_or_named() -> None:
+    assert_kept(FLIPS)
+
+
+def test_every_bit_that_says_what_the_columns_of_the_last_record_are(log: Log) -> None:
+    """Its hash becomes text, or nothing; whoever wants the head of the log is refused."""
+    at = Path(log.path).read_bytes().rindex(log.events[-1].data.encode())
+    tally = flipped(log, ((offset, bit) for offset in range(at - 60, at) for bit in range(8)))
+    assert tally.found == []
+
+
+def test_record_that_its_stream_would_not_show_is_named(log: Log) -> None:
+    """The chain is whole: only the index by which history goes is not."""
+    content = bytearray(Path(log.path).read_bytes())
+    entry = b"\x04\x0f\x09\x01"  # in the index: a text of one character, a 1, and a small number
+    at = content.rindex(entry + b"3")
+    content[at + len(entry)] ^= 1
+    Path(log.path).write_bytes(content)
+    store = open_store(log.path, readonly=True)
+    with store.read() as tx:
+        broken = verify(tx).broken
+    store.close()
+    assert broken is not None
+    assert "the index of streams is damaged" in broken.what
+
+
+@pytest.mark.parametrize("byte", [0xF6, 0xFF])
+def test_byte_that_is_not_utf8_is_named(log: Log, byte: int) -> None:
+    content = Path(log.path).read_bytes()
+    wanted = next(one for one in log.events if '"echo 3"' in one.data)
+    Path(log.path).write_bytes(
+        content.replace(
+            wanted.data.encode(), wanted.data.encode().replace(b"o 3", bytes([byte]) * 3)
+        )
+    )
+    store = open_store(log.path, readonly=True)
+    with store.read() as tx:
+        broken = verify(tx).broken
+    store.close()
+    assert broken is not None
+    assert (broken.position, broken.what) == (wanted.position, "it is not UTF-8")
+
+
+@pytest.mark.parametrize("data", [None, 7])
+def test_data_that_is_no_text_is_no_event(data: object) -> None:
+    with pytest.raises(ChainBroken):
+        decode(3, "succeeded", data)  # type: ignore[arg-type]

@@ -1,0 +1,209 @@
+"""The limits of the machine: a full disk, no inodes, a read-only mount, and those of the shell."""
+
+import os
+import resource
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.ctl import DEADLINE_S, PROGRAM, Ctl, Result, Running
+
+ROOT = os.geteuid() == 0
+MIB = 2**20
+OWNER = 64_321
+"""A user that nobody has: root is exempt from the limit of processes."""
+
+
+BEGIN = """
+import sys
+from pathlib import Path
+from tests.ctl import Ctl
+disk = Path(sys.argv[1])
+ctl = Ctl(disk)
+"""
+
+
+def on_tmpfs(folder: Path, options: str, script: str) -> list[str]:
+    """What the script prints, run with `ctl` in a small file system that nobody else sees."""
+    disk = folder / "disk"
+    disk.mkdir()
+    own = ["unshare", "--mount", *([] if ROOT else ["--map-root-user"])]
+    mount = f"mount -t tmpfs -o mode=0700,{options} tmpfs {disk}"
+    python = [sys.executable, f"{BEGIN}{script}", str(disk)]
+    done = subprocess.run(
+        [*own, "sh", "-ec", f'{mount}; exec "$0" -c "$@"', *python],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=2 * DEADLINE_S,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+FULL = """
+ctl.enqueue("true")
+filler = open(disk / "filler", "wb", buffering=0)
+try:
+    while filler.write(bytes(4096)): pass
+except OSError as error: print(error.strerror)
+filler.close()
+refused = ctl("enqueue", "--", "true", code=6)
+print(refused.out + refused.err, end="")
+told = ctl("list", code=6)
+print(told.out + told.err, end="")
+(disk / "filler").unlink()
+print(ctl.enqueue("true"), ctl("verify").code, ctl("replay", "--check").code)
+"""
+
+
+def test_full_disk_is_told_for_what_it_is(tmp_path: Path) -> None:
+    """Readers need room too, for the index of the WAL, where nobody else has the file open."""
+    full, *refused, later = on_tmpfs(tmp_path, "size=256k", FULL)
+    assert full == "No space left on device"
+    for line in refused:
+        assert line.startswith("error: no space left for ")
+        assert line.endswith("nothing was written, free some and try again")
+    assert later == "2 0 0"
+
+
+TOO_SMALL = """
+for _ in range(2):
+    refused = ctl("enqueue", "--", "true", code=6)
+    print(refused.out + refused.err, end="")
+    print(sorted(path.name for path in disk.iterdir()))
+"""
+
+
+@pytest.mark.parametrize("options", ["size=4k", "size=64k", "nr_inodes=1", "nr_inodes=2"])
+def test_queue_that_does_not_fit_is_not_made(tmp_path: Path, options: str) -> None:
+    told = on_tmpfs(tmp_path, options, TOO_SMALL)
+    assert all(line.startswith("error: ") for line in told[::2]), told
+    assert told[1::2] == ["[]", "[]"]
+
+
+NO_INODES = """
+from tests.house import House
+house = House(disk, Path(sys.argv[1]).parent)
+jobs = [house.enqueue("echo short"), house.enqueue("head -c 200000 /dev/zero; echo long")]
+with house.worker("--until-empty") as running:
+    print(running.ends().code, running.err[-1])
+print(house.wait(*jobs))
+logs = ctl("logs", jobs[1])
+print(len(logs.out), *logs.err.splitlines())
+"""
+
+
+@pytest.mark.parametrize(("inodes", "shown"), [(11, "0 [200 kB not kept]"), (40, "200005")])
+def test_without_inodes_long_output_is_lost_and_no_job(
+    tmp_path: Path, inodes: int, shown: str
+) -> None:
+    told = on_tmpfs(tmp_path, f"nr_inodes={inodes},size=4m", NO_INODES)
+    assert told == ["0 nothing is left: 2 completed", "['completed', 'completed']", shown]
+
+
+READ_ONLY = """
+import subprocess
+ctl.dead_job()
+subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+for words in (["status"], ["list"], ["show", "1"], ["logs", "1"], ["history", "1"], ["verify"],
+              ["replay", "--check"], ["events"], ["worker", "list"], ["dlq", "list"]):
+    print(ctl(*words).err, end="")
+for words in (["enqueue", "--", "true"], ["worker", "start"], ["dlq", "retry", "1"], ["replay"],
+              ["cancel", "1"], ["config", "set", "jitter", "0.5"]):
+    refused = ctl(*words, code=6)
+    print(refused.out + refused.err, end="")
+"""
+
+
+def test_read_only_mount_is_read_and_not_written(tmp_path: Path) -> None:
+    told = on_tmpfs(tmp_path, "size=4m", READ_ONLY)
+    assert len(told) == 6, told
+    assert all(line.startswith("error: ") and "may not be written" in line for line in told), told
+
+
+def limited(ctl: Ctl, limit: int, value: int, *words: str) -> Result:
+    """`queuectl WORDS` under one limit of setrlimit(2)."""
+    done = subprocess.run(
+        [*PROGRAM, *words],
+        env=ctl.env,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_S,
+        preexec_fn=partial(resource.setrlimit, limit, (value, value)),
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+# Below these values Python itself does not begin.
+LIMITS = {
+    "memory": (resource.RLIMIT_AS, range(14 * MIB, 44 * MIB, 2 * MIB)),
+    "descriptors": (resource.RLIMIT_NOFILE, range(5, 12)),
+    "size of a file": (resource.RLIMIT_FSIZE, range(0, 200_000, 20_000)),
+}
+
+
+@pytest.mark.parametrize("what", LIMITS)
+def test_under_a_limit_a_job_is_accepted_or_refused_in_one_line(ctl: Ctl, what: str) -> None:
+    limit, values = LIMITS[what]
+    accepted = [ctl.enqueue("true")]
+    codes = set()
+    for value in values:
+        done = limited(ctl, limit, value, "enqueue", "--", "true")
+        codes.add(done.code)
+        accepted += done.lines
+        assert done.code in (0, 6, 8), done
+        assert done.err.count("\n") == (done.code != 0), done
+        assert done.err.startswith("error: ") or not done.err
+    assert {0, 6} <= codes
+    assert set(accepted) <= set(ctl("list", "--all").jobs)
+    assert ctl("verify").code == ctl("replay", "--check").code == 0
+
+
+def as_other_user(ctl: Ctl, processes: int) -> Running:
+    """A worker of a user who may have so many processes; ours where we are no root."""
+    for path in (ctl.folder, *ctl.folder.rglob("*")):
+        os.chown(path, OWNER if ROOT else -1, -1)
+    # The program may lie in a folder of root's.
+    user = ["setpriv", "--reuid", str(OWNER), "--clear-groups"]
+    for capabilities in ("--bounding-set", "--inh-caps", "--ambient-caps"):
+        user += [capabilities, "-all,+dac_override"]
+    worker = (*PROGRAM, "worker", "start", "--until-empty")
+    process = subprocess.Popen(
+        [*(user if ROOT else []), "prlimit", f"--nproc={processes}", *worker],
+        env=ctl.env,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    return Running(process)
+
+
+def test_worker_that_may_not_fork_says_so(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    ended = as_other_user(ctl, 1).ends()
+    assert ended.code == 6
+    assert ended.err.strip() == "error: Resource temporarily unavailable: the system"
+
+
+if ROOT:  # of a user who has other processes one cannot tell how many
+
+    def test_job_that_may_not_be_started_is_given_back(ctl: Ctl) -> None:
+        job = ctl.enqueue("true")
+        running = as_other_user(ctl, 2)
+        running.says("the machine is out of processes; trying again")
+        running.kill()
+        assert running.ends().code == 0
+        for path in (ctl.folder, *ctl.folder.rglob("*")):
+            os.chown(path, 0, -1)
+        assert ctl.told(job)[:3] == ["enqueued", "claimed", "released"]
+        assert ctl.show(job)["state"] == "pending"

@@ -1,0 +1,74 @@
+"""Long output stands in files that nobody syncs: what a crash leaves of them is told."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.ctl import Ctl
+
+PRINTED = b"".join(b"line %05d\n" % number for number in range(20_000))
+"""Longer than what is kept in the database."""
+
+COMMAND = "for n in $(seq 0 19999); do printf 'line %05d\\n' $n; done"
+
+
+def zeros(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(4096)
+        opened.write(bytes(4096))
+
+
+def longer(file: Path) -> None:
+    with file.open("ab") as opened:
+        opened.write(b"of something else\n" * 99)
+
+
+LEFT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no folder": (lambda file: shutil.rmtree(file.parent), "[220 kB not kept]"),
+    "no file": (lambda file: file.unlink(), "[220 kB not kept]"),
+    "empty": (lambda file: os.truncate(file, 0), "[220 kB not kept]"),
+    "cut short": (lambda file: os.truncate(file, 120_000), "[100 kB not kept]"),
+    "zeros": (zeros, "[this is not what was printed: its file was damaged since]"),
+    "longer": (longer, ""),
+}
+
+
+@pytest.fixture
+def printed(ctl: Ctl) -> tuple[Ctl, str, Path]:
+    """A job that has printed much, and the file with it."""
+    job = ctl.enqueue(COMMAND)
+    ctl.drain()
+    file = Path(f"{ctl.db}.d") / "outputs" / f"{job}.1" / "0"
+    assert file.read_bytes() == PRINTED
+    return ctl, job, file
+
+
+@pytest.mark.parametrize("kind", LEFT)
+def test_what_a_crash_leaves_of_long_output_is_told(
+    printed: tuple[Ctl, str, Path], kind: str
+) -> None:
+    ctl, job, file = printed
+    leave, told = LEFT[kind]
+    leave(file)
+    for words in ((), ("-f",)):
+        shown = ctl("logs", job, *words)
+        assert shown.err.strip() == told
+        assert len(shown.out) <= len(PRINTED)
+        if kind != "zeros":
+            assert PRINTED.startswith(shown.out.encode())
+    assert (
+        len(ctl("logs", job, "--tail", "3").out) <= 3 * len("line 00000\n") or kind == "cut short"
+    )
+
+
+def test_what_stands_in_the_place_of_output_is_no_output(printed: tuple[Ctl, str, Path]) -> None:
+    ctl, job, file = printed
+    file.unlink()
+    file.mkdir()
+    assert ctl("logs", job).err.strip() == "[220 kB not kept]"
+    shutil.rmtree(file.parent)
+    file.parent.write_text("hello")
+    assert ctl("logs", job).err.strip() == "[220 kB not kept]"

@@ -1,0 +1,16 @@
+"""The machine's clock."""
+
+from unittest.mock import patch
+
+import pytest
+
+from queuectl.clock import SystemClock
+from queuectl.errors import NoSuchTime
+
+
+def test_time_that_64_bits_cannot_hold_is_told() -> None:
+    with (
+        patch("time.time_ns", side_effect=OverflowError("timestamp too large")),
+        pytest.raises(NoSuchTime, match="beyond the year 2262"),
+    ):
+        SystemClock().wall_us()

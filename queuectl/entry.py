@@ -47,7 +47,7 @@ def _run() -> int:
         said = f"error: {error.object!r} is not UTF-8; only UTF-8 can be recorded\n"
         os.write(2, said.encode())
         return USAGE
-    _spare_typing_extensions()
+    _load_with_care()
     from .cli.express import enqueue
 
     if minded:
@@ -60,9 +60,15 @@ def _run() -> int:
     return code
 
 
-def _spare_typing_extensions() -> None:
-    """Where it is installed msgspec imports it, for older Pythons: a tenth of an `enqueue`."""
+def _load_with_care() -> None:
+    """Import what costs too much, or fails too loudly, when it comes in by itself."""
+    try:
+        import _blake2  # noqa: F401
+        import _hashlib  # noqa: F401  # where memory is short hashlib prints tracebacks for these
+    except ModuleNotFoundError:
+        pass  # this Python has them built in, or does without
     if "typing_extensions" not in sys.modules:
+        # msgspec imports it where it is installed, for older Pythons: a tenth of an `enqueue`.
         sys.modules["typing_extensions"] = None  # type: ignore[assignment]
         import msgspec  # noqa: F401
 

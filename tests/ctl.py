@@ -156,15 +156,22 @@ class Ctl:
 
     def start(self, *words: str, env: Mapping[str, str] | None = None) -> Running:
         """`queuectl WORDS`, running; the test ends it."""
+        return self._start([*PROGRAM, *words], env or {})
+
+    def start_python(self, program: str, *words: str) -> Running:
+        """A Python program that uses the queue as the API does, running; the test ends it."""
+        return self._start([sys.executable, "-c", program, *words], {})
+
+    def _start(self, argv: list[str], env: Mapping[str, str]) -> Running:
         process = subprocess.Popen(
-            [*PROGRAM, *words],
+            argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             errors="surrogateescape",
             cwd=self.folder,
-            env={**self.env, **(env or {})},
+            env={**self.env, **env},
         )
         return Running(process)
 

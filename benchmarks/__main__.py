@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from . import contestants as by
 from .bulk import bulk
 from .growth import growth
-from .latency import first_instruction_ms, idle_cpu_s, reclaim_s
+from .latency import first_instruction_ms, idle_worker, reclaim_s
 from .measure import Contestant, Figure, Row, race, ratio, table
 
 
@@ -17,7 +17,7 @@ def main() -> int:
     """Measure and print. Takes some minutes; growth to a million jobs takes ten more."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each race")
-    parser.add_argument("--jobs", type=int, default=2000, help="jobs of a drain")
+    parser.add_argument("--jobs", type=int, default=5000, help="jobs of a drain")
     parser.add_argument("--lines", type=int, default=200_000, help="jobs of a bulk enqueue")
     parser.add_argument("--idle", type=float, default=30.0, help="seconds to watch an idle worker")
     parser.add_argument("--grow", type=int, nargs="*", default=[1_000, 100_000], help="sizes")
@@ -36,6 +36,7 @@ def _print(title: str, rows: Iterator[Row]) -> None:
 
 def _beside(folder: Path, asked: argparse.Namespace) -> Iterator[Row]:
     yield from _enqueue(folder, asked.rounds)
+    yield from _loop(folder, asked.rounds)
     yield from _drain(folder, asked.rounds, asked.jobs)
     yield from _sleepers(folder)
     yield from bulk(folder, asked.lines)
@@ -68,6 +69,21 @@ def _enqueue(folder: Path, rounds: int) -> Iterator[Row]:
             f"{name} {figure.median_s * 1e3:.0f} ms",
             f"{ratio(ours, figure):.2f} × as long",
             wanted[name],
+        )
+
+
+def _loop(folder: Path, rounds: int) -> Iterator[Row]:
+    times = 100
+    path = str(folder / "enqueue.db")
+    ours = by.in_a_loop(times, *by.QUEUECTL, "--db", path, "enqueue", "--", "true")
+    found = _race({"ours": ours, "spoolctl": by.spoolctl_loop(folder, times)}, rounds)
+    if peer := found.get("spoolctl"):
+        yield Row(
+            f"{times} enqueues in a shell's loop",
+            f"{found['ours'].median_s:.1f} s",
+            f"spoolctl {peer.median_s:.1f} s",
+            f"{ratio(peer, found['ours']):.2f} × as fast",
+            "≥ 1.5",
         )
 
 
@@ -120,7 +136,9 @@ def _latency(folder: Path, idle_s: float) -> Iterator[Row]:
         f"{found.median_ms / found.bare_ms:.2f}, {found.p99_ms / found.bare_ms:.2f}",
         "≤ 1.5, p99 ≤ 4",
     )
-    yield Row("CPU of an idle worker", f"{idle_cpu_s(folder, idle_s):.3f} s/min", "", "", "≤ 0.01")
+    idle = idle_worker(folder, idle_s)
+    yield Row("CPU of an idle worker", f"{idle.cpu_s_a_minute:.3f} s/min", "", "", "≤ 0.01")
+    yield Row("memory of an idle worker (PSS)", f"{idle.memory_mb:.0f} MB", "", "", "≤ 45 MB")
     yield Row("kill -9 → claimed again", f"{reclaim_s(folder):.2f} s", "", "", "< 1 s")
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from .measure import Contestant, run, timed
 
-QUEUECTL = (sys.executable, "-m", "queuectl")
 BESIDE = Path(sys.executable).parent
+QUEUECTL = (str(BESIDE / "queuectl"),)
 
 
 def queuectl_drain(folder: Path, jobs: int, slots: int, command: str) -> Contestant:
@@ -79,7 +79,36 @@ def spoolctl_add(folder: Path) -> Contestant | None:
     spoolctl = _program("spoolctl")
     if spoolctl is None:
         return None
-    return one_enqueue(spoolctl, "add", "--db", str(folder / "spool.db"), "--", "true")
+    return one_enqueue(*_spoolctl_add(spoolctl, folder))
+
+
+def spoolctl_loop(folder: Path, times: int) -> Contestant | None:
+    """The same from a shell, one after the other."""
+    spoolctl = _program("spoolctl")
+    return None if spoolctl is None else in_a_loop(times, *_spoolctl_add(spoolctl, folder))
+
+
+def _spoolctl_add(spoolctl: str, folder: Path) -> tuple[str, ...]:
+    return (spoolctl, "add", "--db", str(folder / "spool.db"), "--", "true")
+
+
+def in_a_loop(times: int, *argv: str) -> Contestant:
+    """The same command from a shell, one after the other."""
+    script = 'n=$0; while [ "$n" -gt 0 ]; do "$@" >/dev/null; n=$((n - 1)); done'
+    return lambda: timed(lambda: run("sh", "-c", script, str(times), *argv))
+
+
+def spoolctl_fill(folder: Path, jobs: int) -> Contestant | None:
+    """Many jobs by spoolctl's own functions, without a process for each."""
+    if not _importable("spoolctl"):
+        return None
+    peer = (sys.executable, "-m", "benchmarks.peers.spoolctl_peer")
+
+    def fill() -> float:
+        path = _fresh(folder, "spoolctl")
+        return timed(lambda: run(*peer, path, str(jobs)))
+
+    return fill
 
 
 def until(look: Callable[[], bool], deadline_s: float = 60.0) -> None:

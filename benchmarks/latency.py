@@ -67,14 +67,29 @@ def first_instruction_ms(folder: Path, times: int) -> Latency:
     return Latency(median(took), quantiles(took, n=100)[-1], median(bare))
 
 
-def idle_cpu_s(folder: Path, seconds: float) -> float:
-    """CPU seconds that an idle worker's two processes use in a minute."""
+class Idle(NamedTuple):
+    """What a worker's two processes take while there is nothing to do."""
+
+    cpu_s_a_minute: float
+    memory_mb: float
+    """Proportional set size: pages that others share are counted in part."""
+
+
+def idle_worker(folder: Path, seconds: float) -> Idle:
+    """Watch one for so long, after it has run a job."""
     path = str(folder / "idle.db")
-    with Queue(path), worker(path) as keeper:
-        until(lambda: _used_s(keeper) > 0)
+    with Queue(path) as queue, worker(path) as keeper:
+        queue.wait(queue.enqueue("true").id)
         before = _used_s(keeper)
         time.sleep(seconds)
-        return (_used_s(keeper) - before) * 60 / seconds
+        used = (_used_s(keeper) - before) * 60 / seconds
+        return Idle(used, _memory_mb(keeper) + _memory_mb(_supervisor(keeper)))
+
+
+def _memory_mb(pid: int) -> float:
+    """Source: proc(5), smaps_rollup."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def reclaim_s(folder: Path) -> float:

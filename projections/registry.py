@@ -153,6 +153,8 @@ class Projector:
 
     def flush(self) -> None:
         """Bring the tables up to what was taken in."""
+        if not self.held:
+            return
         for kind, moved in self._moved.items():
             if moved:
                 changes = [Change(one.before, one.after, one.recorded) for one in moved.values()]

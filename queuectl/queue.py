@@ -21,7 +21,7 @@ from .errors import NoSuchJob, QueueError, TimedOut
 from .reading import Reading, refuse_unfit
 from .replay import replay
 from .requests import AnyRequest, Cancel, NewJob, Retry
-from .session import Session
+from .session import Known, Session
 
 
 class Queue:
@@ -44,6 +44,7 @@ class Queue:
         self.clock = clock or SystemClock()
         self.store: SqliteStore = open_store(self.location.path, create=True, schema=first_schema())
         self._reading = Reading(self.location)
+        self._known = Known()
         self._bring_up_to_date()
 
     def __enter__(self) -> Self:
@@ -67,7 +68,7 @@ class Queue:
         """
         with self.store.write(actor or self.actor, self.clock.wall_us(), committing) as tx:
             refuse_unfit(tx, head=tx.last[0])
-            session = Session(tx)
+            session = Session(tx, self._known)
             yield session
             session.finish()
 

@@ -41,6 +41,7 @@ from .requests import (
 )
 from .settings import policy
 
+CONTEXTS_AT_MOST = 1_000
 HELD_AT_MOST = 1_000
 """Streams whose events wait in memory for the tables: a million enqueued jobs stay flat."""
 
@@ -50,15 +51,35 @@ _MACHINE_MADE = (Claim, ComeDue, Finish, Release, Lose)
 _encode = msgspec.json.Encoder().encode
 
 
+class Known:
+    """What a writer remembers from one of its transactions to the next: nobody wrote between."""
+
+    def __init__(self) -> None:
+        self._last: tuple[int, bytes] | None = None
+        self.contexts: dict[tuple[str, str], int] = {}
+        """By directory and PATH: position of the event that recorded the two."""
+        self.policy: Policy | None = None
+        self.last_number: int | None = None
+
+    def begin(self, last: tuple[int, bytes]) -> None:
+        """A transaction begins after this record; what it learns counts once it has ended well."""
+        if self._last != last or len(self.contexts) > CONTEXTS_AT_MOST:
+            self.contexts, self.policy, self.last_number = {}, None, None
+        self._last = None
+
+    def end(self, last: tuple[int, bytes]) -> None:
+        """It has written up to this record. Where its commit fails the log will end elsewhere."""
+        self._last = last
+
+
 class Session:
     """One write transaction. What it was asked stands in the log together, or not at all."""
 
-    def __init__(self, tx: SqliteTransaction) -> None:
+    def __init__(self, tx: SqliteTransaction, known: Known) -> None:
         self._tx = tx
+        self._known = known
+        known.begin(tx.last)
         self._projector = Projector(tx)
-        self._contexts: dict[str, int] = {}
-        self._policy: Policy | None = None
-        self._last_number: int | None = None
 
     @property
     def at_us(self) -> int:
@@ -116,6 +137,7 @@ class Session:
         self._projector.flush()
         if self._tx.appended:
             self._tx.execute(ADVANCE, (self._tx.last[0],))
+        self._known.end(self._tx.last)
 
     def _carry_out(self, stream: str, state: Any, decision: Any, asked: Any) -> Any:
         """What the stream has become by this decision; or the refusal, which changes nothing."""
@@ -136,31 +158,34 @@ class Session:
                 actor="timer" if isinstance(asked, ComeDue) else None,
             )
         )
+        if stream == config_fold.STREAM:
+            self._known.policy = None
         if self._projector.held >= HELD_AT_MOST:
             self._projector.flush()
             self._projector.forget()
 
     def _next_id(self) -> str:
-        if self._last_number is None:
-            self._last_number = sequence.last_number(self.tx)
-        self._last_number += 1
-        job_id = str(self._last_number)
+        if self._known.last_number is None:
+            self._known.last_number = sequence.last_number(self.tx)
+        self._known.last_number += 1
+        job_id = str(self._known.last_number)
         self._projector.know_new(job_id)
         return job_id
 
     def _policy_in_force(self) -> Policy:
-        if self._policy is None:
-            self._policy = policy(settings.in_force(self.tx))
-        return self._policy
+        if self._known.policy is None:
+            self._known.policy = policy(settings.in_force(self.tx))
+        return self._known.policy
 
     def _context(self, cwd: str | None) -> int:
         """Position of the event that recorded this directory with our PATH."""
         directory = cwd or self._here
-        if directory not in self._contexts:
-            path = _recordable("PATH", os.environ.get("PATH", os.defpath))
+        path = _recordable("PATH", os.environ.get("PATH", os.defpath))
+        known = self._known.contexts
+        if (directory, path) not in known:
             found = contexts.find(self.tx, _recordable("directory", directory), path)
-            self._contexts[directory] = found or self._record_context(directory, path)
-        return self._contexts[directory]
+            known[directory, path] = found or self._record_context(directory, path)
+        return known[directory, path]
 
     @cached_property
     def _here(self) -> str:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from queuectl.queue import Queue
+from queuectl.requests import SetConfig
 from tests.ctl import Ctl
 
 
@@ -68,3 +70,14 @@ def test_bad_settings_are_refused(ctl: Ctl, words: list[str], reason: str) -> No
 def test_a_rehearsed_change_is_not_made(ctl: Ctl) -> None:
     assert "config-changed" in ctl("config", "set", "jitter", "1", "--dry-run").out
     assert ctl("config", "get", "jitter").out == "0\n"
+
+
+def test_open_queue_heeds_a_setting_changed_meanwhile(ctl: Ctl) -> None:
+    with Queue(ctl.db) as queue:
+        assert queue.enqueue("true").spec.max_retries == 3
+        ctl("config", "set", "max-retries", "5")
+        assert queue.enqueue("true").spec.max_retries == 5
+        queue.send(SetConfig(key="max-retries", value=7))
+        assert queue.enqueue("true").spec.max_retries == 7
+        ctl.enqueue("true")
+        assert queue.enqueue("true").id == "5"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 GENESIS = bytes(32)
 """What the first record is tied to."""
@@ -55,7 +55,9 @@ def hash_of(
     return sha256(previous + (head + data).encode()).digest()
 
 
-def first_break(records: Iterable[Raw], previous: bytes = GENESIS, after: int = 0) -> Break | None:
+def first_break(
+    records: Iterable[Raw | tuple[Any, ...]], previous: bytes = GENESIS, after: int = 0
+) -> Break | None:
     """The first of `records`, in order of position from `after` + 1, that does not fit the chain.
 
     previous: the hash of the record at `after`. None where all fit.
@@ -63,19 +65,12 @@ def first_break(records: Iterable[Raw], previous: bytes = GENESIS, after: int = 
     expected = after
     for raw in records:
         expected += 1
-        if raw.position != expected:
-            return Break(expected, f"missing; the next record is {raw.position}")
-        if fault := fault_of(previous, raw):
-            return Break(raw.position, fault)
-        previous = raw.hash
+        if raw[0] != expected:
+            return Break(expected, f"missing; the next record is {raw[0]}")
+        try:
+            previous = hash_of(previous, *raw[:-1])
+        except (ValueError, TypeError) as error:
+            return Break(expected, f"unreadable ({error})")
+        if previous != raw[-1]:
+            return Break(expected, "its content does not match its hash")
     return None
-
-
-def fault_of(previous: bytes, raw: Raw) -> str | None:
-    """What is wrong with a record that follows one with hash `previous`; None is nothing."""
-    try:
-        if hash_of(previous, *raw[:-1]) == raw.hash:
-            return None
-    except (ValueError, TypeError) as error:
-        return f"unreadable ({error})"
-    return "its content does not match its hash"

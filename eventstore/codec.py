@@ -1,14 +1,14 @@
 """An event to its JSON and back. The log keeps the JSON as written: verifying never re-encodes."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from .errors import ChainBroken
 from .events.fact import Fact, kebab
-from .events.recorded import EVENT_TYPES, Event
+from .events.recorded import EVENT_TYPES, Event, Recorded
 
 _encoder = msgspec.json.Encoder()
 _names: dict[type[Fact], str] = {kind: name for name, kind in EVENT_TYPES.items()}
@@ -19,10 +19,23 @@ UPCASTERS: dict[str, Upcaster] = {}
 """Type name of an old shape -> a function from its data to today's type name and data."""
 
 
-@cache
-def _decoder(type_name: str) -> msgspec.json.Decoder[Fact]:
-    """Made at the first event of a type: most commands read few of them, or none."""
-    return msgspec.json.Decoder(EVENT_TYPES[type_name])
+class _Readers(dict[str, Callable[[str], Event]]):
+    """By type name, what reads its data; made at the first event of a type."""
+
+    def __missing__(self, type_name: str) -> Callable[[str], Event]:
+        if upcast := UPCASTERS.get(type_name):
+            return partial(_lifted, upcast)
+        decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(EVENT_TYPES[type_name])
+        self[type_name] = decoder.decode
+        return decoder.decode
+
+
+def _lifted(upcast: Upcaster, data: str) -> Event:
+    type_name, fields = upcast(msgspec.json.decode(data))
+    return msgspec.convert(fields, EVENT_TYPES[type_name])  # type: ignore[return-value]
+
+
+_readers = _Readers()
 
 
 def type_of(event: Fact) -> str:
@@ -38,16 +51,18 @@ def encode(event: Fact) -> str:
     return _encoder.encode(event).decode()
 
 
+def data_of(recorded: Recorded) -> str:
+    """The event's data as `encode` has it today: as stored, where no upcaster lifted it."""
+    return encode(recorded.event) if recorded.type in UPCASTERS else recorded.data
+
+
 def decode(position: int, type_name: str, data: str) -> Event:
     """The event that `data` tells of.
 
     Raises ChainBroken where the type or the data is none of ours: a reader stops, it never guesses.
     """
     try:
-        if upcast := UPCASTERS.get(type_name):
-            type_name, fields = upcast(msgspec.json.decode(data))
-            return msgspec.convert(fields, EVENT_TYPES[type_name])  # type: ignore[return-value]
-        return _decoder(type_name).decode(data)  # type: ignore[return-value]
+        return _readers[type_name](data)
     except KeyError:
         raise ChainBroken(position, f"unknown event type {type_name!r}") from None
     except (msgspec.DecodeError, UnicodeError, TypeError) as error:

@@ -28,10 +28,10 @@ class Change(NamedTuple, Generic[S]):
 
 
 class Write(NamedTuple):
-    """One statement to run: a template and its values."""
+    """One statement to run, a template, for each of these rows."""
 
     sql: str
-    values: Values
+    rows: Sequence[Values]
 
 
 class ReadModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from eventstore.chain import GENESIS, first_break
+from eventstore.chain import GENESIS, Raw, first_break
 from eventstore.errors import ChainBroken
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.reader import SqliteReader, recorded_from
@@ -24,13 +24,18 @@ from .registry import (
 )
 
 SLICE = 1_000
-"""Events folded in one transaction: some 10 to 20 ms, so that workers hardly wait."""
+"""Events folded in one transaction while others write: some 7 ms, so that they hardly wait."""
+
+SLICE_ALONE = 5_000
+"""The same while nobody does: a fifth faster, for jobs are begun and ended in one slice."""
 
 EMPTIED = 5_000
 """Rows of an old table deleted in one transaction."""
 
 SHADOW: Tables = {name: f"{name}_shadow" for name in TABLES}
 OLD: Tables = {name: f"{name}_old" for name in TABLES}
+
+_STREAM, _VERSION = Raw._fields.index("stream"), Raw._fields.index("version")
 
 _MODELS = {model.table: model for model in READ_MODELS if model.table}
 
@@ -44,6 +49,11 @@ class Progress(NamedTuple):
 
 Report = Callable[[Progress], None]
 
+Company = Literal["alone", "others"]
+"""Whether somebody else has written during the last slice."""
+
+Pause = Callable[[Company], None]
+
 
 class Reached(NamedTuple):
     """The last event carried over."""
@@ -56,7 +66,7 @@ def rebuild(
     store: SqliteStore,
     *,
     report: Report = lambda _: None,
-    pause: Callable[[], None] = lambda: None,
+    pause: Pause = lambda _: None,
 ) -> int:
     """Fill shadow tables from the log, swap them in, empty the old. Returns the position reached.
 
@@ -71,12 +81,16 @@ def rebuild(
         generation = checkpoint(tx).generation + 1
         for statement in schema(SHADOW, generation):
             tx.execute(statement)
+        head = tx.head().position
     swapped = False
+    company: Company = "others"
     while not swapped:
-        pause()
+        pause(company)
         with _maintenance(store) as tx:
-            reached = carry(tx, SHADOW, tx, reached, SLICE)
-            head = tx.head().position
+            before, head = head, tx.head().position
+            company = "alone" if head == before else "others"
+            limit = SLICE_ALONE if company == "alone" else SLICE
+            reached = carry(tx, SHADOW, tx, reached, limit)
             if swapped := reached.position == head:
                 _swap(tx, generation, head)
         report(Progress(reached.position, head))
@@ -88,14 +102,17 @@ def carry(
     tx: SqliteTransaction, tables: Tables, log: SqliteReader, reached: Reached, limit: int
 ) -> Reached:
     """Fold the next `limit` events of `log` after `reached` into `tables` of `tx`."""
-    records = list(islice(log.raw(after=reached.position), limit))
+    records = list(islice(log.records(after=reached.position), limit))
     if broken := first_break(records, reached.hash, reached.position):
         raise ChainBroken(*broken)
+    born = {row[_STREAM] for row in records if row[_VERSION] == 1}
     projector = Projector(tx, tables)
-    projector.foresee({raw.stream for raw in records})
+    for stream in born:
+        projector.know_new(stream)
+    projector.foresee({row[_STREAM] for row in records if row[_VERSION] > 1} - born)
     projector.take(map(recorded_from, records))
     projector.flush()
-    return Reached(records[-1].position, records[-1].hash) if records else reached
+    return Reached(records[-1][0], records[-1][-1]) if records else reached
 
 
 def _maintenance(store: SqliteStore) -> Any:
@@ -131,11 +148,11 @@ def _standing(store: SqliteStore, ending: str) -> tuple[str, ...]:
     return tuple(name for (name,) in rows if name.endswith(ending))
 
 
-def _clear(store: SqliteStore, tables: tuple[str, ...], pause: Callable[[], None]) -> None:
+def _clear(store: SqliteStore, tables: tuple[str, ...], pause: Pause) -> None:
     """Empty tables in slices, then drop them: dropping a full one would hold everybody up."""
     for table in tables:
         while not _cleared(store, table):
-            pause()
+            pause("others")
 
 
 def _cleared(store: SqliteStore, table: str) -> bool:

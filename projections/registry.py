@@ -1,8 +1,6 @@
 """The list of all read models, and how recorded events are carried into them, once."""
 
 from collections.abc import Callable, Iterable, Mapping
-from itertools import groupby
-from operator import attrgetter
 from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
@@ -65,9 +63,6 @@ _BY_KIND: Mapping[Kind, tuple[ReadModel, ...]] = {
 }
 
 
-_SQL = attrgetter("sql")
-
-
 class _Moved(msgspec.Struct):
     """A stream with events that the tables do not show yet."""
 
@@ -87,6 +82,9 @@ _FOLDS: Mapping[Kind, _Fold] = {
     "config": _Fold(config_fold.evolve, settings.load),
     "context": _Fold(context_fold.evolve, contexts.load),
 }
+
+
+_EVOLVE = {kind: fold.evolve for kind, fold in _FOLDS.items()}
 
 
 def kind_of(stream: str) -> Kind:
@@ -125,17 +123,18 @@ class Projector:
 
     def take(self, recorded: Iterable[Recorded]) -> None:
         """Fold these events, in their order. The tables follow at `flush`."""
+        states = self._states
         for one in recorded:
             stream = one.stream
             kind = kind_of(stream)
-            before = self.state(stream)
-            after = self._states[stream] = _FOLDS[kind].evolve(before, one)
-            if (moved := self._moved[kind].get(stream)) is None:
-                self._moved[kind][stream] = _Moved(before, after, [one])
-                self.held += 1
-            else:
+            before = states[stream] if stream in states else self.state(stream)
+            states[stream] = after = _EVOLVE[kind](before, one)
+            if moved := self._moved[kind].get(stream):
                 moved.after = after
                 moved.recorded.append(one)
+            else:
+                self._moved[kind][stream] = _Moved(before, after, [one])
+                self.held += 1
 
     def know_new(self, stream: str) -> None:
         """Spare the look for a stream that is known to have no event."""
@@ -169,9 +168,9 @@ class Projector:
         self._states.clear()
 
     def _run(self, writes: Iterable[Write]) -> None:
-        """Equal statements that follow each other are run as one."""
-        for sql, group in groupby(writes, key=_SQL):
-            self._tx.execute_many(sql.format_map(self._tables), [values for _, values in group])
+        for sql, rows in writes:
+            if rows:
+                self._tx.execute_many(sql.format_map(self._tables), rows)
 
 
 def schema(tables: Tables = LIVE, generation: int = 1) -> list[str]:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import apsw
 
-from ..chain import GENESIS, Break, Raw, first_break
+from ..chain import GENESIS, Break, first_break
 from ..errors import ChainBroken
-from ..store import Head
+from ..store import Head, Row
 from .reader import SqliteReader
 from .schema import TRIGGERS
 
@@ -47,7 +47,7 @@ def verify(
     """Look at every record, in flat memory."""
     head = tx.head()
     try:
-        broken = first_break(_watched(tx.raw(), progress)) or _misplaced(tx)
+        broken = first_break(_watched(tx.records(), progress)) or _misplaced(tx)
     except ChainBroken as error:
         broken = Break(error.position, error.what)
     return Verdict(
@@ -60,15 +60,15 @@ def verify(
     )
 
 
-def _watched(records: Iterator[Raw], progress: Progress) -> Iterator[Raw]:
+def _watched(records: Iterator[Row], progress: Progress) -> Iterator[Row]:
     """The records; a page that cannot be read breaks the chain where it begins."""
     position = 0
     try:
-        for raw in records:
-            position = raw.position
+        for row in records:
+            position = row[0]
             if position % REPORTED_EVERY == 0:
                 progress(position)
-            yield raw
+            yield row
     except apsw.CorruptError as error:
         raise ChainBroken(position + 1, f"the file is damaged here ({error})") from None
 

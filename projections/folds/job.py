@@ -106,8 +106,7 @@ def _born(spec: Enqueued, recorded: Recorded) -> Job:
 
 def _step(job: Job, event: JobEvent, recorded: Recorded) -> Job:
     at, version, position = recorded.recorded_at_us, recorded.version, recorded.position
-    seen = {"version": version, "position": position}
-    moved = {**seen, "changed_at_us": at}
+    moved = {"version": version, "position": position, "changed_at_us": at}
     match event:
         case Claimed():
             return replace(
@@ -130,7 +129,7 @@ def _step(job: Job, event: JobEvent, recorded: Recorded) -> Job:
         case FellDue():
             return replace(job, state="pending", due_at_us=None, **moved)
         case CancelRequested():
-            return replace(job, cancel_requested=True, **seen)
+            return replace(job, cancel_requested=True, version=version, position=position)
         case Cancelled():
             return _cancelled(job, event, moved)
         case Enqueued():

@@ -31,10 +31,15 @@ FIND = "SELECT position FROM contexts WHERE cwd = :cwd AND path = :path"
 
 def derive(changes: Sequence[Change[Context]]) -> Iterator[Write]:
     """A row an event."""
-    for _, _, recorded in changes:
-        for one in recorded:
-            if isinstance(one.event, ContextRecorded):
-                yield Write(INSERT, (one.position, one.version, one.event.cwd, one.event.path))
+    yield Write(
+        INSERT,
+        [
+            (one.position, one.version, one.event.cwd, one.event.path)
+            for _, _, recorded in changes
+            for one in recorded
+            if isinstance(one.event, ContextRecorded)
+        ],
+    )
 
 
 CONTEXTS = ReadModel(

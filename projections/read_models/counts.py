@@ -41,7 +41,9 @@ def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
     """One less where each job was, one more where it is, summed a queue."""
     queues: dict[str, dict[str, int]] = {}
     for before, job, _ in changes:
-        numbers = queues.setdefault(job.spec.queue, dict.fromkeys(_NUMBERS, 0))
+        queue = job.spec.queue
+        if (numbers := queues.get(queue)) is None:
+            numbers = queues[queue] = dict.fromkeys(_NUMBERS, 0)
         numbers[job.state] += 1
         numbers["success_runs"] += job.succeeded_runs
         numbers["failed_runs"] += job.failed_runs
@@ -51,8 +53,7 @@ def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
             numbers[before.state] -= 1
             numbers["success_runs"] -= before.succeeded_runs
             numbers["failed_runs"] -= before.failed_runs
-    for queue, numbers in queues.items():
-        yield Write(MOVE, (queue, *numbers.values()))
+    yield Write(MOVE, [(queue, *numbers.values()) for queue, numbers in queues.items()])
 
 
 COUNTS = ReadModel(

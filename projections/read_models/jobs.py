@@ -8,6 +8,7 @@ import msgspec
 
 from eventstore import codec
 from eventstore.events.job import Enqueued
+from eventstore.events.recorded import Recorded
 from eventstore.store import Reader, Row
 
 from ..errors import DamagedRow
@@ -119,11 +120,10 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
     """A row for each new job, the moving part of each old one."""
-    for before, job, _ in changes:
-        if before is None:
-            yield Write(INSERT, _row(job))
-        else:
-            yield Write(UPDATE, (*_moving(job), job.born))
+    yield Write(INSERT, [_row(job, events[0]) for before, job, events in changes if before is None])
+    yield Write(
+        UPDATE, [(*_moving(job), job.born) for before, job, _ in changes if before is not None]
+    )
 
 
 JOBS = ReadModel(
@@ -230,20 +230,21 @@ def _moving(job: Job) -> tuple[Any, ...]:
     )
 
 
-def _row(job: Job) -> tuple[Any, ...]:
+def _row(job: Job, enqueued: Recorded) -> tuple[Any, ...]:
+    spec = job.spec
     state, version, position, changed_at, *rest = _moving(job)
     return (
         job.born,
         job.id,
-        codec.encode(job.spec),
+        codec.data_of(enqueued),
         state,
         version,
         position,
         job.enqueued_at_us,
         changed_at,
         *rest,
-        job.spec.queue,
-        job.spec.priority,
+        spec.queue,
+        spec.priority,
     )
 
 

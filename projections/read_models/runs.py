@@ -44,6 +44,8 @@ BEGIN = """
     INSERT INTO {runs} (born, attempt, worker, slot, claimed_at, waited_us)
     VALUES (?, ?, ?, ?, ?, ?)"""
 
+WHOLE = f"INSERT INTO {{runs}} ({_COLUMNS}) VALUES ({', '.join('?' * 18)})"
+
 END = """
     UPDATE {runs}
        SET ended_at = ?, outcome = ?, reason = ?, exit_code = ?, signal = ?, error = ?,
@@ -82,23 +84,32 @@ class Run(NamedTuple):
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
-    """A row at each claim, filled at the attempt's end. All claims first: each is one statement."""
-    ends = []
+    """A row at each claim, filled at the attempt's end; written whole where both are at hand."""
+    begun: dict[tuple[int, int], tuple[Any, ...]] = {}
+    whole, ends = [], []
     for _, job, recorded in changes:
+        born = job.born
         for one in recorded:
-            if type(one.event) is Claimed:
-                yield Write(BEGIN, _begin(job.born, one.event, one.recorded_at_us))
-            elif end := _end(job.born, one):
-                ends.append(end)
-    for end in ends:
-        yield Write(END, end)
+            event = one.event
+            if type(event) is Claimed:
+                begun[born, event.attempt] = _begin(born, event, one.recorded_at_us)
+            elif (end := _end(one)) is not None:
+                key, facts = end
+                if begin := begun.pop((born, key), None):
+                    whole.append((*begin, *facts))
+                else:
+                    ends.append((*facts, born, key))
+    yield Write(WHOLE, whole)
+    yield Write(BEGIN, list(begun.values()))
+    yield Write(END, ends)
 
 
 def _begin(born: int, event: Claimed, at_us: int) -> tuple[Any, ...]:
     return (born, event.attempt, event.worker, event.slot, at_us, event.waited_us)
 
 
-def _end(born: int, one: Recorded) -> tuple[Any, ...] | None:
+def _end(one: Recorded) -> tuple[int, tuple[Any, ...]] | None:
+    """The attempt that this event ends, and the columns from `ended_at` on; None for others."""
     at = one.recorded_at_us
     end: tuple[Any, ...]
     match one.event:
@@ -113,7 +124,8 @@ def _end(born: int, one: Recorded) -> tuple[Any, ...] | None:
             end = (at, "released", event.reason, *(None,) * 9)
         case _:
             return None
-    return (*end, born, event.attempt)
+    assert event.attempt is not None
+    return event.attempt, end
 
 
 def _usage(event: Succeeded | Failed | Cancelled) -> tuple[Any, ...]:

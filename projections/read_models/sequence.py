@@ -26,7 +26,7 @@ def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
     """The highest number among the new jobs. Ids that clients bring begin with a letter."""
     numbers = [int(job.id) for before, job, _ in changes if before is None and job.id.isdecimal()]
     if numbers:
-        yield Write(RAISE, (max(numbers),))
+        yield Write(RAISE, [(max(numbers),)])
 
 
 SEQUENCE = ReadModel(

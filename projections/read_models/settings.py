@@ -27,12 +27,15 @@ LOAD = "SELECT key, value, version FROM {settings}"
 
 def derive(changes: Sequence[Change[Config]]) -> Iterator[Write]:
     """A row a key."""
-    for _, _, recorded in changes:
-        for one in recorded:
-            if isinstance(one.event, ConfigChanged):
-                event = one.event
-                row = (event.key, event.value, one.version, one.recorded_at_us, one.actor)
-                yield Write(PUT, row)
+    yield Write(
+        PUT,
+        [
+            (one.event.key, one.event.value, one.version, one.recorded_at_us, one.actor)
+            for _, _, recorded in changes
+            for one in recorded
+            if isinstance(one.event, ConfigChanged)
+        ],
+    )
 
 
 SETTINGS = ReadModel(

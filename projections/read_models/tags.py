@@ -20,10 +20,15 @@ INSERT = "INSERT INTO {tags} VALUES (?, ?, ?)"
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
     """A row for each tag of a new job: tags never change."""
-    for before, job, _ in changes:
-        if before is None:
-            for key, value in job.spec.tags.items():
-                yield Write(INSERT, (key, value, job.born))
+    yield Write(
+        INSERT,
+        [
+            (key, value, job.born)
+            for before, job, _ in changes
+            if before is None
+            for key, value in job.spec.tags.items()
+        ],
+    )
 
 
 TAGS = ReadModel(

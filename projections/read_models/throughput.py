@@ -62,16 +62,18 @@ def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
     """The events of each minute and queue, summed."""
     minutes: dict[tuple[int, str], list[int]] = {}
     for _, job, recorded in changes:
+        queue = job.spec.queue
         for one in recorded:
-            if (column := _COLUMN.get(type(one.event))) is None:
+            event = one.event
+            if (column := _COLUMN.get(type(event))) is None:
                 continue
-            key = (one.recorded_at_us // MINUTE_US, job.spec.queue)
-            numbers = minutes.setdefault(key, [0] * len(_NUMBERS))
+            key = (one.recorded_at_us // MINUTE_US, queue)
+            if (numbers := minutes.get(key)) is None:
+                numbers = minutes[key] = [0] * len(_NUMBERS)
             numbers[column] += 1
-            if isinstance(one.event, Claimed):
-                numbers[_WAITED] += one.event.waited_us
-    for key, numbers in minutes.items():
-        yield Write(ADD, (*key, *numbers))
+            if type(event) is Claimed:
+                numbers[_WAITED] += event.waited_us
+    yield Write(ADD, [(*key, *numbers) for key, numbers in minutes.items()])
 
 
 THROUGHPUT = ReadModel(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import Any
 
 import msgspec
 
@@ -47,21 +48,21 @@ NEWEST = f"SELECT {_COLUMNS} FROM workers ORDER BY started_at DESC, id LIMIT :li
 
 def derive(changes: Sequence[Change[Worker]]) -> Iterator[Write]:
     """The whole row: workers change seldom."""
-    for _, worker, _ in changes:
-        yield Write(
-            PUT,
-            (
-                worker.id,
-                codec.encode(worker.started),
-                worker.state,
-                worker.version,
-                worker.position,
-                worker.started_at_us,
-                worker.ended_at_us,
-                worker.stop,
-                worker.ended,
-            ),
-        )
+    yield Write(PUT, [_row(worker) for _, worker, _ in changes])
+
+
+def _row(worker: Worker) -> tuple[Any, ...]:
+    return (
+        worker.id,
+        codec.encode(worker.started),
+        worker.state,
+        worker.version,
+        worker.position,
+        worker.started_at_us,
+        worker.ended_at_us,
+        worker.stop,
+        worker.ended,
+    )
 
 
 WORKERS = ReadModel(

@@ -32,7 +32,8 @@ def inspect(path: str) -> None:
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise Missing(path) from None
+        folder = os.path.dirname(path)
+        raise Missing(path, None if os.path.isdir(folder) else folder) from None
     except OSError as error:
         raise ForeignFile(path, f"cannot be looked at ({error.strerror})") from None
     if problem := _problem(found):

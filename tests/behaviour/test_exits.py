@@ -105,6 +105,13 @@ def test_a_named_queue_that_is_not_there_is_6(ctl: Ctl, tmp_path: Path) -> None:
     assert "  pending: 0\n" in ctl("status").out
 
 
+def test_a_queue_in_a_folder_that_is_not_there_names_the_folder(ctl: Ctl, tmp_path: Path) -> None:
+    missing = str(tmp_path / "nope" / "x.db")
+    for words in (["list"], ["show", "1"], ["enqueue", "--", "true"]):
+        told = refused(ctl("--db", missing, *words, code=6))
+        assert f"there is no folder {tmp_path / 'nope'}; make it" in told
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"not a database" * 100, b"SQLite format 3\0" + bytes(99)]
 )

@@ -35,6 +35,7 @@ SUBCOMMANDS = {
     "events": "log",
     "replay": "integrity",
     "verify": "integrity",
+    "doctor": "doctor",
 }
 """The module of each, in the order of the help."""
 
@@ -46,6 +47,7 @@ MEANT = {
     **dict.fromkeys(("add", "submit", "push"), "'enqueue'"),
     "stop": "'worker stop'",
     "ps": "'worker list'",
+    "check": "'doctor'",
     "set": "'config set'",
     "version": "--version",
     "help": "--help",

@@ -27,6 +27,7 @@ ANSWERS: dict[str, type[shapes.Document]] = {
     "verify --json": answers.Verified,
     "replay --json": answers.Replayed,
     "replay --check --json": answers.Replayed,
+    "doctor --json": shapes.Checkup,
 }
 
 LINES: dict[str, type[shapes.Shape]] = {

@@ -36,6 +36,7 @@ SUBCOMMANDS = {
     "replay": "integrity",
     "verify": "integrity",
     "doctor": "doctor",
+    "backup": "backup",
 }
 """The module of each, in the order of the help."""
 

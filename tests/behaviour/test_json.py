@@ -28,6 +28,7 @@ ANSWERS: dict[str, type[shapes.Document]] = {
     "replay --json": answers.Replayed,
     "replay --check --json": answers.Replayed,
     "doctor --json": shapes.Checkup,
+    "backup copy.db --json": answers.BackedUp,
 }
 
 LINES: dict[str, type[shapes.Shape]] = {

@@ -60,6 +60,18 @@ def modes(entries: Sequence[Entry], me: int) -> Finding:
     return Finding("modes", f"{found}, yours")
 
 
+def place(folder: Entry, me: int) -> Finding:
+    """Whether only this user (id `me`) may put files beside the queue."""
+    mode = stat.S_IMODE(folder.mode)
+    found = f"{folder.path} {mode:04o}"
+    if folder.owner not in (0, me):
+        return Finding("folder", f"{found}, of user {folder.owner}", "move the queue to your own")
+    if mode & 0o022:
+        todo = "move the queue to a folder of your own, or chmod go-w this one"
+        return Finding("folder", f"{found}; others may put files into it", todo)
+    return Finding("folder", found)
+
+
 def _name(entry: Entry) -> str:
     name = entry.path.rpartition("/")[2]
     return f"{name}/" if stat.S_ISDIR(entry.mode) else name

@@ -118,6 +118,7 @@ def _file(location: Location, refused: StoreError | None) -> Finding:
 
 
 def _around(path: str, folder: str, found: Examination) -> Iterator[Finding]:
+    yield checks.place(machine.entry(folder), os.geteuid())
     if entries := machine.entries(path):
         yield checks.modes(entries, os.geteuid())
     yield checks.wal(found.wal_bytes)

@@ -28,6 +28,12 @@ def entries(path: str) -> list[Entry]:
     return found
 
 
+def entry(path: str) -> Entry:
+    """A folder that is there."""
+    found = os.stat(path)
+    return Entry(path, found.st_mode, found.st_uid)
+
+
 def size_of(path: str) -> int:
     """Bytes; 0 where there is no such file."""
     try:

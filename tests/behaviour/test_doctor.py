@@ -114,6 +114,11 @@ def test_files_that_others_may_see_or_write_are_told(worked: Ctl) -> None:
     assert "queue.db.d/ 0755" in problems(worked)["modes"]
 
 
+def test_a_folder_that_others_may_write_is_told(worked: Ctl) -> None:
+    worked.folder.chmod(0o1777)
+    assert "others may put files into it" in problems(worked)["folder"]
+
+
 def test_a_file_of_another_user_is_told(worked: Ctl) -> None:
     """Only root can give files away; for others there is none to be told of."""
     if os.geteuid():
@@ -267,6 +272,9 @@ def test_what_figures_mean() -> None:
     assert not any(well(checks.network(kind, overridden=False)) for kind in NETWORK)
     assert well(checks.packages("1", ["/a", "/a", "/a"]))
     assert "/b" in checks.packages("1", ["/a", "/b", "/a"]).found
+    assert well(checks.place(Entry("/q", 0o40755, 7), 7))
+    assert well(checks.place(Entry("/q", 0o40755, 0), 7))
+    assert not well(checks.place(Entry("/q", 0o40700, 8), 7))
     assert well(checks.modes([Entry("/q.db", 0o100600, 7)], 7))
     assert not well(checks.modes([Entry("/q.db", 0o100600, 8)], 7))
     assert well(checks.descriptors(1024, None))

@@ -45,7 +45,7 @@ class Seen(NamedTuple):
 def logs_command(
     reading: Reading, job: str, attempt: int | None, lines: int | None, follow: bool
 ) -> None:
-    """Print the output of a job: as it is in a pipe, as text on a terminal."""
+    """Print the output of a job, in a pipe byte for byte."""
     with reading.read() as tx:
         found = existing(tx, job)
     if attempt is not None and attempt > found.attempt:

@@ -29,6 +29,8 @@ def refused(result: Result) -> str:
         ["wait", "1", "--timeout", "soon"],
         ["dashboard", "--port", "99999"],
         ["dashboard", "--host", "999.1.1.1"],
+        ["dashboard", "--host", "x" * 70],
+        ["dashboard", "--host", "a..é"],
     ],
 )
 def test_usage_is_2(ctl: Ctl, words: list[str]) -> None:
@@ -159,3 +161,12 @@ def test_ids_that_are_no_text_are_2(ctl: Ctl) -> None:
     ctl("enqueue", "--", "true")
     told = refused(ctl("cancel", "-", "--yes", stdin=b"\xff\xfe\n", code=2))
     assert told == "error: standard input is not UTF-8; give ids, one a line\n"
+
+
+@pytest.mark.parametrize("word", ["", "$", "$config", "$context", "$worker:1", "$x"])
+def test_what_is_no_jobs_id_is_not_found(ctl: Ctl, word: str) -> None:
+    ctl.dead_job()
+    before = ctl("status", "--json").json["head_hash"]
+    for words in (["cancel"], ["dlq", "retry"], ["show"], ["history"], ["wait"], ["logs"]):
+        assert "no job has the id" in refused(ctl(*words, word, code=3))
+    assert ctl("status", "--json").json["head_hash"] == before

@@ -1,5 +1,6 @@
 """The list of all proofs, in the order of docs/guarantees.md."""
 
+from .fuzz import FUZZ
 from .proof import Proof
 
-PROOFS: tuple[Proof, ...] = ()
+PROOFS: tuple[Proof, ...] = (FUZZ,)

@@ -114,6 +114,14 @@ def descriptors(soft: int, hard: int | None) -> Finding:
     return Finding("descriptors", found, todo if few else None)
 
 
+def marks(unlimited: bool) -> Finding:
+    """Whether each attempt's processes can carry a mark that they cannot lose by accident."""
+    if unlimited:
+        return Finding("marks", "by an inherited resource limit, and by the environment")
+    todo = "raise the hard limit (ulimit -HR unlimited): a daemon without it may be overlooked"
+    return Finding("marks", "by the environment alone: RLIMIT_RTTIME is limited", todo)
+
+
 def leftovers(paths: Sequence[str]) -> Finding:
     """Files of a creation or a backup that was killed."""
     if not paths:

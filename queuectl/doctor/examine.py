@@ -131,6 +131,7 @@ def _around(path: str, folder: str, found: Examination) -> Iterator[Finding]:
     overridden = os.environ.get("QUEUECTL_ALLOW_NETWORK") == "1"
     yield checks.network(network_file_system(folder, os.stat(folder).st_dev), overridden)
     yield checks.descriptors(*machine.open_files())
+    yield checks.marks(machine.may_mark())
     yield checks.leftovers(machine.leftovers(path))
 
 

@@ -3,9 +3,11 @@
 import os
 import resource
 import statistics
+import sys
 import tempfile
 import time
 
+from ..worker.sweep import RLIMIT_RTTIME
 from .checks import Entry
 
 ROUNDS = 7
@@ -67,6 +69,13 @@ def open_files() -> tuple[int, int | None]:
     """The soft and the hard limit of open files; None is no limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return soft, None if hard == resource.RLIM_INFINITY else hard
+
+
+def may_mark() -> bool:
+    """Whether a worker can mark its jobs by a resource limit; where nobody can it is well so."""
+    if sys.platform != "linux":
+        return True
+    return resource.getrlimit(RLIMIT_RTTIME)[1] == resource.RLIM_INFINITY
 
 
 def leftovers(path: str) -> list[str]:

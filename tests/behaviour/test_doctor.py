@@ -15,6 +15,7 @@ from queuectl.doctor import checks
 from queuectl.doctor.checks import Entry, Finding
 from queuectl.doctor.machine import OLD_S
 from queuectl.queue import Queue
+from queuectl.worker.sweep import RLIMIT_RTTIME
 from tests.ctl import PROGRAM, Ctl, until
 from tests.house import House, kill_both
 from tests.shapes import complete
@@ -206,11 +207,14 @@ def test_a_row_that_the_log_does_not_tell_is_found_by_looking_deep(worked: Ctl) 
     assert problems(worked, "--deep") == {"rows": "1 row not as the log has it"}
 
 
-def _few(most: int) -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def test_too_few_descriptors_are_told(worked: Ctl) -> None:
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        (resource.RLIMIT_NOFILE, "problem\tdescriptors\t100 files may be open, 100 at most"),
+        (RLIMIT_RTTIME, "problem\tmarks\tby the environment alone"),
+    ],
+)
+def test_limits_that_are_too_low_are_told(worked: Ctl, limit: int, told: str) -> None:
     done = subprocess.run(
         [*PROGRAM, "doctor"],
         env=worked.env,
@@ -218,10 +222,10 @@ def test_too_few_descriptors_are_told(worked: Ctl) -> None:
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=partial(_few, 100),
+        preexec_fn=partial(resource.setrlimit, limit, (100, 100)),
     )
     assert done.returncode == 1
-    assert "problem\tdescriptors\t100 files may be open, 100 at most" in done.stdout
+    assert told in done.stdout
 
 
 def mounted(ctl: Ctl, options: str, script: str) -> str:

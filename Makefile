@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN = .venv/bin
 
-.PHONY: demo test check docs bench torture clean
+.PHONY: demo test check docs bench torture mutants clean
 
 demo: .venv/installed
 	$(BIN)/python -m demo
@@ -24,6 +24,10 @@ docs: .venv/developing
 bench: .venv/measuring
 	$(BIN)/python -m compileall -q eventstore projections queuectl
 	$(BIN)/python -m benchmarks
+
+# Ten faults, planted one after the other in a copy: which test catches each.
+mutants: .venv/developing
+	$(BIN)/python -m tests.mutants
 
 # What docs/guarantees.md promises, tried for an hour: ONLY="power kills" AMOUNT=1000 SEED=7
 torture: .venv/developing

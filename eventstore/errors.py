@@ -23,8 +23,13 @@ class Unusable(StoreError):
 class Missing(Unusable):
     """There is no such file."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(f"no queue at {path}; enqueue a job to make it, or name another with --db")
+    def __init__(self, path: str, no_folder: str | None = None) -> None:
+        """no_folder: the folder it would be in, where that is missing too."""
+        if no_folder is not None:
+            words = f"there is no folder {no_folder}; make it, or name another file with --db"
+        else:
+            words = "enqueue a job to make it, or name another with --db"
+        super().__init__(f"no queue at {path}; {words}")
 
 
 class NoFolder(Unusable):

@@ -1,8 +1,11 @@
 """From what the user names to an open store."""
 
 import os
+import stat
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
+
+from .errors import ForeignFile
 
 if TYPE_CHECKING:
     from .sqlite.log import SqliteStore
@@ -23,14 +26,28 @@ class Location(NamedTuple):
 
 
 def locate(named: str | None = None) -> Location:
-    """The queue file: `named`, else `QUEUECTL_DB`, else `./queue.db` if there, else your own."""
+    """The queue file: `named`, else `QUEUECTL_DB`, else `./queue.db` if there, else your own.
+
+    Raises ForeignFile for a link that another user has put there.
+    """
     if named:
-        return Location(os.path.realpath(named), "--db")
+        return Location(_followed(named), "--db")
     if from_environment := os.environ.get("QUEUECTL_DB"):
-        return Location(os.path.realpath(from_environment), "QUEUECTL_DB")
+        return Location(_followed(from_environment), "QUEUECTL_DB")
     if os.path.lexists("queue.db"):
-        return Location(os.path.realpath("queue.db"), "working directory")
-    return Location(os.path.realpath(_own()), "your own")
+        return Location(_followed("queue.db"), "working directory")
+    return Location(_followed(_own()), "your own")
+
+
+def _followed(path: str) -> str:
+    """Where it leads. In a folder such as /tmp a stranger's link would choose what we make."""
+    try:
+        found = os.lstat(path)
+    except (OSError, ValueError):  # who opens it says what is wrong with it
+        return os.path.realpath(path)
+    if stat.S_ISLNK(found.st_mode) and found.st_uid not in (0, os.geteuid()):
+        raise ForeignFile(path, f"is a link of user {found.st_uid}")
+    return os.path.realpath(path)
 
 
 def _own() -> str:
@@ -61,4 +78,14 @@ def open_store(
 def _make_own_folder(folder: str) -> None:
     """Only the user's own state folder is made; a mistyped --db must not make others."""
     if folder == os.path.dirname(os.path.realpath(_own())):
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        _make_folders(folder)
+
+
+def _make_folders(folder: str) -> None:
+    """Each of them the user's alone, as the specification says; `makedirs` minds the last one."""
+    if not os.path.isdir(folder):
+        _make_folders(os.path.dirname(folder))
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            pass

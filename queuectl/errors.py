@@ -28,9 +28,9 @@ class UnknownWord(BadInput):
     def __init__(self, what: str, word: str, known: Iterable[str], otherwise: str) -> None:
         from difflib import get_close_matches
 
-        near = get_close_matches(word.lower(), known, n=1)
+        near = get_close_matches(word[:100].lower(), known, n=1)
         hint = f"did you mean {near[0]}?" if near else otherwise
-        super().__init__(f"no {what} is called {word!r}; {hint}")
+        super().__init__(f"no {what} is called {word!r:.100}; {hint}")
         self.word = word
 
 
@@ -43,7 +43,7 @@ class NoSuchJob(NotFound):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(
-            f"no job has the id {visible(job_id)}; queuectl list shows those there are"
+            f"no job has the id {visible(job_id) or repr('')}; queuectl list shows those there are"
         )
         self.job_id = job_id
 

@@ -23,7 +23,7 @@ from projections.registry import ADVANCE, Projector
 from .decisions import config as config_rules
 from .decisions import job as job_rules
 from .decisions import worker as worker_rules
-from .errors import BadInput, QueueError
+from .errors import BadInput, NoSuchJob, QueueError
 from .requests import (
     AnyRequest,
     Claim,
@@ -101,6 +101,8 @@ class Session:
     def ask(self, asked: AnyRequest) -> Any:
         """Decide, append and fold. A refusal is returned, and nothing of it written."""
         stream = _stream_of(asked)
+        if stream[:1] in ("", "$") and isinstance(asked, JobRequest):
+            return NoSuchJob(stream)  # other streams begin so: no job's id does
         state = self._projector.state(stream)
         return self._carry_out(stream, state, _decide(state, asked), asked)
 

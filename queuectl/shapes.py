@@ -189,6 +189,32 @@ class Status(Document, frozen=True, kw_only=True):
     head_hash: str
 
 
+class CheckShape(Shape, frozen=True, kw_only=True):
+    """What one check of `doctor` found."""
+
+    check: str
+    well: bool
+    found: str
+    todo: str | None
+    """What to do about it."""
+
+
+class Checkup(Document, frozen=True, kw_only=True):
+    """`doctor`. `position` is 0 and `head_hash` null where the file could not be opened."""
+
+    well: bool
+    db: str
+    why: str
+    """`--db`, `QUEUECTL_DB`, `working directory` or `your own`."""
+    versions: dict[str, str]
+    head_hash: str | None
+    wal_bytes: int
+    free_bytes: int | None
+    fsync_s: float | None
+    """Median of a few; null where nothing may be written."""
+    checks: list[CheckShape]
+
+
 def rfc3339(at_us: int) -> str:
     """UTC, microseconds since 1970, as `2026-11-24T14:05:09.311000Z`."""
     seconds, rest = divmod(at_us, 1_000_000)

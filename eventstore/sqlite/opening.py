@@ -32,7 +32,8 @@ def inspect(path: str) -> None:
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise Missing(path) from None
+        folder = os.path.dirname(path)
+        raise Missing(path, None if os.path.isdir(folder) else folder) from None
     except OSError as error:
         raise ForeignFile(path, f"cannot be looked at ({error.strerror})") from None
     if problem := _problem(found):
@@ -42,6 +43,7 @@ def inspect(path: str) -> None:
             path,
             f"is on {kind}, where locks cannot be trusted (QUEUECTL_ALLOW_NETWORK=1 overrides)",
         )
+    _refuse_others_beside(path)
     _look_inside(path)
 
 
@@ -71,6 +73,17 @@ def _problem(found: os.stat_result) -> str | None:
     if found.st_mode & 0o022:
         return "may be written by others (chmod go-w would mend that)"
     return None
+
+
+def _refuse_others_beside(path: str) -> None:
+    """Into an empty file that a stranger has put there SQLite would write what is ours."""
+    for beside in (f"{path}-wal", f"{path}-shm", f"{path}-journal"):
+        try:
+            owner = os.lstat(beside).st_uid
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if owner != os.geteuid():
+            raise ForeignFile(beside, f"belongs to user {owner}, not to you")
 
 
 def _look_inside(path: str) -> None:
@@ -157,6 +170,7 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
     extra: further statements for the same schema (the read models').
     """
     folder = os.path.dirname(path)
+    _refuse_others_beside(path)
     _refuse_leftovers(path)
     building = f"{path}.{os.urandom(6).hex()}.new"
     try:

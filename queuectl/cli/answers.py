@@ -55,3 +55,13 @@ class Replayed(Document, frozen=True, kw_only=True):
     """`replay`: what differed, where it was only a check."""
 
     differences: list[DifferenceShape]
+
+
+class BackedUp(Document, frozen=True, kw_only=True):
+    """`backup`: what was written. Keep `position` and `head_hash`, of the log in it, elsewhere."""
+
+    head_hash: str
+    path: str
+    bytes: int
+    outputs: int
+    """Attempts whose long output was copied into the folder `<path>.d`."""

@@ -52,3 +52,5 @@ def _refuse_unknown(host: str) -> None:
         socket.getaddrinfo(host, None)
     except OSError as error:
         raise BadInput(f"{host}: {error.strerror}; name an address of this machine") from None
+    except UnicodeError:  # a part of it is too long, or empty
+        raise BadInput(f"{host:.100} is no host; name an address of this machine") from None

@@ -157,7 +157,9 @@ def _from_json(text: str) -> "Jobs":
 
 def _refuse_unlike_json(text: str) -> None:
     if not text.lstrip().startswith(("{", "[", '"')):
-        raise BadInput(f"{text!r} is not JSON; to run it as a command: queuectl enqueue -- CMD ARG")
+        raise BadInput(
+            f"{text!r:.200} is not JSON; to run it as a command: queuectl enqueue -- CMD ARG"
+        )
 
 
 def _from_file(name: str) -> "Jobs":

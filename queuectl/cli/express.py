@@ -31,9 +31,11 @@ class _Line(NamedTuple):
 def enqueue(words: list[str]) -> int | None:
     """The exit code, once one job is in the log; None where nothing was written, for click."""
     line = _line(words)
-    if line is None or _watched() or not os.path.exists(locate(line.db).path):
+    if line is None or _watched():
         return None
     try:
+        if not os.path.exists(locate(line.db).path):  # click tells where it makes one
+            return None
         job_id = _enqueued(line.db, _job(line))
     except (Busy, OutcomeUnknown) as error:  # no second try: it took a minute, or may stand
         print(f"error: {visible(str(error))}", file=sys.stderr)

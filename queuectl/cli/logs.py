@@ -1,6 +1,5 @@
-"""`logs`: what an attempt printed, byte for byte."""
+"""`logs`: what an attempt printed, byte for byte; on a terminal without what would act there."""
 
-import sys
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import NamedTuple
@@ -20,6 +19,7 @@ from ..wording import outcome, size
 from ..worker.transcript import Piece, cut_off, piece_of, pieces, tail
 from . import options
 from .asked import typed
+from .output import Sink, sink
 from .printer import note
 from .selectors import existing
 
@@ -47,7 +47,7 @@ class Seen(NamedTuple):
 def logs_command(
     reading: Reading, job: str, attempt: int | None, lines: int | None, follow: bool
 ) -> None:
-    """Print the output of a job, byte for byte."""
+    """Print the output of a job, in a pipe byte for byte."""
     with reading.read() as tx:
         found = existing(tx, job)
     if attempt is not None and attempt > found.attempt:
@@ -56,9 +56,10 @@ def logs_command(
         note(typed(f"job {found.id} has not run yet; queuectl show {found.id}"))
         return
     seen = _look(reading, found.id, attempt or max(found.attempt, 1))
-    printed = _print(reading, seen, 0, lines)
-    if follow:
-        seen = _follow(reading, seen, printed, only=attempt)
+    with sink() as to:
+        printed = _print(to, reading, seen, 0, lines)
+        if follow:
+            seen = _follow(to, reading, seen, printed, only=attempt)
     _say_unstarted(reading, seen)
 
 
@@ -71,7 +72,7 @@ def _say_unstarted(reading: Reading, seen: Seen) -> None:
             note(f"attempt {run.attempt} of job {seen.job.id} never started: {outcome(run)}")
 
 
-def _follow(reading: Reading, seen: Seen, printed: int, only: int | None) -> Seen:
+def _follow(to: Sink, reading: Reading, seen: Seen, printed: int, only: int | None) -> Seen:
     """Until the job is done, or the attempt `only` has ended. Returns the last look."""
     reading.hang_bell()
     while not (seen.ended and (only or seen.job.state in FINAL) and not _more(seen, only)):
@@ -82,7 +83,7 @@ def _follow(reading: Reading, seen: Seen, printed: int, only: int | None) -> See
         else:
             reading.await_more(LOOK_S)
         seen = _look(reading, seen.job.id, attempt)
-        printed = _print(reading, seen, printed, None)
+        printed = _print(to, reading, seen, printed, None)
     return seen
 
 
@@ -98,7 +99,7 @@ def _look(reading: Reading, job_id: str, attempt: int) -> Seen:
         return Seen(job, attempt, not runs, outputs.get(tx, job_id, attempt))
 
 
-def _print(reading: Reading, seen: Seen, since: int, lines: int | None) -> int:
+def _print(to: Sink, reading: Reading, seen: Seen, since: int, lines: int | None) -> int:
     """Print from byte `since` on, of that the last `lines`. Returns up to where it was printed."""
     printed: Iterable[Piece] = _pieces(reading, seen, since)
     if lines is not None:
@@ -106,7 +107,7 @@ def _print(reading: Reading, seen: Seen, since: int, lines: int | None) -> int:
     began, size_bytes, digest = since, 0, sha256()
     for piece in printed:
         _say_missing(piece.missing_bytes)
-        _write(piece.data)
+        to.write(piece.data)
         since = piece.end
         size_bytes += len(piece.data)
         digest.update(piece.data)
@@ -134,12 +135,6 @@ def _say_damaged(reading: Reading, seen: Seen, size_bytes: int, digest: str) -> 
             if event.kept_bytes == size_bytes and event.output_sha256 not in (None, digest):
                 note("[this is not what was printed: its file was damaged since]")
             return
-
-
-def _write(data: bytes) -> None:
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
 
 
 def _say_missing(count: int) -> None:

@@ -35,6 +35,8 @@ SUBCOMMANDS = {
     "events": "log",
     "replay": "integrity",
     "verify": "integrity",
+    "doctor": "doctor",
+    "backup": "backup",
 }
 """The module of each, in the order of the help."""
 
@@ -46,6 +48,7 @@ MEANT = {
     **dict.fromkeys(("add", "submit", "push"), "'enqueue'"),
     "stop": "'worker stop'",
     "ps": "'worker list'",
+    "check": "'doctor'",
     "set": "'config set'",
     "version": "--version",
     "help": "--help",

@@ -93,7 +93,7 @@ class Attempt:
     def exited(self, exit_: Exit, now_us: int) -> None:
         """Its main process has ended."""
         self._exit = exit_
-        self._duration_us = now_us - self._started_us
+        self._duration_us = max(0, now_us - self._started_us)
 
     def gone(self, now_us: int) -> bool:
         """Whether nothing of it lives any more. What it left behind is ended: at once, or after

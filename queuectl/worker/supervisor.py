@@ -109,9 +109,9 @@ class Supervisor:
         return self._stopping.signals > 1
 
     def _take_in(self, woken: Woken) -> None:
-        now_us = self._now_us()
         if woken.committed:
-            self._committed(now_us)
+            self._committed(self._now_us())
+        now_us = self._now_us()  # later than the begin of whatever may have ended by now
         if woken.hangup or woken.stops:
             self._heed(woken)
         for attempt in woken.printed:

@@ -11,6 +11,7 @@ import pytest
 from docs import generate
 from queuectl.cli.main import root
 from tests.ctl import PROGRAM, Ctl
+from tests.torture.proofs import PROOFS
 
 README = generate.FOLDER.parent / "README.md"
 COMMANDS = dict(generate.walk(root, "queuectl"))
@@ -82,6 +83,21 @@ def test_a_head_is_kept_as_the_readme_says(ctl: Ctl) -> None:
     )
     assert ctl("verify", "--expect", done.stdout.strip()).code == 0
     assert ctl("verify", "--expect", f"1:{'0' * 64}", code=5).code == 5
+
+
+def test_what_is_promised_names_a_proof_that_is_there() -> None:
+    texts = [generate.FOLDER / "guarantees.md", generate.FOLDER.parent / "SECURITY.md"]
+    promises = "".join(path.read_text() for path in texts)
+    for path in re.findall(r"tests/[a-z_/]+\.py", promises):
+        assert (README.parent / path).exists(), path
+    for proof in PROOFS:
+        assert f"ONLY={proof.name}`" in promises, proof.name
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for path in [*README.parent.glob("*.md"), *generate.FOLDER.rglob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
 
 
 ENDLESS = ("worker start", "dashboard", "logs", "wait")

@@ -29,6 +29,8 @@ def refused(result: Result) -> str:
         ["wait", "1", "--timeout", "soon"],
         ["dashboard", "--port", "99999"],
         ["dashboard", "--host", "999.1.1.1"],
+        ["dashboard", "--host", "x" * 70],
+        ["dashboard", "--host", "a..é"],
     ],
 )
 def test_usage_is_2(ctl: Ctl, words: list[str]) -> None:
@@ -105,6 +107,13 @@ def test_a_named_queue_that_is_not_there_is_6(ctl: Ctl, tmp_path: Path) -> None:
     assert "  pending: 0\n" in ctl("status").out
 
 
+def test_a_queue_in_a_folder_that_is_not_there_names_the_folder(ctl: Ctl, tmp_path: Path) -> None:
+    missing = str(tmp_path / "nope" / "x.db")
+    for words in (["list"], ["show", "1"], ["enqueue", "--", "true"]):
+        told = refused(ctl("--db", missing, *words, code=6))
+        assert f"there is no folder {tmp_path / 'nope'}; make it" in told
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"not a database" * 100, b"SQLite format 3\0" + bytes(99)]
 )
@@ -152,3 +161,12 @@ def test_ids_that_are_no_text_are_2(ctl: Ctl) -> None:
     ctl("enqueue", "--", "true")
     told = refused(ctl("cancel", "-", "--yes", stdin=b"\xff\xfe\n", code=2))
     assert told == "error: standard input is not UTF-8; give ids, one a line\n"
+
+
+@pytest.mark.parametrize("word", ["", "$", "$config", "$context", "$worker:1", "$x"])
+def test_what_is_no_jobs_id_is_not_found(ctl: Ctl, word: str) -> None:
+    ctl.dead_job()
+    before = ctl("status", "--json").json["head_hash"]
+    for words in (["cancel"], ["dlq", "retry"], ["show"], ["history"], ["wait"], ["logs"]):
+        assert "no job has the id" in refused(ctl(*words, word, code=3))
+    assert ctl("status", "--json").json["head_hash"] == before

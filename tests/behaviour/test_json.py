@@ -27,6 +27,8 @@ ANSWERS: dict[str, type[shapes.Document]] = {
     "verify --json": answers.Verified,
     "replay --json": answers.Replayed,
     "replay --check --json": answers.Replayed,
+    "doctor --json": shapes.Checkup,
+    "backup copy.db --json": answers.BackedUp,
 }
 
 LINES: dict[str, type[shapes.Shape]] = {

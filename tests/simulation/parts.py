@@ -68,6 +68,7 @@ class SimulatedLauncher:
     def start(self, order: Order) -> Child | NotStarted | Exhausted:
         world = self._world
         world.may_crash("before a launch")
+        world.clock.now_us += 300  # a launch takes its time
         job_id = order.env["QUEUECTL_JOB"]
         others = [one for one in world.processes.values() if one.job_id == job_id]
         assert not others, f"two attempts of job {job_id} run at once"

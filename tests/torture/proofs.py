@@ -1,8 +1,10 @@
 """The list of all proofs, in the order of docs/guarantees.md."""
 
 from .flips import FLIPS
+from .fuzz import FUZZ
+from .kills import KILLS
 from .power import POWER
 from .proof import Proof
 from .syscalls import SYSCALLS
 
-PROOFS: tuple[Proof, ...] = (POWER, SYSCALLS, FLIPS)
+PROOFS: tuple[Proof, ...] = (POWER, SYSCALLS, KILLS, FLIPS, FUZZ)

@@ -121,3 +121,9 @@ def test_what_cannot_be_a_job_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(BadInput, match=reason):
         new_job(asked, NOW_US)
+
+
+def test_a_refusal_does_not_repeat_a_book() -> None:
+    with pytest.raises(BadInput) as refused:
+        new_job({"command": "true", "[" * 100_000: 1}, NOW_US)
+    assert len(str(refused.value)) < 1_000

@@ -1,0 +1,78 @@
+"""A copy of a queue file, of one moment, while others go on writing; and whether it is sound."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+
+from ..errors import ChainBroken, StorageFailed
+from ..store import Head
+from .failures import translated
+from .opening import connect
+from .reader import SqliteReader
+from .verify import verify
+
+PAGES = 1_000
+"""Copied at a time: some milliseconds, after which Ctrl-C is heard."""
+
+Report = Callable[[int, int], None]
+"""Called now and then: how much is done, of how much."""
+
+
+def copy_pages(path: str, target: str, report: Report = lambda _, __: None) -> Head:
+    """Copy the database at `path` into the empty file `target`: its state of this moment.
+
+    Returns the head of that state. Nothing is synced yet. Raises Full, ReadOnly or StorageFailed.
+    """
+    source = connect(path, readonly=True)
+    try:
+        with translated(target):
+            source.execute("BEGIN")
+            head = SqliteReader(source).head()  # from here on it is this state, whoever writes
+            _copy(source, target, report)
+        return head
+    finally:
+        source.close()
+
+
+def _copy(source: apsw.Connection, target: str, report: Report) -> None:
+    copy = apsw.Connection(target, apsw.SQLITE_OPEN_READWRITE)
+    try:
+        # Whoever is killed leaves a file under a name that nobody opens.
+        copy.execute("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF").fetchall()
+        with copy.backup("main", source, "main") as copying:
+            while not copying.done:
+                copying.step(PAGES)
+                report(copying.page_count - copying.remaining, copying.page_count)
+    finally:
+        copy.close()
+
+
+def check_copy(
+    path: str, source: str, head: Head, report: Report = lambda _, __: None
+) -> list[tuple[str, int]]:
+    """Look at each page and each record of a copy that nobody else has open, and change nothing.
+
+    source: what it is a copy of, for the error. head: of that moment. Returns job and attempt of
+    each output that it names and that stands in files. Raises ChainBroken where the log is not what
+    was written, StorageFailed where a page is damaged.
+    """
+    copy = apsw.Connection(
+        f"{Path(path).as_uri()}?immutable=1", apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    )
+    try:
+        with translated(source):
+            tx = SqliteReader(copy)
+            verdict = verify(tx, head, lambda done: report(done, head.position))
+            if verdict.broken:
+                raise ChainBroken(*verdict.broken)
+            found = tx.query("PRAGMA integrity_check(1)")[0][0]
+            if found != "ok" or verdict.head != head:
+                raise StorageFailed(source, f"a copy of it is not sound ({found})")
+            return [(job, attempt) for job, attempt in tx.rows(IN_FILES)]
+    finally:
+        copy.close()
+
+
+# Each row once: a copy looks at all of them anyway.
+IN_FILES = "SELECT job, attempt FROM outputs WHERE kept IS NULL AND total_bytes > 0"

@@ -1,0 +1,166 @@
+"""What a figure or a fact means: well, or a problem and what to do about it. All pure."""
+
+import shlex
+import stat
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from ..wording import plural, size
+
+WAL_BYTES = 256 << 20
+"""A larger WAL is one that a reader keeps from being taken in: else it is cut at 64 MiB."""
+
+FREE_BYTES = 64 << 20
+FREE_INODES = 1_000
+FSYNC_MS = 100.0
+"""Each `enqueue` and each result waits for one."""
+
+DESCRIPTORS = 256
+"""A worker needs 64, and 3 for each job that runs at the same time."""
+
+
+class Finding(NamedTuple):
+    """What one check found."""
+
+    check: str
+    found: str
+    todo: str | None = None
+    """What to do about it; null where all is well."""
+
+
+class Entry(NamedTuple):
+    """A file or folder of the queue."""
+
+    path: str
+    mode: int
+    """As `st_mode`."""
+    owner: int
+    """User id."""
+
+
+def packages(versions: str, folders: Sequence[str]) -> Finding:
+    """Whether the three packages are of one installation. folders: where each was loaded from."""
+    if len(set(folders)) == 1:
+        return Finding("versions", versions)
+    places = ", ".join(dict.fromkeys(folders))
+    return Finding("versions", f"{versions}, from {places}", "install queuectl anew, in one place")
+
+
+def modes(entries: Sequence[Entry], me: int) -> Finding:
+    """Whether the files are this user's (id `me`) alone."""
+    found = ", ".join(f"{_name(one)} {stat.S_IMODE(one.mode):04o}" for one in entries)
+    if strange := [one for one in entries if one.owner != me]:
+        owner = strange[0].owner
+        words = f"{found}; {_name(strange[0])} belongs to user {owner}, not to you"
+        return Finding("modes", words, f"run queuectl as user {owner}, or change the owner")
+    if shared := [one.path for one in entries if stat.S_IMODE(one.mode) & 0o077]:
+        return Finding(
+            "modes", f"{found}; others may look in", f"chmod go-rwx {shlex.join(shared)}"
+        )
+    return Finding("modes", f"{found}, yours")
+
+
+def place(folder: Entry, me: int) -> Finding:
+    """Whether only this user (id `me`) may put files beside the queue."""
+    mode = stat.S_IMODE(folder.mode)
+    found = f"{folder.path} {mode:04o}"
+    if folder.owner not in (0, me):
+        return Finding("folder", f"{found}, of user {folder.owner}", "move the queue to your own")
+    if mode & 0o022:
+        todo = "move the queue to a folder of your own, or chmod go-w this one"
+        return Finding("folder", f"{found}; others may put files into it", todo)
+    return Finding("folder", found)
+
+
+def _name(entry: Entry) -> str:
+    name = entry.path.rpartition("/")[2]
+    return f"{name}/" if stat.S_ISDIR(entry.mode) else name
+
+
+def wal(wal_bytes: int) -> Finding:
+    """Whether what was committed finds its way into the queue file."""
+    todo = "a program that reads an old state keeps it so; end it, such as with fuser or lsof"
+    return Finding("wal", size(wal_bytes), todo if wal_bytes > WAL_BYTES else None)
+
+
+def room(free_bytes: int, free_inodes: int | None) -> Finding:
+    """Whether there is room to write. free_inodes: null where the file system does not count."""
+    inodes = "" if free_inodes is None else f", {plural(free_inodes, 'file')} more"
+    short = free_bytes < FREE_BYTES or (free_inodes is not None and free_inodes < FREE_INODES)
+    todo = "make room: without it nothing is enqueued, and results are held in memory"
+    return Finding("disk", f"{size(free_bytes)} free{inodes}", todo if short else None)
+
+
+def fsync(median_ms: float) -> Finding:
+    """How long the disk takes to hold on to a page."""
+    todo = "each command and each result waits so long: put the queue on a faster disk"
+    return Finding("fsync", f"{median_ms:.3g} ms", todo if median_ms > FSYNC_MS else None)
+
+
+def network(kind: str | None, overridden: bool) -> Finding:
+    """Whether the file is on this machine. kind: of the network file system it is on."""
+    if kind is not None:
+        return Finding("network", f"the file is on {kind}", "move the queue to a local disk")
+    if overridden:
+        return Finding("network", "not looked at: QUEUECTL_ALLOW_NETWORK=1")
+    return Finding("network", "none: a local file system")
+
+
+def descriptors(soft: int, hard: int | None) -> Finding:
+    """How many files may be open. hard: null is as many as one likes."""
+    found = f"{soft:,} files may be open" + ("" if hard is None else f", {hard:,} at most")
+    few = hard is not None and hard < DESCRIPTORS
+    todo = "raise the hard limit: a worker needs 64 and 3 for each job at a time (ulimit -Hn)"
+    return Finding("descriptors", found, todo if few else None)
+
+
+def marks(unlimited: bool) -> Finding:
+    """Whether each attempt's processes can carry a mark that they cannot lose by accident."""
+    if unlimited:
+        return Finding("marks", "by an inherited resource limit, and by the environment")
+    todo = "raise the hard limit (ulimit -HR unlimited): a daemon without it may be overlooked"
+    return Finding("marks", "by the environment alone: RLIMIT_RTTIME is limited", todo)
+
+
+def leftovers(paths: Sequence[str]) -> Finding:
+    """Files of a creation or a backup that was killed."""
+    if not paths:
+        return Finding("leftovers", "none")
+    return Finding("leftovers", ", ".join(paths), f"rm -r {shlex.join(paths)}")
+
+
+def views(standing: Literal["current", "stale", "newer"], position: int, head: int) -> Finding:
+    """Whether the read models are those of this log and this version. position: they reached."""
+    if standing == "newer":
+        return Finding("views", "of a newer version", "upgrade queuectl")
+    if standing == "stale":
+        return Finding("views", "of an older version", "queuectl replay")
+    if position != head:
+        return Finding("views", f"at {position}, the log at {head}", "queuectl replay")
+    return Finding("views", f"at {position}, as the log")
+
+
+def workers(living: Sequence[str], dead: Sequence[str], claims: int) -> Finding:
+    """Who works. dead: ids of those whose end nobody recorded, which hold `claims` jobs."""
+    if dead:
+        words = f"{', '.join(dead)} died with {plural(claims, 'job')} claimed"
+        return Finding("workers", words, "queuectl worker start takes over what they had")
+    return Finding("workers", f"{', '.join(living)} alive" if living else "none")
+
+
+def processes(pids: Sequence[int], claimed: bool) -> Finding:
+    """What attempts that are over left running. claimed: all of it by jobs of dead workers."""
+    if not pids:
+        return Finding("processes", "none left of attempts that are over")
+    listed = " ".join(map(str, pids))
+    words = f"{plural(len(pids), 'process', 'processes')} of attempts that are over: {listed}"
+    todo = "queuectl worker start ends them" if claimed else f"look at them, then kill -9 {listed}"
+    return Finding("processes", words, todo)
+
+
+def locks(held: int, stale: Sequence[str]) -> Finding:
+    """The lock files. stale: of workers that are in no log, or left long ago."""
+    if stale:
+        todo = "queuectl worker start takes them away"
+        return Finding("locks", f"left over: {', '.join(stale)}", todo)
+    return Finding("locks", f"{plural(held, 'file')}, each of a worker that lives")

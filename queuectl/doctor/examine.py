@@ -1,0 +1,206 @@
+"""All checks in turn, as far as the file lets itself be opened."""
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import apsw
+
+import eventstore
+import projections
+import queuectl
+from eventstore.errors import Missing, StoreError
+from eventstore.location import Location
+from eventstore.sqlite.log import SqliteStore
+from eventstore.sqlite.network import network_file_system
+from eventstore.sqlite.verify import verify
+from eventstore.store import Head
+from projections.registry import checkpoint, standing
+
+from ..reading import Reading
+from ..wording import plural
+from . import checks, living, machine
+from .checks import Finding
+
+Progress = Callable[[int, int], None]
+"""Called now and then in long checks: how many records are done, of how many."""
+
+WHY = {
+    "--db": "named by --db",
+    "QUEUECTL_DB": "named by QUEUECTL_DB",
+    "working directory": "it stands in the working directory",
+    "your own": "your own, since nothing names another",
+}
+
+
+class Examination(NamedTuple):
+    """What was found."""
+
+    findings: list[Finding]
+    versions: dict[str, str]
+    head: Head | None
+    """None where the file could not be opened."""
+    wal_bytes: int
+    free_bytes: int | None
+    fsync_ms: float | None
+    """None where nothing may be written there."""
+
+    @property
+    def well(self) -> bool:
+        """Whether no check found a problem."""
+        return all(one.todo is None for one in self.findings)
+
+
+def examine(reading: Reading, deep: bool, progress: Progress) -> Examination:
+    """Look at everything, and change nothing. deep: also at every record and every row.
+
+    Raises Missing for a named file that is not there.
+    """
+    path = reading.location.path
+    store, refused = _opened(reading)
+    folder = os.path.dirname(path)
+    has_folder = os.path.isdir(folder)
+    found = Examination(
+        findings=[_packages(), _file(reading.location, refused)],
+        versions=versions(),
+        head=None,
+        wal_bytes=machine.size_of(f"{path}-wal"),
+        free_bytes=machine.free(folder)[0] if has_folder else None,
+        fsync_ms=machine.fsync_ms(folder) if has_folder else None,
+    )
+    if has_folder:
+        found.findings.extend(_around(path, folder, found))
+    if store is None:
+        return found
+    head, inside = _inside(store)
+    found.findings.extend(inside)
+    if deep:
+        found.findings.extend(_deep(store, progress))
+    return found._replace(head=head)
+
+
+def versions() -> dict[str, str]:
+    """Of all that matters to a log."""
+    return {
+        "queuectl": queuectl.__version__,
+        "python": platform.python_version(),
+        "sqlite": apsw.sqlite_lib_version(),
+        "apsw": apsw.apsw_version(),
+    }
+
+
+def _packages() -> Finding:
+    found = versions()
+    words = f"queuectl {found['queuectl']}, Python {found['python']}, SQLite {found['sqlite']}"
+    floors = [eventstore.__file__, projections.__file__, queuectl.__file__]
+    places = [os.path.dirname(os.path.dirname(str(file))) for file in floors]
+    return checks.packages(f"{words} (APSW {found['apsw']})", places)
+
+
+def _opened(reading: Reading) -> tuple[SqliteStore | None, StoreError | None]:
+    """The store, or what was wrong with it; neither where there is none yet."""
+    try:
+        return reading.store, None
+    except Missing:
+        raise
+    except StoreError as error:
+        return None, error
+
+
+def _file(location: Location, refused: StoreError | None) -> Finding:
+    words = f"{location.path} ({WHY[location.why]})"
+    if refused is not None:
+        what, _, todo = str(refused).partition("; ")
+        return Finding("file", f"{words}: {what}", todo or "name another file with --db")
+    there = os.path.lexists(location.path)
+    return Finding("file", words if there else f"{words}; none yet, the first job makes it")
+
+
+def _around(path: str, folder: str, found: Examination) -> Iterator[Finding]:
+    yield checks.place(machine.entry(folder), os.geteuid())
+    if entries := machine.entries(path):
+        yield checks.modes(entries, os.geteuid())
+    yield checks.wal(found.wal_bytes)
+    yield checks.room(*machine.free(folder))
+    if found.fsync_ms is None:
+        todo = f"let the folder be written (chmod u+w {folder}): no job can be enqueued"
+        yield Finding("fsync", f"nothing may be written in {folder}", todo)
+    else:
+        yield checks.fsync(found.fsync_ms)
+    overridden = os.environ.get("QUEUECTL_ALLOW_NETWORK") == "1"
+    yield checks.network(network_file_system(folder, os.stat(folder).st_dev), overridden)
+    yield checks.descriptors(*machine.open_files())
+    yield checks.marks(machine.may_mark())
+    yield checks.leftovers(machine.leftovers(path))
+
+
+def _inside(store: SqliteStore) -> tuple[Head | None, list[Finding]]:
+    """What stands in the file, and the processes it knows of."""
+    before = living.marked(store.identity)
+    head = None
+    findings: list[Finding] = []
+    try:
+        with store.read() as tx:
+            head = tx.head()
+            findings.append(Finding("head", f"{head.position}:{head.hash}"))
+            reached = checkpoint(tx)
+            drift = checks.views(standing(reached), reached.position, head.position)
+            findings.append(drift)
+            seen = living.look(store, tx) if drift.todo is None else None
+    except StoreError as error:
+        what, _, todo = str(error).partition("; ")
+        return head, [*findings, Finding("views", what, todo or "queuectl replay")]
+    return head, findings if seen is None else [*findings, *_alive(store, before, seen)]
+
+
+def _alive(
+    store: SqliteStore, before: dict[int, str], seen: list[living.Seen]
+) -> Iterator[Finding]:
+    dead = [one for one in seen if not one.lives]
+    yield checks.workers(
+        [one.worker.id for one in seen if one.lives],
+        [one.worker.id for one in dead],
+        sum(len(one.claims) for one in dead),
+    )
+    yield checks.processes(*living.left_behind(store.identity, before, seen))
+    yield checks.locks(*living.lock_files(store, seen))
+
+
+def _deep(store: SqliteStore, progress: Progress) -> Iterator[Finding]:
+    """Each record of the log, each page of the file, each row of the views."""
+    for check, look in (("log", _records), ("rows", _rows)):
+        try:
+            yield from look(store, progress)
+        except StoreError as error:
+            what, _, todo = str(error).rpartition("; ")
+            yield Finding(check, what, todo)
+
+
+def _records(store: SqliteStore, progress: Progress) -> list[Finding]:
+    with store.read() as tx:
+        total = tx.head().position
+        verdict = verify(tx, progress=lambda done: progress(done, total))
+        pages = tx.query("PRAGMA integrity_check(1)")[0][0]
+    restore = "queuectl verify tells all of it; restore a backup"
+    if verdict.broken:
+        what = f"position {verdict.broken.position}: {verdict.broken.what}"
+    elif verdict.missing_triggers:
+        what = f"without {', '.join(verdict.missing_triggers)}"
+    else:
+        what = f"{plural(verdict.records, 'record')}, each tied to the one before"
+    sound = not (verdict.broken or verdict.missing_triggers)
+    return [
+        Finding("log", what, None if sound else restore),
+        Finding("pages", str(pages), None if pages == "ok" else "restore a backup"),
+    ]
+
+
+def _rows(store: SqliteStore, progress: Progress) -> list[Finding]:
+    from projections.rebuild import compare
+
+    found = compare(store, lambda p: progress(p.position, p.head))
+    if found:
+        words = f"{plural(len(found), 'row')} not as the log has it"
+        return [Finding("rows", words, "queuectl replay")]
+    return [Finding("rows", "each as the log has it")]

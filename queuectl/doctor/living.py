@@ -1,0 +1,123 @@
+"""Who lives: workers, and processes that attempts left behind. Only looked at, never ended."""
+
+import os
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from eventstore.sqlite.log import SqliteStore
+from eventstore.store import Reader
+from projections.folds.job import Job
+from projections.folds.worker import Worker
+from projections.read_models import jobs, workers
+
+from ..worker import sweep
+from ..worker.mark import VARIABLE, mark_of
+from ..worker.takeover import OLD_S, boot_id, lock_names
+
+
+class Seen(NamedTuple):
+    """A worker that has not ended as far as the log knows."""
+
+    worker: Worker
+    lives: bool
+    claims: list[Job]
+
+
+def look(store: SqliteStore, tx: Reader) -> list[Seen]:
+    """The workers that the log takes for living."""
+    return [
+        Seen(worker, lives(store, worker), jobs.of_worker(tx, worker.id))
+        for worker in workers.active(tx)
+    ]
+
+
+def lives(store: SqliteStore, worker: Worker) -> bool:
+    """Whether one of its two processes runs, or, unseen from here, holds its lock."""
+    started = worker.started
+    pids = (
+        (started.pid, started.pid_started),
+        (started.keeper_pid, started.keeper_pid_started),
+    )
+    if started.boot_id == boot_id() and any(_runs(pid, at) for pid, at in pids):
+        return True
+    return any(_held(store, name) for name in lock_names(worker.id))
+
+
+def _runs(pid: int, started: int) -> bool:
+    return sweep.started(pid) == started and sweep.alive(pid)
+
+
+def _held(store: SqliteStore, name: str) -> bool:
+    """Only asked of a worker whose processes are gone: to try a lock is to take it for a moment."""
+    if store.beside.existing("locks") is None:
+        return False
+    lock = store.lock(name)
+    try:
+        free = lock.acquire_existing()
+    except FileNotFoundError:
+        return False
+    lock.release()
+    return not free
+
+
+def marked(identity: tuple[int, int]) -> dict[int, str]:
+    """The claim that each process carries in its environment, by pid, for claims of this file."""
+    device, inode = identity
+    prefix = f"{VARIABLE}={device}:{inode}:".encode()
+    found = {}
+    for pid in _pids():
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                words = [one for one in file.read().split(b"\0") if one.startswith(prefix)]
+        except (PermissionError, FileNotFoundError, ProcessLookupError):
+            continue  # another user's, or gone
+        if words:
+            found[pid] = words[0].partition(b"=")[2].decode(errors="replace")
+    return found
+
+
+def left_behind(
+    identity: tuple[int, int], before: dict[int, str], seen: Iterable[Seen]
+) -> tuple[list[int], bool]:
+    """Pids of what runs on although its attempt is over, and whether a takeover would end them all.
+
+    before: what `marked` said before the log was read, so that no attempt is too new for the log.
+    """
+    living, lost = set(), []
+    for worker, lives_, claims in seen:
+        marks = [mark_of(identity, worker.started.token, job.id, job.attempt) for job in claims]
+        if lives_:
+            living |= {mark.cookie for mark in marks}
+        else:
+            lost += marks
+    claimed = set(sweep.survivors(lost))
+    strays = {pid for pid, cookie in before.items() if cookie not in living and sweep.alive(pid)}
+    strays -= {os.getpid(), os.getppid()}
+    return sorted(strays | claimed), strays <= claimed
+
+
+def lock_files(store: SqliteStore, seen: Iterable[Seen]) -> tuple[int, list[str]]:
+    """How many workers' lock files there are, and which are old and of no active worker."""
+    folder = store.beside.existing("locks")
+    if folder is None:
+        return 0, []
+    known = {name for one in seen for name in lock_names(one.worker.id)}
+    names = [name for name in os.listdir(folder) if name.startswith("worker-")]
+    stale = [name for name in names if name not in known and _is_old(folder, name)]
+    return len(names), sorted(stale)
+
+
+def _is_old(folder: int, name: str) -> bool:
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return found.st_mtime < time.time() - OLD_S
+
+
+def _pids() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    except FileNotFoundError:  # macOS
+        return []

@@ -1,0 +1,235 @@
+"""`backup` as typed: one moment of a queue in use, whole or not there, and put back."""
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from signal import SIGINT, SIGKILL, Signals
+
+import pytest
+
+from tests.behaviour.test_doctor import digests
+from tests.ctl import PROGRAM, Ctl, until
+from tests.house import House
+from tests.shapes import complete
+from tests.stranger import stranger, tamper
+
+LONG = "seq 100000"
+"""Prints more than stands in the database."""
+
+
+@pytest.fixture
+def worked(ctl: Ctl) -> Ctl:
+    """A queue with a completed job of long output, a dead one and a pending one."""
+    ctl.enqueue(LONG)
+    ctl.dead_job()
+    ctl.enqueue("echo put back")
+    return ctl
+
+
+def at(ctl: Ctl, path: Path) -> Ctl:
+    """The program, on another queue file."""
+    other = Ctl(path.parent)
+    other.db = path
+    other.env = {**ctl.env, "QUEUECTL_DB": str(path)}
+    return other
+
+
+def names(folder: Path) -> set[str]:
+    """Of what stands in the folder."""
+    return set(os.listdir(folder))
+
+
+def test_a_backup_is_the_queue_of_one_moment(worked: Ctl) -> None:
+    done = worked("backup", "monday.db")
+    head = done.out.strip()
+    assert done.err.startswith(f"wrote {worked.folder}/monday.db: 11 events, ")
+    assert worked("verify", "--expect", head).code == 0
+    copy = at(worked, worked.folder / "monday.db")
+    assert copy("verify", "--expect", head).code == 0
+    assert copy("replay", "--check").code == 0
+    assert copy("list").out == worked("list").out
+    assert copy("logs", "1").out == worked("logs", "1").out
+    told = worked("backup", "tuesday.db", "--json").json
+    assert f"{told['position']}:{told['head_hash']}" == head
+    assert told["outputs"] == 1
+
+
+def test_a_backup_leaves_the_queue_as_it_was(worked: Ctl) -> None:
+    worked("list")
+    before = digests(worked.folder)
+    worked("backup", "monday.db")
+    after = digests(worked.folder)
+    assert {path: after[path] for path in before} == before
+
+
+def test_a_backup_is_its_owners_alone(worked: Ctl) -> None:
+    worked("backup", "monday.db", code=0)
+    for path in (worked.folder / "monday.db", *(worked.folder / "monday.db.d").rglob("*")):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o700 if path.is_dir() else 0o600), path
+    assert stat.S_IMODE((worked.folder / "monday.db.d").stat().st_mode) == 0o700
+
+
+def test_backups_while_workers_run_are_each_sound(ctl: Ctl) -> None:
+    lines = '{"command": "seq 20000"}\n{"command": "false", "max_retries": 0}\n' * 100
+    ctl("enqueue", "--file", "-", stdin=lines)
+    heads = []
+    with ctl.worker("--count", "4") as worker:
+        for number in range(6):
+            ctl.enqueue("true")
+            heads.append(ctl("backup", f"{number}.db").out.strip())
+        worker.kill(SIGINT)
+        worker.ends()
+    assert len(set(heads)) == len(heads)
+    for number, head in enumerate(heads):
+        copy = at(ctl, ctl.folder / f"{number}.db")
+        assert copy("verify", "--expect", head).code == 0
+        assert copy("replay", "--check").code == 0
+        assert ctl("verify", "--expect", head).code == 0
+
+
+def test_a_backup_put_back_goes_on_where_it_was(worked: Ctl) -> None:
+    """As docs/operations.md says it."""
+    worked("backup", "monday.db")
+    worked.drain()
+    for stale in ("queue.db", "queue.db-wal", "queue.db-shm"):
+        (worked.folder / stale).unlink(missing_ok=True)
+    shutil.rmtree(worked.folder / "queue.db.d")
+    (worked.folder / "monday.db").rename(worked.db)
+    (worked.folder / "monday.db.d").rename(f"{worked.db}.d")
+    assert worked("doctor").code == 0
+    assert worked("logs", "1").out.endswith("100000\n")
+    worked.drain()
+    assert worked("logs", "3").out == "put back\n"
+    assert worked("verify").code == 0
+    assert worked("replay", "--check").code == 0
+
+
+def test_an_older_backup_put_back_is_seen_by_a_later_head(worked: Ctl) -> None:
+    older = worked("backup", "monday.db").out.strip()
+    worked.drain()
+    newer = worked("backup", "tuesday.db").out.strip()
+    monday = at(worked, worked.folder / "monday.db")
+    told = monday("verify", "--expect", newer, code=5).out
+    last, first = newer.partition(":")[0], older.partition(":")[0]
+    assert told == f"the log ends at {first}: events up to {last} are gone\n"
+    assert at(worked, worked.folder / "tuesday.db")("verify", "--expect", older).code == 0
+    monday.drain()  # and when it went on otherwise, its history is another one
+    assert "not the expected" in monday("verify", "--expect", newer, code=5).out
+
+
+def test_a_copy_ends_no_process_of_the_original(ctl: Ctl, tmp_path: Path) -> None:
+    house = House(ctl.folder)
+    with house.worker():
+        job = house.enqueue("sleep 60")
+        pids = until(lambda: complete("plain", house.work), "the job")
+        (tmp_path / "copy").mkdir()
+        ctl("backup", "copy/queue.db")
+        copy = at(ctl, tmp_path / "copy" / "queue.db")
+        with copy.worker():
+            copy.wait_for(job, "requeued", why="worker-lost")
+        assert set(pids) <= set(complete("plain", house.work) or ())
+        assert house.queue.get(job).state == "processing"
+    house.queue.close()
+
+
+def test_nothing_is_overwritten_unless_asked(worked: Ctl) -> None:
+    (worked.folder / "taken").write_text("a shopping list")
+    (worked.folder / "link").symlink_to("nowhere")
+    for name in ("taken", "link"):
+        assert "is there already" in worked("backup", name, code=4).err
+        worked("backup", "--force", name)
+        assert stat.S_ISREG((worked.folder / name).lstat().st_mode)
+        assert at(worked, worked.folder / name)("verify").code == 0
+    assert not (worked.folder / "nowhere").exists()
+
+
+def test_a_newer_backup_may_replace_an_older_one(worked: Ctl) -> None:
+    worked("backup", "nightly.db")
+    worked.enqueue(LONG)
+    worked.drain()
+    head = worked("backup", "--force", "nightly.db").out.strip()
+    copy = at(worked, worked.folder / "nightly.db")
+    assert copy("verify", "--expect", head).code == 0
+    assert copy("logs", "4").out.endswith("100000\n")
+    assert {name for name in names(worked.folder) if ".new" in name} == set()
+    assert sorted(os.listdir(worked.folder / "nightly.db.d" / "outputs")) == ["1.1", "4.1"]
+
+
+def test_what_cannot_be_a_backup_is_refused(worked: Ctl) -> None:
+    (worked.folder / "folder").mkdir()
+    (worked.folder / "x.db-wal").write_text("of another file")
+    (worked.folder / "y.db.d").symlink_to("folder")
+    for words, told in (
+        (("--force", "queue.db"), "is the queue itself"),
+        (("--force", "folder"), "is a folder"),
+        (("nope/x.db",), "there is no folder"),
+        (("x.db",), "has x.db-wal beside it"),
+        (("--force", "y.db"), "is not a folder"),
+    ):
+        refused = worked("backup", *words, code=6)
+        assert told in refused.err
+        assert refused.err.count("\n") == 1
+    assert os.listdir(worked.folder / "folder") == []
+    assert "is there already" in worked("backup", "y.db", code=4).err
+
+
+def test_without_a_queue_there_is_nothing_to_back_up(ctl: Ctl) -> None:
+    assert "no queue at" in ctl("backup", "monday.db", code=6).err
+    assert os.listdir(ctl.folder) == []
+
+
+def test_a_damaged_queue_gives_no_backup(worked: Ctl) -> None:
+    tamper(str(worked.db), "UPDATE events SET actor = 'eve' WHERE position = 3")
+    assert "damaged at position 3" in worked("backup", "monday.db", code=5).err
+    assert not [name for name in names(worked.folder) if "monday" in name]
+
+
+def test_a_queue_with_a_damaged_page_gives_no_backup(worked: Ctl) -> None:
+    stranger(str(worked.db), "PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(worked.db, "r+b") as file:
+        file.seek(os.path.getsize(worked.db) - 4096)
+        file.write(b"\xa5" * 4096)
+    told = worked("backup", "monday.db", code=None)
+    assert told.code in (5, 6)
+    assert told.err.count("\n") == 1
+    assert not (worked.folder / "monday.db").exists()
+    assert not [name for name in names(worked.folder) if ".new" in name]
+
+
+@pytest.mark.parametrize(("number", "code"), [(SIGINT, 130), (SIGKILL, -SIGKILL)])
+def test_a_backup_cut_short_has_not_its_name(ctl: Ctl, number: Signals, code: int) -> None:
+    lines = "".join(f'{{"command": "echo {n} {"x" * 400}"}}\n' for n in range(30_000))
+    ctl("enqueue", "--file", "-", stdin=lines)
+    running = ctl.start("backup", "monday.db")
+    until(lambda: [n for n in names(ctl.folder) if n.endswith(".new")] or None, "its beginning")
+    running.kill(number)
+    assert running.ends().code == code
+    left = {name for name in names(ctl.folder) if name.startswith("monday.db")}
+    assert "monday.db" not in left
+    assert number == SIGKILL or not left
+    assert ctl("backup", "monday.db").code == 0
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(ctl: Ctl) -> None:
+    ctl("enqueue", "--file", "-", stdin='{"command": "true"}\n' * 5000)
+    ctl.enqueue(LONG)
+    ctl.drain("--count", "1", "--queue", "none")
+    (ctl.folder / "disk").mkdir()
+    own = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    mount = "mount -t tmpfs -o size=1m,mode=0700 tmpfs disk"
+    script = f'{mount}; "$@" backup disk/x.db; echo $?; ls -A disk'
+    done = subprocess.run(
+        [*own, "sh", "-c", script, "sh", *PROGRAM],
+        env=ctl.env,
+        cwd=ctl.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout == "6\n"
+    assert done.stderr.startswith("error: no space left for ")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,285 @@
+"""`doctor` as typed: each problem made for real, found, and with what to do about it."""
+
+import os
+import resource
+import subprocess
+import time
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from eventstore.sqlite.network import NETWORK
+from queuectl.doctor import checks
+from queuectl.doctor.checks import Entry, Finding
+from queuectl.doctor.machine import OLD_S
+from queuectl.queue import Queue
+from queuectl.worker.sweep import RLIMIT_RTTIME
+from tests.ctl import PROGRAM, Ctl, until
+from tests.house import House, kill_both
+from tests.shapes import complete
+from tests.stranger import stranger, tamper
+
+
+@pytest.fixture
+def worked(ctl: Ctl) -> Ctl:
+    """A queue with a completed and a dead job."""
+    ctl.enqueue("true")
+    ctl.dead_job()
+    return ctl
+
+
+def problems(ctl: Ctl, *words: str) -> dict[str, str]:
+    """What was found wrong, by check; fails where the exit code says otherwise."""
+    found = ctl("doctor", *words, "--json", code=None)
+    wrong = {one["check"]: one["found"] for one in found.json["checks"] if not one["well"]}
+    assert found.code == (1 if wrong else 0)
+    assert found.json["well"] == (not wrong)
+    assert all(one["todo"] for one in found.json["checks"] if not one["well"])
+    return wrong
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Of the files in a folder, but for the one in which readers hold their places."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".db-shm"]
+    return {str(path): sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_a_sound_queue_is_well_and_left_as_it_was(worked: Ctl) -> None:
+    worked("list")  # who reads leaves an empty -wal there
+    before = digests(worked.folder)
+    assert problems(worked) == {}
+    assert problems(worked, "--deep") == {}
+    assert digests(worked.folder) == before
+
+
+def test_it_says_which_file_and_why(worked: Ctl) -> None:
+    told = worked("doctor").out
+    assert f"file\t{worked.db} (named by QUEUECTL_DB)" in told
+    assert worked("doctor", "--json").json["why"] == "QUEUECTL_DB"
+    assert "named by --db" in worked("--db", str(worked.db), "doctor").out
+    here = worked("doctor", env={"QUEUECTL_DB": ""}).out
+    assert "it stands in the working directory" in here
+
+
+def test_it_says_what_matters_to_a_log(worked: Ctl) -> None:
+    found = worked("doctor", "--json").json
+    status = worked("status", "--json").json
+    assert (found["position"], found["head_hash"]) == (status["position"], status["head_hash"])
+    assert set(found["versions"]) == {"queuectl", "python", "sqlite", "apsw"}
+    assert found["fsync_s"] > 0
+    assert found["free_bytes"] > 0
+
+
+def test_without_a_queue_there_is_nothing_wrong(ctl: Ctl) -> None:
+    assert problems(ctl) == {}
+    assert "none yet" in ctl("doctor").out
+    assert os.listdir(ctl.folder) == []
+
+
+def test_a_named_file_that_is_not_there_is_6(ctl: Ctl) -> None:
+    assert "no queue at" in ctl("--db", str(ctl.folder / "x.db"), "doctor", code=6).err
+
+
+def test_lines_tell_what_to_do_as_it_must_be_typed(worked: Ctl) -> None:
+    stranger(str(worked.db), "UPDATE checkpoint SET position = 1")
+    lines = worked("--db", str(worked.db), "doctor", code=1).lines
+    assert [line for line in lines if line.startswith("problem")] == [
+        f"problem\tviews\tat 1, the log at 10\tqueuectl --db {worked.db} replay"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("definition", "words"),
+    [("jobs=1", "of an older version"), ("jobs=99", "of a newer version")],
+)
+def test_views_of_another_version_are_told(worked: Ctl, definition: str, words: str) -> None:
+    stranger(str(worked.db), f"UPDATE checkpoint SET definition = '{definition}'")
+    assert problems(worked) == {"views": words}
+
+
+def test_a_view_that_is_gone_is_told(worked: Ctl) -> None:
+    stranger(str(worked.db), "DROP TABLE checkpoint")
+    assert "is incomplete" in problems(worked)["views"]
+
+
+def test_files_that_others_may_see_or_write_are_told(worked: Ctl) -> None:
+    worked.db.chmod(0o644)
+    assert "others may look in" in problems(worked)["modes"]
+    worked.db.chmod(0o660)
+    found = problems(worked)
+    assert "may be written by others" in found["file"]
+    worked.db.chmod(0o600)
+    Path(f"{worked.db}.d").chmod(0o755)
+    assert "queue.db.d/ 0755" in problems(worked)["modes"]
+
+
+def test_a_folder_that_others_may_write_is_told(worked: Ctl) -> None:
+    worked.folder.chmod(0o1777)
+    assert "others may put files into it" in problems(worked)["folder"]
+
+
+def test_a_file_of_another_user_is_told(worked: Ctl) -> None:
+    """Only root can give files away; for others there is none to be told of."""
+    if os.geteuid():
+        return
+    os.chown(worked.db, 65534, 65534)
+    found = problems(worked)
+    assert "belongs to user 65534" in found["file"]
+    assert "belongs to user 65534, not to you" in found["modes"]
+
+
+def test_a_file_that_is_no_queue_is_told(ctl: Ctl) -> None:
+    ctl.db.write_text("a shopping list" * 100)
+    ctl.db.chmod(0o600)
+    assert "is not a queue" in problems(ctl)["file"]
+
+
+def test_a_wal_that_is_kept_from_shrinking_is_told(worked: Ctl) -> None:
+    with Queue(worked.db) as queue:
+        queue.enqueue("true")
+        os.truncate(f"{worked.db}-wal", checks.WAL_BYTES + 1)
+        assert "MB" in problems(worked)["wal"]
+
+
+def test_a_dead_worker_and_what_its_jobs_left_are_told(ctl: Ctl) -> None:
+    house = House(ctl.folder)
+    job = house.enqueue("(setsid setsid sleep 60 <&- >&- 2>&- &); sleep 60")
+    with house.worker() as running:
+        pids = until(lambda: complete("daemon", house.work), "the daemon")
+        living = ctl("doctor").out
+        assert f"workers\t{house.workers()[0].id} alive" in living
+        kill_both(running.pid, house.supervisor(running))
+        running.ends()
+    found = problems(ctl)
+    assert "died with 1 job claimed" in found["workers"]
+    assert set(map(str, pids)) <= set(found["processes"].split())
+    assert "worker start" in ctl("doctor", code=1).out
+    house.queue.cancel(job)
+    house.drain()
+    assert problems(ctl) == {}
+    house.queue.close()
+
+
+def test_a_process_of_an_attempt_that_is_long_over_is_told(worked: Ctl) -> None:
+    found = worked.db.stat()
+    mark = f"{found.st_dev}:{found.st_ino}:0123456789abcdef:1:1"
+    left = subprocess.Popen(["sleep", "60"], env={"QUEUECTL_CLAIM": mark})
+    try:
+        wrong = worked("doctor", "--json", code=1).json["checks"]
+        (stray,) = [one for one in wrong if one["check"] == "processes"]
+        assert f"kill -9 {left.pid}" in stray["todo"]
+    finally:
+        left.kill()
+        left.wait()
+    assert problems(worked) == {}
+
+
+def test_what_was_left_by_a_death_in_the_middle_is_told(worked: Ctl) -> None:
+    lock = Path(f"{worked.db}.d/locks/worker-cafe")
+    cut = worked.folder / "queue.db.0123456789ab.new"
+    for path in (lock, cut):
+        path.touch()
+    assert problems(worked) == {}
+    long_ago = time.time() - OLD_S - 5
+    for path in (lock, cut):
+        os.utime(path, (long_ago, long_ago))
+    found = problems(worked)
+    assert found == {"locks": "left over: worker-cafe", "leftovers": str(cut)}
+    worked.drain()
+    assert "locks" not in problems(worked)
+
+
+def test_damage_is_found_by_looking_deep(worked: Ctl) -> None:
+    tamper(str(worked.db), "UPDATE events SET actor = 'eve' WHERE position = 3")
+    stranger(str(worked.db), "UPDATE jobs SET state = 'completed' WHERE id = '2'")
+    assert problems(worked) == {}
+    found = problems(worked, "--deep")
+    assert found["log"] == "position 3: its content does not match its hash"
+    stranger(str(worked.db), "DROP TRIGGER events_never_go")
+    tampered = problems(worked, "--deep")
+    assert set(tampered) >= {"log"}
+
+
+def test_a_row_that_the_log_does_not_tell_is_found_by_looking_deep(worked: Ctl) -> None:
+    stranger(str(worked.db), "UPDATE jobs SET state = 'completed' WHERE id = '2'")
+    assert problems(worked, "--deep") == {"rows": "1 row not as the log has it"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        (resource.RLIMIT_NOFILE, "problem\tdescriptors\t100 files may be open, 100 at most"),
+        (RLIMIT_RTTIME, "problem\tmarks\tby the environment alone"),
+    ],
+)
+def test_limits_that_are_too_low_are_told(worked: Ctl, limit: int, told: str) -> None:
+    done = subprocess.run(
+        [*PROGRAM, "doctor"],
+        env=worked.env,
+        cwd=worked.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=partial(resource.setrlimit, limit, (100, 100)),
+    )
+    assert done.returncode == 1
+    assert told in done.stdout
+
+
+def mounted(ctl: Ctl, options: str, script: str) -> str:
+    """What a shell script prints, run with a file system of its own at `disk`, and `queuectl`."""
+    (ctl.folder / "disk").mkdir()
+    own = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    shell = f'mount -t tmpfs -o {options},mode=0700 tmpfs disk; q() {{ "$@"; }}; {script}'
+    done = subprocess.run(
+        [*own, "sh", "-c", shell.replace("queuectl", f"{' '.join(PROGRAM)} --db disk/q.db")],
+        env=ctl.env,
+        cwd=ctl.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def test_a_disk_that_is_nearly_full_is_told(ctl: Ctl) -> None:
+    told = mounted(ctl, "size=2m", "queuectl enqueue -- true; queuectl doctor; echo $?")
+    assert "problem\tdisk\t" in told
+    assert told.endswith("\n1\n")
+    many = mounted_again(ctl)
+    assert "files more\tmake room" in many
+
+
+def mounted_again(ctl: Ctl) -> str:
+    """The same where not the bytes run out but the inodes."""
+    (ctl.folder / "disk").rmdir()
+    return mounted(ctl, "size=200m,nr_inodes=50", "queuectl enqueue -- true; queuectl doctor")
+
+
+def test_a_folder_that_may_not_be_written_is_told(ctl: Ctl) -> None:
+    script = "queuectl enqueue -- true; mount -o remount,ro disk; queuectl doctor"
+    assert "problem\tfsync\tnothing may be written in" in mounted(ctl, "size=99m", script)
+
+
+def test_what_figures_mean() -> None:
+    def well(finding: Finding) -> bool:
+        return finding.todo is None
+
+    assert well(checks.fsync(2.0))
+    assert not well(checks.fsync(250.0))
+    assert well(checks.network(None, overridden=False))
+    assert well(checks.network(None, overridden=True))
+    assert not any(well(checks.network(kind, overridden=False)) for kind in NETWORK)
+    assert well(checks.packages("1", ["/a", "/a", "/a"]))
+    assert "/b" in checks.packages("1", ["/a", "/b", "/a"]).found
+    assert well(checks.place(Entry("/q", 0o40755, 7), 7))
+    assert well(checks.place(Entry("/q", 0o40755, 0), 7))
+    assert not well(checks.place(Entry("/q", 0o40700, 8), 7))
+    assert well(checks.modes([Entry("/q.db", 0o100600, 7)], 7))
+    assert not well(checks.modes([Entry("/q.db", 0o100600, 8)], 7))
+    assert well(checks.descriptors(1024, None))
+    assert well(checks.room(10**12, None))

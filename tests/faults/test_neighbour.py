@@ -1,0 +1,282 @@
+"""Another user of the same machine: reads nothing of ours, changes nothing, leads us nowhere."""
+
+import os
+import stat
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from eventstore.errors import ForeignFile, StoreError
+from eventstore.location import locate, open_store
+from queuectl import Queue
+from queuectl.worker.output import Output
+from tests.ctl import Ctl, until
+from tests.neighbour import NOBODY, as_nobody, shared_folder
+
+SECRET = "the secret word is sesame"
+STICKY = 0o1777
+"""As /tmp: everyone may put files there, and take away only their own."""
+
+
+@pytest.fixture
+def shared() -> Iterator[Ctl]:
+    """The program, in a folder that everyone may list and enter, its umask 0."""
+    with shared_folder(0o755) as folder:
+        yield Ctl(folder)
+
+
+@pytest.fixture
+def sticky() -> Iterator[Ctl]:
+    """The program, in a folder in which everyone may put files."""
+    with shared_folder(STICKY) as folder:
+        yield Ctl(folder)
+
+
+def reads_and_writes_nothing(folder: Path) -> None:
+    """Try every file and folder below `folder`, by every name, as the user that calls."""
+    found = [Path(place, name) for place, *lists in os.walk(folder) for name in chain(*lists)]
+    assert found, "nothing was seen at all"
+    for path in found:
+        assert path.name == "control" or not _may(path), f"{path}: {_may(path)}"
+    for name in ("locks", "bells", "outputs", "locks/replay", "outputs/1.1/0"):
+        for beside in ("queue.db.d", "copy.db.d"):
+            assert not _may(folder / beside / name), name
+    with pytest.raises(OSError, match="Permission"):
+        (folder / "queue.db-new").touch()
+
+
+def _may(path: Path) -> list[str]:
+    """What the user that calls may do with a file or folder."""
+    done = []
+    for what, flags in (("read", os.O_RDONLY), ("write", os.O_WRONLY), ("list", os.O_DIRECTORY)):
+        try:
+            os.close(os.open(path, flags | os.O_NONBLOCK))
+            done.append(what)
+        except OSError:
+            pass
+    for what, act in (("remove", os.unlink), ("empty", os.rmdir)):
+        try:
+            act(path)
+            done.append(what)
+        except OSError:
+            pass
+    return done
+
+
+def opens_nothing(path: str) -> None:
+    """Use the queue as the program would, as the user that calls."""
+    for readonly in (True, False):
+        with pytest.raises(StoreError):
+            open_store(path, create=not readonly, readonly=readonly)
+    with pytest.raises(StoreError):
+        Queue(path).enqueue("true")
+
+
+def test_a_neighbour_reads_and_writes_nothing_of_ours(shared: Ctl) -> None:
+    control = shared.folder / "control"
+    control.write_text("what everyone may read")
+    shared.enqueue(f"seq 100000; echo {SECRET}", env={"KEY": SECRET})
+    shared.drain()
+    running = shared.enqueue(f"echo {SECRET}; seq 100000; sleep 60")
+    with shared.worker(), shared.running("events", "-f"):
+        shared.wait_for(running, "claimed")
+        until(lambda: list(shared.folder.rglob("outputs/2.1/0")) or None, "its output")
+        shared("backup", "copy.db")
+        beside = {path.name for path in (shared.folder / "queue.db.d").iterdir()}
+        assert beside == {"locks", "bells", "outputs"}
+        for path in shared.folder.rglob("*"):
+            private = stat.S_IMODE(path.lstat().st_mode) & 0o077 == 0
+            assert private or path == control, path
+        as_nobody(reads_and_writes_nothing, shared.folder)
+        as_nobody(opens_nothing, str(shared.db))
+    assert _may(control)[:2] == ["read", "write"], "what nobody may read proves nothing"
+    assert shared("verify").code == 0
+
+
+def test_the_check_sees_what_a_neighbour_may_read(shared: Ctl) -> None:
+    """The control of the test above: a file left open to others is found by it."""
+    shared.enqueue("true")
+    shared.db.chmod(0o644)
+    if os.geteuid() == 0:
+        with pytest.raises(AssertionError):
+            as_nobody(reads_and_writes_nothing, shared.folder)
+
+
+def test_the_folders_that_we_make_on_the_way_are_ours_alone(shared: Ctl) -> None:
+    home = {"HOME": str(shared.folder), "QUEUECTL_DB": "", "XDG_STATE_HOME": ""}
+    shared("enqueue", "--", "true", env=home)
+    for path in (shared.folder / ".local").parent.rglob("*"):
+        assert stat.S_IMODE(path.lstat().st_mode) & 0o077 == 0, path
+
+
+def plant(folder: Path, *links: tuple[str, str]) -> None:
+    """Make links (name, target) in `folder`, as the user that calls."""
+    for name, target in links:
+        os.symlink(target, folder / name)
+
+
+def planted(ctl: Ctl, *links: tuple[str, str]) -> None:
+    """Links of another user, or where we cannot be one, of our own: no less to be followed."""
+    (as_nobody if os.geteuid() == 0 else _call)(plant, ctl.folder, *links)
+
+
+def _call(act: object, *arguments: object) -> None:
+    assert callable(act)
+    act(*arguments)
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """A folder of ours with a file in it that nobody must touch."""
+    place = tmp_path / "victim"
+    place.mkdir()
+    (place / "file").write_text("as it was")
+    return place
+
+
+def untouched(victim: Path) -> bool:
+    """Whether that folder holds what it held."""
+    return os.listdir(victim) == ["file"] and (victim / "file").read_text() == "as it was"
+
+
+def test_a_link_of_a_neighbour_is_not_taken_for_the_queue(sticky: Ctl, victim: Path) -> None:
+    planted(sticky, ("queue.db", str(victim / "new")), ("q.db", str(victim / "file")))
+    for words in (["enqueue", "--", "true"], ["list"], ["worker", "start"], ["backup", "x.db"]):
+        for db in ("queue.db", "q.db"):
+            refused = sticky("--db", db, *words, code=6)
+            assert refused.err.startswith("error: ")
+            assert refused.err.count("\n") == 1
+        assert sticky(*words, env={"QUEUECTL_DB": ""}, code=6).err.startswith("error: ")
+    assert untouched(victim)
+
+
+def test_a_link_of_ones_own_is_followed(sticky: Ctl, tmp_path: Path) -> None:
+    (sticky.folder / "link.db").symlink_to(tmp_path / "real.db")
+    sticky("--db", "link.db", "enqueue", "--", "true")
+    assert (tmp_path / "real.db").exists()
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", ".d"])
+@pytest.mark.parametrize("target", ["new", "file", "."])
+def test_links_at_the_names_beside_the_file_are_not_followed(
+    sticky: Ctl, victim: Path, suffix: str, target: str
+) -> None:
+    planted(sticky, (f"queue.db{suffix}", str(victim / target)))
+    for words in (["enqueue", "--", "true"], ["worker", "start", "--until-empty"], ["replay"]):
+        done = sticky(*words, code=None)
+        assert done.code in (0, 6)
+        assert "Traceback" not in done.err
+    assert untouched(victim)
+
+
+def leave(folder: Path, name: str) -> None:
+    """An empty file that everyone may read and write, of the user that calls."""
+    path = folder / name
+    path.touch()
+    path.chmod(0o666)
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_a_file_of_a_neighbour_is_not_used_as_ours(sticky: Ctl, suffix: str) -> None:
+    """SQLite would write our jobs into an empty -wal that someone else has put there."""
+    if os.geteuid():
+        return
+    as_nobody(leave, sticky.folder, f"queue.db{suffix}")
+    assert f"belongs to user {NOBODY}" in sticky("enqueue", "--", f"echo {SECRET}", code=6).err
+    (sticky.folder / f"queue.db{suffix}").unlink()
+    sticky.enqueue("true")
+    for name in (f"queue.db{end}" for end in ("-wal", "-shm", "-journal")):
+        (sticky.folder / name).unlink(missing_ok=True)
+    as_nobody(leave, sticky.folder, f"queue.db{suffix}")
+    for words in (["enqueue", "--", f"echo {SECRET}"], ["list"], ["worker", "start"]):
+        assert f"belongs to user {NOBODY}" in sticky(*words, code=6).err
+    assert (sticky.folder / f"queue.db{suffix}").read_bytes() == b""
+
+
+def make_folder(folder: Path, name: str) -> None:
+    """A folder that everyone may write, of the user that calls."""
+    (folder / name).mkdir()
+    (folder / name).chmod(0o777)
+
+
+def test_a_folder_of_a_neighbour_is_not_used_as_ours(sticky: Ctl) -> None:
+    if os.geteuid():
+        return
+    as_nobody(make_folder, sticky.folder, "queue.db.d")
+    sticky.enqueue(f"echo {SECRET}")
+    assert "may be written by others" in sticky("worker", "start", code=6).err
+    as_nobody(make_folder, sticky.folder, "copy.db.d")
+    assert "written by others" in sticky("backup", "--force", "copy.db", code=6).err
+    assert list((sticky.folder / "queue.db.d").iterdir()) == []
+
+
+def test_a_queue_file_of_a_neighbour_is_not_used(sticky: Ctl) -> None:
+    """Its jobs would be run with our rights."""
+    if os.geteuid():
+        return
+    as_nobody(lambda path: Queue(path).enqueue("id > /tmp/owned"), str(sticky.db))
+    for words in (["worker", "start", "--until-empty"], ["list"], ["enqueue", "--", "true"]):
+        assert f"belongs to user {NOBODY}" in sticky(*words, code=6).err
+        told = sticky(*words, env={"QUEUECTL_DB": ""}, code=6).err
+        assert f"belongs to user {NOBODY}" in told
+
+
+def test_the_names_while_a_file_is_made_are_not_followed(
+    sticky: Ctl, victim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are drawn at random; here a neighbour has guessed."""
+    monkeypatch.setattr(os, "urandom", bytes)
+    guessed = f"{sticky.db}.{bytes(6).hex()}.new"
+    for target in ("file", "new"):
+        planted(sticky, (os.path.basename(guessed), str(victim / target)))
+        with pytest.raises(StoreError):
+            open_store(str(sticky.db), create=True)
+        if os.path.lexists(guessed):
+            os.unlink(guessed)
+        assert untouched(victim)
+        assert not sticky.db.exists()
+
+
+def test_links_in_the_folder_beside_are_not_followed(sticky: Ctl, victim: Path) -> None:
+    """Nobody else can put one there; a job of our own might."""
+    sticky.enqueue("true")
+    sticky.drain()
+    beside = Path(f"{sticky.db}.d")
+    store = open_store(str(sticky.db))
+    for name in ("locks/replay", "bells/b", "outputs/9.1"):
+        (beside / name).symlink_to(victim / ("." if name.startswith("outputs") else "file"))
+    with pytest.raises(OSError, match="symbolic links"):
+        store.lock("replay").acquire()
+    store.ring()
+    output = Output(store.beside.folder("outputs"), "9", 1, 1_000_000)
+    output.take(b"x" * 100_000)
+    output.close()
+    (beside / "outputs" / "8.1").mkdir(mode=0o700)
+    (beside / "outputs" / "8.1" / "0").symlink_to(victim / "file")
+    output = Output(store.beside.folder("outputs"), "8", 1, 1_000_000)
+    output.take(b"x" * 100_000)
+    output.close()
+    store.close()
+    assert untouched(victim)
+    assert not (beside / "outputs" / "8.1" / "0").is_symlink()
+
+
+def test_a_replay_with_a_planted_lock_is_one_line(sticky: Ctl, victim: Path) -> None:
+    sticky.enqueue("true")
+    sticky("replay")
+    lock = Path(f"{sticky.db}.d/locks/replay")
+    lock.unlink(missing_ok=True)
+    lock.symlink_to(victim / "file")
+    refused = sticky("replay", code=6)
+    assert refused.err.startswith("error: ")
+    assert refused.err.count("\n") == 1
+    assert untouched(victim)
+
+
+def test_where_a_link_leads_is_looked_at_whose_it_is(sticky: Ctl, victim: Path) -> None:
+    planted(sticky, ("queue.db", str(victim / "new")))
+    if os.geteuid() == 0:
+        with pytest.raises(ForeignFile, match="is a link of user"):
+            locate(str(sticky.folder / "queue.db"))

@@ -1,0 +1,165 @@
+"""A web page in the user's browser: it reads nothing of the dashboard and changes nothing."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from queuectl.dashboard.app import create_app
+from tests.browser.scene import Scene, story
+
+METHODS = ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND")
+HOSTS = (
+    "evil.example",
+    "evil.example:5000",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example",
+    "evil.example@127.0.0.1",
+    "127.0.0.1@evil.example",
+    "127.0.0.2",
+    "0.0.0.0",
+    "[::2]",
+    "[::ffff:127.0.0.1]",
+    "2130706433",
+    "",
+    " ",
+    "localhost, evil.example",
+    "localhost\tevil.example",
+)
+ORIGINS = (
+    "http://evil.example",
+    "https://localhost",
+    "http://localhost:1",
+    "http://localhost.evil.example",
+    "null",
+    "",
+    "file://",
+    "http://127.0.0.1",
+)
+FETCHED = tuple(
+    {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": dest}
+    for site in ("cross-site", "same-site", "anything")
+    for mode, dest in (
+        ("no-cors", "image"),
+        ("no-cors", "script"),
+        ("cors", "empty"),
+        ("navigate", "iframe"),
+        ("navigate", "embed"),
+        ("websocket", "empty"),
+        ("", ""),
+    )
+)
+VALUES = {"job_id": "1", "attempt": "1", "filename": "queuectl.css"}
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Flask]:
+    """The dashboard of a queue that holds something."""
+    scene = Scene(tmp_path / "queue.db", 1_790_000_000_000_000)
+    scene.worker("3f2a", 2, "workshop")
+    story(scene)
+    yield create_app(scene.queue.location.path)
+    scene.queue.close()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser without a network."""
+    return app.test_client()
+
+
+@pytest.fixture
+def routes(app: Flask) -> list[str]:
+    """An address for every route there is, and some for which there is none."""
+    adapter = app.url_map.bind("localhost")
+    found = [
+        adapter.build(rule.endpoint, {name: VALUES[name] for name in rule.arguments})
+        for rule in app.url_map.iter_rules()
+    ]
+    assert len(found) >= 14
+    return [*found, "/nowhere", "/jobs/none", "/jobs?state=lost", "/static/none.js", "/jobs/1/"]
+
+
+def ask(
+    client: FlaskClient, address: str, method: str = "GET", **headers: str | None
+) -> TestResponse:
+    """One request, its answer not read: a stream would never end."""
+    named = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
+    answer = client.open(address, method=method, headers=named, buffered=False)
+    answer.close()
+    return answer
+
+
+def test_no_route_answers_to_a_forged_host(client: FlaskClient, routes: list[str]) -> None:
+    for address in routes:
+        for host in HOSTS:
+            assert ask(client, address, Host=host).status_code == 400, (address, host)
+
+
+def test_no_route_answers_to_a_foreign_origin(client: FlaskClient, routes: list[str]) -> None:
+    for address in routes:
+        for origin in ORIGINS:
+            assert ask(client, address, Origin=origin).status_code == 403, (address, origin)
+
+
+def test_no_route_is_part_of_another_sites_page(client: FlaskClient, routes: list[str]) -> None:
+    for address in routes:
+        for fetched in FETCHED:
+            answer = client.get(address, headers=fetched, buffered=False)
+            answer.close()
+            assert answer.status_code == 403, (address, fetched)
+
+
+def test_no_route_knows_any_method_but_reading(
+    app: Flask, client: FlaskClient, routes: list[str]
+) -> None:
+    path = Path(app.extensions["queue"].path)
+    before = sha256(path.read_bytes()).hexdigest()
+    for address in routes:
+        for method in METHODS:
+            answer = ask(client, address, method)
+            assert answer.status_code == 405, (address, method)
+        override = ask(client, address, "POST", X_HTTP_Method_Override="GET")
+        assert override.status_code == 405
+    assert sha256(path.read_bytes()).hexdigest() == before
+    for rule in app.url_map.iter_rules():
+        assert (rule.methods or set()) <= {"GET", "HEAD", "OPTIONS"}
+
+
+def test_every_answer_has_the_policy_and_no_leave_for_other_sites(
+    client: FlaskClient, routes: list[str]
+) -> None:
+    tries: list[dict[str, str]] = [{}, {"Host": "evil.example"}, {"Origin": "http://evil.example"}]
+    for address in routes:
+        for method in ("GET", "HEAD", "POST", "OPTIONS"):
+            for headers in (*tries, {"Access-Control-Request-Method": "GET"}, FETCHED[0]):
+                answer = client.open(address, method=method, headers=headers, buffered=False)
+                answer.close()
+                _assert_limits(answer, f"{method} {address} {headers}")
+
+
+def _assert_limits(answer: TestResponse, what: str) -> None:
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy, what
+    assert "script-src 'self'" in policy, what
+    assert "unsafe" not in policy, what
+    assert answer.headers["X-Content-Type-Options"] == "nosniff", what
+    assert answer.headers["X-Frame-Options"] == "DENY", what
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin", what
+    assert not [name for name, _ in answer.headers if name.lower().startswith("access-control")]
+
+
+def test_with_a_token_nothing_is_told_without_it(app: Flask, routes: list[str]) -> None:
+    path = app.extensions["queue"].path
+    client = create_app(path, token="sesame").test_client()
+    for address in routes:
+        if not address.startswith("/static/"):
+            for headers in ({}, {"Authorization": "Bearer open"}, {"Cookie": "queuectl-00=x"}):
+                answer = client.get(address, headers=headers, buffered=False)
+                answer.close()
+                assert answer.status_code == 401, (address, headers)
+                assert b"train.py" not in (answer.data if answer.status_code != 200 else b"")

@@ -1,0 +1,76 @@
+"""`make mutants`: plant each fault in a copy of the program and see which test catches it."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from .faults import FAULTS, Fault
+
+PROJECT = Path(__file__).parents[2]
+FOLDERS = ("eventstore", "projections", "queuectl", "tests", "docs", "demo")
+FILES = ("setup.cfg", "README.md")
+
+
+class Caught(NamedTuple):
+    """What became of a planted fault."""
+
+    test: str | None
+    """The first test that failed; None where none did."""
+    seconds: float
+
+
+def main() -> int:
+    """A table of all faults; 1 where the tests did not notice one."""
+    print("| planted fault | caught by | seconds |\n|---|---|---|", flush=True)
+    missed = 0
+    for fault in FAULTS:
+        caught = hunt(fault)
+        missed += caught.test is None
+        told = f"`{caught.test}`" if caught.test else "**nothing**"
+        print(f"| {fault.name} | {told} | {caught.seconds:.0f} |", flush=True)
+    print(f"\n{len(FAULTS) - missed} of {len(FAULTS)} caught", flush=True)
+    return 1 if missed else 0
+
+
+def hunt(fault: Fault) -> Caught:
+    """Plant `fault` in a copy and run the tests that it names, up to the first that fails."""
+    began = time.monotonic()
+    with TemporaryDirectory() as name:
+        copy = Path(name)
+        _copy(copy)
+        plant(fault, copy)
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", "-n", "2", *fault.tests],
+            cwd=copy,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+    return Caught(failed[1] if failed else None, time.monotonic() - began)
+
+
+def plant(fault: Fault, folder: Path) -> None:
+    """Make its edits. Raises LookupError where a text is no longer there, or not there once."""
+    for file, old, new in fault.edits:
+        text = (folder / file).read_text()
+        if text.count(old) != 1:
+            raise LookupError(f"{fault.name}: {file} holds {old!r} {text.count(old)} times")
+        (folder / file).write_text(text.replace(old, new))
+
+
+def _copy(folder: Path) -> None:
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in FOLDERS:
+        shutil.copytree(PROJECT / name, folder / name, ignore=ignored)
+    for name in FILES:
+        shutil.copy(PROJECT / name, folder / name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

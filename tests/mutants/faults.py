@@ -1,0 +1,135 @@
+"""The planted faults: each breaks one rule, and names the tests that ought to see it."""
+
+from typing import NamedTuple
+
+
+class Edit(NamedTuple):
+    """A text in a file, and what stands there instead."""
+
+    file: str
+    old: str
+    new: str
+
+
+class Fault(NamedTuple):
+    """A rule that is broken."""
+
+    name: str
+    edits: tuple[Edit, ...]
+    tests: tuple[str, ...]
+    """The files of tests that ought to fail."""
+
+
+FAULTS = (
+    Fault(
+        "an id is printed before its commit",
+        (
+            Edit(
+                "queuectl/cli/express.py",
+                "        return answer.id\n",
+                "        print(answer.id, flush=True)\n        return answer.id\n",
+            ),
+            Edit(
+                "queuectl/cli/express.py", "        print(job_id, flush=True)\n", "        pass\n"
+            ),
+        ),
+        ("tests/faults/test_syscalls.py",),
+    ),
+    Fault(
+        "a commit is not synced",
+        (Edit("eventstore/sqlite/opening.py", "synchronous=FULL", "synchronous=NORMAL"),),
+        ("tests/faults/test_power.py",),
+    ),
+    Fault(
+        "no version is checked",
+        (
+            Edit(
+                "eventstore/sqlite/transaction.py",
+                "        self._refuse_lacking(expected)\n",
+                "",
+            ),
+            Edit(
+                "eventstore/sqlite/transaction.py",
+                "            raise StreamConflict(stream, version, found)\n",
+                "            pass\n",
+            ),
+        ),
+        ("tests/behaviour/store/test_append.py",),
+    ),
+    Fault(
+        "a result is matched by its job alone",
+        (
+            Edit(
+                "queuectl/decisions/job.py",
+                'return job.state == "processing" and job.attempt == attempt',
+                'return job.state == "processing"',
+            ),
+        ),
+        ("tests/unit/queuectl/decisions/test_job.py",),
+    ),
+    Fault(
+        "only the process group is ended",
+        (
+            Edit(
+                "queuectl/worker/launcher.py",
+                '        if sys.platform == "linux":\n            return len(sweep',
+                "        if False:\n            return len(sweep",
+            ),
+            Edit(
+                "queuectl/worker/launcher.py",
+                "        return sorted(orphans)\n",
+                "        return []\n",
+            ),
+        ),
+        ("tests/behaviour/worker/test_launcher.py", "tests/faults/test_deaf.py"),
+    ),
+    Fault(
+        "the keeper holds no lock",
+        (
+            Edit(
+                "queuectl/worker/start.py",
+                '    socket.send_fds(line, [b"lock"], [keepers.fileno()])\n',
+                "",
+            ),
+        ),
+        ("tests/faults/test_kill.py",),
+    ),
+    Fault(
+        "a timer that is late is dropped",
+        (
+            Edit(
+                "queuectl/worker/timers.py",
+                'job_defaults={"misfire_grace_time": None, "coalesce": True},',
+                "job_defaults={},",
+            ),
+        ),
+        ("tests/behaviour/worker/test_timers.py",),
+    ),
+    Fault(
+        "a fold reads the clock",
+        (
+            Edit(
+                "projections/folds/job.py",
+                '"changed_at_us": at}',
+                '"changed_at_us": __import__("time").time_ns() // 1000}',
+            ),
+        ),
+        ("tests/behaviour/test_rebuild.py",),
+    ),
+    Fault(
+        "REPLACE walks past the triggers",
+        (
+            Edit(
+                "eventstore/sqlite/schema.py",
+                "WHEN NEW.position IS NOT (SELECT coalesce(max(position), 0) + 1 FROM events)",
+                "WHEN NEW.position < 0",
+            ),
+        ),
+        ("tests/behaviour/store/test_append.py",),
+    ),
+    Fault(
+        "time is a float",
+        (Edit("queuectl/clock.py", "time.time_ns() // 1000", "time.time_ns() / 1000"),),
+        ("tests/behaviour/test_enqueue.py",),
+    ),
+)

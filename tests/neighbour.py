@@ -1,0 +1,48 @@
+"""Another local user, as far as a test can be one: a forked process with another user's rights."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from shutil import rmtree
+
+NOBODY = 65534
+"""A user id that owns nothing. Nobody has to be in the user database for the kernel to mind it."""
+
+
+def as_nobody(act: Callable[..., object], *arguments: object) -> None:
+    """Call `act` in a process of another user; fails the test where it raises.
+
+    Only root can become someone else. For others there is nobody to be: the call is left out.
+    """
+    if os.geteuid():
+        return
+    process = get_context("fork").Process(target=_act, args=(act, arguments))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0, f"{act.__name__} failed as user {NOBODY}; see its traceback"
+
+
+def _act(act: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    act(*arguments)
+
+
+@contextmanager
+def shared_folder(mode: int) -> Iterator[Path]:
+    """A folder of this mode that other users can reach: pytest's own are its user's alone.
+
+    Meanwhile the umask takes nothing away: what is private is so by our own doing.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="queuectl-neighbour-"))
+    folder.chmod(mode)
+    before = os.umask(0)
+    try:
+        yield folder
+    finally:
+        os.umask(before)
+        rmtree(folder)

@@ -1,0 +1,260 @@
+"""Kill rounds: real workers die at random moments, and afterwards every promise is looked at.
+
+A round is a queue of its own with one to three workers. Jobs of all shapes are enqueued, some by
+processes that are killed meanwhile; supervisors, keepers and both are killed, stopped and set going
+again. Then all faults end, a last worker drains the queue, and the log, the jobs' own ledger and
+the machine's processes are held against what was acknowledged.
+"""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from signal import SIGCONT, SIGKILL, SIGSTOP
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from eventstore.events.job import Claimed, Failed
+from eventstore.events.recorded import Recorded
+from eventstore.sqlite.verify import verify
+from projections.folds.job import Job
+from projections.read_models import jobs
+from projections.rebuild import compare
+from tests.ctl import PROGRAM, Running, until
+from tests.house import House, kill_both
+from tests.shapes import SHAPES, in_folder
+from tests.torture.proof import Proof, Tally
+
+AT_ONCE = 3
+"""Rounds beside each other: they mostly wait."""
+
+# Every process of an attempt inherits the lock; who finds it held runs beside an earlier attempt.
+JOB = """
+exec 9>"lock.$QUEUECTL_JOB"; flock -n 9 || echo "$QUEUECTL_JOB $QUEUECTL_ATTEMPT" >> overlaps
+echo "$QUEUECTL_JOB" >> begun
+[ "$QUEUECTL_ATTEMPT" -gt 3 ] || { %s
+}
+echo "$QUEUECTL_JOB" >> ended
+"""
+
+
+class Blow(NamedTuple):
+    """A supervisor that was killed, and the jobs that it held."""
+
+    at_us: int
+    """By the wall clock."""
+    held: tuple[str, ...]
+
+
+class Round:
+    """One queue, what was done to it, and what it acknowledged."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.random = Random(seed)
+        self.house = House(folder)
+        self.acknowledged: list[str] = []
+        self.blows: list[Blow] = []
+        self._enqueuers: list[subprocess.Popen[str]] = []
+
+    def live(self) -> None:
+        """Workers, jobs and faults, for a second or two; then the end of all faults."""
+        slots = self.random.randint(1, 4)
+        with ExitStack() as ending:
+            workers = [
+                ending.enter_context(self.house.worker(slots=slots))
+                for _ in range(self.random.randint(1, 3))
+            ]
+            for shape in self.random.sample(sorted(SHAPES), len(SHAPES)):
+                self.acknowledged.append(self._enqueue(shape))
+            for _ in range(self.random.randint(2, 6)):
+                time.sleep(self.random.uniform(0, 0.15))  # the moment of a fault, not a wait
+                self._strike(self.random.choice(workers))
+            self._collect()
+            for running in workers:
+                self._ask_to_leave(running)
+        self.house.drain(slots=4)
+
+    def _enqueue(self, shape: str) -> str:
+        lasts = f"sleep {self.random.choice([0, 0.05, 0.3])}"
+        return self.house.enqueue(JOB % SHAPES[shape].replace("sleep 60", lasts))
+
+    def _strike(self, running: Running) -> None:
+        faults: list[Callable[[Running], None]] = [
+            self._kill_supervisor,
+            self._kill_keeper,
+            self._kill_both,
+            self._pause,
+            self._kill_an_enqueuer,
+        ]
+        self.random.choice(faults)(running)
+
+    def _supervisor(self, running: Running) -> int | None:
+        if running.process.poll() is not None:
+            return None
+        return next(iter(self.house._supervisors(running)), None)
+
+    def _kill_supervisor(self, running: Running) -> None:
+        if pid := self._supervisor(running):
+            self.blows.append(Blow(time.time_ns() // 1000, self._held_by(pid)))
+            _send(pid, SIGKILL)
+
+    def _held_by(self, pid: int) -> tuple[str, ...]:
+        with self.house.queue.read() as tx:
+            owners = [worker.id for worker in self.house.workers() if worker.started.pid == pid]
+            return tuple(job.id for owner in owners for job in jobs.of_worker(tx, owner))
+
+    def _kill_keeper(self, running: Running) -> None:
+        if running.process.poll() is None:
+            _send(running.pid, SIGKILL)
+
+    def _kill_both(self, running: Running) -> None:
+        if pid := self._supervisor(running):
+            kill_both(running.pid, pid)
+
+    def _pause(self, running: Running) -> None:
+        if pid := self._supervisor(running):
+            _send(pid, SIGSTOP)
+            time.sleep(self.random.uniform(0, 0.2))
+            _send(pid, SIGCONT)
+
+    def _kill_an_enqueuer(self, _: Running) -> None:
+        words = ("--db", str(self.house.path), "enqueue", "--cwd", str(self.house.work), "--")
+        enqueuer = subprocess.Popen(
+            [*PROGRAM, *words, JOB % "true"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._enqueuers.append(enqueuer)
+        time.sleep(self.random.uniform(0, 0.12))
+        enqueuer.kill()
+
+    def _collect(self) -> None:
+        for enqueuer in self._enqueuers:
+            said, _ = enqueuer.communicate()
+            self.acknowledged += said.split()
+
+    def _ask_to_leave(self, running: Running) -> None:
+        if running.process.poll() is None:
+            running.kill()
+            running.ends(30)
+
+    def judge(self) -> list[str]:
+        """What of the promises was broken, a line each."""
+        with self.house.queue.read() as tx:
+            found = {job.id: job for job in jobs.page(tx, jobs.Filter(), limit=1_000)}
+            verdict = verify(tx)
+        told = [*self._lost(found), *self._left(found), *self._ledger(found)]
+        if not verdict.sound:
+            told.append(f"verify: {verdict.broken}")
+        return told + [f"drift: {one}" for one in compare(self.house.queue.store)[:1]]
+
+    def _lost(self, found: dict[str, Job]) -> list[str]:
+        lost = [name for name in self.acknowledged if name not in found]
+        stuck = [job.id for job in found.values() if job.state not in ("completed", "dead")]
+        return [f"lost {name}" for name in lost] + [f"stuck {name}" for name in stuck]
+
+    def _left(self, found: dict[str, Job]) -> list[str]:
+        """Processes, locks that are held, and files of a moment."""
+        told = [f"survivor {pid}" for pid in in_folder(self.house.work)]
+        beside = self.house.path.with_name("queue.db.d")
+        told += [f"bell {name}" for name in os.listdir(beside / "bells")]
+        for name in os.listdir(beside / "locks"):
+            lock = self.house.queue.store.lock(name)
+            if not lock.acquire():
+                told.append(f"held {name}")
+            lock.release()
+        return told
+
+    def _ledger(self, found: dict[str, Job]) -> list[str]:
+        """What the jobs wrote themselves, beside what the log says of them."""
+        told = [f"overlap {line}" for line in _lines(self.house.work / "overlaps")]
+        ended = set(_lines(self.house.work / "ended"))
+        events = list(self.house.queue.events())
+        for job in found.values():
+            mine = [one for one in events if one.stream == job.id]
+            if (successes := sum(one.type == "succeeded" for one in mine)) > 1:
+                told.append(f"{successes} successes of {job.id}")
+            if job.state == "completed" and job.id not in ended:
+                told.append(f"{job.id} is completed and never ended")
+            if job.state == "dead" and not _killed_thrice(mine):
+                told.append(f"{job.id} is dead: {[one.type for one in mine]}")
+        return told
+
+    def reclaims_s(self) -> list[float]:
+        """From each kill of a supervisor to the next claim of what it held."""
+        events = list(self.house.queue.events())
+        return [
+            (claimed - blow.at_us) / 1e6
+            for blow in self.blows
+            for name in blow.held
+            if (claimed := _claimed_again(events, name, blow.at_us))
+        ]
+
+
+def _killed_thrice(events: list[Recorded]) -> bool:
+    """A job that was there at three deaths in a row is taken for their cause."""
+    failures = [one.event for one in events if isinstance(one.event, Failed)]
+    return [failure.reason for failure in failures[-3:]] == ["worker-lost"] * 3
+
+
+def _claimed_again(events: list[Recorded], job_id: str, since_us: int) -> int | None:
+    """When the job was claimed after the loss that followed `since_us`; None where none did."""
+    after = [one for one in events if one.stream == job_id and one.recorded_at_us >= since_us]
+    if not after or not isinstance(after[0].event, Failed):
+        return None
+    return next((one.recorded_at_us for one in after if isinstance(one.event, Claimed)), None)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().split("\n")[:-1] if path.exists() else []
+
+
+def _send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass  # it was faster
+
+
+class Outcome(NamedTuple):
+    """Of one round."""
+
+    found: list[str]
+    reclaims_s: list[float]
+
+
+def play(seed: int) -> Outcome:
+    """One round from its seed. The moments also depend on the machine."""
+    with TemporaryDirectory() as name:
+        played = Round(Path(name), seed)
+        try:
+            played.live()
+            until(lambda: not in_folder(played.house.work) or None, "the last to end", 10)
+            return Outcome([f"seed {seed}: {line}" for line in played.judge()], played.reclaims_s())
+        finally:
+            played.house.queue.close()
+
+
+def kills(amount: int, seed: int) -> Tally:
+    """So many rounds, some beside each other."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        outcomes = list(pool.map(play, range(seed, seed + amount)))
+    reclaims = sorted(second for one in outcomes for second in one.reclaims_s)
+    late = reclaims[int(len(reclaims) * 0.99)] if reclaims else 0.0
+    note = f"{len(reclaims)} claims of killed supervisors taken again, p99 {late:.2f} s"
+    return Tally(amount, [line for one in outcomes for line in one.found], note)
+
+
+KILLS = Proof(
+    name="kills",
+    promise="workers, keepers and enqueuers killed at random: nothing lost, twice, beside, or left",
+    unit="rounds",
+    in_ci=50,
+    in_torture=3_000,
+    run=kills,
+)

@@ -91,7 +91,8 @@ class SqliteTransaction(SqliteReader):
         expected_version: of the stream's last event as the writer saw it, 0 for a new stream.
         cause: position of the event that led to the first; each further one is led to by the one
         before it. actor: where it is not the transaction's. Raises StreamConflict, perhaps only
-        where the records are inserted, at the end of the transaction; nothing is written.
+        where the records are inserted, at the end of the transaction; ChainBroken for an event
+        that no reader would take. Nothing is written then.
         """
         self._expect(stream, expected_version)
         recorded = []
@@ -148,6 +149,7 @@ class SqliteTransaction(SqliteReader):
         self, stream: str, version: int, event: Fact, cause: int | None, actor: str
     ) -> Recorded:
         position, data, kind = self._position + 1, codec.encode(event), codec.type_of(event)
+        codec.decode(position, kind, data)  # what nobody could read would be there for ever
         row = (position, stream, version, kind, self.at_us, actor, self._batch, cause, data)
         self._hash = hash_of(self._hash, *row)
         self._position = position

@@ -7,8 +7,8 @@ import apsw
 import pytest
 
 from eventstore.chain import first_break
-from eventstore.errors import Gone, StreamConflict
-from eventstore.events.job import Claimed, Enqueued, Requeued
+from eventstore.errors import ChainBroken, Gone, StreamConflict
+from eventstore.events.job import Claimed, Enqueued, Requeued, Succeeded
 from eventstore.location import open_store
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.transaction import SqliteTransaction
@@ -102,6 +102,13 @@ def test_many_writers_leave_one_log_without_gaps(store: SqliteStore, path: str) 
         records = list(tx.raw())
     assert [one.position for one in records] == list(range(1, 201))
     assert first_break(records) is None
+
+
+def test_event_that_nobody_could_read_is_not_written(store: SqliteStore) -> None:
+    append(store)
+    with pytest.raises(ChainBroken, match="duration_us"), store.write("anna@box", 1) as tx:
+        tx.append("1", 1, [CLAIMED, Succeeded(attempt=1, duration_us=-1)])
+    assert store.head().position == 1
 
 
 def test_actor_with_a_line_feed_is_refused(store: SqliteStore) -> None:

@@ -1,7 +1,9 @@
 """kill -9 of supervisor, keeper and both, with each shape of a job."""
 
+import os
 import time
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 
 import pytest
 
@@ -114,3 +116,20 @@ def test_copied_queue_harms_nothing_of_the_original(house: House, tmp_path: Path
         assert copy.wait(job) == ["completed"]
         assert complete("tree", house.work) == pids
         assert house.queue.get(job).state == "processing"
+
+
+def test_claim_is_nobodys_while_its_keeper_has_yet_to_tidy_up(house: House) -> None:
+    with house.worker(slots=1) as running:
+        job = begun(house, running, "daemon")
+        with house.worker(slots=1) as other:
+            other.says("Ctrl-C")
+            until(lambda: len(house.workers()) == 2 or None, "the second worker")
+            supervisor = house.supervisor(running)
+            os.kill(running.pid, SIGSTOP)
+            kill(supervisor)
+            for _ in range(3):  # the other hears of the death, and of these
+                assert house.wait(house.enqueue("true")) == ["completed"]
+            assert house.told(job) == ["enqueued", "claimed"]
+            os.kill(running.pid, SIGCONT)
+            assert house.wait(job) == ["completed"]
+    assert house.told(job)[2:4] == ["failed", "requeued"]

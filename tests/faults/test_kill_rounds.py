@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.torture.kills import KILLS
+from tests.torture.kills import KILLS, RECLAIMS
+from tests.torture.proof import assert_kept
 
 
 @pytest.mark.timeout(300)
@@ -12,3 +13,7 @@ def test_no_death_breaks_a_promise(part: int) -> None:
     tally = KILLS.run(rounds, part * rounds)
     assert tally.done == rounds
     assert not tally.found, "\n".join(tally.found)
+
+
+def test_job_of_a_killed_supervisor_is_claimed_again_at_once() -> None:
+    assert_kept(RECLAIMS)

@@ -2,9 +2,9 @@
 
 from .flips import FLIPS
 from .fuzz import FUZZ
-from .kills import KILLS
+from .kills import KILLS, RECLAIMS
 from .power import POWER
 from .proof import Proof
 from .syscalls import SYSCALLS
 
-PROOFS: tuple[Proof, ...] = (POWER, SYSCALLS, KILLS, FLIPS, FUZZ)
+PROOFS: tuple[Proof, ...] = (POWER, SYSCALLS, KILLS, RECLAIMS, FLIPS, FUZZ)

@@ -114,6 +114,8 @@ class Supervisor:
         now_us = self._now_us()  # later than the begin of whatever may have ended by now
         if woken.hangup or woken.stops:
             self._heed(woken)
+        self._hear_of(woken, now_us)
+        self._hasten(now_us)
         for attempt in woken.printed:
             if not attempt.read(now_us):
                 self._waiting.unhear(attempt)
@@ -125,8 +127,6 @@ class Supervisor:
             self._conclude(now_us)
         for attempt in self._slots.due(now_us):
             attempt.reminded(now_us)
-        self._hear_of(woken, now_us)
-        self._hasten(now_us)
 
     def _heed(self, woken: Woken) -> None:
         """Signals have asked for the end."""
@@ -135,7 +135,6 @@ class Supervisor:
         for _ in range(woken.stops):
             self._stopping.signalled()
         self._recording.stop = "now" if self._stopping.urgency > Urgency.DRAIN else "drain"
-        self._hasten(self._now_us())
 
     def _reap(self, now_us: int) -> None:
         for exit_ in self._launcher.reap():

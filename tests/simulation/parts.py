@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import greenlet
 
+from eventstore.sqlite.lock import SqliteLock
 from eventstore.sqlite.log import Committing, at_once
+from queuectl.errors import WorkerEnded
 from queuectl.queue import Queue
 from queuectl.requests import StartWorker
 from queuectl.session import Session
@@ -54,8 +56,8 @@ class Process:
         self.pid, self.job_id, self.mark = pid, job_id, mark
         self.ends_at_us, self.exit_code = ends_at_us, code
         self.signal: int | None = None
-        self.deaf = False
-        """Ignores TERM."""
+        self.deaf = self.disowned = False
+        """Whether it ignores TERM; whether its worker had no locks any more."""
 
 
 class SimulatedLauncher:
@@ -64,14 +66,22 @@ class SimulatedLauncher:
     def __init__(self, world: "World") -> None:
         self._world = world
         self.mine: dict[int, Process] = {}
+        self.disowned = False
+        """Whether its worker's locks were taken away: then another may run its jobs beside it."""
+
+    def disown(self) -> None:
+        """They are, from now on."""
+        self.disowned = True
+        for process in self.mine.values():
+            process.disowned = True
 
     def start(self, order: Order) -> Child | NotStarted | Exhausted:
         world = self._world
         world.may_crash("before a launch")
         world.clock.now_us += 300  # a launch takes its time
         job_id = order.env["QUEUECTL_JOB"]
-        others = [one for one in world.processes.values() if one.job_id == job_id]
-        assert not others, f"two attempts of job {job_id} run at once"
+        others = [one for one in world.owned() if one.job_id == job_id]
+        assert self.disowned or not others, f"two attempts of job {job_id} run at once"
         if world.chance(0.02):
             return NotStarted("not-found", "no such program")
         if world.chance(0.02):
@@ -80,6 +90,7 @@ class SimulatedLauncher:
         code = world.random.choice([0, 0, 0, 1])
         process = Process(world.next_pid(), job_id, order.mark, world.clock.now_us + lasts_us, code)
         process.deaf = world.chance(0.2)
+        process.disowned = self.disowned
         world.processes[process.pid] = self.mine[process.pid] = process
         world.may_crash("after a launch")
         return Child(process.pid, None)
@@ -228,6 +239,7 @@ class SimulatedWorker:
         self.bell = SimulatedBell()
         self.alarm = SimulatedAlarm()
         self.committer = SimulatedCommitter(world)
+        self._held: list[SqliteLock] = []
         self.launcher = SimulatedLauncher(world)
         self.body = greenlet(self._live)
 
@@ -262,26 +274,29 @@ class SimulatedWorker:
             times.append(self.alarm.at_us - START_US - self.world.clock.stepped_us)
         return max(min(times), self.world.clock.now_us)
 
+    def unlock(self) -> None:
+        """Its locks are free: by its end, or because someone took them away."""
+        for lock in self._held:
+            lock.release()
+
     def _live(self) -> None:
         queue = CrashingQueue.__new__(CrashingQueue)
         queue.world = self.world
-        held = []
         try:
             Queue.__init__(queue, self.world.path, actor=self.worker_id, clock=self.world.clock)
-            held = [queue.store.lock(name) for name in lock_names(self.worker_id)]
-            assert all(lock.acquire() for lock in held)
+            self._held = [queue.store.lock(name) for name in lock_names(self.worker_id)]
+            assert all(lock.acquire() for lock in self._held)
             self._supervise(queue)
-            for lock in held:
+            for lock in self._held:
                 lock.remove()
-        except Crash:
+        except (Crash, WorkerEnded):
             self.world.crashes += 1
             if not self.keeper_dead:  # the keeper kills what is left, and only then lets go
                 self.world.forget(self.launcher)
         finally:
             self.done = True
             self.world.dead.add(self.worker_id)
-            for lock in held:
-                lock.release()
+            self.unlock()
             queue.close()
             self.alarm.close()
 

@@ -1,16 +1,23 @@
 """Several supervisors, crashes between any two steps, clock steps, cancels: from a seed."""
 
+from unittest.mock import patch
+
 import pytest
 
+from projections.folds.job import Job
 from tests.simulation.world import World, story
+from tests.torture.simulation import SIMULATION, lived, shrunk
 
-SEEDS = range(40)
+PARTS = 10
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_crashes_lose_no_job_and_double_no_result(seed: int) -> None:
-    world = story(seed)
-    assert len(world.enqueued) >= 10
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_crashes_lose_no_job_and_double_no_result(part: int) -> None:
+    runs = SIMULATION.in_ci // PARTS
+    tally = SIMULATION.run(runs, part * runs)
+    assert tally.done == runs
+    assert not tally.found, "\n".join(tally.found)
 
 
 def test_seed_is_the_whole_story() -> None:
@@ -25,6 +32,21 @@ def test_seed_is_the_whole_story() -> None:
 
 def test_simulated_workers_do_crash() -> None:
     assert sum(story(seed).crashes for seed in range(100, 105)) > 0
+
+
+def _by_job_alone(job: Job, attempt: int) -> bool:
+    return job.state == "processing"
+
+
+def _not_at_all(job: Job, attempt: int) -> bool:
+    return True
+
+
+@pytest.mark.parametrize("matched", [_by_job_alone, _not_at_all])
+def test_broken_rule_is_found_and_its_story_made_short(matched: object) -> None:
+    with patch("queuectl.decisions.job._runs", matched):
+        seed = next(seed for seed in range(1_000) if lived(seed))
+        assert f"seed {seed}, " in shrunk(seed)
 
 
 @pytest.mark.parametrize("seed", [13])

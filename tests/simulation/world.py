@@ -7,22 +7,22 @@ what a supervisor waits for, and its keeper. All that happens by chance is drawn
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from random import Random
 from tempfile import mkdtemp
 from typing import Any
 from unittest.mock import patch
 
 from greenlet import getcurrent
+from msgspec.structs import replace
 
 from eventstore.chain import first_break
 from projections.folds.job import FINAL, Job
-from projections.read_models import jobs, runs
-from projections.rebuild import Difference, compare
-from queuectl.errors import QueueError
+from projections.read_models import counts, jobs, runs
+from projections.rebuild import Difference, compare, rebuild
+from queuectl.errors import IdTaken, QueueError
 from queuectl.queue import Queue
-from queuectl.replay import replay
-from queuectl.requests import Cancel, NewJob, Retry
+from queuectl.requests import Cancel, Discard, NewJob, Retry
 from queuectl.worker.mark import Mark
 from tests.simulation.parts import (
     SECOND_US,
@@ -41,6 +41,9 @@ OFTEN = {
     "enqueue": 6,
     "cancel": 3,
     "retry": 3,
+    "discard": 1,
+    "enqueue_twice": 2,
+    "unlock": 1,
     "step": 2,
     "kill": 3,
     "replay": 1,
@@ -82,6 +85,10 @@ class World:
         """Between two steps of a supervisor: it may die here."""
         if getcurrent() is not self._main and self.chance(self._crash_rate):
             raise Crash(where)
+
+    def owned(self) -> list[Process]:
+        """The processes of workers that hold their locks, or held them when they died."""
+        return [one for one in self.processes.values() if not one.disowned]
 
     def next_pid(self) -> int:
         self._pids += 1
@@ -144,6 +151,9 @@ class World:
             "enqueue": self.enqueue,
             "cancel": self._cancel,
             "retry": self._retry,
+            "discard": self._discard,
+            "enqueue_twice": self._enqueue_twice,
+            "unlock": self._unlock,
             "step": self._step,
             "kill": self._kill,
             "replay": self._replay,
@@ -172,6 +182,30 @@ class World:
     def _retry(self) -> None:
         self._ask(Retry(job_id=self.random.choice(self.enqueued)))
 
+    def _discard(self) -> None:
+        self._ask(Discard(job_id=self.random.choice(self.enqueued), reason="no more"))
+
+    def _enqueue_twice(self) -> None:
+        """A client that brings its own id dies, before its commit or after it, and asks again."""
+        new = NewJob(command="true", id=f"c{self.steps}", max_retries=1)
+        with suppress(Crash), self.queue.write() as session:
+            session.enqueue(new)
+            if self.chance(0.5):
+                raise Crash
+        with self.queue.write() as session:
+            job = session.enqueue(new)
+            other = session.enqueue(replace(new, command="false"))
+        assert isinstance(job, Job), job
+        assert isinstance(other, IdTaken), other
+        self.enqueued.append(job.id)
+        self.committed()
+
+    def _unlock(self) -> None:
+        """No lock holds any more: a worker is taken for dead, and comes back with results."""
+        worker = self.random.choice(self._workers)
+        worker.launcher.disown()
+        worker.unlock()
+
     def _ask(self, asked: Any) -> None:
         with self.queue.write() as session:
             answer = session.ask(asked)
@@ -191,7 +225,7 @@ class World:
             worker.keeper_dead = True
 
     def _replay(self) -> None:
-        replay(self.queue.store)
+        rebuild(self.queue.store)
 
     def _until_quiet(self) -> None:
         for _ in range(20_000):
@@ -210,7 +244,9 @@ class World:
             self._turn()
 
     def _quiet(self) -> bool:
-        return not self._open()
+        with self.queue.read() as tx:
+            states = counts.total(tx).states
+        return not any(states[state] for state in states if state not in FINAL)
 
     def _open(self) -> list[tuple[str, str]]:
         with self.queue.read() as tx:
@@ -236,7 +272,7 @@ class World:
 
     def check(self) -> None:
         """Every invariant that the log can tell of."""
-        assert not self.processes, f"seed {self.seed}: still running: {self.processes}"
+        assert not self.owned(), f"seed {self.seed}: still running: {self.processes}"
         assert self.differences() == []
         with self.queue.read() as tx:
             assert first_break(tx.raw()) is None

@@ -5,6 +5,15 @@ from .fuzz import FUZZ
 from .kills import KILLS, RECLAIMS
 from .power import POWER
 from .proof import Proof
+from .simulation import SIMULATION
 from .syscalls import SYSCALLS
 
-PROOFS: tuple[Proof, ...] = (POWER, SYSCALLS, KILLS, RECLAIMS, FLIPS, FUZZ)
+PROOFS: tuple[Proof, ...] = (
+    POWER,
+    SYSCALLS,
+    SIMULATION,
+    KILLS,
+    RECLAIMS,
+    FLIPS,
+    FUZZ,
+)

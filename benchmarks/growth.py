@@ -9,11 +9,12 @@ from statistics import median
 
 from eventstore.events.job import Usage
 from eventstore.sqlite.verify import verify
-from projections.read_models import ready
+from projections.read_models import ready, timers
+from queuectl.clock import SystemClock
 from queuectl.dashboard.app import create_app
 from queuectl.queue import Queue
 from queuectl.replay import replay
-from queuectl.requests import Claim, Finish, NewJob, Outcome
+from queuectl.requests import Claim, ComeDue, Finish, NewJob, Outcome
 
 from .contestants import QUEUECTL
 from .measure import Row
@@ -52,6 +53,29 @@ def claim_ms(path: Path, times: int = 200) -> float:
         return median(_timed_ms(lambda: _finish(queue, 1)) for _ in range(times))
 
 
+class _Later(SystemClock):
+    """An hour ahead: what is delayed has fallen due."""
+
+    def wall_us(self) -> int:
+        return super().wall_us() + 3_600_000_000
+
+
+def due_ms(path: Path, number: int = 1_000) -> float:
+    """So many delayed jobs that fall due at once, put back in line in one transaction."""
+    with Queue(path) as queue:
+        queue.enqueue_many(NewJob(command="true", delay_us=60_000_000) for _ in range(number))
+    with Queue(path, clock=_Later()) as queue:
+        return _timed_ms(lambda: _put_back(queue, number))
+
+
+def _put_back(queue: Queue, number: int) -> None:
+    with queue.write("timer") as session:
+        fallen = timers.due(session.tx, session.at_us, number)
+        assert len(fallen) == number
+        for job_id in fallen:
+            session.ask(ComeDue(job_id=job_id, at_us=session.at_us))
+
+
 def reads_ms(path: Path, words: tuple[str, ...], times: int = 9) -> float:
     """One command of the shell, start to end."""
     argv = (*QUEUECTL, "--db", str(path), *words)
@@ -82,6 +106,8 @@ def growth(folder: Path, sizes: tuple[int, ...]) -> Iterator[Row]:
         for what, made in (("pending", pending), ("finished", finished)):
             a, b = claim_ms(made[size]), claim_ms(made[small])
             yield _row(f"claim and finish, {what}", size, a, b, "≤ 1.15")
+        a, b = due_ms(pending[size]), due_ms(pending[small])
+        yield _row("1,000 delayed jobs falling due, pending", size, a, b, "≤ 1.15")
         for words in READS:
             a, b = reads_ms(finished[size], words), reads_ms(finished[small], words)
             yield _row(" ".join(words), size, a, b, "≤ 1.15")

@@ -1,0 +1,54 @@
+"""The WAL stays small under load, and shrinks again after a reader who held it up."""
+
+from pathlib import Path
+
+from eventstore.events.job import Enqueued
+from eventstore.location import open_store
+from eventstore.sqlite.log import SqliteStore
+
+PAGE_BYTES = 4_096
+USUAL_BYTES = 2 * 1_000 * (PAGE_BYTES + 24)
+"""Twice the thousand pages after which SQLite makes a checkpoint."""
+LIMIT_BYTES = 64 << 20
+JOB = Enqueued(command="x" * 2_000, max_retries=3, backoff_base=2.0)
+
+
+def fill(store: SqliteStore, first: int, times: int, each: int = 1) -> None:
+    """Commits of some 2 kB an event, of jobs from number `first` on."""
+    for number in range(first, first + times * each, each):
+        with store.write("anna@box", 1) as tx:
+            for offset in range(each):
+                tx.append(str(number + offset), 0, [JOB])
+
+
+def wal_bytes(path: Path) -> int:
+    """How large the WAL is."""
+    return path.with_name(f"{path.name}-wal").stat().st_size
+
+
+def test_wal_stays_small_under_load(tmp_path: Path) -> None:
+    path = tmp_path / "queue.db"
+    store = open_store(str(path), create=True)
+    largest = 0
+    for round_ in range(10):
+        fill(store, 1 + round_ * 300, 300)
+        largest = max(largest, wal_bytes(path))
+    assert store.head().position == 3_000
+    assert largest < USUAL_BYTES
+    store.close()
+
+
+def test_wal_shrinks_once_a_long_reader_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "queue.db"
+    store, reader = open_store(str(path), create=True), open_store(str(path), readonly=True)
+    fill(store, 1, 1)
+    with reader.read() as tx:
+        seen = tx.head()
+        fill(store, 2, 100, each=400)
+        assert wal_bytes(path) > LIMIT_BYTES
+        assert tx.head() == seen
+    fill(store, 40_002, 5)
+    assert wal_bytes(path) <= LIMIT_BYTES
+    assert path.stat().st_size > LIMIT_BYTES
+    for one in (reader, store):
+        one.close()

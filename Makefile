@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN = .venv/bin
 
-.PHONY: demo test check docs bench torture mutants clean
+.PHONY: demo test check docs bench torture mutants coverage clean
 
 demo: .venv/installed
 	$(BIN)/python -m demo
@@ -24,6 +24,13 @@ docs: .venv/developing
 bench: .venv/measuring
 	$(BIN)/python -m compileall -q eventstore projections queuectl
 	$(BIN)/python -m benchmarks
+
+# Branches of the two lower floors and of the rules that no test takes.
+coverage: .venv/developing
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -n auto --ignore tests/browser --ignore tests/faults/test_syscalls.py
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
 
 # Ten faults, planted one after the other in a copy: which test catches each.
 mutants: .venv/developing

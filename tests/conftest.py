@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from tests.ctl import Ctl
+from tests.faketime import FAKETIME
 
 settings.register_profile("queuectl", deadline=None, print_blob=True)
 settings.load_profile("queuectl")
@@ -18,8 +19,12 @@ STRACE = shutil.which("strace")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Without a browser or strace the tests that need one are left out, and the header says so."""
-    missing = {"browser": CHROMIUM is None, "test_syscalls.py": STRACE is None}
+    """Tests that need a program which is not there are left out, and the header says so."""
+    missing = {
+        "browser": CHROMIUM is None,
+        "test_syscalls.py": STRACE is None,
+        "test_time.py": FAKETIME is None,
+    }
     return True if missing.get(collection_path.name) else None
 
 
@@ -27,6 +32,7 @@ def pytest_report_header() -> list[str]:
     return [
         f"browser: {CHROMIUM or 'no Chromium found, tests/browser is left out'}",
         f"strace: {STRACE or 'not found, tests/faults/test_syscalls.py is left out'}",
+        f"libfaketime: {FAKETIME or 'not found, tests/faults/test_time.py is left out'}",
     ]
 
 

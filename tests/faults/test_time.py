@@ -1,0 +1,101 @@
+"""The wall clock steps under a real worker, or it sleeps: nothing is late, negative or busy."""
+
+import os
+import time
+from pathlib import Path
+from signal import SIGCONT, SIGSTOP
+
+import pytest
+
+from tests.ctl import Ctl, Running, until
+from tests.faketime import FAKETIME
+
+HOUR_S, YEAR_S = 3_600, 365 * 24 * 3_600
+
+
+class Clock:
+    """A wall clock that steps when told, for all who are started with its environment."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "offset"
+        self.set(0)
+        self.env = {
+            "LD_PRELOAD": str(FAKETIME),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def set(self, offset_s: int) -> None:
+        """Let it be wrong by so much."""
+        new = self._file.with_suffix(".new")
+        new.write_text(f"{offset_s:+d}\n")
+        new.replace(self._file)
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Clock:
+    return Clock(tmp_path)
+
+
+def supervisor(worker: Running) -> int:
+    """The pid below a worker's keeper."""
+    children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children")
+    return until(lambda: [int(pid) for pid in children.read_text().split()], "a supervisor")[0]
+
+
+def used_s(pid: int) -> float:
+    """CPU seconds so far. Source: proc_pid_stat(5), fields 14 and 15."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def durations_s(ctl: Ctl, job: str) -> list[float]:
+    """Of the job's attempts."""
+    return [attempt["duration_s"] for attempt in ctl.show(job)["attempts"]]
+
+
+@pytest.mark.parametrize("step_s", [-HOUR_S, HOUR_S, 10 * YEAR_S])
+def test_retry_comes_on_time_although_the_clock_steps(ctl: Ctl, clock: Clock, step_s: int) -> None:
+    job = ctl.enqueue("test $QUEUECTL_ATTEMPT = 2", backoff_base=1.5)
+    with ctl.running("worker", "start", env=clock.env) as worker:
+        ctl.wait_for(job, "scheduled-retry")
+        clock.set(step_s)
+        ctl.wait_for(job, "succeeded", deadline_s=10)
+        assert used_s(supervisor(worker)) < 2
+    assert min(durations_s(ctl, job)) >= 0
+    ctl("verify")
+    ctl("replay", "--check")
+
+
+def test_job_that_runs_while_the_clock_is_set_back_took_its_time(ctl: Ctl, clock: Clock) -> None:
+    job = ctl.enqueue("until test -e stepped; do sleep 0.01; done", cwd=str(ctl.folder))
+    with ctl.running("worker", "start", env=clock.env):
+        ctl.wait_for(job, "claimed")
+        clock.set(-10 * YEAR_S)
+        (ctl.folder / "stepped").touch()
+        ctl.wait_for(job, "succeeded")
+    assert 0 <= durations_s(ctl, job)[0] < 20
+    ctl("verify")
+
+
+def test_delayed_job_runs_once_the_clock_has_passed_it(ctl: Ctl, clock: Clock) -> None:
+    delayed = ctl.enqueue("true", delay="5h")
+    with ctl.running("worker", "start", env=clock.env) as worker:
+        worker.says("Ctrl-C")
+        clock.set(6 * HOUR_S)
+        ctl("enqueue", "--", "true", env=clock.env)
+        ctl.wait_for(delayed, "succeeded")
+
+
+def test_retry_that_fell_due_in_its_sleep_comes_when_the_worker_wakes(ctl: Ctl) -> None:
+    job = ctl.enqueue("test $QUEUECTL_ATTEMPT = 2", backoff_base=1.0)
+    with ctl.running("worker", "start") as worker:
+        due_at_us = ctl.wait_for(job, "scheduled-retry")["data"]["due_at_us"]
+        pid = supervisor(worker)
+        os.kill(pid, SIGSTOP)
+        until(lambda: time.time_ns() // 1000 > due_at_us + 500_000 or None, "the retry to be due")
+        assert ctl.told(job)[-1] == "scheduled-retry"
+        os.kill(pid, SIGCONT)
+        ctl.wait_for(job, "succeeded", deadline_s=5)

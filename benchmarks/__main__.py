@@ -11,6 +11,7 @@ from .bulk import bulk
 from .growth import growth
 from .latency import first_instruction_ms, idle_worker, reclaim_s
 from .measure import Contestant, Figure, Row, race, ratio, table
+from .replaying import beside_a_replay
 
 
 def main() -> int:
@@ -41,6 +42,7 @@ def _beside(folder: Path, asked: argparse.Namespace) -> Iterator[Row]:
     yield from _sleepers(folder)
     yield from bulk(folder, asked.lines)
     yield from _latency(folder, asked.idle)
+    yield from beside_a_replay(folder)
 
 
 def _race(peers: dict[str, Contestant | None], rounds: int) -> dict[str, Figure]:

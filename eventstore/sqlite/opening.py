@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from collections.abc import Iterable
 
 import apsw
@@ -150,11 +151,18 @@ def _open_readonly(path: str) -> apsw.Connection:
 
 
 def _set_up(connection: apsw.Connection) -> None:
-    connection.set_busy_timeout(BUSY_TIMEOUT_S * 1000)
-    # WAL locks are asked for each millisecond, instead of the busy handler's up to 100 ms.
-    connection.setlk_timeout(BUSY_TIMEOUT_S * 1000, 0)
+    connection.set_busy_handler(_ask_again)
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     connection.execute("PRAGMA trusted_schema=OFF; PRAGMA mmap_size=0")
+
+
+def _ask_again(tries: int) -> bool:
+    """Wait a millisecond for a lock that another holds; False once that has been long enough.
+
+    SQLite's own handler waits up to 100 ms, and misses the pauses that a replay makes for writers.
+    """
+    time.sleep(0.001)
+    return tries < BUSY_TIMEOUT_S * 1000
 
 
 def _size(path: str) -> int:

@@ -8,13 +8,14 @@ import pytest
 
 from eventstore.errors import ChainBroken, Incomplete
 from projections import registry
-from projections.errors import NewerReadModels, StaleReadModels
-from projections.read_models import counts, jobs
+from projections.errors import DamagedRow, NewerReadModels, StaleReadModels
+from projections.read_models import counts, jobs, workers
 from projections.rebuild import SLICE, Difference, Progress, compare, rebuild
 from queuectl.errors import ReplayRunning
 from queuectl.queue import Queue
 from queuectl.replay import replay
-from queuectl.requests import Claim, Finish, NewJob, Outcome
+from queuectl.requests import Claim, Finish, NewJob, Outcome, StartWorker
+from tests.given import worker_started
 from tests.stranger import stranger, tamper
 
 
@@ -212,3 +213,21 @@ def test_reader_of_a_file_without_a_table_says_what_to_do(path: str) -> None:
 def by_state(queue: Queue) -> counts.Counts:
     with queue.read() as tx:
         return counts.total(tx)
+
+
+def test_row_that_nobody_of_ours_wrote_is_refused_and_healed(path: str) -> None:
+    queue = filled(path)
+    queue.send(StartWorker(worker_id="3f", started=worker_started()))
+    queue.close()
+    stranger(path, "UPDATE jobs SET spec = '[]'", "UPDATE workers SET started = '{'")
+    queue = Queue(path)
+    with pytest.raises(DamagedRow, match="the row of job 1 in jobs is damaged"):
+        queue.get("1")
+    with (
+        queue.read() as tx,
+        pytest.raises(DamagedRow, match="the row of worker 3f in workers is damaged"),
+    ):
+        workers.get(tx, "3f")
+    rebuild(queue.store)
+    assert queue.get("1").spec.command == "echo 0"
+    queue.close()

@@ -1,13 +1,14 @@
 """What a commit that fails means: full is a no; an I/O error is not one by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
 from eventstore.chain import first_break
-from eventstore.errors import Full, OutcomeUnknown, StorageFailed
+from eventstore.errors import Busy, Full, OutcomeUnknown, StorageFailed, StreamConflict
 from eventstore.events.job import Enqueued
 from eventstore.location import open_store
 from eventstore.sqlite.log import SqliteStore
@@ -105,3 +106,59 @@ def test_file_that_cannot_be_made_is_refused_and_leaves_nothing(
     with pytest.raises(StorageFailed):
         open_store(str(tmp_path / "new.db"), create=True)
     assert list(tmp_path.glob("new.db*")) == []
+
+
+def test_store_that_is_busy_at_the_commit_is_a_no(disk: Disk, store: SqliteStore) -> None:
+    disk.fault = lambda operation, name: apsw.BusyError if operation == "write" else None
+    with pytest.raises(Busy):
+        append(store, "2")
+    disk.fault = lambda operation, name: None
+    assert streams(store) == ["1"]
+
+
+def test_commit_without_events_that_fails_is_a_failure(disk: Disk, store: SqliteStore) -> None:
+    disk.fault = lambda operation, name: apsw.IOError if operation == "write" else None
+    with pytest.raises(StorageFailed), store.write("anna@box", 1) as tx:
+        tx.execute("INSERT INTO outputs VALUES ('1', 1, 0, NULL)")
+
+
+class Unlucky:
+    """A connection whose commit fails with an I/O error, and what others do meanwhile."""
+
+    def __init__(self, connection: apsw.Connection, meanwhile: Callable[[], None]) -> None:
+        self._connection, self._meanwhile = connection, meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, bindings: Any = ()) -> apsw.Cursor:
+        if sql == "COMMIT":
+            raise apsw.IOError("disk I/O error")
+        return self._connection.execute(sql, bindings)
+
+    def close(self) -> None:
+        self._connection.close()
+        self._meanwhile()
+
+
+@pytest.mark.parametrize(("stream", "refused"), [("2", False), ("3", True)])
+def test_what_stands_at_its_position_says_whether_a_failed_commit_is_in_the_log(
+    tmp_path: Path, stream: str, refused: bool
+) -> None:
+    """Its own record, and a checkpoint: yes. Another's: no, and nothing of it ever will be."""
+    store = open_store(str(tmp_path / "queue.db"), create=True)
+    append(store, "1")
+
+    def meanwhile() -> None:
+        other = open_store(store.path)
+        append(other, stream)
+        other.close()
+
+    store._open_connection = Unlucky(store._connection, meanwhile)  # type: ignore[assignment]
+    if refused:
+        with pytest.raises(StreamConflict):
+            append(store, "2")
+    else:
+        append(store, "2")
+    assert streams(store) == ["1", stream]
+    store.close()

@@ -1,5 +1,7 @@
 """A job's states and the way between them."""
 
+import pytest
+
 from eventstore.events.job import (
     Cancelled,
     CancelRequested,
@@ -82,3 +84,8 @@ def test_cancel_of_a_running_job_waits_for_its_worker() -> None:
 def test_every_event_moves_version_and_position() -> None:
     job = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
     assert (job.version, job.position) == (3, 3)
+
+
+def test_job_is_enqueued_once() -> None:
+    with pytest.raises(AssertionError, match="job 1 is enqueued twice, at 2"):
+        given(enqueued(), enqueued())

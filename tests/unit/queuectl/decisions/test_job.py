@@ -315,3 +315,16 @@ def test_cancelling_twice_is_cancelling_once() -> None:
 )
 def test_job_that_is_not_there_is_not_found(asked: Any) -> None:
     assert isinstance(decide(None, asked), NoSuchJob)
+
+
+@pytest.mark.parametrize(
+    "asked", [Lose(job_id="1", attempt=1), Release(job_id="1", attempt=1, reason="x")]
+)
+def test_attempt_that_has_ended_can_neither_be_lost_nor_given_back(asked: Any) -> None:
+    job = given(enqueued(), CLAIMED, Succeeded(attempt=1))
+    assert isinstance(decide(job, asked), StaleAttempt)
+
+
+def test_attempt_that_never_ran_is_given_back() -> None:
+    asked = Release(job_id="1", attempt=1, reason="no room")
+    assert decide(running(), asked) == (Released(attempt=1, reason="no room"),)

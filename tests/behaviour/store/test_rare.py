@@ -1,0 +1,231 @@
+"""What happens once in a year: a race lost, a name that is taken, a call that fails."""
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from eventstore.errors import (
+    ChainBroken,
+    ForeignFile,
+    ReadOnly,
+    StorageFailed,
+    StoreError,
+    StreamConflict,
+)
+from eventstore.events.job import Enqueued
+from eventstore.location import open_store
+from eventstore.sqlite.log import SqliteStore
+from eventstore.sqlite.reader import SqliteReader
+from eventstore.sqlite.transaction import SqliteTransaction
+
+JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
+
+
+def append(store: SqliteStore, stream: str) -> None:
+    with store.write("anna@box", 1) as tx:
+        tx.append(stream, 0, [JOB])
+
+
+def append_twice(tx: SqliteTransaction) -> None:
+    for _ in range(2):
+        tx.append("1", 0, [JOB])
+
+
+def append_behind_its_back(tx: SqliteTransaction) -> None:
+    tx.append("1", 0, [JOB])
+    tx._connection.execute(
+        "INSERT INTO events VALUES (1, '2', 1, 'x', 1, 'eve', 1, NULL, '{}', x'00')"
+    )
+
+
+def after(call: Callable[..., Any], error: OSError) -> Callable[..., Any]:
+    """The call, which does what it should, and then fails."""
+
+    def failing(*words: Any, **named: Any) -> Any:
+        call(*words, **named)
+        raise error
+
+    return failing
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    """A call that fails."""
+
+    def call(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return call
+
+
+def test_folders_that_another_makes_meanwhile_are_as_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(os, "mkdir", after(os.mkdir, FileExistsError()))
+    store = open_store(str(tmp_path / "state" / "queuectl" / "queue.db"), create=True)
+    assert store.beside.folder("locks") > 0
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "meant"),
+    [(errno.EACCES, ReadOnly), (errno.EROFS, ReadOnly), (errno.EMFILE, StorageFailed)],
+)
+def test_folder_that_cannot_be_opened_is_told(
+    store: SqliteStore,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    meant: type[StoreError],
+) -> None:
+    monkeypatch.setattr(os, "open", failing(OSError(number, os.strerror(number))))
+    with pytest.raises(meant):
+        store.lock("worker-3f")
+
+
+def test_bell_that_rang_more_often_than_a_page_holds_is_drained(store: SqliteStore) -> None:
+    with store.doorbell() as bell:
+        name = f"{store.beside.path}/bells/{os.listdir(store.beside.path + '/bells')[0]}"
+        ringer = os.open(name, os.O_WRONLY | os.O_NONBLOCK)
+        os.write(ringer, b"!" * 5_000)
+        bell.drain()
+        with pytest.raises(BlockingIOError):
+            os.read(bell.fileno(), 1)
+        os.close(ringer)
+
+
+def test_what_is_no_bell_is_not_taken_away(store: SqliteStore, tmp_path: Path) -> None:
+    with store.doorbell():
+        pass
+    other = socket.socket(socket.AF_UNIX)
+    os.chdir(f"{store.beside.path}/bells")  # the name of a socket has room for a hundred bytes
+    other.bind("other")
+    os.chdir("/")
+    append(store, "1")
+    assert os.listdir(f"{store.beside.path}/bells") == ["other"]
+    other.close()
+
+
+def test_listener_that_leaves_while_it_is_rung_is_no_error(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.doorbell():
+        monkeypatch.setattr(os, "write", failing(BrokenPipeError()))
+        append(store, "1")
+    assert store.head().position == 1
+
+
+def test_bell_that_another_takes_away_first_is_no_error(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.doorbell():
+        folder = store.beside.folder("bells")
+        open_ = os.open
+
+        def open_too_late(name: str, flags: int, *more: Any, **where: Any) -> int:
+            if where.get("dir_fd") == folder:
+                os.unlink(name, dir_fd=folder)
+                raise OSError(errno.ENXIO, "nobody listens")
+            return open_(name, flags, *more, **where)
+
+        monkeypatch.setattr(os, "open", open_too_late)
+        append(store, "1")
+    assert store.head().position == 1
+
+
+def test_commit_stands_where_the_bells_are_not_ours_alone(store: SqliteStore, path: str) -> None:
+    with store.doorbell():
+        os.chmod(f"{store.beside.path}/bells", 0o777)
+        other = open_store(path)
+        append(other, "1")
+        other.close()
+    assert store.head().position == 1
+
+
+def test_name_that_no_log_can_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ForeignFile, match="is a name that is not UTF-8"):
+        open_store(str(tmp_path / "queue\udcff.db"))
+    with pytest.raises(ForeignFile, match="cannot be looked at"):
+        open_store(str(tmp_path / ("q" * 300)))
+
+
+def test_file_that_sqlite_cannot_open_is_not_ours(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store(path, create=True).close()
+    monkeypatch.setattr(apsw, "VFSFile", failing(apsw.CantOpenError("unable to open")))
+    with pytest.raises(ForeignFile, match="cannot be read"):
+        open_store(path)
+
+
+def test_reader_without_shared_memory_does_not_pass_over_what_the_wal_holds(
+    store: SqliteStore, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(store, "1")
+    monkeypatch.setattr(apsw, "Connection", failing(apsw.ReadOnlyError("no -shm")))
+    with pytest.raises(ReadOnly):
+        open_store(path, readonly=True)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_network_file_system_is_refused(
+    path: str, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    if there:
+        open_store(path, create=True).close()
+    monkeypatch.setattr("eventstore.sqlite.opening.network_file_system", lambda *_: "nfs4")
+    with pytest.raises(ForeignFile, match="on nfs4, where locks cannot be trusted"):
+        open_store(path, create=True)
+    assert os.path.exists(path) == there
+
+
+def test_file_that_cannot_be_put_in_place_leaves_nothing(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", failing(PermissionError(errno.EPERM, "no links here")))
+    with pytest.raises(StorageFailed, match="could not be put in place"):
+        open_store(path, create=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_writer_who_forgets_what_it_wrote_itself_is_refused(store: SqliteStore) -> None:
+    with pytest.raises(StreamConflict), store.write("anna@box", 1) as tx:
+        append_twice(tx)
+    assert store.head().position == 0
+
+
+def test_position_that_is_taken_is_no_conflict_of_versions(store: SqliteStore) -> None:
+    with (
+        pytest.raises(apsw.ConstraintError, match="only added at the end"),
+        store.write("anna@box", 1) as tx,
+    ):
+        append_behind_its_back(tx)
+    assert store.head().position == 0
+
+
+def log_of_one(hash_: str) -> SqliteReader:
+    """A log whose record has a hash that is none: a bit of its header has flipped."""
+    connection = apsw.Connection(":memory:")
+    connection.execute(
+        "CREATE TABLE events (position, stream, version, type, recorded_at, actor, batch, cause,"
+        " data, hash)"
+    )
+    connection.execute(
+        f"INSERT INTO events VALUES (1, '1', 1, 'x', 1, 'a', 1, NULL, '{{}}', {hash_})"
+    )
+    return SqliteReader(connection)
+
+
+def test_hash_that_is_none_is_told() -> None:
+    with pytest.raises(ChainBroken, match="position 1: its hash is none"):
+        log_of_one("'aa'").head()
+
+
+def test_damage_that_is_in_no_text_of_ours_is_told_after_what_can_be_read() -> None:
+    with pytest.raises(ChainBroken, match="position 0: it is not UTF-8"):
+        list(log_of_one("CAST(x'ff' AS TEXT)").raw())

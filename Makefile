@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 BIN = .venv/bin
 
-.PHONY: demo test check docs bench torture mutants coverage clean
+.PHONY: demo test check docs bench torture mutants mutation coverage clean
 
 demo: .venv/installed
 	$(BIN)/python -m demo
@@ -38,6 +38,11 @@ coverage: .venv/developing
 mutants: .venv/developing
 	$(BIN)/python -m tests.mutants
 
+# Each small change to folds and rules, one after the other: how many the unit tests notice.
+mutation: .venv/developing
+	rm -rf mutants
+	$(BIN)/python -m tests.mutants.score
+
 # What docs/guarantees.md promises, tried for an hour: ONLY="power kills" AMOUNT=1000 SEED=7
 torture: .venv/developing
 	$(BIN)/python -m tests.torture $(if $(ONLY),--only $(ONLY)) $(if $(AMOUNT),--amount $(AMOUNT)) \
@@ -61,4 +66,4 @@ torture: .venv/developing
 	touch $@
 
 clean:
-	rm -rf .venv build dist ./*.egg-info .*_cache .hypothesis
+	rm -rf .venv build dist mutants ./*.egg-info .*_cache .hypothesis

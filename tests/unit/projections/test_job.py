@@ -1,6 +1,7 @@
 """A job's states and the way between them."""
 
 import pytest
+from msgspec.structs import replace
 
 from eventstore.events.job import (
     Cancelled,
@@ -9,6 +10,7 @@ from eventstore.events.job import (
     Dead,
     Failed,
     FellDue,
+    JobEvent,
     Released,
     Requeued,
     ScheduledRetry,
@@ -81,9 +83,71 @@ def test_cancel_of_a_running_job_waits_for_its_worker() -> None:
     assert (job.state, job.cancel_requested, job.signal) == ("cancelled", False, 15)
 
 
-def test_every_event_moves_version_and_position() -> None:
+def test_loss_is_forgotten_when_a_new_round_begins() -> None:
+    lost = (enqueued(), CLAIMED, FAILED, RETRY, Requeued(why="retry-due"), CLAIMED, LOST)
+    job = given(*lost, Dead(attempt=1, reason="worker-lost"), Requeued(why="dlq"))
+    assert (job.round, job.retries_used, job.lost_in_row) == (2, 0, 0)
+
+
+def test_success_forgets_what_went_before() -> None:
+    lost = replace(LOST, signal=9)
+    before = (enqueued(), CLAIMED, lost, Requeued(why="worker-lost"), CLAIMED)
+    job = given(*before, CancelRequested(attempt=1), Succeeded(attempt=1))
+    assert (job.lost_in_row, job.cancel_requested, job.failure, job.signal) == (
+        0,
+        False,
+        None,
+        None,
+    )
+
+
+def test_failure_alone_is_a_state_too() -> None:
+    job = given(enqueued(), CLAIMED, replace(FAILED, signal=9))
+    assert (job.state, job.worker, job.signal) == ("failed", None, 9)
+
+
+def test_dead_job_is_due_no_more() -> None:
+    assert given(enqueued(), CLAIMED, RETRY).state == "failed"
+    assert (
+        given(enqueued(), CLAIMED, RETRY, Dead(attempt=1, reason="worker-lost")).due_at_us is None
+    )
+
+
+def test_job_that_is_cancelled_while_it_waits_keeps_how_its_last_attempt_ended() -> None:
+    killed = replace(FAILED, signal=9)
+    job = given(enqueued(), CLAIMED, killed, RETRY, Cancelled())
+    assert (job.exit_code, job.signal, job.due_at_us) == (2, 9, None)
+    again = (Requeued(why="retry-due"), CLAIMED)
+    job = given(enqueued(), CLAIMED, killed, RETRY, *again, Cancelled(attempt=2, exit_code=143))
+    assert (job.exit_code, job.signal, job.worker) == (143, None, None)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        CLAIMED,
+        Released(attempt=1, reason="stopping"),
+        Succeeded(attempt=1),
+        FAILED,
+        RETRY,
+        Dead(attempt=1, reason="retries-used-up"),
+        Requeued(why="dlq"),
+        FellDue(),
+        Cancelled(attempt=1),
+    ],
+)
+def test_every_event_says_where_the_job_is_and_since_when(event: JobEvent) -> None:
+    job = given(enqueued(), CLAIMED, event)
+    assert (job.version, job.position, job.changed_at_us) == (3, 3, BEGAN_US + 2 * SECOND_US)
+
+
+def test_new_job_is_where_its_event_is() -> None:
+    assert (given(enqueued()).version, given(enqueued()).position) == (1, 1)
+
+
+def test_cancel_that_was_asked_for_changes_no_state() -> None:
     job = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
-    assert (job.version, job.position) == (3, 3)
+    assert (job.version, job.position, job.changed_at_us) == (3, 3, BEGAN_US + SECOND_US)
 
 
 def test_job_is_enqueued_once() -> None:

@@ -51,6 +51,11 @@ def test_worker_starts_once() -> None:
         worker(worker_started())
 
 
+def test_id_of_a_worker_is_all_that_follows_its_kind() -> None:
+    (one,) = recorded((worker_started(),), stream=stream_of("a:b"))
+    assert evolve(None, one).id == "a:b"
+
+
 def test_every_stream_has_a_kind_by_its_name() -> None:
     named = ("7", "nightly", "$worker:3f", "$config", "$context")
     assert [kind_of(name) for name in named] == ["job", "job", "worker", "config", "context"]

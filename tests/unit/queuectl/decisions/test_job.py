@@ -98,6 +98,17 @@ def test_what_is_asked_for_stands_above_the_policy() -> None:
     )
 
 
+def test_every_limit_may_be_asked_for() -> None:
+    wanted: Any = {
+        "backoff_max_us": 1,
+        "jitter": 0.25,
+        "timeout_us": 2,
+        "grace_us": 3,
+        "output_limit_bytes": 4,
+    }
+    assert decide(None, ask_enqueue(**wanted)) == (enqueued(**wanted),)
+
+
 def test_argument_list_is_told_as_shell_text_too() -> None:
     (event,) = decide(None, ask_enqueue(command=None, argv=("echo", "a b")))  # type: ignore[misc]
     assert (event.command, event.argv) == ("echo 'a b'", ("echo", "a b"))  # type: ignore[union-attr]
@@ -108,15 +119,18 @@ def test_delay_counts_from_the_moment_of_enqueueing() -> None:
     assert event.due_at_us == NOW + 5  # type: ignore[union-attr]
 
 
-def test_time_that_has_passed_is_now() -> None:
-    (event,) = decide(None, ask_enqueue(run_at_us=NOW - 1))  # type: ignore[misc]
-    assert event.due_at_us is None  # type: ignore[union-attr]
+@pytest.mark.parametrize(("at_us", "due_at_us"), [(NOW - 1, None), (NOW, None), (NOW + 1, NOW + 1)])
+def test_time_that_has_passed_is_now(at_us: int, due_at_us: int | None) -> None:
+    (event,) = decide(None, ask_enqueue(run_at_us=at_us))  # type: ignore[misc]
+    assert event.due_at_us == due_at_us  # type: ignore[union-attr]
 
 
 def test_same_id_and_request_is_the_same_job() -> None:
     job = given(enqueued(request_sha256="aa"))
     assert decide(job, ask_enqueue("aa")) == ()
-    assert isinstance(decide(job, ask_enqueue("bb")), IdTaken)
+    refusal = decide(job, ask_enqueue("bb"))
+    assert isinstance(refusal, IdTaken)
+    assert refusal.job_id == "1"
 
 
 def test_pending_job_is_claimed_under_the_next_number() -> None:
@@ -193,6 +207,14 @@ def test_timeout_is_a_failure_whatever_the_exit_code() -> None:
     assert failed == Failed(attempt=1, reason="timeout", exit_code=0)
 
 
+def test_failure_is_recorded_with_all_that_is_known_of_it() -> None:
+    how: Any = {"error": "no such program", "usage": Usage(duration_us=5, cpu_us=3)}
+    failed, _ = decide(running(), finish("not-found", **how))  # type: ignore[misc]
+    assert failed == Failed(
+        attempt=1, reason="not-found", error="no such program", duration_us=5, cpu_us=3
+    )
+
+
 def test_job_ended_with_its_worker_goes_back_and_uses_no_retry() -> None:
     assert decide(running(max_retries=0), finish("worker-stopped", signal=15)) == (
         Failed(attempt=1, reason="worker-stopped", signal=15, counted=False),
@@ -220,11 +242,13 @@ def test_lost_attempt_runs_again_at_once_and_uses_no_retry() -> None:
 
 
 def test_third_loss_in_a_row_is_the_last() -> None:
-    lost = (
+    lost: tuple[Any, ...] = (
         Failed(attempt=1, reason="worker-lost", counted=False),
         Requeued(why="worker-lost"),
         CLAIMED,
     )
+    second = decide(given(enqueued(), CLAIMED, *lost), Lose(job_id="1", attempt=1))
+    assert second == lost[:2]
     job = given(enqueued(), CLAIMED, *lost, *lost)
     assert decide(job, Lose(job_id="1", attempt=1)) == (
         Failed(attempt=1, reason="worker-lost", counted=True),
@@ -271,9 +295,13 @@ def test_waiting_job_is_cancelled_at_once() -> None:
 def test_running_job_is_cancelled_through_its_worker() -> None:
     asked = Cancel(job_id="1")
     assert decide(running(), asked) == (CancelRequested(attempt=1),)
+    told = Cancel(job_id="1", reason="not needed")
+    assert decide(running(), told) == (CancelRequested(attempt=1, reason="not needed"),)
     again = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
     assert decide(again, asked) == ()
-    assert decide(again, finish("cancelled", signal=15)) == (Cancelled(attempt=1, signal=15),)
+    ended = finish("cancelled", signal=15, usage=Usage(duration_us=5))
+    for job in (again, running()):
+        assert decide(job, ended) == (Cancelled(attempt=1, signal=15, duration_us=5),)
 
 
 def test_success_recorded_first_wins_over_a_cancel() -> None:

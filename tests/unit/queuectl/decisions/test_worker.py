@@ -45,3 +45,12 @@ def test_worker_that_stopped_or_was_lost_does_nothing_more() -> None:
 
 def test_unknown_worker_is_not_found() -> None:
     assert isinstance(decide(None, LoseWorker(worker_id="3f", found_by="5b")), NoSuchWorker)
+
+
+def test_end_of_a_worker_is_recorded_with_its_reason() -> None:
+    stop = RequestStop(worker_id="3f", how="drain", reason="an update")
+    assert decide(worker(), stop) == (StopRequested(how="drain", reason="an update"),)
+    end = EndWorker(worker_id="3f", reason="until-empty")
+    assert decide(worker(), end) == (WorkerStopped(reason="until-empty"),)
+    lose = LoseWorker(worker_id="3f", found_by="5b")
+    assert decide(worker(), lose) == (WorkerLost(found_by="5b"),)

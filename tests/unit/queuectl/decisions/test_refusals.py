@@ -1,0 +1,75 @@
+"""Each no of the rules names its job or worker, and the state that it is in."""
+
+from typing import Any
+
+import pytest
+
+from eventstore.events.job import Claimed, Dead, Failed, ScheduledRetry, Succeeded
+from eventstore.events.worker import WorkerStopped
+from projections.folds.job import Job
+from projections.folds.worker import evolve
+from queuectl.decisions import job as job_rules
+from queuectl.decisions import worker as worker_rules
+from queuectl.requests import (
+    Cancel,
+    Claim,
+    ComeDue,
+    Discard,
+    EndWorker,
+    Finish,
+    Lose,
+    Outcome,
+    Release,
+    Retry,
+    StartWorker,
+)
+from tests.given import enqueued, given, recorded, worker_started
+
+CLAIMED = Claimed(attempt=1, worker="3f", slot=1)
+DONE = given(enqueued(), CLAIMED, Succeeded(attempt=1))
+FAILED = given(
+    enqueued(),
+    CLAIMED,
+    Failed(attempt=1, reason="exit", exit_code=1),
+    ScheduledRetry(attempt=1, retry=1, delay_us=1, due_at_us=9),
+)
+DEAD = given(enqueued(), CLAIMED, Dead(attempt=1, reason="retries-used-up"))
+STALE = "attempt 1 of job 1 is not running any more"
+
+
+@pytest.mark.parametrize(
+    ("job", "asked", "says"),
+    [
+        (FAILED, Claim(job_id="1", worker="a", slot=1, at_us=9), "job 1 is failed, not pending"),
+        (FAILED, ComeDue(job_id="1", at_us=8), "job 1 is failed and not due"),
+        (DONE, Retry(job_id="1"), "job 1 is completed, not dead - only dead jobs can be retried"),
+        (
+            FAILED,
+            Discard(job_id="1"),
+            "job 1 is failed, not dead - only dead jobs can be discarded",
+        ),
+        (DONE, Cancel(job_id="1"), "job 1 is completed already"),
+        (DEAD, Cancel(job_id="1"), "job 1 is dead already"),
+        (DONE, Lose(job_id="1", attempt=1), STALE),
+        (DONE, Release(job_id="1", attempt=1, reason="x"), STALE),
+        (
+            DONE,
+            Finish(job_id="1", attempt=1, outcome=Outcome(ended="exit"), jitter=0.0, at_us=9),
+            STALE,
+        ),
+    ],
+)
+def test_refusal_names_the_job_and_its_state(job: Job, asked: Any, says: str) -> None:
+    assert str(job_rules.decide(job, asked)).startswith(says)
+
+
+def test_refusal_names_the_worker_and_its_state() -> None:
+    state = None
+    for one in recorded((worker_started(), WorkerStopped(reason="drained")), "$worker:3f"):
+        state = evolve(state, one)
+    for asked in (
+        EndWorker(worker_id="3f", reason="drained"),
+        StartWorker(worker_id="3f", started=worker_started()),
+    ):
+        told = str(worker_rules.decide(state, asked))
+        assert told.startswith("worker 3f is stopped already")

@@ -233,7 +233,7 @@ class SimulatedWorker:
         self.world, self.number = world, number
         self.keeper_dead = False
         self.signals = 0
-        self.wake_at_us = 0
+        self.wake_at_us = self.paused_until_us = 0
         self.done = False
         self.worker_id = f"w{number}"
         self.bell = SimulatedBell()
@@ -254,6 +254,8 @@ class SimulatedWorker:
     def ready(self) -> bool:
         """Whether there is something to wake it for."""
         now_us = self.world.clock.now_us
+        if now_us < self.paused_until_us:
+            return False
         ended = any(one.ends_at_us <= now_us for one in self.launcher.mine.values())
         return (
             ended
@@ -272,7 +274,7 @@ class SimulatedWorker:
             times.append(self.committer.done_at_us)
         if self.alarm.at_us is not None:
             times.append(self.alarm.at_us - START_US - self.world.clock.stepped_us)
-        return max(min(times), self.world.clock.now_us)
+        return max(min(times), self.paused_until_us, self.world.clock.now_us)
 
     def unlock(self) -> None:
         """Its locks are free: by its end, or because someone took them away."""
@@ -291,7 +293,8 @@ class SimulatedWorker:
                 lock.remove()
         except (Crash, WorkerEnded):
             self.world.crashes += 1
-            if not self.keeper_dead:  # the keeper kills what is left, and only then lets go
+            both = self.keeper_dead or self.world.chance(0.2)
+            if not both:  # the keeper kills what is left, and only then lets go
                 self.world.forget(self.launcher)
         finally:
             self.done = True

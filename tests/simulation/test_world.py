@@ -4,7 +4,9 @@ from unittest.mock import patch
 
 import pytest
 
+from eventstore.events.job import Requeued
 from projections.folds.job import Job
+from queuectl.requests import Retry
 from tests.simulation.world import World, story
 from tests.torture.simulation import SIMULATION, lived, shrunk
 
@@ -47,6 +49,16 @@ def test_broken_rule_is_found_and_its_story_made_short(matched: object) -> None:
     with patch("queuectl.decisions.job._runs", matched):
         seed = next(seed for seed in range(1_000) if lived(seed))
         assert f"seed {seed}, " in shrunk(seed)
+
+
+def _whatever_it_is(job: Job, asked: Retry) -> tuple[Requeued, ...]:
+    return (Requeued(why="dlq"),)
+
+
+def test_what_breaks_a_rule_is_found_when_it_is_recorded() -> None:
+    with patch("queuectl.decisions.job.retry", _whatever_it_is):
+        seed = next(seed for seed in range(100) if lived(seed))
+        assert ": requeued of job" in shrunk(seed)
 
 
 @pytest.mark.parametrize("seed", [13])

@@ -24,6 +24,7 @@ from queuectl.errors import IdTaken, QueueError
 from queuectl.queue import Queue
 from queuectl.requests import Cancel, Discard, NewJob, Retry
 from queuectl.worker.mark import Mark
+from tests.simulation.ledger import Ledger
 from tests.simulation.parts import (
     SECOND_US,
     Crash,
@@ -46,6 +47,7 @@ OFTEN = {
     "unlock": 1,
     "step": 2,
     "kill": 3,
+    "pause": 2,
     "replay": 1,
 }
 """What happens, and how often beside the rest."""
@@ -60,7 +62,8 @@ class World:
         self.clock = SimulatedClock()
         self.processes: dict[int, Process] = {}
         self.dead: set[str] = set()
-        self.crashes = self.steps = 0
+        self.crashes = self.steps = self.commits = 0
+        self._ledger, self._looked = Ledger(), 0
         self._crash_rate = crash_rate
         self._pids = self._born = 0
         self._folder = mkdtemp(dir=SHARED_MEMORY)
@@ -100,6 +103,7 @@ class World:
 
     def committed(self) -> None:
         """Every bell rings, or is lost with a writer that died before it rang."""
+        self.commits += 1
         for worker in self._workers:
             worker.bell.rung = True
 
@@ -156,10 +160,21 @@ class World:
             "unlock": self._unlock,
             "step": self._step,
             "kill": self._kill,
+            "pause": self._pause,
             "replay": self._replay,
         }
         (what,) = self.random.choices(list(OFTEN), list(OFTEN.values()))
         happening[what]()
+        self._look()
+
+    def _look(self) -> bool:
+        """Every invariant that can be held against what is new. Returns whether anything was."""
+        if self._looked == self.commits:
+            return False
+        self._looked = self.commits
+        with self.queue.read() as tx:
+            self._ledger.look(tx)
+        return True
 
     def _start_worker(self) -> None:
         self._born += 1
@@ -224,12 +239,19 @@ class World:
         else:
             worker.keeper_dead = True
 
+    def _pause(self) -> None:
+        """A supervisor sleeps for a while, as by SIGSTOP; its jobs go on."""
+        lasts_us = self.random.choice([1_000, 30_000, 5 * SECOND_US, 100 * SECOND_US])
+        self.random.choice(self._workers).paused_until_us = self.clock.now_us + lasts_us
+
     def _replay(self) -> None:
+        assert self.differences() == []  # which a replay would heal
         rebuild(self.queue.store)
 
     def _until_quiet(self) -> None:
+        self.commits += 1
         for _ in range(20_000):
-            if self._quiet():
+            if self._look() and self._quiet():
                 return
             if not self._workers:
                 self._start_worker()

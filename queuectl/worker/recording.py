@@ -55,8 +55,10 @@ class Retry(NamedTuple):
 class Round(NamedTuple):
     """What a transaction has written."""
 
+    before: int
+    """Position of the last event before it, whoever wrote that."""
     position: int
-    """Of the last event."""
+    """Of its last event."""
     ended: list[tuple[Result, Job | None]]
     """The results, with what the job has become; None where the claim had been superseded."""
     claimed: list[Claimed]
@@ -173,6 +175,7 @@ class Recording:
         self, seats: list[int], due: bool, committing: Committing, *, trusting: bool
     ) -> Round:
         with self._queue.write(self._worker_id, committing) as session:
+            before = session.tx.last[0]
             fallen = self._put_back(session) if due or self.overdue else 0
             suspect = None if self._suspect in self._over() else self._suspect
             chosen = self._choose(session, len(seats), suspect) if seats else []
@@ -189,6 +192,7 @@ class Recording:
                 session.ask(RequestStop(worker_id=self._worker_id, how=how, reason=reason))
             claimed = list(self._claim(session, seats, chosen))
             done = Round(
+                before=before,
                 position=session.tx.last[0],
                 ended=ended,
                 claimed=claimed,

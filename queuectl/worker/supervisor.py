@@ -286,7 +286,8 @@ class Supervisor:
 
     def _recorded(self, done: Round, now_us: int) -> None:
         """It is in the log; only now what was claimed is launched."""
-        self._position = done.position
+        if done.before == self._position:  # else others wrote before it, and are yet to be heard
+            self._position = done.position
         self._arm(done.earliest_us)
         for retry in done.retries:
             self._alarm.put_off(retry.job_id, retry.due_at_us, now_us + retry.delay_us)

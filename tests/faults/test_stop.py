@@ -93,3 +93,16 @@ def test_jobs_see_no_signal_of_the_terminal(house: House) -> None:
         assert running.ends().code == 0
     assert house.wait(job) == ["completed"]
     assert not (house.work / "hit").exists()
+
+
+def test_stop_that_is_recorded_while_the_worker_waits_to_write_is_heard(house: House) -> None:
+    """Its own record came after the stop, and it took that for the last thing that was new."""
+    job = house.enqueue("until test -e go; do sleep 0.01; done")
+    with house.worker(slots=1) as running:
+        house.wait_for(job, "claimed")
+        with house.queue.write() as session:
+            session.ask(RequestStop(worker_id=house.workers()[0].id, how="drain"))
+            (house.work / "go").touch()
+            until(lambda: not in_folder(house.work) or None, "the job's end")
+        assert running.ends(10).code == 0
+    assert house.told(job) == ["enqueued", "claimed", "succeeded"]

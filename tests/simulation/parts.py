@@ -197,6 +197,7 @@ class CrashingQueue(Queue):
             self.world.committed()
             self.world.may_crash("after a commit")
 
+        self.world.another_is_first()
         with super().write(
             actor, lambda commit: committing(partial(commit_and_ring, commit))
         ) as session:

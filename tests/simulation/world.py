@@ -89,6 +89,11 @@ class World:
         if getcurrent() is not self._main and self.chance(self._crash_rate):
             raise Crash(where)
 
+    def another_is_first(self) -> None:
+        """Between a supervisor's look at the log and its write a client may write."""
+        if getcurrent() is not self._main and self.chance(0.05):
+            self._cancel()
+
     def owned(self) -> list[Process]:
         """The processes of workers that hold their locks, or held them when they died."""
         return [one for one in self.processes.values() if not one.disowned]

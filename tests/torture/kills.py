@@ -100,7 +100,9 @@ class Round:
             kill_both(running.pid, pid)
 
     def _pause(self, running: Running) -> None:
+        """A supervisor or a keeper sleeps for a moment."""
         if pid := self._supervisor(running):
+            pid = self.random.choice([pid, running.pid])
             _send(pid, SIGSTOP)
             time.sleep(self.random.uniform(0, 0.2))
             _send(pid, SIGCONT)
@@ -139,8 +141,12 @@ class Round:
 
     def _lost(self, found: dict[str, Job]) -> list[str]:
         lost = [name for name in self.acknowledged if name not in found]
-        stuck = [job.id for job in found.values() if job.state not in ("completed", "dead")]
-        return [f"lost {name}" for name in lost] + [f"stuck {name}" for name in stuck]
+        stuck = [job for job in found.values() if job.state not in ("completed", "dead")]
+        last = self.house.workers()[-1]
+        return [f"lost {name}" for name in lost] + [
+            f"stuck {job.id}: {job.state} {self.house.told(job.id)}, the last worker: {last.ended}"
+            for job in stuck
+        ]
 
     def _left(self, found: dict[str, Job]) -> list[str]:
         """Processes, locks that are held, and files of a moment."""

@@ -23,6 +23,7 @@ from eventstore.sqlite.verify import verify
 from projections.folds.job import Job
 from projections.read_models import jobs
 from projections.rebuild import compare
+from queuectl.queue import Queue
 from tests.ctl import PROGRAM, Running, until
 from tests.house import House, kill_both
 from tests.shapes import SHAPES, in_folder
@@ -142,11 +143,14 @@ class Round:
     def _lost(self, found: dict[str, Job]) -> list[str]:
         lost = [name for name in self.acknowledged if name not in found]
         stuck = [job for job in found.values() if job.state not in ("completed", "dead")]
-        last = self.house.workers()[-1]
-        return [f"lost {name}" for name in lost] + [
-            f"stuck {job.id}: {job.state} {self.house.told(job.id)}, the last worker: {last.ended}"
-            for job in stuck
-        ]
+        return [f"lost {name}" for name in lost] + [self._story(job) for job in stuck]
+
+    def _story(self, job: Job) -> str:
+        """Of a stuck job: its events, the last worker's end, and its state by a new connection."""
+        with Queue(self.house.path) as anew:
+            state = anew.get(job.id).state
+        told, last = self.house.told(job.id), self.house.workers()[-1]
+        return f"stuck {job.id}: {job.state} (anew: {state}) {told}, last worker: {last.ended}"
 
     def _left(self, found: dict[str, Job]) -> list[str]:
         """Processes, locks that are held, and files of a moment."""

@@ -181,8 +181,7 @@ class Session:
 
     def _context(self, cwd: str | None) -> int:
         """Position of the event that recorded this directory with our PATH."""
-        directory = cwd or self._here
-        path = _recordable("PATH", os.environ.get("PATH", os.defpath))
+        directory, path = cwd or self._here, self._path
         known = self._known.contexts
         if (directory, path) not in known:
             found = contexts.find(self.tx, _recordable("directory", directory), path)
@@ -193,6 +192,11 @@ class Session:
     def _here(self) -> str:
         """The working directory, asked for once: it costs as much as folding a job."""
         return _working_directory()
+
+    @cached_property
+    def _path(self) -> str:
+        """Where programs are looked for: asked for once, as the directory."""
+        return _recordable("PATH", os.environ.get("PATH", os.defpath))
 
     def _record_context(self, cwd: str, path: str) -> int:
         stream = context_fold.STREAM

@@ -11,7 +11,7 @@ from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
 import queuectl
-from eventstore.errors import StoreError
+from eventstore.errors import ForeignFile, StoreError
 from eventstore.location import locate
 
 from . import guard, words
@@ -58,13 +58,20 @@ def create_app(
 
 def _commands(path: str) -> Callable[..., str]:
     """How a person calls us for this very queue, from any shell: with --db, unless it is theirs."""
-    found = locate()
-    named = [] if found.path == path and found.why == "your own" else ["--db", path]
+    named = [] if _is_own(path) else ["--db", path]
 
     def ctl(*words: object) -> str:
         return shlex.join(["queuectl", *named, *map(str, words)])
 
     return ctl
+
+
+def _is_own(path: str) -> bool:
+    """Whether a person gets there without naming it, wherever he stands."""
+    try:
+        return locate() == (path, "your own")
+    except ForeignFile:  # a stranger's link, where we happen to stand
+        return False
 
 
 def _digest(folder: Path) -> str:

@@ -1,9 +1,41 @@
 """Workers die at random moments: nothing is lost, done twice, done beside itself, or left."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from tests.torture.kills import KILLS, RECLAIMS
+from tests.ctl import until
+from tests.mutants.__main__ import copy_with
+from tests.mutants.faults import Edit, Fault
+from tests.shapes import in_folder
+from tests.torture.kills import KILLS, RECLAIMS, Round
 from tests.torture.proof import assert_kept
+
+CARELESS = Fault(
+    "neither the keeper nor who takes over ends what was left",
+    (
+        Edit("queuectl/worker/keeper.py", "        end_children()\n", ""),
+        Edit(
+            "queuectl/worker/takeover.py",
+            "        if not sweep.end(marks):\n",
+            "        if False:\n",
+        ),
+    ),
+    (),
+)
+DAWDLING = Fault(
+    "a keeper that takes its time",
+    (
+        Edit(
+            "queuectl/worker/keeper.py",
+            "        restarts.append(time.monotonic())\n",
+            "        restarts.append(time.monotonic())\n        time.sleep(1.1)\n",
+        ),
+    ),
+    (),
+)
 
 
 @pytest.mark.timeout(300)
@@ -17,3 +49,52 @@ def test_no_death_breaks_a_promise(part: int) -> None:
 
 def test_job_of_a_killed_supervisor_is_claimed_again_at_once() -> None:
     assert_kept(RECLAIMS)
+
+
+@pytest.mark.parametrize(
+    ("proof", "amount", "fault", "finding"),
+    [("kills", 6, CARELESS, ": overlap "), ("reclaims", 2, DAWDLING, "reclaims: 1.")],
+)
+def test_broken_program_is_found_out(
+    tmp_path: Path, proof: str, amount: int, fault: Fault, finding: str
+) -> None:
+    """The controls: the same rounds with a program in which a fault was planted."""
+    copy_with(fault, tmp_path)
+    words = ["--only", proof, "--amount", str(amount)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.torture", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert finding in done.stderr
+
+
+def test_judge_sees_each_promise_broken(tmp_path: Path) -> None:
+    """The control of the rest: a round in which everything has gone wrong."""
+    played = Round(tmp_path, 0)
+    waiting = played.house.enqueue("true")
+    done = played.house.enqueue("true")
+    played.acknowledged = ["never enqueued", waiting, done]
+    with played.house.worker("--queue", "other") as worker:
+        played.house.supervisor(worker)
+        (played.house.work / "overlaps").write_text(f"{done} 2\n")
+        left = subprocess.Popen(["sleep", "60"], cwd=played.house.work)
+        try:
+            until(lambda: in_folder(played.house.work) or None, "what is left")
+            told = " ".join(played.judge())
+        finally:
+            left.kill()
+            left.wait()
+    played.house.queue.close()
+    for broken in (
+        "lost never enqueued",
+        f"stuck {waiting}: pending",
+        f"overlap {done} 2",
+        f"survivor {left.pid}",
+        "held worker-",
+        "bell ",
+    ):
+        assert broken in told

@@ -11,6 +11,7 @@ import pytest
 from eventstore.errors import ForeignFile, StoreError
 from eventstore.location import locate, open_store
 from queuectl import Queue
+from queuectl.dashboard.app import create_app
 from queuectl.worker.output import Output
 from tests.ctl import Ctl, until
 from tests.neighbour import NOBODY, as_nobody, shared_folder
@@ -18,6 +19,8 @@ from tests.neighbour import NOBODY, as_nobody, shared_folder
 SECRET = "the secret word is sesame"
 STICKY = 0o1777
 """As /tmp: everyone may put files there, and take away only their own."""
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 
 
 @pytest.fixture
@@ -95,13 +98,13 @@ def test_a_neighbour_reads_and_writes_nothing_of_ours(shared: Ctl) -> None:
     assert shared("verify").code == 0
 
 
+@as_root
 def test_the_check_sees_what_a_neighbour_may_read(shared: Ctl) -> None:
     """The control of the test above: a file left open to others is found by it."""
     shared.enqueue("true")
     shared.db.chmod(0o644)
-    if os.geteuid() == 0:
-        with pytest.raises(AssertionError):
-            as_nobody(reads_and_writes_nothing, shared.folder)
+    with pytest.raises(AssertionError):
+        as_nobody(reads_and_writes_nothing, shared.folder)
 
 
 def test_the_folders_that_we_make_on_the_way_are_ours_alone(shared: Ctl) -> None:
@@ -178,11 +181,10 @@ def leave(folder: Path, name: str) -> None:
     path.chmod(0o666)
 
 
+@as_root
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
 def test_a_file_of_a_neighbour_is_not_used_as_ours(sticky: Ctl, suffix: str) -> None:
     """SQLite would write our jobs into an empty -wal that someone else has put there."""
-    if os.geteuid():
-        return
     as_nobody(leave, sticky.folder, f"queue.db{suffix}")
     assert f"belongs to user {NOBODY}" in sticky("enqueue", "--", f"echo {SECRET}", code=6).err
     (sticky.folder / f"queue.db{suffix}").unlink()
@@ -201,9 +203,8 @@ def make_folder(folder: Path, name: str) -> None:
     (folder / name).chmod(0o777)
 
 
+@as_root
 def test_a_folder_of_a_neighbour_is_not_used_as_ours(sticky: Ctl) -> None:
-    if os.geteuid():
-        return
     as_nobody(make_folder, sticky.folder, "queue.db.d")
     sticky.enqueue(f"echo {SECRET}")
     assert "may be written by others" in sticky("worker", "start", code=6).err
@@ -212,10 +213,9 @@ def test_a_folder_of_a_neighbour_is_not_used_as_ours(sticky: Ctl) -> None:
     assert list((sticky.folder / "queue.db.d").iterdir()) == []
 
 
+@as_root
 def test_a_queue_file_of_a_neighbour_is_not_used(sticky: Ctl) -> None:
     """Its jobs would be run with our rights."""
-    if os.geteuid():
-        return
     as_nobody(lambda path: Queue(path).enqueue("id > /tmp/owned"), str(sticky.db))
     for words in (["worker", "start", "--until-empty"], ["list"], ["enqueue", "--", "true"]):
         assert f"belongs to user {NOBODY}" in sticky(*words, code=6).err
@@ -275,8 +275,22 @@ def test_a_replay_with_a_planted_lock_is_one_line(sticky: Ctl, victim: Path) -> 
     assert untouched(victim)
 
 
+@as_root
 def test_where_a_link_leads_is_looked_at_whose_it_is(sticky: Ctl, victim: Path) -> None:
     planted(sticky, ("queue.db", str(victim / "new")))
-    if os.geteuid() == 0:
-        with pytest.raises(ForeignFile, match="is a link of user"):
-            locate(str(sticky.folder / "queue.db"))
+    with pytest.raises(ForeignFile, match="is a link of user"):
+        locate(str(sticky.folder / "queue.db"))
+
+
+@as_root
+def test_dashboard_of_a_named_queue_minds_no_link_where_it_was_started(
+    sticky: Ctl, tmp_path: Path, victim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted(sticky, ("queue.db", str(victim / "new")))
+    monkeypatch.chdir(sticky.folder)
+    monkeypatch.delenv("QUEUECTL_DB", raising=False)
+    named = str(tmp_path / "named.db")
+    Queue(named).enqueue("true")
+    page = create_app(named).test_client().get("/jobs/1")
+    assert page.status_code == 200
+    assert f"queuectl --db {named} " in page.text

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from flask import Flask
@@ -112,6 +113,17 @@ def test_no_route_is_part_of_another_sites_page(client: FlaskClient, routes: lis
             answer = client.get(address, headers=fetched, buffered=False)
             answer.close()
             assert answer.status_code == 403, (address, fetched)
+
+
+def test_without_the_guard_each_of_them_is_answered(app: Flask, routes: list[str]) -> None:
+    """The control: it is our guard that refuses, for all that Flask and werkzeug would let in."""
+    with patch("queuectl.dashboard.guard.install"):
+        client = create_app(app.extensions["queue"].path).test_client()
+    for address in routes:
+        plain = ask(client, address).status_code
+        for headers in ({"Host": "127.0.0.2"}, {"Origin": "http://evil.example"}, FETCHED[0]):
+            assert ask(client, address, **headers).status_code == plain, (address, headers)
+        assert "Content-Security-Policy" not in ask(client, address).headers
 
 
 def test_no_route_knows_any_method_but_reading(

@@ -50,8 +50,7 @@ def hunt(fault: Fault) -> Caught:
     began = time.monotonic()
     with TemporaryDirectory() as name:
         copy = Path(name)
-        _copy(copy)
-        plant(fault, copy)
+        copy_with(fault, copy)
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-x", "-n", "2", *fault.tests],
             cwd=copy,
@@ -72,12 +71,14 @@ def plant(fault: Fault, folder: Path) -> None:
         (folder / file).write_text(text.replace(old, new))
 
 
-def _copy(folder: Path) -> None:
+def copy_with(fault: Fault, folder: Path) -> None:
+    """Copy the program and its tests, and plant the fault there."""
     ignored = shutil.ignore_patterns("__pycache__")
     for name in FOLDERS:
         shutil.copytree(PROJECT / name, folder / name, ignore=ignored)
     for name in FILES:
         shutil.copy(PROJECT / name, folder / name)
+    plant(fault, folder)
 
 
 if __name__ == "__main__":

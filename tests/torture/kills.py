@@ -2,8 +2,8 @@
 
 A round is a queue of its own with one to three workers. Jobs of all shapes are enqueued, some by
 processes that are killed meanwhile; supervisors, keepers and both are killed, stopped and set going
-again. Then all faults end, a last worker drains the queue, and the log, the jobs' own ledger and
-the machine's processes are held against what was acknowledged.
+again, each time while jobs run. Then all faults end, a last worker drains the queue, and the log,
+the jobs' own ledger and the machine's processes are held against what was acknowledged.
 """
 
 import os
@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from signal import SIGCONT, SIGKILL, SIGSTOP
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from eventstore.events.job import Failed
 from eventstore.events.recorded import Recorded
@@ -29,7 +30,7 @@ from tests.house import House, kill_both
 from tests.shapes import SHAPES, in_folder
 from tests.torture.proof import Proof, Tally
 
-AT_ONCE = 2
+AT_ONCE = 4
 """Rounds beside each other: they mostly wait."""
 
 # Every process of an attempt inherits the lock; who finds it held runs beside an earlier attempt.
@@ -50,28 +51,48 @@ class Round:
         self.house = House(folder)
         self.acknowledged: list[str] = []
         self._enqueuers: list[subprocess.Popen[str]] = []
+        self._workers: list[Running] = []
+        self._slots = self.random.randint(1, 4)
 
     def live(self) -> None:
-        """Workers, jobs and faults, for a second or two; then the end of all faults."""
-        slots = self.random.randint(1, 4)
-        with ExitStack() as ending:
-            workers = [
-                ending.enter_context(self.house.worker(slots=slots))
-                for _ in range(self.random.randint(1, 3))
-            ]
+        """Workers, jobs and faults, for some seconds; then the end of all faults."""
+        with ExitStack() as self._ending:
+            for _ in range(self.random.randint(1, 3)):
+                self._start_worker()
             for shape in self.random.sample(sorted(SHAPES), len(SHAPES)):
-                self.acknowledged.append(self._enqueue(shape))
+                self._enqueue(shape)
             for _ in range(self.random.randint(2, 6)):
-                time.sleep(self.random.uniform(0, 0.15))  # the moment of a fault, not a wait
-                self._strike(self.random.choice(workers))
+                self._await_another_job()
+                time.sleep(self.random.uniform(0, 0.1))  # the moment of a fault, not a wait
+                self._strike(self.random.choice(self._workers))
             self._collect()
-            for running in workers:
+            for running in self._workers:
                 self._ask_to_leave(running)
         self.house.drain(slots=4)
 
-    def _enqueue(self, shape: str) -> str:
-        lasts = f"sleep {self.random.choice([0, 0.05, 0.3])}"
-        return self.house.enqueue(JOB % SHAPES[shape].replace("sleep 60", lasts))
+    def _start_worker(self) -> None:
+        """One that is in the log: before that there is nothing to hit."""
+        running = self._ending.enter_context(self.house.worker(slots=self._slots))
+        self.house.supervisor(running)
+        self._workers.append(running)
+
+    def _enqueue(self, shape: str) -> None:
+        lasts = f"sleep {self.random.choice([0.05, 0.3, 1])}"
+        command = JOB % SHAPES[shape].replace("sleep 60", lasts)
+        self.acknowledged.append(self.house.enqueue(command))
+
+    def _await_another_job(self) -> None:
+        """One more job, and until one more has begun: a fault should not hit the idle."""
+        before = len(_lines(self.house.work / "begun"))
+        self._enqueue(self.random.choice(sorted(SHAPES)))
+
+        def begun() -> bool | None:
+            self._workers = [one for one in self._workers if one.process.poll() is None]
+            if not self._workers:
+                self._start_worker()
+            return len(_lines(self.house.work / "begun")) > before or None
+
+        until(begun, "another job to begin")
 
     def _strike(self, running: Running) -> None:
         faults: list[Callable[[Running], None]] = [
@@ -140,6 +161,11 @@ class Round:
             told.append(f"verify: {verdict.broken}")
         return told + [f"drift: {one}" for one in compare(self.house.queue.store)[:1]]
 
+    def lost(self) -> int:
+        """How many attempts were lost with their worker."""
+        failures = [one.event for one in self.house.queue.events()]
+        return sum(isinstance(one, Failed) and one.reason == "worker-lost" for one in failures)
+
     def _lost(self, found: dict[str, Job]) -> list[str]:
         lost = [name for name in self.acknowledged if name not in found]
         stuck = [job for job in found.values() if job.state not in ("completed", "dead")]
@@ -197,23 +223,38 @@ def _send(pid: int, number: int) -> None:
         pass  # it was faster
 
 
-def play(seed: int) -> list[str]:
-    """What one round has found. Its moments also depend on the machine."""
+class Played(NamedTuple):
+    """What a round has come to."""
+
+    found: list[str]
+    lost: int
+    """Attempts that a fault ended: without any the round proves nothing."""
+
+
+def play(seed: int) -> Played:
+    """Play one round. Its moments also depend on the machine."""
     with TemporaryDirectory() as name:
         played = Round(Path(name), seed)
         try:
             played.live()
             until(lambda: not in_folder(played.house.work) or None, "the last to end", 10)
-            return [f"seed {seed}: {line}" for line in played.judge()]
+            found = [f"seed {seed}: {line}" for line in played.judge()]
+        except AssertionError as error:
+            found = [f"seed {seed}: {error}"]
         finally:
+            lost = played.lost()
             played.house.queue.close()
+        return Played(found, lost)
 
 
 def kills(amount: int, seed: int) -> Tally:
     """So many rounds, some beside each other."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(play, range(seed, seed + amount)))
-    return Tally(amount, [line for lines in found for line in lines])
+        played = list(pool.map(play, range(seed, seed + amount)))
+    lost = sum(one.lost for one in played)
+    return Tally(
+        amount, [line for one in played for line in one.found], f"{lost:,} attempts cut short"
+    )
 
 
 def reclaims(amount: int, seed: int) -> Tally:

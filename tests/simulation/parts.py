@@ -52,8 +52,9 @@ class SimulatedClock:
 class Process:
     """A running job, as the kernel would know it."""
 
-    def __init__(self, pid: int, job_id: str, mark: Mark, ends_at_us: int, code: int) -> None:
-        self.pid, self.job_id, self.mark = pid, job_id, mark
+    def __init__(self, pid: int, order: Order, ends_at_us: int, code: int) -> None:
+        self.pid, self.mark = pid, order.mark
+        self.job_id, self.attempt = order.env["QUEUECTL_JOB"], int(order.env["QUEUECTL_ATTEMPT"])
         self.ends_at_us, self.exit_code = ends_at_us, code
         self.signal: int | None = None
         self.deaf = self.disowned = False
@@ -88,7 +89,7 @@ class SimulatedLauncher:
             return Exhausted("the machine is out of processes")
         lasts_us = world.random.choice([0, 1_000, 50_000, 2 * SECOND_US, 90 * SECOND_US])
         code = world.random.choice([0, 0, 0, 1])
-        process = Process(world.next_pid(), job_id, order.mark, world.clock.now_us + lasts_us, code)
+        process = Process(world.next_pid(), order, world.clock.now_us + lasts_us, code)
         process.deaf = world.chance(0.2)
         process.disowned = self.disowned
         world.processes[process.pid] = self.mine[process.pid] = process
@@ -260,16 +261,20 @@ class SimulatedWorker:
         ended = any(one.ends_at_us <= now_us for one in self.launcher.mine.values())
         return (
             ended
-            or self.bell.rung
-            or self.signals > 0
-            or self.keeper_dead
+            or self._called()
             or now_us >= self.wake_at_us
             or self.alarm_due()
             or self.committed()
         )
 
+    def _called(self) -> bool:
+        """Whether something has happened that wakes it, or will where it is paused."""
+        return self.bell.rung or self.signals > 0 or self.keeper_dead
+
     def next_us(self) -> int:
         """When that will be, if nothing else happens."""
+        if self._called():
+            return max(self.paused_until_us, self.world.clock.now_us)
         times = [self.wake_at_us, *(one.ends_at_us for one in self.launcher.mine.values())]
         if self.committer.done_at_us is not None:
             times.append(self.committer.done_at_us)

@@ -7,6 +7,7 @@ import pytest
 from eventstore.events.job import Requeued
 from projections.folds.job import Job
 from queuectl.requests import Retry
+from queuectl.worker.recording import Recording, Seen
 from tests.simulation.world import World, story
 from tests.torture.simulation import SIMULATION, lived, shrunk
 
@@ -59,6 +60,19 @@ def test_what_breaks_a_rule_is_found_when_it_is_recorded() -> None:
     with patch("queuectl.decisions.job.retry", _whatever_it_is):
         seed = next(seed for seed in range(100) if lived(seed))
         assert ": requeued of job" in shrunk(seed)
+
+
+LOOK = Recording.look
+
+
+def _deaf_to_cancels(recording: Recording, *, busy: bool) -> Seen:
+    return LOOK(recording, busy=busy)._replace(cancelled=set())
+
+
+def test_worker_that_hears_of_no_cancel_is_found() -> None:
+    with patch.object(Recording, "look", _deaf_to_cancels):
+        seed = next(seed for seed in range(100) if lived(seed))
+        assert "was told to end, and runs" in shrunk(seed)
 
 
 @pytest.mark.parametrize("seed", [13])

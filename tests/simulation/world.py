@@ -18,11 +18,12 @@ from msgspec.structs import replace
 
 from eventstore.chain import first_break
 from projections.folds.job import FINAL, Job
+from projections.folds.worker import Worker
 from projections.read_models import counts, jobs, runs
 from projections.rebuild import Difference, compare, rebuild
 from queuectl.errors import IdTaken, QueueError
 from queuectl.queue import Queue
-from queuectl.requests import Cancel, Discard, NewJob, Retry
+from queuectl.requests import Cancel, Discard, NewJob, RequestStop, Retry
 from queuectl.worker.mark import Mark
 from tests.simulation.ledger import Ledger
 from tests.simulation.parts import (
@@ -45,12 +46,17 @@ OFTEN = {
     "discard": 1,
     "enqueue_twice": 2,
     "unlock": 1,
+    "stop": 1,
     "step": 2,
     "kill": 3,
     "pause": 2,
     "replay": 1,
 }
 """What happens, and how often beside the rest."""
+
+GRACE_US = 5 * SECOND_US
+HEARD_US = SECOND_US
+"""How long a worker that is awake may take to hear of what is asked of it: some commits."""
 
 
 class World:
@@ -64,6 +70,8 @@ class World:
         self.dead: set[str] = set()
         self.crashes = self.steps = self.commits = 0
         self._ledger, self._looked = Ledger(), 0
+        self._told_to_end: dict[tuple[str, int], int] = {}
+        """Attempts that a client wants to be over, by job and number: since when."""
         self._crash_rate = crash_rate
         self._pids = self._born = 0
         self._folder = mkdtemp(dir=SHARED_MEMORY)
@@ -144,7 +152,7 @@ class World:
                 delay_us=self.random.choice([None, None, None, 3 * SECOND_US]),
                 max_retries=self.random.randint(0, 2),
                 timeout_us=self.random.choice([None, None, 60 * SECOND_US]),
-                grace_us=5 * SECOND_US,
+                grace_us=GRACE_US,
             )
             for _ in range(number)
         ]
@@ -163,6 +171,7 @@ class World:
             "discard": self._discard,
             "enqueue_twice": self._enqueue_twice,
             "unlock": self._unlock,
+            "stop": self._stop,
             "step": self._step,
             "kill": self._kill,
             "pause": self._pause,
@@ -171,6 +180,17 @@ class World:
         (what,) = self.random.choices(list(OFTEN), list(OFTEN.values()))
         happening[what]()
         self._look()
+
+    def _heard_in_time(self) -> None:
+        """What a client wants to be over is: after its grace at the latest, where its worker is
+        awake and there."""
+        for worker in self._workers:
+            for one in worker.launcher.mine.values():
+                told_us = self._told_to_end.get((one.job_id, one.attempt))
+                if told_us is None or one.disowned or worker.done:
+                    continue
+                until_us = max(told_us, worker.paused_until_us) + HEARD_US + GRACE_US
+                assert self.clock.now_us <= until_us, f"job {one.job_id} was told to end, and runs"
 
     def _look(self) -> bool:
         """Every invariant that can be held against what is new. Returns whether anything was."""
@@ -195,9 +215,21 @@ class World:
         worker.body.switch()
         if worker.done:
             self._workers.remove(worker)
+        self._heard_in_time()
 
     def _cancel(self) -> None:
-        self._ask(Cancel(job_id=self.random.choice(self.enqueued)))
+        job = self._ask(Cancel(job_id=self.random.choice(self.enqueued)))
+        if isinstance(job, Job) and job.cancel_requested:
+            self._told_to_end.setdefault((job.id, job.attempt), self.clock.now_us)
+
+    def _stop(self) -> None:
+        """A client asks a worker to end what it runs, and to leave."""
+        worker = self.random.choice(self._workers)
+        asked = RequestStop(worker_id=worker.worker_id, how="now", reason="enough")
+        if isinstance(self._ask(asked), QueueError):
+            return  # it has not begun, or has ended
+        for one in worker.launcher.mine.values():
+            self._told_to_end.setdefault((one.job_id, one.attempt), self.clock.now_us)
 
     def _retry(self) -> None:
         self._ask(Retry(job_id=self.random.choice(self.enqueued)))
@@ -207,7 +239,7 @@ class World:
 
     def _enqueue_twice(self) -> None:
         """A client that brings its own id dies, before its commit or after it, and asks again."""
-        new = NewJob(command="true", id=f"c{self.steps}", max_retries=1)
+        new = NewJob(command="true", id=f"c{self.steps}", max_retries=1, grace_us=GRACE_US)
         with suppress(Crash), self.queue.write() as session:
             session.enqueue(new)
             if self.chance(0.5):
@@ -226,11 +258,12 @@ class World:
         worker.launcher.disown()
         worker.unlock()
 
-    def _ask(self, asked: Any) -> None:
+    def _ask(self, asked: Any) -> Job | Worker | QueueError:
         with self.queue.write() as session:
-            answer = session.ask(asked)
-        assert isinstance(answer, Job | QueueError)
+            answer: Job | Worker | QueueError = session.ask(asked)
+        assert isinstance(answer, Job | Worker | QueueError)
         self.committed()
+        return answer
 
     def _step(self) -> None:
         """The wall clock steps, back or forward."""

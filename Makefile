@@ -43,7 +43,7 @@ mutation: .venv/developing
 	rm -rf mutants
 	$(BIN)/python -m tests.mutants.score
 
-# What docs/guarantees.md promises, tried for an hour: ONLY="power kills" AMOUNT=1000 SEED=7
+# What docs/guarantees.md promises, tried for some hours: ONLY="power kills" AMOUNT=1000 SEED=7
 torture: .venv/developing
 	$(BIN)/python -m tests.torture $(if $(ONLY),--only $(ONLY)) $(if $(AMOUNT),--amount $(AMOUNT)) \
 		$(if $(SEED),--seed $(SEED))

@@ -1,4 +1,4 @@
-"""`make torture`: each proof in the amount that takes an hour together, as a table."""
+"""`make torture`: each proof in an amount that leaves little doubt, as a table; together some hours."""
 
 import argparse
 import sys
@@ -22,7 +22,7 @@ def _arguments() -> argparse.Namespace:
     names = [proof.name for proof in PROOFS]
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
     parser.add_argument("--only", nargs="*", choices=names, help="these alone")
-    parser.add_argument("--amount", type=int, help="so many of each, not what an hour has room for")
+    parser.add_argument("--amount", type=int, help="so many of each instead")
     parser.add_argument("--seed", type=int, default=0, help="another seed tries other things")
     return parser.parse_args()
 

@@ -10,6 +10,10 @@ from ..errors import Busy, Full, Incomplete, ReadOnly, StorageFailed
 
 BUSY_TIMEOUT_S = 75
 
+DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.TooBigError)
+"""What reading a damaged file ends in; too big is a text whose length has lost a bit, for nothing
+that we write is."""
+
 
 @contextmanager
 def translated(path: str) -> Iterator[None]:
@@ -22,7 +26,7 @@ def translated(path: str) -> Iterator[None]:
         raise Busy(path, BUSY_TIMEOUT_S) from None
     except (apsw.ReadOnlyError, apsw.PermissionsError):
         raise ReadOnly(path) from None
-    except (apsw.CorruptError, apsw.NotADBError) as error:
+    except DAMAGED as error:
         raise StorageFailed(path, f"the file is damaged ({error})") from None
     except UnicodeDecodeError:
         raise StorageFailed(path, "a text in it is damaged") from None

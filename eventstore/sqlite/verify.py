@@ -4,11 +4,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import apsw
-
 from ..chain import GENESIS, Break, first_break
 from ..errors import ChainBroken
 from ..store import Head, Row
+from .failures import DAMAGED
 from .reader import SqliteReader
 from .schema import TRIGGERS
 
@@ -69,7 +68,7 @@ def _watched(records: Iterator[Row], progress: Progress) -> Iterator[Row]:
             if position % REPORTED_EVERY == 0:
                 progress(position)
             yield row
-    except apsw.CorruptError as error:
+    except DAMAGED as error:
         raise ChainBroken(position + 1, f"the file is damaged here ({error})") from None
 
 

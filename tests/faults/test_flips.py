@@ -3,13 +3,15 @@
 from pathlib import Path
 from unittest.mock import patch
 
+import apsw
 import pytest
 
 from eventstore.codec import decode
-from eventstore.errors import ChainBroken
+from eventstore.errors import ChainBroken, StoreError
 from eventstore.location import open_store
 from eventstore.sqlite.reader import SqliteReader
 from eventstore.sqlite.verify import Verdict, verify
+from queuectl.queue import Queue
 from tests.torture.flips import FLIPS, Log, flipped, written
 from tests.torture.proof import assert_kept
 
@@ -40,6 +42,22 @@ def test_every_bit_that_says_what_the_columns_of_the_last_record_are(log: Log) -
     at = Path(log.path).read_bytes().rindex(log.events[-1].data.encode())
     tally = flipped(log, ((offset, bit) for offset in range(at - 60, at) for bit in range(8)))
     assert tally.found == []
+
+
+def test_record_that_seems_larger_than_any_can_be_is_named(log: Log) -> None:
+    """A flipped length goes beyond SQLite's limit; here the limit comes down instead."""
+    with Queue(log.path) as queue:
+        queue.enqueue("true " + "x" * 5_000, cwd="/")
+        longest = queue.store.head()
+    store = open_store(log.path, readonly=True)
+    store._connection.limit(apsw.SQLITE_LIMIT_LENGTH, 5_000)
+    with store.read() as tx:
+        broken = verify(tx).broken
+    with pytest.raises(StoreError, match="damaged"), store.read() as tx:
+        list(tx.events())
+    store.close()
+    assert broken is not None
+    assert broken.position == longest.position
 
 
 def test_record_that_its_stream_would_not_show_is_named(log: Log) -> None:

@@ -1,4 +1,4 @@
-"""`make torture`: each proof in an amount that leaves little doubt, as a table; together some hours."""
+"""`make torture`: each proof in an amount that leaves little doubt, as a table."""
 
 import argparse
 import sys

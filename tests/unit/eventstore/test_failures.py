@@ -20,6 +20,7 @@ from eventstore.sqlite.network import network_file_system
         (apsw.PermissionsError("not you"), ReadOnly),
         (apsw.CorruptError("malformed"), StorageFailed),
         (apsw.NotADBError("not a database"), StorageFailed),
+        (apsw.TooBigError("string or blob too big"), StorageFailed),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), StorageFailed),
         (apsw.SQLError("no such table: jobs"), Incomplete),
         (apsw.IOError("disk I/O error"), StorageFailed),

@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from tests.faketime import FAKETIME
 
 settings.register_profile("queuectl", deadline=None, print_blob=True)
 settings.load_profile("queuectl")
+
+# A shell that runs the tests in the background has it ignored, which every program would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -10,7 +10,7 @@ from projections.read_models.runs import Run
 
 from ..shapes import instant, rfc3339
 from ..wording import duration, outcome, reason, size, what
-from .printer import Column
+from .look import Column
 from .times import age, ago, clock
 
 T = TypeVar("T")

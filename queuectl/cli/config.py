@@ -12,7 +12,8 @@ from ..session import Session
 from ..settings import SETTINGS, Setting, setting
 from . import options
 from .answers import Settings, SettingShape
-from .printer import Column, Printer, line
+from .look import Column
+from .printer import Printer, line
 from .writing import granted, rehearse
 
 DEFAULT = "default"

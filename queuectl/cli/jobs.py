@@ -17,8 +17,9 @@ from ..units import duration_us
 from . import exits, options, pages, selectors
 from .answers import Changed
 from .columns import JOB, NAME, QUEUE
+from .look import Column
 from .pages import Page
-from .printer import Column, Printer, line
+from .printer import Printer, line
 from .selectors import Selector
 from .watching import watch
 from .writing import change_jobs, confirm, id_and_state

@@ -16,8 +16,8 @@ from ..errors import QueueError
 from ..visible import visible
 from . import exits
 from .asked import TYPED, typed
+from .look import colours_wanted
 from .options import examples
-from .printer import colours_wanted
 
 SUBCOMMANDS = {
     "enqueue": "enqueue",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from ..visible import visible
-from .printer import colours_wanted
+from .look import colours_wanted
 
 _SGR = re.compile(r"(\x1b\[[0-9;:]{0,60}m)")
 _UNFINISHED = re.compile(r"(?:\x1b(?:\[[0-9;:]{0,60})?|\r)\Z")

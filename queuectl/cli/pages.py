@@ -13,7 +13,8 @@ from projections.read_models.jobs import Filter
 
 from ..shapes import JobPage, job_shape
 from .asked import same_line_from
-from .printer import Column, Printer, note
+from .look import Column
+from .printer import Printer, note
 from .selectors import matching, say_if_unused
 
 R = TypeVar("R")

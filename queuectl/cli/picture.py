@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..visible import visible
-from .printer import COLOURS, Column, colours_wanted
+from .look import COLOURS, Column, colours_wanted
 
 T = TypeVar("T")
 

@@ -1,10 +1,9 @@
 """Where answers go: a picture for a terminal, plain lines for a pipe, JSON where asked for."""
 
-import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable
-from typing import Generic, Literal, NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import Literal, TypeVar
 
 import click
 import msgspec
@@ -12,39 +11,12 @@ import msgspec
 from ..clock import SystemClock
 from ..visible import visible
 from .asked import typed
+from .look import COLOURS, Column, colours_wanted
 
 Form = Literal["json", "jsonl"] | None
 T = TypeVar("T")
 
-COLOURS = {
-    "pending": "cyan",
-    "processing": "blue",
-    "completed": "green",
-    "failed": "yellow",
-    "dead": "red",
-    "scheduled": "cyan",
-    "running": "green",
-    "stopping": "yellow",
-    "lost": "red",
-}
-"""Of the words for states, in the names that click and rich share."""
-
 _encode = msgspec.json.Encoder().encode
-
-
-class Column(NamedTuple, Generic[T]):
-    """A column of a list. A pipe gets `plain`, whole; a person `shown`, which may be shortened."""
-
-    title: str
-    plain: Callable[[T], str]
-    shown: Callable[[T, int], str]
-    """Its second argument is the time now, UTC, microseconds since 1970."""
-    wide: bool = False
-    """Whether it takes the room that is left, and is cut where there is too little."""
-    spare: bool = False
-    """Whether it is left out where it is empty, or a terminal too narrow, from the right on."""
-    folds: bool = False
-    """Whether what is too long goes on below itself: nobody can type half an id."""
 
 
 class Printer:
@@ -90,11 +62,6 @@ class Printer:
             words = visible(typed(text))
             fits = len(words) <= shutil.get_terminal_size().columns
             line(words if fits else words.replace(" · ", "\n"))
-
-
-def colours_wanted() -> bool:
-    """Source: no-color.org."""
-    return not os.environ.get("NO_COLOR")
 
 
 def line(text: str = "") -> None:

@@ -1,5 +1,6 @@
 """Workers die at random moments: nothing is lost, done twice, done beside itself, or left."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,7 @@ def test_broken_program_is_found_out(
     done = subprocess.run(
         [sys.executable, "-m", "tests.torture", *words],
         cwd=tmp_path,
+        env={name: os.environ[name] for name in os.environ if not name.startswith("COVERAGE_")},
         capture_output=True,
         text=True,
         check=False,

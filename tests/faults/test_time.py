@@ -90,10 +90,11 @@ def test_delayed_job_runs_once_the_clock_has_passed_it(ctl: Ctl, clock: Clock) -
 
 
 def test_retry_that_fell_due_in_its_sleep_comes_when_the_worker_wakes(ctl: Ctl) -> None:
-    job = ctl.enqueue("test $QUEUECTL_ATTEMPT = 2", backoff_base=1.0)
     with ctl.running("worker", "start") as worker:
-        due_at_us = ctl.wait_for(job, "scheduled-retry")["data"]["due_at_us"]
+        worker.says("Ctrl-C")
         pid = supervisor(worker)
+        job = ctl.enqueue("test $QUEUECTL_ATTEMPT = 2", backoff_base=2.0)
+        due_at_us = ctl.wait_for(job, "scheduled-retry")["data"]["due_at_us"]
         os.kill(pid, SIGSTOP)
         until(lambda: time.time_ns() // 1000 > due_at_us + 500_000 or None, "the retry to be due")
         assert ctl.told(job)[-1] == "scheduled-retry"

@@ -77,14 +77,19 @@ def _problem(found: os.stat_result) -> str | None:
 
 
 def _refuse_others_beside(path: str) -> None:
-    """Into an empty file that a stranger has put there SQLite would write what is ours."""
+    """Into an empty file that a stranger has put there SQLite would write what is ours.
+
+    Into one that he has only linked there, too: another file of ours would be lost.
+    """
     for beside in (f"{path}-wal", f"{path}-shm", f"{path}-journal"):
         try:
-            owner = os.lstat(beside).st_uid
+            found = os.lstat(beside)
         except (FileNotFoundError, NotADirectoryError):
             continue
-        if owner != os.geteuid():
-            raise ForeignFile(beside, f"belongs to user {owner}, not to you")
+        if found.st_uid != os.geteuid():
+            raise ForeignFile(beside, f"belongs to user {found.st_uid}, not to you")
+        if found.st_nlink > 1:
+            raise ForeignFile(beside, "has another name as well; look for it, and take this away")
 
 
 def _look_inside(path: str) -> None:

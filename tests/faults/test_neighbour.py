@@ -197,6 +197,17 @@ def test_a_file_of_a_neighbour_is_not_used_as_ours(sticky: Ctl, suffix: str) -> 
     assert (sticky.folder / f"queue.db{suffix}").read_bytes() == b""
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_a_file_of_ours_that_is_linked_there_is_not_written(sticky: Ctl, suffix: str) -> None:
+    """Where the kernel lets others link what is not theirs."""
+    diary = sticky.folder / "diary"
+    diary.write_text("")
+    os.link(diary, f"{sticky.db}{suffix}")
+    refused = sticky("enqueue", "--", f"echo {SECRET}", code=6).err
+    assert f"queue.db{suffix} has another name as well" in refused
+    assert diary.read_bytes() == b""
+
+
 def make_folder(folder: Path, name: str) -> None:
     """A folder that everyone may write, of the user that calls."""
     (folder / name).mkdir()

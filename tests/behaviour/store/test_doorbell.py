@@ -54,6 +54,14 @@ def test_bell_of_a_dead_listener_is_taken_away(store: SqliteStore) -> None:
     assert os.listdir(folder) == []
 
 
+def test_bell_that_is_just_being_hung_is_not_taken_for_dead(store: SqliteStore) -> None:
+    with store.doorbell():
+        folder = f"{store.beside.path}/bells"
+        os.mkfifo(f"{folder}/.9-0")
+        append(store, "1")
+        assert ".9-0" in os.listdir(folder)
+
+
 def test_bell_that_nobody_answers_never_blocks_a_writer(store: SqliteStore) -> None:
     with store.doorbell() as bell:
         full = os.open(f"{store.beside.path}/bells/{os.listdir(store.beside.path + '/bells')[0]}",

@@ -44,6 +44,7 @@ class ForeignFile(Unusable):
 
     def __init__(self, path: str, what: str) -> None:
         super().__init__(f"{path} {what}; name another file with --db")
+        self.what = what
 
 
 class NewerFile(Unusable):

@@ -184,7 +184,7 @@ class Difference(NamedTuple):
     rebuilt: tuple[Any, ...] | None
     """The row as the log has it; null where there should be none.
 
-    Where a whole table is missing, its words stand here, and the key is empty.
+    Where a whole table or a column is missing, that is said here, and the key is empty.
     """
 
 
@@ -213,6 +213,19 @@ def compare(store: SqliteStore, report: Report = lambda _: None) -> list[Differe
         return differences
 
 
+def misshapen(live: SqliteReader) -> list[str]:
+    """The tables that are missing, or have other columns than this version makes."""
+    with scratch() as made:
+        for statement in schema():
+            made.execute(statement)
+        return [table for table in TABLES if _columns(live, table) != _columns(made, table)]
+
+
+def _columns(tx: SqliteReader, table: str) -> list[str]:
+    """None at all where there is no such table."""
+    return [name for (name,) in tx.query("SELECT name FROM pragma_table_xinfo(?)", (table,))]
+
+
 def _differences(
     model: ReadModel, live: SqliteReader, rebuilt: SqliteReader
 ) -> Iterator[Difference]:
@@ -220,6 +233,9 @@ def _differences(
     assert model.table
     if not _exists(live, model.table):
         yield Difference(model.table, (), None, ("the whole table",))
+        return
+    if _columns(live, model.table) != _columns(rebuilt, model.table):
+        yield Difference(model.table, (), None, ("a column",))
         return
     width = model.key.count(",") + 1
     sql = f"SELECT * FROM {model.table} ORDER BY {model.key}"

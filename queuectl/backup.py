@@ -1,15 +1,17 @@
 """A backup of a queue in use: one moment of the file, verified, with the long outputs it names."""
 
 import errno
+import filecmp
 import os
 import shutil
 import stat
 from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
-from eventstore.errors import ForeignFile, Full, NoFolder, ReadOnly, StorageFailed
-from eventstore.sqlite.copying import check_copy, copy_pages
+from eventstore.errors import ForeignFile, Full, ReadOnly, StorageFailed, Unusable
+from eventstore.sqlite.copying import check_copy, copy_pages, first_hash, first_hash_of_copy
 from eventstore.sqlite.log import SqliteStore
+from eventstore.sqlite.opening import inspect
 from eventstore.store import Head
 
 from .errors import Refusal
@@ -30,6 +32,13 @@ class BackupExists(Refusal):
     def __init__(self, path: str) -> None:
         super().__init__(f"{path} is there already; name another, or say --force to replace it")
         self.path = path
+
+
+class NoPlace(Unusable):
+    """No backup can be written there; what stands there was left as it is."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(f"{path} {what}; name another file for the backup")
 
 
 class Backup(NamedTuple):
@@ -63,7 +72,8 @@ def backup(
         copied = _copy_outputs(store, named, f"{building}.d")
         size = os.stat(building).st_size
         _put_in_place(building, target, existing)
-        return Backup(target, head, size, copied)
+        _drop_others(f"{target}.d", copied)
+        return Backup(target, head, size, len(copied))
     except OSError as error:
         raise _unusable(error, target) from None
     except Full:
@@ -74,20 +84,55 @@ def backup(
 
 def _refuse(store: SqliteStore, target: str, existing: Existing) -> None:
     """Before anything is written."""
+    _refuse_part_of_a_queue(store, target)
     # SQLite would carry a stray WAL into a file put beside it.
     for stray in (f"{target}-wal", f"{target}-journal"):
         if os.path.lexists(stray) and os.lstat(stray).st_size:
-            raise ForeignFile(target, f"has {os.path.basename(stray)} beside it; move that away")
+            raise NoPlace(target, f"has {os.path.basename(stray)} beside it: it is in use, or was")
     for path in (target, f"{target}.d"):
         if os.path.lexists(path) and existing == "refuse":
             raise BackupExists(path)
-    if os.path.isdir(target):
-        raise ForeignFile(target, "is a folder")
-    if os.path.exists(target):
-        found = os.stat(target)
-        if (found.st_dev, found.st_ino) == store.identity:
-            raise ForeignFile(target, "is the queue itself")
+    if os.path.lexists(target):
+        _refuse_other_than_a_backup(store, target)
     _refuse_shared(f"{target}.d")
+
+
+def _refuse_part_of_a_queue(store: SqliteStore, target: str) -> None:
+    """Its own names, and those that SQLite or we would take for a part of the file named so."""
+    folder, name = os.path.split(target)
+    real = os.path.join(os.path.realpath(folder), name)
+    if os.path.realpath(target) == store.path or _identity(target) == store.identity:
+        raise NoPlace(target, "is the queue itself")
+    if real.startswith(f"{store.beside.path}/"):
+        raise NoPlace(target, "is in the folder of the queue itself")
+    for suffix in ("-wal", "-shm", "-journal", ".d"):
+        whole = target.removesuffix(suffix)
+        if whole != target and os.path.lexists(whole):
+            raise NoPlace(target, f"would be taken for a part of {os.path.basename(whole)}")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _refuse_other_than_a_backup(store: SqliteStore, target: str) -> None:
+    """Nothing but an older state of this very queue is replaced."""
+    if os.path.isdir(target):
+        raise NoPlace(target, "is a folder")
+    if os.path.islink(target):
+        raise NoPlace(target, "is a link")
+    try:
+        inspect(target)
+    except ForeignFile as error:
+        raise NoPlace(target, f"is no backup of a queue ({error.what})") from None
+    with store.read() as tx:
+        ours = first_hash(tx)
+    if (theirs := first_hash_of_copy(target)) is not None and theirs != ours:
+        raise NoPlace(target, "holds another queue")
 
 
 def _refuse_shared(folder: str) -> None:
@@ -96,16 +141,16 @@ def _refuse_shared(folder: str) -> None:
         return
     found = os.lstat(folder)
     if not stat.S_ISDIR(found.st_mode):
-        raise ForeignFile(folder, "is not a folder")
+        raise NoPlace(folder, "is not a folder")
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
-        raise ForeignFile(folder, "may be written by others (chmod go-w would mend that)")
+        raise NoPlace(folder, "may be written by others (chmod go-w would mend that)")
 
 
 def _make(building: str, target: str) -> None:
     try:
         os.close(os.open(building, _CREATE, 0o600))
     except (FileNotFoundError, NotADirectoryError):
-        raise NoFolder(os.path.dirname(target)) from None
+        raise NoPlace(target, "is in no folder that there is; make it") from None
     except OSError as error:
         raise _unusable(error, target) from None
 
@@ -118,15 +163,15 @@ def _unusable(error: OSError, target: str) -> Full | ReadOnly | StorageFailed:
     return StorageFailed(target, str(error.strerror))
 
 
-def _copy_outputs(store: SqliteStore, named: Iterable[tuple[str, int]], into: str) -> int:
+def _copy_outputs(store: SqliteStore, named: Iterable[tuple[str, int]], into: str) -> set[str]:
     """Copy the files of these attempts, which have ended: no byte of them changes any more.
 
-    How many attempts had any: someone may have taken files away.
+    The folders of those that had any: someone may have taken files away.
     """
     source = store.beside.existing("outputs")
     if source is None:
-        return 0
-    copied = 0
+        return set()
+    copied = set()
     for job_id, attempt in named:
         name = folder_name(job_id, attempt)
         try:
@@ -139,7 +184,7 @@ def _copy_outputs(store: SqliteStore, named: Iterable[tuple[str, int]], into: st
             _copy_folder(folder, os.path.join(into, "outputs", name))
         finally:
             os.close(folder)
-        copied += 1
+        copied.add(name)
     return copied
 
 
@@ -179,21 +224,39 @@ def _put_in_place(building: str, target: str, existing: Existing) -> None:
 
 
 def _put_outputs(building: str, target: str) -> None:
-    """In place of those of an older backup; what else stands in that folder stays."""
-    old = os.path.join(target, "outputs")
-    if os.path.lexists(old):
-        _own_folder(building)
-        os.rename(old, os.path.join(building, "old"))
-    new = os.path.join(building, "outputs")
+    """Beside those of an older backup, which it needs until it is replaced."""
+    new, old = os.path.join(building, "outputs"), os.path.join(target, "outputs")
     if not os.path.lexists(new):
         return
     for folder in (new, building):
         _sync(folder, _FOLDER)
-    if os.path.lexists(target):
-        os.rename(new, old)
-        _sync(target, _FOLDER)
-    else:
+    if not os.path.lexists(target):
         os.rename(building, target)
+        return
+    _own_folder(old)
+    for name in os.listdir(new):
+        if not _same(os.path.join(new, name), os.path.join(old, name)):
+            shutil.rmtree(os.path.join(old, name), ignore_errors=True)
+            os.rename(os.path.join(new, name), os.path.join(old, name))
+    for folder in (old, target):
+        _sync(folder, _FOLDER)
+
+
+def _same(new: str, old: str) -> bool:
+    """Whether that attempt's output is there already: in a history that went on otherwise after a
+    restore it may be another's."""
+    if not os.path.lexists(old):
+        return False
+    _, differing, unreadable = filecmp.cmpfiles(new, old, os.listdir(new), shallow=False)
+    return not (differing or unreadable)
+
+
+def _drop_others(folder: str, names: set[str]) -> None:
+    """Take away the outputs that only the replaced backup has named."""
+    outputs = os.path.join(folder, "outputs")
+    if os.path.isdir(outputs):
+        for name in set(os.listdir(outputs)) - names:
+            shutil.rmtree(os.path.join(outputs, name), ignore_errors=True)
 
 
 def _sync(path: str, flags: int) -> None:

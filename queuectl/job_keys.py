@@ -156,7 +156,8 @@ def _mapping(key: str, value: Any) -> Mapping[str, Any]:
     found: dict[str, str] = {}
     for name, text in (pair.split("=", 1) for pair in pairs):
         if found.setdefault(name, text) != text:
-            raise BadInput(f"{key!r} says {name}={found[name]} and {name}={text}; leave one out")
+            one, other = (f"{name:.100}={value:.100}" for value in (found[name], text))
+            raise BadInput(f"{key!r} says {one} and {other}; leave one out")
     return found
 
 

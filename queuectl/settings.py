@@ -48,7 +48,7 @@ class Setting(NamedTuple):
         try:
             return self._bounded(_READ[self.kind](text))
         except ValueError:
-            raise BadInput(f"{self.key}: {text!r} is not a number") from None
+            raise BadInput(f"{self.key}: {text!r:.100} is not a number") from None
 
     def accept(self, value: object) -> Number:
         """The stored value of one from JSON: a number (of seconds, of bytes), or text as typed.
@@ -60,7 +60,7 @@ class Setting(NamedTuple):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise BadInput(f"{self.key}: {as_written(value)} is not a number")
         if isinstance(value, float) and self.kind in ("count", "size"):
-            raise BadInput(f"{self.key}: {value!r} is not a whole number")
+            raise BadInput(f"{self.key}: {value!r:.100} is not a whole number")
         return self._bounded(duration_of(value) if self.kind == "duration" else value)
 
     def show(self, value: Value) -> str:

@@ -33,7 +33,7 @@ def duration_us(text: str) -> int:
         return duration_of(float(text))
     found = re.fullmatch(_DURATION, text)
     if not text or not found:
-        raise BadInput(f"{text!r} is not a duration; write 90, 90s, 5m, 1h30m, 2d or 100ms")
+        raise BadInput(f"{text!r:.100} is not a duration; write 90, 90s, 5m, 1h30m, 2d or 100ms")
     parts = zip(found.groups(), _UNITS_US.values(), strict=True)
     return _bounded(text, sum(float(number) * unit for number, unit in parts if number))
 
@@ -47,7 +47,7 @@ def duration_of(seconds: float) -> int:
 
 def _bounded(text: str, us: float) -> int:
     if us > LONGEST_US:
-        raise BadInput(f"{text} is too long; a duration is at most a hundred years")
+        raise BadInput(f"{text:.100} is too long; a duration is at most a hundred years")
     return round(us)
 
 
@@ -65,7 +65,7 @@ def size_bytes(text: str) -> int:
     """Bytes of a size; `K`, `M`, `G`, `T` are powers of 1024. Raises BadInput."""
     found = re.fullmatch(_SIZE, text.strip())
     if not found:
-        raise BadInput(f"{text!r} is not a size; write 4096, 512K, 10M or 2G")
+        raise BadInput(f"{text!r:.100} is not a size; write 4096, 512K, 10M or 2G")
     return round(float(found[1]) * _FACTORS[found[2].upper()])
 
 

@@ -29,10 +29,10 @@ def instant_us(text: str, now_us: int) -> int:
         at_us = round(at.timestamp() * 1_000_000)
     except (ValueError, OverflowError):
         raise BadInput(
-            f"{text!r} is not a time; write 2026-11-24T14:05, 14:05, 'tomorrow 9:00' or 2h-ago"
+            f"{text!r:.100} is not a time; write 2026-11-24T14:05, 14:05, 'tomorrow 9:00' or 2h-ago"
         ) from None
     if not 0 <= at_us <= _LATEST_US:
-        raise BadInput(f"{text!r} is out of range; times lie between 1970 and 9999")
+        raise BadInput(f"{text!r:.100} is out of range; times lie between 1970 and 9999")
     return at_us
 
 

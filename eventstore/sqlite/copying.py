@@ -57,9 +57,7 @@ def check_copy(
     each output that it names and that stands in files. Raises ChainBroken where the log is not what
     was written, StorageFailed where a page is damaged.
     """
-    copy = apsw.Connection(
-        f"{Path(path).as_uri()}?immutable=1", apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    )
+    copy = _immutable(path)
     try:
         with translated(source):
             tx = SqliteReader(copy)
@@ -72,6 +70,28 @@ def check_copy(
             return [(job, attempt) for job, attempt in tx.rows(IN_FILES)]
     finally:
         copy.close()
+
+
+def first_hash(tx: SqliteReader) -> bytes | None:
+    """The hash of the first record, by which states of one queue are known; None where empty."""
+    found = tx.query("SELECT hash FROM events WHERE position = 1")
+    return bytes(found[0][0]) if found else None
+
+
+def first_hash_of_copy(path: str) -> bytes | None:
+    """The same of a copy that nobody else has open. Raises StorageFailed where it is damaged."""
+    copy = _immutable(path)
+    try:
+        with translated(path):
+            return first_hash(SqliteReader(copy))
+    finally:
+        copy.close()
+
+
+def _immutable(path: str) -> apsw.Connection:
+    """A file read as it stands, without a lock and without files beside it."""
+    uri = f"{Path(path).as_uri()}?immutable=1"
+    return apsw.Connection(uri, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
 
 
 # Each row once: a copy looks at all of them anyway.

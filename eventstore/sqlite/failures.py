@@ -14,6 +14,9 @@ DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.TooBigError)
 """What reading a damaged file ends in; too big is a text whose length has lost a bit, for nothing
 that we write is."""
 
+_LACKING = ("no such", "has no column named", "columns but")
+"""What SQLite says of a table that is not there, or not as we made it."""
+
 
 @contextmanager
 def translated(path: str) -> Iterator[None]:
@@ -31,7 +34,7 @@ def translated(path: str) -> Iterator[None]:
     except UnicodeDecodeError:
         raise StorageFailed(path, "a text in it is damaged") from None
     except apsw.SQLError as error:
-        if str(error).startswith("no such"):
+        if any(words in str(error) for words in _LACKING):
             raise Incomplete(path, str(error)) from None
         raise
     except (apsw.IOError, apsw.CantOpenError, apsw.NoMemError) as error:

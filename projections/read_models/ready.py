@@ -28,6 +28,10 @@ WAITING_QUEUES = "SELECT queue FROM counts WHERE pending > 0"
 # By (state, born): the one enqueued first.
 OLDEST = "SELECT id FROM jobs WHERE state = 'pending' ORDER BY born LIMIT 1"
 
+# By (queue, state, born).
+OLDEST_OF = """
+    SELECT id FROM jobs WHERE queue = ? AND state = 'pending' ORDER BY born LIMIT 1"""
+
 
 class Ready(NamedTuple):
     """A job that may be claimed."""
@@ -52,9 +56,9 @@ def next_ready(tx: Reader, queues: tuple[str, ...], limit: int) -> list[Ready]:
     return [Ready(*row[2:]) for row in islice(merge(*heads), limit)]
 
 
-def oldest_waiting(tx: Reader) -> str | None:
-    """Id of the pending job that was enqueued first; None where none is pending."""
-    found = tx.query(OLDEST)
+def oldest_waiting(tx: Reader, queue: str | None = None) -> str | None:
+    """Id of the pending job, of one queue or of all, that was enqueued first; None where none."""
+    found = tx.query(OLDEST) if queue is None else tx.query(OLDEST_OF, (queue,))
     return str(found[0][0]) if found else None
 
 

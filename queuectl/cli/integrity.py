@@ -65,6 +65,8 @@ def _replayed(out: Printer, position: int, found: list[Difference], check: bool)
 
 def _told(one: Difference) -> str:
     key = ", ".join(map(str, one.key))
+    if not one.key and one.rebuilt and one.live is None:
+        return f"{one.table}: {one.rebuilt[0]} is missing"
     if one.live is None:
         return f"{one.table} {key}: missing"
     if one.rebuilt is None:
@@ -121,7 +123,9 @@ def _look(reading: Reading, expected: Head | None) -> Verdict:
 def _head(text: str) -> Head:
     found = re.fullmatch(_HEAD, text)
     if not found:
-        raise BadInput(f"{text!r} is no head; write POSITION:HASH as queuectl status prints it")
+        raise BadInput(
+            f"{text!r:.100} is no head; write POSITION:HASH as queuectl status prints it"
+        )
     return Head(int(found[1]), found[2].lower())
 
 

@@ -143,7 +143,7 @@ def position_of(text: str) -> int | None:
 def _tag(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise BadInput(f"a tag is K=V, not {text!r}")
+        raise BadInput(f"a tag is K=V, not {text!r:.100}")
     return key, value
 
 

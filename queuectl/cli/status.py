@@ -39,7 +39,7 @@ def status_command(
                 _document(out, tx, queue)
             else:
                 _reference(counts.total(tx, queue))
-                _beyond(out, tx)
+                _beyond(out, tx, queue)
 
     watch(reading, out, show, watch_s)
 
@@ -59,7 +59,7 @@ def _reference(found: Counts) -> None:
             line(f"  {state}: {number}")
 
 
-def _beyond(out: Printer, tx: Reader) -> None:
+def _beyond(out: Printer, tx: Reader, queue: str | None) -> None:
     """What the original did not show."""
     now = SystemClock().wall_us()
     active = workers.active(tx)
@@ -67,7 +67,7 @@ def _beyond(out: Printer, tx: Reader) -> None:
     line(f"Workers: {len(active) or none}")
     for worker in active:
         line(f"  {visible(worker.id)}: {_busy(worker, len(jobs.of_worker(tx, worker.id)), now)}")
-    if (oldest := _oldest(tx)) is not None:
+    if (oldest := _oldest(tx, queue)) is not None:
         line(f"Oldest waiting: job {visible(oldest.id)}, for {age(now - oldest.changed_at_us)}")
     if (due := timers.earliest(tx)) is not None:
         overdue = due <= now and not active
@@ -79,8 +79,8 @@ def _beyond(out: Printer, tx: Reader) -> None:
         out.hint(f"{dead:,} dead - queuectl dlq list")
 
 
-def _oldest(tx: Reader) -> Job | None:
-    job_id = ready.oldest_waiting(tx)
+def _oldest(tx: Reader, queue: str | None) -> Job | None:
+    job_id = ready.oldest_waiting(tx, queue)
     return jobs.get(tx, job_id) if job_id else None
 
 
@@ -100,6 +100,7 @@ def _document(out: Printer, tx: Reader, queue: str | None) -> None:
         worker_shape(worker, tuple(job.id for job in jobs.of_worker(tx, worker.id)))
         for worker in workers.active(tx)
     ]
+    oldest = _oldest(tx, queue)
     out.document(
-        status_shape(tx.head(), counts.total(tx, queue), active, _oldest(tx), timers.earliest(tx))
+        status_shape(tx.head(), counts.total(tx, queue), active, oldest, timers.earliest(tx))
     )

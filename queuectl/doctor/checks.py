@@ -129,12 +129,23 @@ def leftovers(paths: Sequence[str]) -> Finding:
     return Finding("leftovers", ", ".join(paths), f"rm -r {shlex.join(paths)}")
 
 
-def views(standing: Literal["current", "stale", "newer"], position: int, head: int) -> Finding:
-    """Whether the read models are those of this log and this version. position: they reached."""
+def views(
+    standing: Literal["current", "stale", "newer"],
+    position: int,
+    head: int,
+    misshapen: Sequence[str] = (),
+) -> Finding:
+    """Whether the read models are those of this log and this version. position: they reached.
+
+    misshapen: tables that are missing, or not as they were made.
+    """
     if standing == "newer":
         return Finding("views", "of a newer version", "upgrade queuectl")
     if standing == "stale":
         return Finding("views", "of an older version", "queuectl replay")
+    if misshapen:
+        words = f"{', '.join(misshapen)} missing, or without a column"
+        return Finding("views", words, "queuectl replay")
     if position != head:
         return Finding("views", f"at {position}, the log at {head}", "queuectl replay")
     return Finding("views", f"at {position}, as the log")

@@ -16,6 +16,7 @@ from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.network import network_file_system
 from eventstore.sqlite.verify import verify
 from eventstore.store import Head
+from projections.rebuild import misshapen
 from projections.registry import checkpoint, standing
 
 from ..reading import Reading
@@ -113,6 +114,9 @@ def _file(location: Location, refused: StoreError | None) -> Finding:
     if refused is not None:
         what, _, todo = str(refused).partition("; ")
         return Finding("file", f"{words}: {what}", todo or "name another file with --db")
+    folder = os.path.dirname(location.path)
+    if not os.path.isdir(folder) and location.why != "your own":
+        return Finding("file", f"{words}: there is no folder {folder}", f"mkdir {folder}")
     there = os.path.lexists(location.path)
     return Finding("file", words if there else f"{words}; none yet, the first job makes it")
 
@@ -145,7 +149,7 @@ def _inside(store: SqliteStore) -> tuple[Head | None, list[Finding]]:
             head = tx.head()
             findings.append(Finding("head", f"{head.position}:{head.hash}"))
             reached = checkpoint(tx)
-            drift = checks.views(standing(reached), reached.position, head.position)
+            drift = checks.views(standing(reached), reached.position, head.position, misshapen(tx))
             findings.append(drift)
             seen = living.look(store, tx) if drift.todo is None else None
     except StoreError as error:

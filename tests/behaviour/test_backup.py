@@ -6,9 +6,12 @@ import stat
 import subprocess
 from pathlib import Path
 from signal import SIGINT, SIGKILL, Signals
+from typing import Any
 
 import pytest
 
+from queuectl import Queue
+from queuectl.backup import backup
 from tests.behaviour.test_doctor import digests
 from tests.ctl import PROGRAM, Ctl, until
 from tests.house import House
@@ -137,13 +140,69 @@ def test_a_copy_ends_no_process_of_the_original(ctl: Ctl, tmp_path: Path) -> Non
 
 def test_nothing_is_overwritten_unless_asked(worked: Ctl) -> None:
     (worked.folder / "taken").write_text("a shopping list")
-    (worked.folder / "link").symlink_to("nowhere")
-    for name in ("taken", "link"):
+    worked("backup", "monday.db")
+    for name in ("taken", "monday.db"):
+        before = digests(worked.folder)
         assert "is there already" in worked("backup", name, code=4).err
-        worked("backup", "--force", name)
-        assert stat.S_ISREG((worked.folder / name).lstat().st_mode)
-        assert at(worked, worked.folder / name)("verify").code == 0
-    assert not (worked.folder / "nowhere").exists()
+        assert digests(worked.folder) == before
+
+
+def test_nothing_but_a_backup_of_this_queue_is_replaced(worked: Ctl) -> None:
+    (worked.folder / "list").write_text("a shopping list" * 100)
+    (worked.folder / "link").symlink_to("list")
+    os.mkfifo(worked.folder / "pipe")
+    other = at(worked, worked.folder / "other.db")
+    other.enqueue("true")
+    stranger(str(other.db), "PRAGMA wal_checkpoint(TRUNCATE)")
+    worked("list")  # who reads leaves an empty -wal there
+    before = digests(worked.folder)
+    for name, told in (
+        ("list", "is no backup of a queue (is not a queue)"),
+        ("link", "is a link"),
+        ("pipe", "is no backup of a queue (is not a regular file)"),
+        ("other.db", "holds another queue"),
+    ):
+        assert told in worked("backup", "--force", name, code=6).err
+    assert digests(worked.folder) == before
+
+
+@pytest.mark.parametrize("name", ["", "-wal", "-shm", "-journal", ".d", ".d/locks/x"])
+@pytest.mark.parametrize("words", [(), ("--force",)])
+def test_no_part_of_a_queue_is_written_over(ctl: Ctl, name: str, words: tuple[str, ...]) -> None:
+    """SQLite would take a backup of such a name for its own, and lose what was acknowledged."""
+    with ctl.worker():
+        jobs = [ctl.enqueue("true", delay="1h") for _ in range(3)]
+        refused = ctl("backup", *words, f"queue.db{name}", code=6).err
+        assert "queue itself" in refused or "a part of queue.db" in refused
+        assert ctl.enqueue("true", delay="1h")
+    assert [ctl("show", job, "--json").json["job"]["state"] for job in jobs] == ["scheduled"] * 3
+    assert ctl("verify").code == 0
+
+
+def test_a_backup_that_is_not_replaced_after_all_keeps_its_outputs(
+    worked: Ctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted just before the new file has the name."""
+    worked.drain()
+    worked("backup", "nightly.db")
+    worked.enqueue(LONG)
+    worked.drain()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with Queue(str(worked.db)) as queue, monkeypatch.context() as patched:
+        patched.setattr(os, "rename", _then(os.rename, ".new", interrupted))
+        with pytest.raises(KeyboardInterrupt):
+            backup(queue.store, str(worked.folder / "nightly.db"), "replace")
+    nightly = at(worked, worked.folder / "nightly.db")
+    assert nightly("logs", "1").out.endswith("100000\n")
+    assert nightly("logs", "4", code=None).out == ""
+
+
+def _then(rename: Any, ending: str, instead: Any) -> Any:
+    """Rename all but what ends so."""
+    return lambda old, new: (instead if old.endswith(ending) else rename)(old, new)
 
 
 def test_a_newer_backup_may_replace_an_older_one(worked: Ctl) -> None:
@@ -165,7 +224,7 @@ def test_what_cannot_be_a_backup_is_refused(worked: Ctl) -> None:
     for words, told in (
         (("--force", "queue.db"), "is the queue itself"),
         (("--force", "folder"), "is a folder"),
-        (("nope/x.db",), "there is no folder"),
+        (("nope/x.db",), "is in no folder that there is"),
         (("x.db",), "has x.db-wal beside it"),
         (("--force", "y.db"), "is not a folder"),
     ):

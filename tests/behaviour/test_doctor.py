@@ -82,6 +82,12 @@ def test_a_named_file_that_is_not_there_is_6(ctl: Ctl) -> None:
     assert "no queue at" in ctl("--db", str(ctl.folder / "x.db"), "doctor", code=6).err
 
 
+def test_a_file_that_no_job_can_make_is_a_problem(ctl: Ctl) -> None:
+    nowhere = ctl.folder / "nowhere" / "queue.db"
+    told = ctl("doctor", env={"QUEUECTL_DB": str(nowhere)}, code=1).out
+    assert f"there is no folder {nowhere.parent}" in told
+
+
 def test_lines_tell_what_to_do_as_it_must_be_typed(worked: Ctl) -> None:
     stranger(str(worked.db), "UPDATE checkpoint SET position = 1")
     lines = worked("--db", str(worked.db), "doctor", code=1).lines
@@ -102,6 +108,23 @@ def test_views_of_another_version_are_told(worked: Ctl, definition: str, words: 
 def test_a_view_that_is_gone_is_told(worked: Ctl) -> None:
     stranger(str(worked.db), "DROP TABLE checkpoint")
     assert "is incomplete" in problems(worked)["views"]
+
+
+@pytest.mark.parametrize(
+    "harm", ["DROP TABLE tags", "ALTER TABLE jobs DROP COLUMN released", "DROP TABLE jobs"]
+)
+def test_a_view_that_is_not_as_it_was_made_is_told_and_made_anew(worked: Ctl, harm: str) -> None:
+    stranger(str(worked.db), harm)
+    table = harm.split()[2]
+    assert problems(worked) == {"views": f"{table} missing, or without a column"}
+    assert f"{table}: " in worked("replay", "--check", code=5).out
+    refused = worked("enqueue", "--tag", "a=b", "--", "true", code=6).err
+    assert "is incomplete" in refused
+    assert refused.count("\n") == 1
+    worked("replay")
+    assert worked("doctor").code == 0
+    assert worked("replay", "--check").code == 0
+    worked.enqueue("true")
 
 
 def test_files_that_others_may_see_or_write_are_told(worked: Ctl) -> None:

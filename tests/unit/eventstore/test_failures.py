@@ -23,6 +23,8 @@ from eventstore.sqlite.network import network_file_system
         (apsw.TooBigError("string or blob too big"), StorageFailed),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), StorageFailed),
         (apsw.SQLError("no such table: jobs"), Incomplete),
+        (apsw.SQLError("table jobs has no column named released"), Incomplete),
+        (apsw.SQLError("table counts has 9 columns but 10 values were supplied"), Incomplete),
         (apsw.IOError("disk I/O error"), StorageFailed),
         (apsw.NoMemError("no memory"), StorageFailed),
         (apsw.SQLError("near x: syntax error"), apsw.SQLError),

@@ -55,6 +55,14 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         duration_us(text)
 
 
+@pytest.mark.parametrize("text", ["\x1b" * 9_000, "1h" + " " * 9_000 + "x", "9" * 9_000])
+def test_refusal_of_a_long_text_is_short(text: str) -> None:
+    for read in (duration_us, size_bytes):
+        with pytest.raises(BadInput) as refused:
+            read(text)
+        assert len(str(refused.value)) < 300
+
+
 @given(st.integers(0, LONGEST_US))
 def test_a_duration_is_written_so_that_it_reads_the_same(us: int) -> None:
     assert duration_us(duration_text(us)) == us

@@ -30,7 +30,7 @@ OLDEST = "SELECT id FROM jobs WHERE state = 'pending' ORDER BY born LIMIT 1"
 
 # By (queue, state, born).
 OLDEST_OF = """
-    SELECT id FROM jobs WHERE queue = ? AND state = 'pending' ORDER BY born LIMIT 1"""
+    SELECT id FROM jobs WHERE queue = :queue AND state = 'pending' ORDER BY born LIMIT 1"""
 
 
 class Ready(NamedTuple):
@@ -58,7 +58,7 @@ def next_ready(tx: Reader, queues: tuple[str, ...], limit: int) -> list[Ready]:
 
 def oldest_waiting(tx: Reader, queue: str | None = None) -> str | None:
     """Id of the pending job, of one queue or of all, that was enqueued first; None where none."""
-    found = tx.query(OLDEST) if queue is None else tx.query(OLDEST_OF, (queue,))
+    found = tx.query(OLDEST) if queue is None else tx.query(OLDEST_OF, {"queue": queue})
     return str(found[0][0]) if found else None
 
 

@@ -188,3 +188,11 @@ def test_an_attempt_that_was_ended_leads_with_the_reason(ctl: Ctl) -> None:
     for job, words in ((late, "timed out: signal 15"), (stopped, "worker stopped: signal 15")):
         assert words in "\n".join(screen(ctl, "show", job).lines)
     assert "timed out after" in "\n".join(screen(ctl, "history", late).lines)
+
+
+def test_status_of_a_queue_tells_what_waits_there(ctl: Ctl) -> None:
+    ctl.enqueue("true", queue="other")
+    mine = ctl.enqueue("true", queue="mine")
+    assert f"Oldest waiting: job {mine}, for " in ctl("status", "--queue", "mine").out
+    assert ctl("status", "--queue", "mine", "--json").json["oldest_waiting"]["id"] == mine
+    assert "Oldest waiting" not in ctl("status", "--queue", "none").out

@@ -24,6 +24,7 @@ PAGES = {
 QUERIES: dict[str, tuple[str, dict[str, Any]]] = {
     "next ready": (ready.NEXT_READY, {"queue": "default", "limit": 9}),
     "oldest": (ready.OLDEST, {}),
+    "oldest of a queue": (ready.OLDEST_OF, {"queue": "default"}),
     "earliest": (timers.EARLIEST, {}),
     "due": (timers.DUE, {"now": 1, "limit": 9}),
     "counts": (counts.ALL, {}),

@@ -29,8 +29,13 @@ def in_folder(folder: Path) -> list[int]:
 
 def complete(shape: str, folder: Path) -> list[int] | None:
     """The sleepers of a shape that works in `folder`, once all of them are there."""
-    pids = [pid for pid in in_folder(folder) if _name(pid) == "sleep"]
+    pids = sleepers(folder)
     return pids if len(pids) == SLEEPERS.get(shape, 1) else None
+
+
+def sleepers(folder: Path) -> list[int]:
+    """Pids of the processes in `folder` that have become `sleep`."""
+    return [pid for pid in in_folder(folder) if _name(pid) == "sleep"]
 
 
 def _cwd(pid: int) -> str:

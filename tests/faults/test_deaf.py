@@ -4,7 +4,7 @@ import pytest
 
 from tests.ctl import until
 from tests.house import House
-from tests.shapes import SHAPES, complete, in_folder
+from tests.shapes import SHAPES, complete, in_folder, sleepers
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -28,11 +28,11 @@ def test_cancelled_job_is_ended_with_all_it_started(house: House, shape: str) ->
 
 
 def test_grace_is_for_what_a_dead_shell_ran_too(house: House) -> None:
-    tidy = "trap 'sleep 0.3; echo tidied > tidied; exit' TERM; echo up > up; sleep 60 & wait"
+    tidy = "trap 'sleep 0.3; echo tidied > tidied; exit' TERM; sleep 60 & wait"
     (house.work / "server").write_text(tidy)
     job = house.enqueue("sh server & sleep 60; true", grace="20s")
     with house.worker():
-        until(lambda: (house.work / "up").exists() or None, "the server")
+        until(lambda: len(sleepers(house.work)) == 2 or None, "the job and its server")
         house.queue.cancel(job)
         assert house.wait(job) == ["cancelled"]
     assert (house.work / "tidied").exists()

@@ -58,6 +58,15 @@ def _own() -> str:
     return os.path.join(state, "queuectl", "queue.db")
 
 
+def identity(path: str) -> tuple[int, int] | None:
+    """Device and inode: which file it is, by whatever name; None where it cannot be seen."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def open_store(
     path: str, *, create: bool = False, readonly: bool = False, schema: Iterable[str] = ()
 ) -> "SqliteStore":

@@ -193,9 +193,7 @@ def compare(store: SqliteStore, report: Report = lambda _: None) -> list[Differe
 
     Writes nothing; workers go on. Raises ChainBroken as `rebuild`.
     """
-    with store.read() as live, scratch() as rebuilt:
-        for statement in schema():
-            rebuilt.execute(statement)
+    with store.read() as live, scratch(schema()) as rebuilt:
         head = live.head().position
         reached = Reached(0, GENESIS)
         while reached.position < head:
@@ -215,9 +213,7 @@ def compare(store: SqliteStore, report: Report = lambda _: None) -> list[Differe
 
 def misshapen(live: SqliteReader) -> list[str]:
     """The tables that are missing, or have other columns than this version makes."""
-    with scratch() as made:
-        for statement in schema():
-            made.execute(statement)
+    with scratch(schema()) as made:
         return [table for table in TABLES if _columns(live, table) != _columns(made, table)]
 
 
@@ -231,11 +227,9 @@ def _differences(
 ) -> Iterator[Difference]:
     """Two sorted runs of rows, side by side."""
     assert model.table
-    if not _exists(live, model.table):
-        yield Difference(model.table, (), None, ("the whole table",))
-        return
-    if _columns(live, model.table) != _columns(rebuilt, model.table):
-        yield Difference(model.table, (), None, ("a column",))
+    columns = _columns(live, model.table)
+    if columns != _columns(rebuilt, model.table):
+        yield Difference(model.table, (), None, ("a column" if columns else "the whole table",))
         return
     width = model.key.count(",") + 1
     sql = f"SELECT * FROM {model.table} ORDER BY {model.key}"

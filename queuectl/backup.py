@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 from eventstore.errors import ForeignFile, Full, ReadOnly, StorageFailed, Unusable
+from eventstore.location import identity
 from eventstore.sqlite.copying import check_copy, copy_pages, first_hash, first_hash_of_copy
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.opening import inspect
@@ -101,7 +102,7 @@ def _refuse_part_of_a_queue(store: SqliteStore, target: str) -> None:
     """Its own names, and those that SQLite or we would take for a part of the file named so."""
     folder, name = os.path.split(target)
     real = os.path.join(os.path.realpath(folder), name)
-    if os.path.realpath(target) == store.path or _identity(target) == store.identity:
+    if os.path.realpath(target) == store.path or identity(target) == store.identity:
         raise NoPlace(target, "is the queue itself")
     if real.startswith(f"{store.beside.path}/"):
         raise NoPlace(target, "is in the folder of the queue itself")
@@ -109,14 +110,6 @@ def _refuse_part_of_a_queue(store: SqliteStore, target: str) -> None:
         whole = target.removesuffix(suffix)
         if whole != target and os.path.lexists(whole):
             raise NoPlace(target, f"would be taken for a part of {os.path.basename(whole)}")
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _refuse_other_than_a_backup(store: SqliteStore, target: str) -> None:

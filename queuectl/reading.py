@@ -48,9 +48,7 @@ class Reading:
         """One state of the queue. Raises StaleReadModels where they must be rebuilt first."""
         store = self.store
         if store is None:
-            with scratch() as tx:
-                for statement in first_schema():
-                    tx.execute(statement)
+            with scratch(first_schema()) as tx:
                 yield tx
             return
         with store.read() as reader:

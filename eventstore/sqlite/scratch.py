@@ -1,6 +1,6 @@
 """A database of nobody else's, to rebuild read models in: it goes when it is closed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import apsw
@@ -9,12 +9,14 @@ from .transaction import SqliteTransaction
 
 
 @contextmanager
-def scratch() -> Iterator[SqliteTransaction]:
-    """An empty temporary database. It spills to disk, so memory stays flat."""
+def scratch(schema: Iterable[str]) -> Iterator[SqliteTransaction]:
+    """A temporary database with these tables, empty. It spills to disk, so memory stays flat."""
     connection = apsw.Connection("", statementcachesize=200)
     try:
         connection.execute("CREATE TABLE events (position INTEGER, hash BLOB)")
         connection.execute("PRAGMA synchronous=OFF; PRAGMA journal_mode=OFF; BEGIN").fetchall()
+        for statement in schema:
+            connection.execute(statement)
         yield SqliteTransaction(connection, "", 0)
     finally:
         connection.close()

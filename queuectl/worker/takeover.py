@@ -4,6 +4,7 @@ import os
 import time
 
 from eventstore.errors import Busy, Full
+from eventstore.location import identity
 from eventstore.sqlite.lock import SqliteLock
 from projections.folds.worker import Worker
 from projections.read_models import jobs, workers
@@ -156,7 +157,7 @@ def boot_id() -> str:
         return ""
 
 
-def _has_open(worker: Worker, identity: tuple[int, int]) -> bool:
+def _has_open(worker: Worker, queue_file: tuple[int, int]) -> bool:
     """Whether that very process has that very file open: in a copy of a queue file nobody has."""
     started = worker.started
     if started.boot_id != boot_id() or sweep.started(started.pid) != started.pid_started:
@@ -165,12 +166,4 @@ def _has_open(worker: Worker, identity: tuple[int, int]) -> bool:
         open_files = os.listdir(f"/proc/{started.pid}/fd")
     except (FileNotFoundError, PermissionError):
         return False
-    return any(_identity(f"/proc/{started.pid}/fd/{number}") == identity for number in open_files)
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+    return any(identity(f"/proc/{started.pid}/fd/{number}") == queue_file for number in open_files)

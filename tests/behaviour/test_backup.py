@@ -6,7 +6,6 @@ import stat
 import subprocess
 from pathlib import Path
 from signal import SIGINT, SIGKILL, Signals
-from typing import Any
 
 import pytest
 
@@ -188,21 +187,20 @@ def test_a_backup_that_is_not_replaced_after_all_keeps_its_outputs(
     worked.enqueue(LONG)
     worked.drain()
 
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+    rename = os.rename
+
+    def interrupted(old: str, new: str) -> None:
+        if old.endswith(".new"):
+            raise KeyboardInterrupt
+        rename(old, new)
 
     with Queue(str(worked.db)) as queue, monkeypatch.context() as patched:
-        patched.setattr(os, "rename", _then(os.rename, ".new", interrupted))
+        patched.setattr(os, "rename", interrupted)
         with pytest.raises(KeyboardInterrupt):
             backup(queue.store, str(worked.folder / "nightly.db"), "replace")
     nightly = at(worked, worked.folder / "nightly.db")
     assert nightly("logs", "1").out.endswith("100000\n")
     assert nightly("logs", "4", code=None).out == ""
-
-
-def _then(rename: Any, ending: str, instead: Any) -> Any:
-    """Rename all but what ends so."""
-    return lambda old, new: (instead if old.endswith(ending) else rename)(old, new)
 
 
 def test_a_newer_backup_may_replace_an_older_one(worked: Ctl) -> None:

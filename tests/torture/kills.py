@@ -163,8 +163,8 @@ class Round:
 
     def lost(self) -> int:
         """How many attempts were lost with their worker."""
-        failures = [one.event for one in self.house.queue.events()]
-        return sum(isinstance(one, Failed) and one.reason == "worker-lost" for one in failures)
+        ends = (one.event for one in self.house.queue.events())
+        return sum(isinstance(one, Failed) and one.reason == "worker-lost" for one in ends)
 
     def _lost(self, found: dict[str, Job]) -> list[str]:
         lost = [name for name in self.acknowledged if name not in found]

@@ -12,7 +12,7 @@ from eventstore.errors import ForeignFile, Full, ReadOnly, StorageFailed, Unusab
 from eventstore.location import identity
 from eventstore.sqlite.copying import check_copy, copy_pages, first_hash, first_hash_of_copy
 from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.opening import inspect
+from eventstore.sqlite.opening import look_inside
 from eventstore.store import Head
 
 from .errors import Refusal
@@ -113,13 +113,18 @@ def _refuse_part_of_a_queue(store: SqliteStore, target: str) -> None:
 
 
 def _refuse_other_than_a_backup(store: SqliteStore, target: str) -> None:
-    """Nothing but an older state of this very queue is replaced."""
+    """Nothing but an older state of this very queue is replaced.
+
+    It may stand on a network share, and there belong to anyone.
+    """
     if os.path.isdir(target):
         raise NoPlace(target, "is a folder")
     if os.path.islink(target):
         raise NoPlace(target, "is a link")
+    if not os.path.isfile(target):
+        raise NoPlace(target, "is no backup of a queue (is not a regular file)")
     try:
-        inspect(target)
+        look_inside(target)
     except ForeignFile as error:
         raise NoPlace(target, f"is no backup of a queue ({error.what})") from None
     with store.read() as tx:

@@ -45,7 +45,7 @@ def inspect(path: str) -> None:
             f"is on {kind}, where locks cannot be trusted (QUEUECTL_ALLOW_NETWORK=1 overrides)",
         )
     _refuse_others_beside(path)
-    _look_inside(path)
+    look_inside(path)
 
 
 # Source: https://www.sqlite.org/fileformat.html: the magic at 0, the application id at 68.
@@ -92,8 +92,10 @@ def _refuse_others_beside(path: str) -> None:
             raise ForeignFile(beside, "has another name as well; look for it, and take this away")
 
 
-def _look_inside(path: str) -> None:
-    """The header alone, which no checkpoint changes: the rest may be half of what it will be.
+def look_inside(path: str) -> None:
+    """Raise ForeignFile where a file's header is not a queue's.
+
+    The header alone, which no checkpoint changes: the rest may be half of what it will be.
 
     Through SQLite's own file layer, since closing a file of ours would drop the locks that other
     connections of this process hold on it.

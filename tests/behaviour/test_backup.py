@@ -165,6 +165,22 @@ def test_nothing_but_a_backup_of_this_queue_is_replaced(worked: Ctl) -> None:
     assert digests(worked.folder) == before
 
 
+def test_a_backup_on_a_share_is_replaced(worked: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There no queue may live, and modes are what the share makes of them."""
+    nightly = str(worked.folder / "nightly.db")
+    worked("backup", nightly)
+    os.chmod(nightly, 0o777)
+
+    def on_a_share(path: str, device: int) -> str | None:
+        return "nfs" if path == nightly else None
+
+    monkeypatch.setattr("eventstore.sqlite.opening.network_file_system", on_a_share)
+    worked.enqueue("true")
+    with Queue(str(worked.db)) as queue:
+        done = backup(queue.store, nightly, "replace")
+        assert done.head == queue.store.head()
+
+
 @pytest.mark.parametrize("name", ["", "-wal", "-shm", "-journal", ".d", ".d/locks/x"])
 @pytest.mark.parametrize("words", [(), ("--force",)])
 def test_no_part_of_a_queue_is_written_over(ctl: Ctl, name: str, words: tuple[str, ...]) -> None:

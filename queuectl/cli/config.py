@@ -14,6 +14,7 @@ from . import options
 from .answers import Settings, SettingShape
 from .look import Column
 from .printer import Printer, line
+from .recorded import answering
 from .writing import granted, rehearse
 
 DEFAULT = "default"
@@ -92,10 +93,12 @@ def _set(queue: Queue, out: Printer, wanted: Setting, asked: SetConfig) -> None:
         granted(session.ask(asked))
         position, _ = session.tx.last
     now = wanted.default if asked.value is None else asked.value
-    if out.form == "json":
-        out.document(Settings(position=position, settings=[_shape(wanted, now)]))
-    else:
-        line(f"{wanted.key} = {wanted.show(now)}")
+    change = f"{wanted.key} = {wanted.show(now)}"
+    with answering(change):
+        if out.form == "json":
+            out.document(Settings(position=position, settings=[_shape(wanted, now)]))
+        else:
+            line(change)
 
 
 def _in_force(reading: Reading, out: Printer, wanted: tuple[Setting, ...]) -> list[InForce]:

@@ -16,6 +16,7 @@ from ..requests import NewJob
 from . import options
 from .printer import Printer, line
 from .progress import Progress
+from .recorded import answering, jobs_in_short
 
 if TYPE_CHECKING:
     from ..intake import Spool
@@ -117,14 +118,15 @@ def enqueue_command(
             ids, existing = act(session)
             position, head = session.tx.last
             idle = out.terminal and not workers.active(session.tx)
-    if out.form == "json":
-        from .answers import Accepted
+    with answering(jobs_in_short(ids)):
+        if out.form == "json":
+            from .answers import Accepted
 
-        there = [job.id for job in existing]
-        head_hash = head.hex()
-        out.document(Accepted(position=position, ids=ids, existing=there, head_hash=head_hash))
-    else:
-        _print(out, ids, existing, idle)
+            there = [job.id for job in existing]
+            head_hash = head.hex()
+            out.document(Accepted(position=position, ids=ids, existing=there, head_hash=head_hash))
+        else:
+            _print(out, ids, existing, idle)
 
 
 def _asked(words: tuple[str, ...], file: str | None, given: dict[str, Any], behind: int) -> "Jobs":

@@ -17,6 +17,8 @@ DATABASE = 6
 TIMED_OUT = 7
 UNKNOWN = 8
 """An I/O error at the commit: it may or may not be in the log."""
+ANSWER_LOST = 9
+"""The change is recorded, but the answer could not be written: do not repeat the command."""
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 """As of a program that SIGPIPE ended: nobody read on."""

@@ -18,6 +18,7 @@ from ..queue import Queue
 from ..requests import NewJob
 from ..visible import visible
 from . import exits
+from .recorded import AnswerLost, answering, jobs_in_short, lost
 
 
 class _Line(NamedTuple):
@@ -43,11 +44,10 @@ def enqueue(words: list[str]) -> int | None:
     except (QueueError, StoreError):
         return None
     try:
-        print(job_id, flush=True)
-    except OSError as error:
-        from .main import system_failed
-
-        return system_failed(error)
+        with answering(jobs_in_short([job_id])):
+            print(job_id)
+    except AnswerLost as error:
+        return lost(error)
     return exits.DONE
 
 

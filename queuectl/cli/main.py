@@ -13,11 +13,11 @@ from eventstore.errors import StoreError
 
 from .. import __version__
 from ..errors import QueueError
-from ..visible import visible
 from . import exits
 from .asked import TYPED, typed
 from .look import colours_wanted
 from .options import examples
+from .recorded import AnswerLost, discard_standard_output, lost, say
 
 SUBCOMMANDS = {
     "enqueue": "enqueue",
@@ -116,6 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
+    except AnswerLost as error:
+        return lost(error)
     except OSError as error:
         return system_failed(error)
     return code
@@ -165,19 +167,18 @@ def _usage(error: click.UsageError) -> str:
 
 def _fail(words: str, code: int) -> int:
     sys.stdout.flush()
-    click.echo(f"error: {visible(words)}", err=True)
+    say(f"error: {words}")
     return code
 
 
 def system_failed(error: OSError) -> int:
-    """Whoever read our output is gone, or the system refused something else.
+    """Return the exit code after the reader of our output has gone, or the system refused a call.
 
-    What was done stays done.
+    Nothing was recorded: a command that has recorded something raises AnswerLost.
     """
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)  # what is still buffered goes there as Python leaves
+    discard_standard_output()
     if error.errno == errno.EPIPE:
         return exits.PIPE_CLOSED
     where = error.filename or ("standard output" if error.errno == errno.ENOSPC else "the system")
-    click.echo(f"error: {error.strerror}: {visible(str(where))}", err=True)
+    say(f"error: {error.strerror}: {where}")
     return exits.DATABASE

@@ -12,6 +12,7 @@ from ..clock import SystemClock
 from ..visible import visible
 from .asked import typed
 from .look import COLOURS, Column, colours_wanted
+from .recorded import say
 
 Form = Literal["json", "jsonl"] | None
 T = TypeVar("T")
@@ -72,4 +73,4 @@ def line(text: str = "") -> None:
 def note(text: str) -> None:
     """One line of talk on stderr, below what has been answered so far."""
     sys.stdout.flush()
-    click.echo(visible(text), err=True)
+    say(text)

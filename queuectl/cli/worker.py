@@ -11,6 +11,7 @@ import click
 from . import options
 from .asked import named_db
 from .printer import Printer, line, note
+from .recorded import answering
 
 if TYPE_CHECKING:
     from projections.folds.worker import Worker
@@ -134,7 +135,8 @@ def _await_end(queue: "Queue", stopping: "list[Worker]") -> None:
                     note(f"worker {one.id} had died; what it ran is back in line")
             ended = _ended(reading, stopping)
             for one in ended:
-                line(f"worker {one.id} is {one.state}")
+                with answering(f"worker {one.id} is {one.state}"):
+                    line(f"worker {one.id} is {one.state}")
             gone = {one.id for one in ended}
             stopping = [one for one in stopping if one.id not in gone]
             if stopping:

@@ -15,6 +15,7 @@ from ..queue import Queue
 from ..requests import JobRequest
 from ..session import Session
 from .printer import Printer, line, note
+from .recorded import answering, jobs_in_short
 
 T = TypeVar("T")
 
@@ -65,25 +66,28 @@ def change_jobs(
     if out.form == "json":
         from ..shapes import job_shape as tell
 
-    def act(session: Session) -> list[Any]:
+    def act(session: Session) -> list[tuple[str, Any]]:
+        """The id of each job, and its line or its shape."""
         ask: Callable[[JobRequest], Job | QueueError] = session.ask
-        return [tell(granted(ask(request))) for request in asked]
+        jobs = (granted(ask(request)) for request in asked)
+        return [(job.id, tell(job)) for job in jobs]
 
     if dry_run:
         rehearse(queue, out, act)
         return
     with queue.write() as session:
-        told = act(session)
+        changed = act(session)
         position, _ = session.tx.last
-    if out.form == "json":
-        from .answers import Changed
+    with answering(f"the change of {jobs_in_short([job_id for job_id, _ in changed])}"):
+        if out.form == "json":
+            from .answers import Changed
 
-        out.document(Changed(position=position, jobs=told))
-    else:
-        for text in told:
-            line(text)
-        if not told:
-            note("nothing to do: no job is like that")
+            out.document(Changed(position=position, jobs=[shape for _, shape in changed]))
+        else:
+            for _, text in changed:
+                line(text)
+    if not changed:
+        note("nothing to do: no job is like that")
 
 
 def id_and_state(job: Job) -> str:

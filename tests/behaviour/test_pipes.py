@@ -60,6 +60,64 @@ def test_a_full_disk_for_the_answer_is_said_in_a_line(ctl: Ctl) -> None:
     assert done.stderr.startswith("error: No space left")
 
 
+WRITES = [
+    ("enqueue -- true", "job 2"),
+    ("enqueue --priority 1 -- true", "job 2"),
+    ("enqueue --json -- true", "job 2"),
+    ("""enqueue '[{"command": "a"}, {"command": "b"}, {"id": "x", "command": "c"}]'""", "2-3, x"),
+    ("cancel 1", "job 1"),
+    ("cancel 1 --json", "job 1"),
+    ("config set jitter 1", "jitter = 1"),
+    ("config set jitter 1 --json", "jitter = 1"),
+]
+
+
+@pytest.mark.parametrize(("words", "recorded"), WRITES)
+@pytest.mark.parametrize("target", [">/dev/full", "| true"])
+def test_a_change_whose_answer_cannot_be_written_is_said_to_be_recorded(
+    ctl: Ctl, words: str, recorded: str, target: str
+) -> None:
+    ctl.enqueue("true")
+    before = ctl("status", "--json").json["position"]
+    done = shell(ctl, f"queuectl {words} {target}")
+    assert done.returncode == 9
+    assert done.stderr.startswith("error: cannot write to standard output: ")
+    assert f"already recorded: {'the change of ' * ('cancel' in words)}" in done.stderr
+    assert recorded in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert ctl("status", "--json").json["position"] > before
+
+
+def test_dead_jobs_retried_without_an_answer_are_named(ctl: Ctl) -> None:
+    ctl.dead_job()
+    done = shell(ctl, "queuectl dlq retry --all >/dev/full")
+    assert (done.returncode, "the change of job 1;" in done.stderr) == (9, True)
+
+
+def test_many_ids_that_cannot_be_written_are_named_as_a_range(ctl: Ctl) -> None:
+    done = shell(
+        ctl, 'yes \'{"command": "true"}\' | head -3000 | queuectl enqueue --file - >/dev/full'
+    )
+    assert done.returncode == 9
+    assert "already recorded: jobs 1-3000;" in done.stderr
+
+
+def test_the_exit_code_alone_tells_recorded_from_not_recorded(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    nowhere = ">/dev/full 2>/dev/full"
+    assert shell(ctl, f"queuectl enqueue -- true {nowhere}").returncode == 9
+    assert shell(ctl, f"queuectl enqueue --json -- true {nowhere}").returncode == 9
+    assert shell(ctl, f"queuectl enqueue --dry-run -- true {nowhere}").returncode == 6
+    assert shell(ctl, f"queuectl list {nowhere}").returncode == 6
+    assert len(ctl("list").jobs) == 3
+
+
+def test_messages_that_cannot_be_written_change_no_result(ctl: Ctl) -> None:
+    assert shell(ctl, "queuectl enqueue -- true 2>/dev/full").stdout == "1\n"
+    assert shell(ctl, "queuectl show 99 2>/dev/full").returncode == 3
+    assert shell(ctl, "queuectl enqueue '{' 2>/dev/full").returncode == 2
+
+
 @pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1", "xx_YY.nonsense"])
 def test_any_locale_prints_any_text(ctl: Ctl, locale: str) -> None:
     ctl.enqueue("echo naïve ☃")

@@ -29,9 +29,7 @@ FAULTS = (
                 "        return answer.id\n",
                 "        print(answer.id, flush=True)\n        return answer.id\n",
             ),
-            Edit(
-                "queuectl/cli/express.py", "        print(job_id, flush=True)\n", "        pass\n"
-            ),
+            Edit("queuectl/cli/express.py", "            print(job_id)\n", "            pass\n"),
         ),
         ("tests/faults/test_syscalls.py",),
     ),

@@ -22,7 +22,7 @@ KILLED = -9
 """strace ends as what it traced."""
 GAVE_UP = 1
 """A keeper whose supervisors were all killed at the same call."""
-DOCUMENTED = (exits.DONE, exits.DATABASE, exits.UNKNOWN)
+DOCUMENTED = (exits.DONE, exits.DATABASE, exits.UNKNOWN, exits.ANSWER_LOST)
 """What a command may answer to a failing disk."""
 
 
@@ -85,6 +85,8 @@ def _enqueued(queue: Queue, scene: Scene, after: After) -> Iterator[str]:
         yield f"acknowledged and lost: {told}"
     if after.code == exits.DATABASE and len(there) > scene.jobs:
         yield f"refused and done: {told}"
+    if after.code == exits.ANSWER_LOST and len(there) == scene.jobs:
+        yield f"said to be recorded and lost: {told}"
 
 
 def _worked(after: After) -> Iterator[str]:

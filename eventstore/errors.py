@@ -1,5 +1,7 @@
 """What can go wrong with a log, in words for the person who meets it."""
 
+from typing import Self
+
 
 class StoreError(Exception):
     """Root of all that this floor raises. One line: what, with which value, what to do."""
@@ -45,6 +47,41 @@ class ForeignFile(Unusable):
     def __init__(self, path: str, what: str) -> None:
         super().__init__(f"{path} {what}; name another file with --db")
         self.what = what
+
+
+class SecondName(Unusable):
+    """The file is in use under another path; each path would have a -wal of its own."""
+
+    @classmethod
+    def linked(cls, path: str, first: str | None) -> Self:
+        """A hard link. first: the name to use instead, if it is known."""
+        if first is not None:
+            return cls(
+                f"{path} is a second name (hard link) of the queue {first};"
+                " use that name, and remove this one"
+            )
+        return cls(
+            f"{path} has several names (hard links), but a queue can have only one;"
+            f" 'find / -xdev -samefile {path}' lists them: remove the others"
+        )
+
+    @classmethod
+    def mounted(cls, path: str, source: str | None) -> Self:
+        """A bind mount of the file alone. source: its path in the mounted file system."""
+        return cls(
+            f"{path} is a second name of {source or 'a queue'}, mounted here as a single file;"
+            " mount the folder that contains it, so that the queue has its -wal beside it"
+        )
+
+
+class LeftBehind(Unusable):
+    """The file was renamed or moved without its -wal."""
+
+    def __init__(self, path: str, old: str) -> None:
+        super().__init__(
+            f"{path} was moved from {old}, but its newest records are still in {old}-wal;"
+            f" move it back, or end all workers and move {old}-wal and {old}.d as well"
+        )
 
 
 class NewerFile(Unusable):

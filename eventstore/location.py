@@ -47,7 +47,13 @@ def _followed(path: str) -> str:
         return os.path.realpath(path)
     if stat.S_ISLNK(found.st_mode) and found.st_uid not in (0, os.geteuid()):
         raise ForeignFile(path, f"is a link of user {found.st_uid}")
-    return os.path.realpath(path)
+    resolved = os.path.realpath(path)
+    if identity(resolved) != identity(path):
+        # Links in /proc lead elsewhere than their text says, such as into another container.
+        raise ForeignFile(
+            path, "is reached through a link in /proc and has no path of its own here"
+        )
+    return resolved
 
 
 def _own() -> str:

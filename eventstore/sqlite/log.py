@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Literal
 
 import apsw
 
@@ -22,6 +23,7 @@ from .beside import Beside
 from .doorbell import SqliteDoorbell, ring
 from .failures import BUSY_TIMEOUT_S, translated
 from .lock import SqliteLock
+from .names import record_use
 from .opening import connect
 from .reader import SqliteReader
 from .transaction import SqliteTransaction
@@ -44,6 +46,8 @@ class SqliteStore:
         self._open_connection: apsw.Connection | None = connect(path, readonly=readonly)
         found = os.stat(path)
         self.identity = (found.st_dev, found.st_ino)
+        self._path_is: Literal["unknown", "new", "recorded"] = "unknown"
+        """Whether the file has recorded that it is used as `path`; new: only in its -wal yet."""
 
     @contextmanager
     def read(self) -> Iterator[SqliteReader]:
@@ -71,6 +75,7 @@ class SqliteStore:
             with translated(self.path):
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._refuse_gone()
+                self._record_use()
                 transaction = SqliteTransaction(self._connection, actor, at_us)
                 yield transaction
                 transaction.flush()
@@ -128,14 +133,34 @@ class SqliteStore:
         if (found.st_dev, found.st_ino) != self.identity:
             raise Gone(self.path)
 
+    def _record_use(self) -> None:
+        """Let the file know its name, in the first transaction of each store that writes."""
+        if self._path_is == "recorded":
+            return
+        if record_use(self._connection, self.path, self.path):
+            self._path_is = "new"
+        elif self._path_is == "unknown":
+            self._path_is = "recorded"
+
     def _roll_back(self) -> None:
         if self._open_connection is not None and self._open_connection.in_transaction:
             self._open_connection.execute("ROLLBACK")
 
     def _commit(self, transaction: SqliteTransaction) -> None:
         self._make_durable(transaction)
+        if self._path_is == "new":
+            self._publish_path()
         if transaction.appended:
             self.ring()
+
+    def _publish_path(self) -> None:
+        """Move the new path into the file itself, where whoever opens a second name reads it."""
+        try:
+            waiting, moved = self._connection.wal_checkpoint()
+        except apsw.Error:
+            return  # with the next transaction, then
+        if waiting == moved:
+            self._path_is = "recorded"
 
     def _make_durable(self, transaction: SqliteTransaction) -> None:
         try:

@@ -4,10 +4,20 @@ import os
 import stat
 import time
 from collections.abc import Iterable
+from functools import partial
 
 import apsw
 
-from ..errors import ForeignFile, Missing, NewerFile, NoFolder, ReadOnly, StorageFailed
+from ..errors import (
+    ForeignFile,
+    Missing,
+    NewerFile,
+    NoFolder,
+    ReadOnly,
+    StorageFailed,
+    Unusable,
+)
+from . import names
 from .failures import BUSY_TIMEOUT_S, translated
 from .network import network_file_system
 from .schema import APPLICATION_ID, FORMAT, SCHEMA
@@ -22,7 +32,12 @@ def connect(path: str, *, readonly: bool = False) -> apsw.Connection:
     inspect(path)
     with translated(path):
         connection = _open_readonly(path) if readonly else _open(path)
-        _refuse_newer(path, connection)
+        try:
+            _refuse_newer(path, connection)
+            names.refuse_left_behind(path, names.last_use(connection))
+        except Unusable:
+            connection.close()
+            raise
         return connection
 
 
@@ -46,6 +61,19 @@ def inspect(path: str) -> None:
         )
     _refuse_others_beside(path)
     look_inside(path)
+    names.refuse_second_name(path, found, partial(_recorded_in_file, path))
+
+
+def _recorded_in_file(path: str) -> names.LastUse | None:
+    """What the file has recorded, read without SQLite's locks and files beside it."""
+    try:
+        connection = apsw.Connection(_uri(path, "immutable=1"), apsw.SQLITE_OPEN_READONLY | _URI)
+        try:
+            return names.last_use(connection)
+        finally:
+            connection.close()
+    except apsw.Error:
+        return None
 
 
 # Source: https://www.sqlite.org/fileformat.html: the magic at 0, the application id at 68.
@@ -117,7 +145,6 @@ def look_inside(path: str) -> None:
 def _refuse_newer(path: str, connection: apsw.Connection) -> None:
     found = connection.execute("PRAGMA user_version").get
     if found > FORMAT:
-        connection.close()
         raise NewerFile(path, found, FORMAT)
 
 
@@ -197,7 +224,7 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
     try:
         _refuse_network(path, building)
         with translated(path):
-            _build(building, extra)
+            _build(building, path, extra)
         _put_in_place(building, path, folder)
     finally:
         for leftover in (building, f"{building}-wal", f"{building}-shm", f"{building}-journal"):
@@ -224,12 +251,13 @@ def _refuse_network(path: str, building: str) -> None:
         )
 
 
-def _build(building: str, extra: Iterable[str]) -> None:
+def _build(building: str, path: str, extra: Iterable[str]) -> None:
     connection = apsw.Connection(building, apsw.SQLITE_OPEN_READWRITE)
     try:
         connection.execute("BEGIN")
         for statement in (*SCHEMA, *extra):
             connection.execute(statement)
+        names.record_use(connection, path, building)
         connection.execute(f"PRAGMA user_version={FORMAT}")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute("COMMIT")  # what fails before needs no rollback: the file goes

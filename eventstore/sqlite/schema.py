@@ -44,4 +44,7 @@ OUTPUTS = """
         PRIMARY KEY (job, attempt)
     ) STRICT, WITHOUT ROWID"""
 
-SCHEMA = (EVENTS, *TRIGGERS.values(), OUTPUTS)
+LAST_USE = "CREATE TABLE last_use (path TEXT NOT NULL, inode TEXT NOT NULL) STRICT"
+"""One row: the path under which the file was last written to, and its inode. See names.py."""
+
+SCHEMA = (EVENTS, *TRIGGERS.values(), OUTPUTS, LAST_USE)

@@ -1,0 +1,180 @@
+"""One name per queue file: under a second one SQLite would keep a second -wal, and lose records.
+
+SQLite finds a database's -wal by its path, so two paths to one inode are two logs over one file.
+The file records the path under which it is used; a second one is refused before it is opened.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Callable
+from typing import NamedTuple
+
+import apsw
+
+from ..errors import LeftBehind, SecondName
+from .schema import LAST_USE
+
+_PATH_ONLY = getattr(os, "O_PATH", 0) | os.O_CLOEXEC
+_TEMPORARY = r"\.[0-9a-f]{12}\.new"
+"""The end of a name that a file has only while it is created."""
+
+RECORDED = "SELECT path, inode FROM last_use"
+
+
+class LastUse(NamedTuple):
+    """The path under which a file was last written to, and its inode then."""
+
+    path: str
+    inode: str
+    """Decimal. Another one tells that the file is a copy."""
+
+
+def refuse_second_name(
+    path: str, status: os.stat_result, read_recorded: Callable[[], LastUse | None]
+) -> None:
+    """Raise SecondName if `path` is not the one name of its file.
+
+    status: of the file. read_recorded: returns what the file has recorded; called only for links.
+    """
+    if _has_links(path, status):
+        recorded = read_recorded()
+        if recorded is None or not _is_same_entry(path, recorded.path):
+            raise SecondName.linked(path, _first_name(status, recorded))
+    if _is_mount(path):
+        raise SecondName.mounted(path, _mounted_from(path))
+
+
+def refuse_left_behind(path: str, recorded: LastUse | None) -> None:
+    """Raise LeftBehind if the file was moved here without the -wal with its newest records."""
+    if recorded is None or recorded.path == path or _identity(recorded.path) is not None:
+        return
+    if _size(f"{recorded.path}-wal") and recorded.inode == _inode(path):
+        raise LeftBehind(path, recorded.path)
+
+
+def last_use(connection: apsw.Connection) -> LastUse | None:
+    """What the file has recorded; None if it has recorded nothing that can be read."""
+    try:
+        rows = connection.execute(RECORDED).fetchall()
+    except (apsw.SQLError, UnicodeDecodeError):  # an older file, or a damaged text
+        return None
+    return LastUse(*map(str, rows[0])) if rows else None
+
+
+def record_use(connection: apsw.Connection, path: str, file: str) -> bool:
+    """Record, in the caller's transaction, that `file` is used as `path`.
+
+    file: the name it has now: another one only while it is created. Returns False if that was
+    recorded already, perhaps as another way into the same folder.
+    """
+    here, recorded = LastUse(path, _inode(file)), last_use(connection)
+    if recorded is not None:
+        if recorded.inode == here.inode and _is_same_entry(path, recorded.path):
+            return False
+    else:
+        connection.execute(LAST_USE.replace("TABLE", "TABLE IF NOT EXISTS"))
+    connection.execute("DELETE FROM last_use")
+    connection.execute("INSERT INTO last_use VALUES (?, ?)", here)
+    return True
+
+
+def _has_links(path: str, status: os.stat_result) -> bool:
+    """Whether the file has another hard link, not counting the temporary name of its creation."""
+    return status.st_nlink > 1 and status.st_nlink > 1 + len(_temporary_names(path, status))
+
+
+def _is_same_entry(path: str, recorded: str) -> bool:
+    """Whether both lead to one entry of one directory, such as through a mount of the directory."""
+    if path == recorded:
+        return True
+    here, there = _identity(os.path.dirname(path)), _identity(os.path.dirname(recorded))
+    return os.path.basename(path) == os.path.basename(recorded) and here == there is not None
+
+
+def _first_name(status: os.stat_result, recorded: LastUse | None) -> str | None:
+    """The name to use instead; None if only the user can know it."""
+    if recorded is None or _identity(recorded.path) != (status.st_dev, status.st_ino):
+        return None
+    return recorded.path
+
+
+def _temporary_names(path: str, status: os.stat_result) -> list[str]:
+    """Names that the file kept because a process was killed while it created the file."""
+    folder, name = os.path.split(path)
+    pattern = re.compile(re.escape(name) + _TEMPORARY)
+    try:
+        names = [entry for entry in os.listdir(folder) if pattern.fullmatch(entry)]
+    except OSError:
+        return []
+    ours = (status.st_dev, status.st_ino)
+    return [entry for entry in names if _identity(os.path.join(folder, entry)) == ours]
+
+
+def _is_mount(path: str) -> bool:
+    """Whether the file itself is a mount point, and not only a folder above it. Linux only.
+
+    Opened by O_PATH: closing an ordinary descriptor would drop SQLite's locks on the file.
+    """
+    try:
+        folder = os.open(os.path.dirname(path), _PATH_ONLY | os.O_DIRECTORY)
+        try:
+            file = os.open(os.path.basename(path), _PATH_ONLY, dir_fd=folder)
+            try:
+                return _mount_id(folder) != _mount_id(file)
+            finally:
+                os.close(file)
+        finally:
+            os.close(folder)
+    except OSError:  # no /proc, or gone meanwhile: whoever opens it reports that
+        return False
+
+
+def _mount_id(descriptor: int) -> bytes:
+    """Source: proc_pid_fdinfo(5)."""
+    info = os.open(f"/proc/self/fdinfo/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(info, 1024).partition(b"mnt_id:")[2].split(b"\n", 1)[0].strip()
+    finally:
+        os.close(info)
+
+
+def _mounted_from(path: str) -> str | None:
+    """The path of a mounted file within its own file system.
+
+    Source: proc_pid_mountinfo(5): the fourth field is the root, the fifth the mount point.
+    """
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+            for line in table:
+                root, point = line.split(" ")[3:5]
+                if _unescaped(point) == path:
+                    return _unescaped(root)
+    except OSError:
+        return None
+    return None
+
+
+def _unescaped(field: str) -> str:
+    """Blanks, tabs, line feeds and backslashes stand there in octal."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _inode(path: str) -> str:
+    return str(os.stat(path).st_ino)
+
+
+def _size(path: str) -> int:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0

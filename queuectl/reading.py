@@ -1,6 +1,9 @@
 """The queue as a reader sees it: read-only, and empty where there is no file yet."""
 
+import errno
+import os
 import select
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,6 +34,7 @@ class Reading:
         self.location = location
         self._store: SqliteStore | None = None
         self._bell: SqliteDoorbell | None = None
+        self._output: int | None = None
 
     @property
     def store(self) -> SqliteStore | None:
@@ -67,18 +71,21 @@ class Reading:
             after = page[-1].position
 
     def await_more(self, timeout_s: float | None = None) -> bool:
-        """Wait until the log may have grown. Hang the bell by a first call before reading.
+        """Wait until the log may have grown. Call `hang_bell` before the first read.
 
-        timeout_s: null waits as long as it takes. False where the time ran out.
+        timeout_s: None waits without limit. Returns False if the time ran out. Raises
+        BrokenPipeError if `mind_reader` was called and nobody reads standard output any more.
         """
         longest = LOOK_AGAIN_S if self._bell else POLL_S
         wait_s = longest if timeout_s is None else min(timeout_s, longest)
-        if self._bell is None:
-            select.select([], [], [], wait_s)
-        else:
-            select.select([self._bell], [], [], wait_s)
+        self._wait(wait_s)
+        if self._bell is not None:
             self._bell.drain()
         return timeout_s is None or wait_s < timeout_s
+
+    def mind_reader(self) -> None:
+        """From now on `await_more` ends as soon as nobody reads standard output any more."""
+        self._output = sys.stdout.fileno()
 
     def hang_bell(self) -> None:
         """From now on writers wake `await_more`; call it before the first read."""
@@ -95,6 +102,16 @@ class Reading:
         if self._store:
             self._store.close()
         self._bell = self._store = None
+
+    def _wait(self, wait_s: float) -> None:
+        poll = select.poll()
+        if self._bell is not None:
+            poll.register(self._bell, select.POLLIN)
+        if self._output is not None:
+            poll.register(self._output, 0)  # errors and hang-ups are always reported
+        for descriptor, _ in poll.poll(max(0.0, wait_s) * 1000):
+            if descriptor == self._output:
+                raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     def _page(self, after: int, upto: int | None, stream: str | None) -> list[Recorded]:
         if self.store is None:

@@ -168,6 +168,7 @@ def _follow(reading: Reading, feed: Feed, wanted: Wanted) -> None:
             seen = one.position
             yield one
 
+    reading.mind_reader()
     while True:
         reading.hang_bell()
         feed.print(wanted.among(passing(reading.events(seen, None, wanted.stream))))

@@ -31,6 +31,7 @@ def watch(reading: Reading, out: Printer, show: Callable[[], None], every_s: flo
     if not out.terminal:
         raise click.UsageError("--watch is for a terminal")
     reading.hang_bell()
+    reading.mind_reader()
     while True:
         with redirect_stdout(_Page()) as page:
             show()

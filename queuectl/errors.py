@@ -1,10 +1,13 @@
 """Refusals and bad input, in the user's words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from projections.folds.job import State
 
 from .visible import visible
+
+LISTED = 5
+"""Ids that an error lists at most."""
 
 
 class QueueError(Exception):
@@ -131,9 +134,28 @@ class ReplayRunning(Refusal):
         super().__init__("another replay is running; wait until it is done")
 
 
-class TimedOut(QueueError):
-    """What was waited for did not come in time."""
+class WaitsForItself(Refusal):
+    """A job would wait for its own end."""
 
-    def __init__(self, what: str, timeout_s: float) -> None:
-        super().__init__(f"{what} after {timeout_s:g} s; it goes on without us")
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"job {job_id} runs this command and would wait for itself for ever; "
+            "wait for other jobs by their ids"
+        )
+        self.job_id = job_id
+
+
+class TimedOut(QueueError):
+    """The jobs that were waited for did not end in time."""
+
+    def __init__(self, waiting: Sequence[tuple[str, State]], timeout_s: float) -> None:
+        """waiting: ids and states of those that have not ended."""
+        if len(waiting) == 1:
+            ((job_id, state),) = waiting
+            still = f"job {job_id} is still {state}"
+        else:
+            ids = ", ".join(job_id for job_id, _ in waiting[:LISTED])
+            more = ", …" if len(waiting) > LISTED else ""
+            still = f"{len(waiting):,} jobs have not ended: {ids}{more}"
+        super().__init__(f"timed out after {timeout_s:g} s; {still}")
         self.timeout_s = timeout_s

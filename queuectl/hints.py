@@ -2,6 +2,11 @@
 
 import re
 import shlex
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from projections.folds.worker import Worker
 
 _LINE = r"(?<![\w'\"./-])queuectl (?!to )(?=[a-z])"
 
@@ -11,3 +16,24 @@ def typed(hint: str, db: str | None) -> str:
     if db is None:
         return hint
     return re.sub(_LINE, lambda _: f"queuectl --db {shlex.quote(db)} ", hint)
+
+
+def no_worker(workers: Sequence["Worker"], queues: Iterable[str]) -> str | None:
+    """A line for jobs in `queues` that no worker would run; None if each queue has a worker.
+
+    workers: those that have not ended.
+    """
+    if not workers:
+        return "No worker is running. Start one: queuectl worker start"
+    if any(not worker.started.queues for worker in workers):
+        return None
+    served = {queue for worker in workers for queue in worker.started.queues}
+    missing = sorted(set(queues) - served)
+    if not missing:
+        return None
+    which = "queue" if len(missing) == 1 else "queues"
+    options = " ".join(f"--queue {queue}" for queue in missing)
+    return (
+        f"No running worker serves {which} {', '.join(missing)}."
+        f" Start one: queuectl worker start {options}"
+    )

@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Self
@@ -12,12 +11,13 @@ from eventstore.location import Location, locate, open_store
 from eventstore.sqlite.log import Committing, SqliteStore, at_once
 from eventstore.sqlite.reader import SqliteReader
 from projections.errors import StaleReadModels
-from projections.folds.job import FINAL, Job
+from projections.folds.job import Job
 from projections.read_models import jobs
 from projections.registry import first_schema
 
 from .clock import Clock, SystemClock
-from .errors import NoSuchJob, QueueError, TimedOut
+from .errors import NoSuchJob, QueueError
+from .job_waiting import wait_for
 from .reading import Reading, refuse_unfit
 from .replay import replay
 from .requests import AnyRequest, Cancel, NewJob, Retry
@@ -122,10 +122,11 @@ class Queue:
     def wait(
         self, *job_ids: str, timeout_s: float | None = None, any_of: bool = False
     ) -> list[Job]:
-        """Wait, without polling, until all of these jobs are final (or `any_of` them).
+        """Wait, without polling, until all of these jobs have ended (with `any_of`: one of them).
 
-        timeout_s: null waits as long as it takes. Returns the jobs in the order named. Raises
-        NoSuchJob, or TimedOut.
+        timeout_s: None waits without limit. Returns the jobs in the order named: an empty list, at
+        once, for no ids. Raises NoSuchJob, TimedOut, WaitsForItself for the job that runs this
+        program, and BadInput for `any_of` without ids, which could never return.
         """
         return wait_for(self._reading, job_ids, timeout_s=timeout_s, any_of=any_of)
 
@@ -145,35 +146,6 @@ class Queue:
                 refuse_unfit(tx)
         except StaleReadModels:
             replay(self.store)
-
-
-def wait_for(
-    reading: Reading,
-    job_ids: Sequence[str],
-    *,
-    timeout_s: float | None = None,
-    any_of: bool = False,
-) -> list[Job]:
-    """What `Queue.wait` does, for those who only read."""
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    enough = any if any_of else all
-    reading.hang_bell()
-    while True:
-        with reading.read() as tx:
-            found = [_existing(tx, job_id) for job_id in job_ids]
-        if enough(job.state in FINAL for job in found):
-            return found
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            waiting = [job.id for job in found if job.state not in FINAL]
-            raise TimedOut(f"job {', '.join(waiting)} is not done", timeout_s or 0)
-        reading.await_more(left)
-
-
-def _existing(tx: SqliteReader, job_id: str) -> Job:
-    if (job := jobs.get(tx, job_id)) is None:
-        raise NoSuchJob(job_id)
-    return job
 
 
 def _or_raise(answer: Any) -> Any:

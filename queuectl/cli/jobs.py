@@ -1,4 +1,4 @@
-"""`list`, `wait` and `cancel`: several jobs at a time."""
+"""`list` and `cancel`: several jobs at a time."""
 
 import shutil
 
@@ -9,20 +9,17 @@ from projections.folds.job import FINAL, STATES, Job
 from projections.read_models import counts
 from projections.read_models.jobs import Filter
 
-from ..queue import Queue, wait_for
+from ..queue import Queue
 from ..reading import Reading
 from ..requests import Cancel
-from ..shapes import job_shape
-from ..units import duration_us
-from . import exits, options, pages, selectors
-from .answers import Changed
+from . import options, pages, selectors
 from .columns import JOB, NAME, QUEUE
 from .look import Column
 from .pages import Page
-from .printer import Printer, line
+from .printer import Printer
 from .selectors import Selector
 from .watching import watch
-from .writing import change_jobs, confirm, id_and_state
+from .writing import change_jobs, confirm
 
 WIDE = 100
 """Columns of a terminal from which on a list shows more of each job."""
@@ -59,37 +56,6 @@ def _columns(out: Printer, tx: Reader) -> tuple[Column[Job], ...]:
         return JOB
     queue = (QUEUE,) if len(counts.by_queue(tx)) > 1 else ()
     return (*JOB[:-1], *queue, NAME, JOB[-1])
-
-
-@click.command(
-    "wait",
-    epilog=options.examples("queuectl wait last", "queuectl wait 1-3 --timeout 1h"),
-)
-@selectors.several
-@click.option("--any", "any_of", is_flag=True, help="Only until the first of them is done.")
-@click.option("--timeout", metavar="D", help="How long at the most: 90, 5m, 1h30m.")
-@options.printer
-@options.reading
-def wait_command(
-    reading: Reading, out: Printer, chosen: Selector, any_of: bool, timeout: str | None
-) -> int:
-    """Wait until jobs are done; exits 0 if all completed, else 1."""
-    timeout_s = None if timeout is None else duration_us(timeout) / 1_000_000
-    with reading.read() as tx:
-        ids = chosen.ids(tx)
-    done = [
-        job
-        for job in wait_for(reading, ids, timeout_s=timeout_s, any_of=any_of)
-        if job.state in FINAL
-    ]
-    if out.form == "json":
-        with reading.read() as tx:
-            position = tx.head().position
-        out.document(Changed(position=position, jobs=[job_shape(job) for job in done]))
-    else:
-        for job in done:
-            line(_said(job) if out.terminal else id_and_state(job))
-    return exits.DONE if all(job.state == "completed" for job in done) else exits.NO
 
 
 @click.command(

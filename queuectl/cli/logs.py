@@ -11,14 +11,17 @@ from eventstore.sqlite import outputs
 from eventstore.sqlite.outputs import Output
 from projections.folds.job import FINAL, Job
 from projections.read_models import runs
+from projections.read_models.runs import Run
 
 from ..errors import NotFound
+from ..job_waiting import refuse_itself
 from ..reading import Reading
 from ..visible import visible
-from ..wording import outcome, size
+from ..wording import duration, outcome, size
 from ..worker.transcript import Piece, cut_off, piece_of, pieces, tail
 from . import options
 from .asked import typed
+from .idle import Idle
 from .output import Sink, sink
 from .printer import note
 from .selectors import existing
@@ -50,6 +53,8 @@ def logs_command(
     """Print the output of a job, in a pipe byte for byte."""
     with reading.read() as tx:
         found = existing(tx, job)
+    if follow:
+        refuse_itself(reading, found)
     if attempt is not None and attempt > found.attempt:
         raise NotFound(f"job {visible(found.id)} has had {found.attempt} attempts, not {attempt}")
     if not found.attempt and not follow:
@@ -59,32 +64,58 @@ def logs_command(
     with sink() as to:
         printed = _print(to, reading, seen, 0, lines)
         if follow:
-            seen = _follow(to, reading, seen, printed, only=attempt)
-    _say_unstarted(reading, seen)
+            _follow(to, reading, seen, printed, only=attempt)
+            return
+    if (run := _run(reading, seen)) is not None and run.error:
+        _say_unstarted(run, seen.job)
 
 
-def _say_unstarted(reading: Reading, seen: Seen) -> None:
-    """An attempt that the system would not start has printed nothing: why, instead."""
+def _run(reading: Reading, seen: Seen) -> Run | None:
     with reading.read() as tx:
         attempts = runs.of_job(tx, seen.job.born)
-    for run in attempts:
-        if run.attempt == seen.attempt and run.error:
-            note(f"attempt {run.attempt} of job {seen.job.id} never started: {outcome(run)}")
+    return next((run for run in attempts if run.attempt == seen.attempt), None)
 
 
-def _follow(to: Sink, reading: Reading, seen: Seen, printed: int, only: int | None) -> Seen:
-    """Until the job is done, or the attempt `only` has ended. Returns the last look."""
+def _say_unstarted(run: Run, job: Job) -> None:
+    """An attempt that the system did not start has printed nothing: why, instead."""
+    note(f"attempt {run.attempt} of job {job.id} never started: {outcome(run)}")
+
+
+def _follow(to: Sink, reading: Reading, seen: Seen, printed: int, only: int | None) -> None:
+    """Until the job has ended, or its attempt `only`."""
+    idle = Idle()
     reading.hang_bell()
+    reading.mind_reader()
     while not (seen.ended and (only or seen.job.state in FINAL) and not _more(seen, only)):
         attempt = seen.attempt
         if _more(seen, only):
+            _say_ended(reading, seen)
             attempt, printed = attempt + 1, 0
-            note(f"attempt {attempt}")
+            note(f"[attempt {attempt}]")
         else:
-            reading.await_more(LOOK_S)
+            _say_idle(reading, idle, seen)
+            reading.await_more(None if seen.ended else LOOK_S)
         seen = _look(reading, seen.job.id, attempt)
         printed = _print(to, reading, seen, printed, None)
-    return seen
+    _say_ended(reading, seen)
+    if seen.job.state in FINAL and seen.attempt >= seen.job.attempt:
+        note(f"[job {seen.job.id} is {seen.job.state}]")
+
+
+def _say_idle(reading: Reading, idle: Idle, seen: Seen) -> None:
+    if seen.ended:
+        with reading.read() as tx:
+            idle.say(tx, [seen.job])
+
+
+def _say_ended(reading: Reading, seen: Seen) -> None:
+    """How the attempt ended; nothing if there was none."""
+    run = _run(reading, seen)
+    if run is not None and run.error:
+        _say_unstarted(run, seen.job)
+    elif run is not None:
+        took = f" after {duration(run.duration_us)}" if run.duration_us else ""
+        note(f"[attempt {run.attempt} {outcome(run)}{took}]")
 
 
 def _more(seen: Seen, only: int | None) -> bool:

@@ -24,7 +24,7 @@ SUBCOMMANDS = {
     "list": "jobs",
     "show": "show",
     "logs": "logs",
-    "wait": "jobs",
+    "wait": "wait",
     "cancel": "jobs",
     "history": "log",
     "status": "status",

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ..visible import visible
 from .look import COLOURS, Column, colours_wanted
+from .progress import Time
 
 T = TypeVar("T")
 
@@ -90,16 +91,27 @@ class _Rate(progress.ProgressColumn):
         return Text(f"{task.speed or 0:,.0f}/s")
 
 
-class Bar:
-    """A progress bar on stderr, with rate and remaining time; gone when it is closed."""
+class _Count(progress.ProgressColumn):
+    """How many are done, of how many."""
 
-    def __init__(self, what: str) -> None:
+    def render(self, task: progress.Task) -> Text:
+        """`1,200/5,000`; without the total while that is not known."""
+        total = "" if task.total is None else f"/{task.total:,.0f}"
+        return Text(f"{task.completed:,.0f}{total}")
+
+
+class Bar:
+    """A progress bar on stderr; gone when it is closed."""
+
+    def __init__(self, what: str, time: Time) -> None:
+        """time: the one shown; with the remaining time comes the rate it is computed from."""
+        remaining = (_Rate(), progress.TimeRemainingColumn())
+        elapsed = (progress.TimeElapsedColumn(),)
         self._progress = progress.Progress(
             progress.TextColumn("{task.description}", markup=False),
             progress.BarColumn(),
-            progress.TextColumn("{task.completed:,.0f}", markup=False),
-            _Rate(),
-            progress.TimeRemainingColumn(),
+            _Count(),
+            *(remaining if time == "remaining" else elapsed),
             console=_console(stderr=True),
             transient=True,
         )

@@ -35,6 +35,8 @@ class Selector(NamedTuple):
     words: tuple[str, ...]
     filter: Filter | None
     """Instead of words; an empty one is `--all`."""
+    everything: bool = False
+    """Whether `--all` was given."""
 
     def ids(self, tx: Reader, among: tuple[State, ...] = ()) -> list[str]:
         """The ids, each once, in the order named, or oldest first for a filter.
@@ -203,4 +205,4 @@ def _selector(words: tuple[str, ...], which: Filter, everything: bool) -> Select
         raise BadInput("jobs are named or filtered, not both")
     if not words and not filtering and not everything:
         raise BadInput("which jobs? an id, last, 3-9, - for stdin, a filter, or --all")
-    return Selector(words, None if words else which)
+    return Selector(words, None if words else which, everything)

@@ -80,7 +80,7 @@ def test_waiting_for_any_ends_with_the_first(ctl: Ctl) -> None:
 
 def test_waiting_gives_up_in_time(ctl: Ctl) -> None:
     ctl.enqueue("true")
-    assert "not done" in ctl("wait", "1", "--timeout", "100ms", code=7).err
+    assert "timed out" in ctl("wait", "1", "--timeout", "100ms", code=7).err
 
 
 def test_ctrl_c_ends_waiting(ctl: Ctl) -> None:

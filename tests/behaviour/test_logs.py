@@ -72,3 +72,27 @@ def test_an_attempt_that_never_started_says_why_instead(
         printed = ctl(*words)
         assert printed.out == ""
         assert printed.err.startswith(f"attempt 1 of job 1 never started: {why}")
+
+
+def test_following_says_how_each_attempt_and_the_job_ended(ctl: Ctl) -> None:
+    job = ctl.enqueue("echo out; exit 3", max_retries=1, backoff_base=0.1)
+    following = ctl.start("logs", job, "-f")
+    following.says("No worker is running. Start one: queuectl worker start")
+    ctl.drain()
+    done = following.ends()
+    assert done.out == "out\nout"
+    said = [line.partition(" after ")[0] for line in done.err.splitlines()[1:]]
+    assert said == [
+        "[attempt 1 failed: exit 3",
+        "[attempt 2]",
+        "[attempt 2 failed: exit 3",
+        f"[job {job} is dead]",
+    ]
+
+
+def test_following_a_job_that_is_cancelled_while_it_waits_says_so(ctl: Ctl) -> None:
+    job = ctl.enqueue("true", delay="1d")
+    following = ctl.start("logs", job, "-f")
+    following.says("No worker is running")
+    ctl("cancel", job)
+    assert following.ends().err.splitlines()[-1] == f"[job {job} is cancelled]"

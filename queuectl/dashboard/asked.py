@@ -13,7 +13,8 @@ from .stream import Shown
 
 PAGE = 50
 LONGEST_PAGE = 500
-_LARGEST = 2**63 - 1
+LARGEST = 2**63 - 1
+"""The largest number that SQLite holds."""
 
 
 class JobsAsked(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +135,7 @@ def _number(name: str) -> int | None:
     text = request.args.get(name, "").strip()
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal()) or int(text[:20]) > _LARGEST:
-        abort(400, f"{name} is a whole number, not {text[:40]!r}.")
-    return int(text)
+    digits = text.lstrip("0") or "0"
+    if not (text.isascii() and text.isdecimal()) or len(digits) > 19 or int(digits) > LARGEST:
+        abort(400, f"{name} must be a whole number from 0 to {LARGEST}, not {text[:40]!r}.")
+    return int(digits)

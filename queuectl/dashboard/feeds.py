@@ -9,6 +9,7 @@ from queuectl import shapes
 
 from . import printed, views
 from .asked import (
+    LARGEST,
     JobsAsked,
     events_asked,
     first_byte_asked,
@@ -111,7 +112,7 @@ def events() -> Response:
         )
 
 
-@feeds.get("/jobs/<job_id>/output/<int:attempt>")
+@feeds.get(f"/jobs/<job_id>/output/<int(max={LARGEST}):attempt>")
 def output(job_id: str, attempt: int) -> Response:
     """What an attempt printed, byte for byte, from `?from=` on, a part at a time."""
     with source().read() as tx:

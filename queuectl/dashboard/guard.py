@@ -79,9 +79,23 @@ def _addresses(name: str) -> set[str]:
 
 
 def _refuse_other_hosts() -> Response | None:
-    name = re.sub(r":[0-9]*$", "", request.headers.get("Host", "")).lower()
-    if name in current_app.config["HOSTS"]:
-        return None
+    named = (request.headers.get("Host", ""), *_host_in_request_line())
+    for host in named:
+        name = re.sub(r":[0-9]*$", "", host).lower()
+        if name not in current_app.config["HOSTS"]:
+            return _other_host(name)
+    return None
+
+
+def _host_in_request_line() -> list[str]:
+    """The host of `GET http://host/path HTTP/1.1`, which takes precedence over `Host`."""
+    scheme, separator, rest = request.environ.get("REQUEST_URI", "").partition("://")
+    if not separator or not scheme.isalnum():
+        return []
+    return [re.split(r"[/?#]", rest, maxsplit=1)[0]]
+
+
+def _other_host(name: str) -> Response:
     text = f"This server does not answer to the name {visible(name[:100])}.\n"
     return Response(text, 400, mimetype="text/plain")
 

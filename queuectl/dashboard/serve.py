@@ -12,6 +12,7 @@ from flask import Flask
 from waitress.server import create_server
 
 from .app import STREAMS, create_app
+from .bodies import refuse_bodies
 from .pulse import Pulse
 
 PAGES = 8
@@ -30,13 +31,15 @@ def serve(
 ) -> None:
     """Serve the queue file at `path` until INT or TERM; port 0 is any free one.
 
-    prefix: the path under which a proxy shows us, such as `/queue`. Says on stderr where it is.
-    Raises OSError where the address cannot be had.
+    prefix: the path under which a proxy shows us: empty, or as `addresses.prefix` returns it.
+    Prints the address on stderr. Raises OSError if it cannot be bound.
     """
     app = create_app(path, host=host, token=token, trusted_hosts=trusted_hosts)
     _warm_up(app)
+    sockets: dict[int, Any] = {}
     server = create_server(
         app,
+        map=sockets,
         host=host,
         port=port,
         threads=STREAMS + PAGES,
@@ -48,14 +51,15 @@ def serve(
         ident=None,
         clear_untrusted_proxy_headers=True,
     )
+    refuse_bodies(sockets)
     address = f"http://{_shown(host)}:{_port(server)}{prefix}/"
     print(f"dashboard of {path} at {address} (Ctrl-C stops it)", file=sys.stderr, flush=True)
     if not token and not _only_here(host):
-        print("anyone who reaches it may read it; --token asks for one", file=sys.stderr)
+        print("anyone who reaches it may read it; set QUEUECTL_TOKEN", file=sys.stderr)
     if token:
-        address += f"?token={quote(token)}"
-        print(f"open it once with the token: {address}", file=sys.stderr, flush=True)
-    if open_browser:
+        link = f"{address}?token={quote(token)}"
+        print(f"open it once with the token: {link}", file=sys.stderr, flush=True)
+    if open_browser:  # without the token: a browser's arguments are in the process list
         webbrowser.open(address)
     _stop_on_signals(app.extensions["pulse"])
     try:

@@ -1,0 +1,38 @@
+"""Request bodies: a read-only server needs none, so none is read from the connection."""
+
+from typing import Any
+
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.server import BaseWSGIServer
+
+
+class _WithoutBody(HTTPRequestParser):  # type: ignore[misc]
+    """Complete a request at the end of its header, whatever the header says of a body.
+
+    The request is answered like one without a body, and the connection is closed after it, so that
+    the bytes of the body are never taken for another request. `100 Continue` is never sent.
+    """
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        self.expect_continue = False
+        if self.body_rcv is not None:  # type: ignore[has-type]
+            self.close()
+            self.body_rcv = None
+            self.chunked = False
+            self.content_length = 0
+            self.headers.pop("CONTENT_LENGTH", None)
+            self.headers["CONNECTION"] = "close"
+            self.connection_close = True
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _WithoutBody
+
+
+def refuse_bodies(sockets: dict[int, Any]) -> None:
+    """Make every listening server among waitress's `sockets` (by descriptor) read no bodies."""
+    for server in sockets.values():
+        if isinstance(server, BaseWSGIServer):
+            server.channel_class = _Channel

@@ -1,0 +1,16 @@
+"""The addresses of all pages and feeds, and how a test reads a feed."""
+
+from typing import Any
+
+from flask.testing import FlaskClient
+
+PAGES = ("/", "/jobs", "/dlq", "/workers", "/events")
+FEEDS = ("/status.json", "/jobs.json", "/dlq.json", "/workers.json", "/events.json")
+NOON_US = 1_790_000_000_000_000
+
+
+def read(client: FlaskClient, address: str) -> Any:
+    """The JSON document at `address`."""
+    answer = client.get(address)
+    assert answer.status_code == 200, answer.text
+    return answer.get_json()

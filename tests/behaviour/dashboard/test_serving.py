@@ -1,0 +1,113 @@
+"""The server: its addresses, its streams, and how it starts and stops."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from hashlib import sha256
+from itertools import takewhile
+from pathlib import Path
+from signal import SIGINT
+
+import pytest
+
+from queuectl.dashboard.app import STREAMS
+from tests.browser.scene import Scene
+from tests.ctl import Ctl
+from tests.served import Served, served
+
+
+def test_served_under_a_prefix_all_addresses_have_it(scene: Scene) -> None:
+    path = Path(scene.queue.location.path)
+    with served(path, "'127.0.0.1', 0, prefix='/queue'") as server:
+        page = server.ask("/queue/jobs?state=dead")
+        assert page.status == 200
+        addresses = re.findall(r'(?:href|src|action|hx-get|connect)="(/[^"]*)"', page.text)
+        assert addresses
+        assert all(address.startswith("/queue/") for address in addresses)
+        assert server.ask("/queue/status.json").status == 200
+
+
+@pytest.mark.parametrize("folder", ["queuectl/dashboard/static/vendor", "tests/browser/vendor"])
+def test_vendored_files_are_what_their_list_says(folder: str) -> None:
+    here = Path(__file__).parents[3] / folder
+    listed = {"vendor.json"}
+    for package in json.loads((here / "vendor.json").read_text())["packages"]:
+        for name, digest in package["files"].items():
+            assert sha256((here / name).read_bytes()).hexdigest() == digest, name
+        listed |= set(package["files"])
+    assert listed == {file.name for file in here.iterdir()}
+
+
+def test_served_to_others_it_says_so(scene: Scene) -> None:
+    path = Path(scene.queue.location.path)
+    with served(path, "'0.0.0.0', 0") as server:
+        assert server.running.says("anyone who reaches it may read it")
+        assert server.ask("/", Host="evil.example").status == 400
+
+
+def test_subcommand_serves_until_interrupted(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    running = ctl.start("dashboard", "--port", "0")
+    address = running.says(" at http://").partition(" at ")[2].split(" ")[0]
+    server = Served(address, running)
+    assert json.loads(server.ask("/jobs.json").text)["jobs"][0]["command"] == "true"
+    running.kill(SIGINT)
+    assert running.ends().code == 0
+
+
+def test_real_server_keeps_its_word(scene: Scene) -> None:
+    with served(Path(scene.queue.location.path)) as server:
+        assert server.ask("/").status == 200
+        assert server.ask("/", Host="evil.example").status == 400
+        assert server.ask("/", "POST").status == 405
+        assert server.ask("/", Sec_Fetch_Site="cross-site").status == 403
+        assert "server" not in server.ask("/").headers
+
+
+def test_moves_of_the_log_are_told_with_their_position(scene: Scene) -> None:
+    with served(Path(scene.queue.location.path)) as server:
+        position = json.loads(server.ask("/status.json").text)["position"]
+        with server.stream(f"/stream?after={position}") as lines:
+            assert next(lines) == ": live"
+            scene.queue.enqueue("true")
+            assert _event(lines) == [f"id: {position + 1}", "event: moved", f"data: {position + 1}"]
+        # One that was away while the log moved is told at once.
+        with server.stream("/stream?after=0", Last_Event_ID=str(position)) as lines:
+            assert _event(lines)[0] == f"id: {position + 1}"
+
+
+def _event(lines: Iterator[str]) -> list[str]:
+    """The next event, comments left out."""
+    parts: list[str] = []
+    while not parts:
+        parts = [part for part in takewhile(bool, lines) if not part.startswith(":")]
+    return parts
+
+
+def test_pages_are_answered_while_every_stream_is_taken(scene: Scene) -> None:
+    with served(Path(scene.queue.location.path)) as server, ExitStack() as open_streams:
+        for _ in range(STREAMS):
+            lines = open_streams.enter_context(server.stream("/stream?after=1"))
+            assert next(lines) == ": live"
+        with server.stream("/stream?after=1") as lines:
+            told = list(lines)
+        assert "event: moved" in told
+        assert "retry: 5000" in told
+        assert server.ask("/").status == 200
+        open_streams.close()
+        _until_admitted(server)
+
+
+def _until_admitted(server: Served) -> None:
+    while True:
+        with server.stream("/stream?after=1") as lines:
+            if next(lines) == ": live":
+                return
+
+
+def test_server_stops_at_once_with_streams_open(scene: Scene) -> None:
+    with served(Path(scene.queue.location.path)) as server, server.stream("/stream") as lines:
+        assert next(lines) == ": live"
+        server.running.kill()
+        assert server.running.process.wait(4) == 0

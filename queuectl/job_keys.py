@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .endings import Endings, endings, successes
 from .errors import BadInput, UnknownWord
 from .requests import NewJob
 from .settings import setting
@@ -19,19 +20,31 @@ TOGETHER_BYTES = 1 << 20
 """Of arguments and environment; the kernel's two megabytes also hold the worker's own."""
 
 MANY = 100
-"""Most tags, and most exit codes, of a job."""
+"""Most tags of a job."""
 
 _ID = r"[A-Za-z][A-Za-z0-9_.-]{0,99}"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 _VARIABLE = r"(?!QUEUECTL_)[^=\0]{1,200}"
 
 Check = Callable[[str, Any], object]
+"""Takes the key as its user wrote it, for the error, and the value; returns the stored value."""
 
 
-def new_job(asked: Mapping[str, Any], now_us: int) -> NewJob:
-    """The job that `asked` describes; what is null counts as left out. Raises BadInput.
+def as_key(key: str) -> str:
+    """How an error names a key of the JSON."""
+    return f"{key!r:.100}"
 
-    now_us: what a `run_at` of `14:05` or `in 2h` is counted from.
+
+def as_option(key: str) -> str:
+    """How an error names an option of `enqueue`."""
+    return f"--{key.replace('_', '-')}"
+
+
+def new_job(asked: Mapping[str, Any], now_us: int, named: Callable[[str], str] = as_key) -> NewJob:
+    """Return the job that `asked` describes; null counts as left out. Raises BadInput.
+
+    now_us: the time that a `run_at` of `14:05` or `in 2h` is relative to. named: how an error
+    names a key.
     """
     fields: dict[str, Any] = {}
     for key, value in asked.items():
@@ -39,8 +52,9 @@ def new_job(asked: Mapping[str, Any], now_us: int) -> NewJob:
         if value is None:
             continue
         if field in fields:
-            raise BadInput(f"{key!r} and another key say the same; leave one out")
-        fields[field] = check(key, value)
+            raise BadInput(f"{named(key)} and another key mean the same; leave one out")
+        fields[field] = check(named(key), value)
+    _split_endings(fields)
     if "run_at_us" in fields:
         fields["run_at_us"] = coming_us(fields["run_at_us"], now_us)
     _refuse_contradictions(fields)
@@ -50,18 +64,25 @@ def new_job(asked: Mapping[str, Any], now_us: int) -> NewJob:
 
 
 def _key(key: str) -> tuple[str, Check]:
-    if found := _KEYS.get(key):
-        return found
+    if known := _KEYS.get(key):
+        return known
     raise UnknownWord("key of a job", key, _KEYS, f"the keys are {', '.join(sorted(_KEYS))}")
+
+
+def _split_endings(fields: dict[str, Any]) -> None:
+    """Exit codes and signals are typed in one list and stored in two."""
+    for name in ("success", "no_retry"):
+        if isinstance(listed := fields.get(f"{name}_exit"), Endings):
+            fields[f"{name}_exit"], fields[f"{name}_signal"] = listed
 
 
 def _refuse_contradictions(fields: Mapping[str, Any]) -> None:
     if "command" not in fields and "argv" not in fields:
-        raise BadInput('a job needs a "command", text for sh -c, or an "argv", a list of arguments')
+        raise BadInput('a job needs a "command" (text for sh -c) or an "argv" (list of arguments)')
     if "command" in fields and "argv" in fields:
-        raise BadInput('"command" and "argv" exclude each other; leave one out')
+        raise BadInput('give either "command" or "argv", not both')
     if "delay_us" in fields and "run_at_us" in fields:
-        raise BadInput('"delay" and "run_at" exclude each other; leave one out')
+        raise BadInput('give either "delay" or "run_at", not both')
 
 
 def _refuse_too_long(job: NewJob) -> None:
@@ -69,7 +90,7 @@ def _refuse_too_long(job: NewJob) -> None:
     sizes = [len(text.encode()) for text in texts]
     if max(sizes) > ARGUMENT_BYTES:
         raise BadInput(
-            f"an argument of {max(sizes):,} bytes can never run: the system takes"
+            f"an argument of {max(sizes):,} bytes can never run: the system's limit is"
             f" {ARGUMENT_BYTES:,}; put it into a file"
         )
     if sum(sizes) > TOGETHER_BYTES:
@@ -80,33 +101,33 @@ def _refuse_too_long(job: NewJob) -> None:
 
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise BadInput(f"{key!r} is text, not {as_written(value)}")
+        raise BadInput(f"{key} must be text, not {as_written(value)}")
     if "\0" in value:
-        raise BadInput(f"{key!r} holds a NUL character, which no program can be given")
+        raise BadInput(f"{key} contains a NUL character, which no program can receive")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise BadInput(f"{key!r} is not valid UTF-8, or holds half a surrogate pair") from None
+        raise BadInput(f"{key} is not valid UTF-8, or contains half a surrogate pair") from None
     return value
 
 
 def _command(key: str, value: Any) -> str:
     if not _text(key, value).strip():
-        raise BadInput(f"{key!r} is empty: there would be nothing to run")
+        raise BadInput(f"{key} is empty: there is nothing to run")
     return str(value)
 
 
 def _argv(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not value:
-        raise BadInput(f"{key!r} is a list of at least one text, not {as_written(value)}")
+        raise BadInput(f"{key} must be a list of at least one text, not {as_written(value)}")
     _command(key, value[0])
-    return tuple(_text(key, one) for one in value)
+    return tuple(_text(key, word) for word in value)
 
 
-def _matching(pattern: str, words: str) -> Check:
+def _matching(pattern: str, rule: str) -> Check:
     def check(key: str, value: Any) -> str:
         if not re.fullmatch(pattern, _text(key, value)):
-            raise BadInput(f"{key!r} is {words}, not {as_written(value)}")
+            raise BadInput(f"{key} must {rule}, not {as_written(value)}")
         return str(value)
 
     return check
@@ -114,7 +135,7 @@ def _matching(pattern: str, words: str) -> Check:
 
 def _short(key: str, value: Any) -> str:
     if not 0 < len(_text(key, value)) <= 1000:
-        raise BadInput(f"{key!r} has 1 to 1,000 characters, not {len(value):,}")
+        raise BadInput(f"{key} must have 1 to 1,000 characters, not {len(value):,}")
     return str(value)
 
 
@@ -122,7 +143,8 @@ def _whole(lowest: int, highest: int) -> Check:
     def check(key: str, value: Any) -> int:
         if type(value) is not int or not lowest <= value <= highest:
             raise BadInput(
-                f"{key!r} is a whole number from {lowest} to {highest}, not {as_written(value)}"
+                f"{key} must be a whole number from {lowest:,} to {highest:,},"
+                f" not {as_written(value)}"
             )
         return value
 
@@ -133,16 +155,8 @@ def _duration(key: str, value: Any) -> int:
     if isinstance(value, str):
         return duration_us(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadInput(f'{key!r} is a duration such as 90 or "5m", not {as_written(value)}')
+        raise BadInput(f'{key} must be a duration such as 90 or "5m", not {as_written(value)}')
     return duration_of(value)
-
-
-def _codes(key: str, value: Any) -> tuple[int, ...]:
-    codes = value if isinstance(value, list | tuple) else [value]
-    if len(codes) > MANY:
-        raise BadInput(f"{key!r} has at most {MANY} exit codes")
-    code = _whole(0, 255)
-    return tuple(int(code(key, one)) for one in codes)  # type: ignore[call-overload]
 
 
 def _mapping(key: str, value: Any) -> Mapping[str, Any]:
@@ -152,26 +166,26 @@ def _mapping(key: str, value: Any) -> Mapping[str, Any]:
     pairs = value if isinstance(value, list | tuple) else [value]
     for pair in pairs:
         if "=" not in _text(key, pair):
-            raise BadInput(f"{key!r} is K=V, not {as_written(pair)}")
-    found: dict[str, str] = {}
+            raise BadInput(f"{key} must be K=V, not {as_written(pair)}")
+    texts: dict[str, str] = {}
     for name, text in (pair.split("=", 1) for pair in pairs):
-        if found.setdefault(name, text) != text:
-            one, other = (f"{name:.100}={value:.100}" for value in (found[name], text))
-            raise BadInput(f"{key!r} says {one} and {other}; leave one out")
-    return found
+        if texts.setdefault(name, text) != text:
+            first, second = (f"{name:.100}={value:.100}" for value in (texts[name], text))
+            raise BadInput(f"{key} says both {first} and {second}; leave one out")
+    return texts
 
 
 def _tags(key: str, value: Any) -> dict[str, str]:
     tags = _mapping(key, value)
     if len(tags) > MANY:
-        raise BadInput(f"{key!r}: a job has at most {MANY} tags, not {len(tags):,}")
-    name = _matching(_NAME, "named with letters, digits, _ . and -")
+        raise BadInput(f"{key}: a job has at most {MANY} tags, not {len(tags):,}")
+    name = _matching(_NAME, "have names of letters, digits, '_', '.' and '-'")
     return {str(name(key, tag)): _short(f"{key} {tag}", text) for tag, text in tags.items()}
 
 
 def _env(key: str, value: Any) -> dict[str, str]:
     variables = _mapping(key, value)
-    name = _matching(_VARIABLE, "named without =, and not QUEUECTL_…, which the worker sets")
+    name = _matching(_VARIABLE, "have names without '=', and no QUEUECTL_… (the worker sets those)")
     return {str(name(key, one)): _text(f"{key} {one}", text) for one, text in variables.items()}
 
 
@@ -179,18 +193,23 @@ def _directory(key: str, value: Any) -> str:
     return os.path.abspath(os.path.expanduser(_command(key, value)))
 
 
-def _setting(key: str, value: Any) -> int | float:
-    return setting(key)._replace(key=key).accept(value)
+def _setting(name: str) -> Check:
+    def check(key: str, value: Any) -> int | float:
+        return setting(name)._replace(key=key).accept(value)
+
+    return check
 
 
 def _id(key: str, value: Any) -> str:
     if value == "last":
-        raise BadInput(f"{key!r} cannot be 'last': that word is reserved, for the newest job")
+        raise BadInput(f"{key} cannot be 'last': that word is reserved, for the newest job")
     return str(_own_id(key, value))
 
 
-_own_id = _matching(_ID, "a letter, then letters, digits, _ . and -, 100 at most")
-name_of_queue = _matching(_NAME, "1 to 100 letters, digits, _ . and -")
+_own_id = _matching(
+    _ID, "start with a letter and contain only letters, digits, '_', '.', '-' (max 100)"
+)
+name_of_queue = _matching(_NAME, "have 1 to 100 letters, digits, '_', '.' or '-'")
 
 _KEYS: dict[str, tuple[str, Check]] = {
     "command": ("command", _command),
@@ -203,15 +222,15 @@ _KEYS: dict[str, tuple[str, Check]] = {
     "tags": ("tags", _tags),
     "delay": ("delay_us", _duration),
     "run_at": ("run_at_us", _text),
-    "max_retries": ("max_retries", _setting),
-    "backoff_base": ("backoff_base", _setting),
-    "backoff_max": ("backoff_max_us", _setting),
-    "jitter": ("jitter", _setting),
-    "timeout": ("timeout_us", _setting),
-    "grace": ("grace_us", _setting),
-    "output_limit": ("output_limit_bytes", _setting),
-    "success_exit": ("success_exit", _codes),
-    "no_retry_exit": ("no_retry_exit", _codes),
+    "max_retries": ("max_retries", _setting("max-retries")),
+    "backoff_base": ("backoff_base", _setting("backoff-base")),
+    "backoff_max": ("backoff_max_us", _setting("backoff-max")),
+    "jitter": ("jitter", _setting("jitter")),
+    "timeout": ("timeout_us", _setting("timeout")),
+    "grace": ("grace_us", _setting("grace")),
+    "output_limit": ("output_limit_bytes", _setting("output-limit")),
+    "success_exit": ("success_exit", successes),
+    "no_retry_exit": ("no_retry_exit", endings),
     "cwd": ("cwd", _directory),
     "env": ("env", _env),
 }

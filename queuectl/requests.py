@@ -44,7 +44,9 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     grace_us: int | None = None
     output_limit_bytes: int | None = None
     success_exit: tuple[int, ...] = (0,)
+    success_signal: tuple[int, ...] = ()
     no_retry_exit: tuple[int, ...] = ()
+    no_retry_signal: tuple[int, ...] = ()
     cwd: str | None = None
     """Absolute; null is the directory of whoever enqueues."""
     env: dict[str, str] = {}

@@ -3,6 +3,7 @@
 The log keeps values in stored units: microseconds, bytes or a plain number.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
@@ -29,6 +30,11 @@ _READ: dict[Kind, Callable[[str], Number]] = {
     "size": size_bytes,
 }
 
+_NUMBERS: dict[Kind, tuple[str, str]] = {
+    "count": (r"[+-]?[0-9]{1,18}", "a whole number"),
+    "number": (r"[+-]?([0-9]{1,18}\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", "a number"),
+}
+
 
 class Setting(NamedTuple):
     """A key. Default and bounds are in the stored unit."""
@@ -45,10 +51,9 @@ class Setting(NamedTuple):
         """The stored value of what a person typed. Raises BadInput."""
         if text == self.off:
             return 0
-        try:
-            return self._bounded(_READ[self.kind](text))
-        except ValueError:
-            raise BadInput(f"{self.key}: {text!r:.100} is not a number") from None
+        if self.kind in ("count", "number"):
+            text = _digits(self.key, text, self.kind)
+        return self._bounded(_READ[self.kind](text))
 
     def accept(self, value: object) -> Number:
         """The stored value of one from JSON: a number (of seconds, of bytes), or text as typed.
@@ -58,9 +63,9 @@ class Setting(NamedTuple):
         if isinstance(value, str) and self.kind in ("duration", "size"):
             return self.parse(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise BadInput(f"{self.key}: {as_written(value)} is not a number")
+            raise BadInput(f"{self.key} must be a number, not {as_written(value)}")
         if isinstance(value, float) and self.kind in ("count", "size"):
-            raise BadInput(f"{self.key}: {value!r:.100} is not a whole number")
+            raise BadInput(f"{self.key} must be a whole number, not {value!r:.100}")
         return self._bounded(duration_of(value) if self.kind == "duration" else value)
 
     def show(self, value: Value) -> str:
@@ -71,10 +76,13 @@ class Setting(NamedTuple):
             return duration_text(int(value))
         return size_text(int(value)) if self.kind == "size" else f"{value:.15g}"
 
+    def _shown(self, value: Number) -> str:
+        return f"{value:,}" if self.kind == "count" else self.show(value)
+
     def _bounded(self, value: Number) -> Number:
         if 0 <= value <= self.highest:
             return value
-        raise BadInput(f"{self.key} lies between 0 and {self.show(self.highest)}")
+        raise BadInput(f"{self.key} must be between 0 and {self._shown(self.highest)}")
 
 
 _ALL = (
@@ -89,6 +97,14 @@ _ALL = (
 SETTINGS = {setting.key: setting for setting in _ALL}
 
 _OLD_SPELLINGS = {"base-backoff": "backoff-base"}
+
+
+def _digits(key: str, text: str, kind: Kind) -> str:
+    """The text, if it is a number in ASCII digits. Raises BadInput."""
+    pattern, what = _NUMBERS[kind]
+    if not re.fullmatch(pattern, text.strip(), re.ASCII):
+        raise BadInput(f"{key} must be {what}, not {text!r:.100}")
+    return text
 
 
 def setting(key: str) -> Setting:

@@ -74,7 +74,9 @@ class PolicyShape(Shape, frozen=True, kw_only=True):
     grace_s: float
     output_limit_bytes: int
     success_exit: tuple[int, ...]
+    success_signal: tuple[int, ...]
     no_retry_exit: tuple[int, ...]
+    no_retry_signal: tuple[int, ...]
     cwd: str | None
     env: dict[str, str]
 
@@ -272,7 +274,9 @@ def policy_shape(job: Job, cwd: str | None) -> PolicyShape:
         grace_s=spec.grace_us / 1_000_000,
         output_limit_bytes=spec.output_limit_bytes,
         success_exit=spec.success_exit,
+        success_signal=spec.success_signal,
         no_retry_exit=spec.no_retry_exit,
+        no_retry_signal=spec.no_retry_signal,
         cwd=cwd,
         env=spec.env,
     )

@@ -93,7 +93,7 @@ def _manner(event: Usage) -> str:
     if isinstance(event, Failed) and event.reason not in ("exit", "signal"):
         words = reason(event.reason)
         return f"{words}: {event.error}" if event.error else words
-    if isinstance(event, Failed | Cancelled) and event.signal is not None:
+    if isinstance(event, Failed | Cancelled | Succeeded) and event.signal is not None:
         return f"signal {event.signal}"
     if isinstance(event, Failed | Cancelled | Succeeded) and event.exit_code is not None:
         return f"exit {event.exit_code}"

@@ -69,8 +69,13 @@ class Enqueued(Fact, frozen=True, kw_only=True):
     """From TERM to KILL."""
     output_limit_bytes: Count = 10_485_760
     success_exit: tuple[Exit, ...] = (0,)
+    """Exit codes that count as success. 128 + n also stands for signal n, as in a shell."""
     no_retry_exit: tuple[Exit, ...] = ()
-    """Exit codes after which no retry makes sense: dead at once."""
+    """Exit codes after which no retry makes sense: dead at once. 128 + n as above."""
+    success_signal: tuple[Signal, ...] = ()
+    """Signals that count as success if they end the attempt."""
+    no_retry_signal: tuple[Signal, ...] = ()
+    """Signals after which no retry makes sense: dead at once."""
     context: Count = 0
     """Position of the `context-recorded` event with its directory and PATH; 0 is none."""
     env: dict[str, str] = {}
@@ -100,10 +105,12 @@ class Released(Fact, frozen=True, kw_only=True):
 
 
 class Succeeded(Usage, frozen=True, kw_only=True):
-    """The attempt ended with an exit code that counts as success."""
+    """The attempt ended with an exit code or by a signal that counts as success."""
 
     attempt: Count
-    exit_code: Exit = 0
+    exit_code: Exit | None = 0
+    """Null if a signal ended it."""
+    signal: Signal | None = None
 
 
 class Failed(Usage, frozen=True, kw_only=True):

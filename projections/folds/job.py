@@ -148,7 +148,7 @@ def _succeeded(job: Job, event: Succeeded, moved: dict[str, int]) -> Job:
         succeeded_runs=job.succeeded_runs + 1,
         failure=None,
         exit_code=event.exit_code,
-        signal=None,
+        signal=event.signal,
         **moved,
     )
 

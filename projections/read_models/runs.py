@@ -114,7 +114,7 @@ def _end(one: Recorded) -> tuple[int, tuple[Any, ...]] | None:
     end: tuple[Any, ...]
     match one.event:
         case Succeeded() as event:
-            end = (at, "succeeded", None, event.exit_code, None, None, *_usage(event))
+            end = (at, "succeeded", None, event.exit_code, event.signal, None, *_usage(event))
         case Failed() as event:
             end = (at, "failed", event.reason, event.exit_code, event.signal, event.error)
             end = (*end, *_usage(event))

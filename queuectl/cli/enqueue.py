@@ -11,7 +11,7 @@ from projections.read_models import workers
 
 from ..clock import SystemClock
 from ..errors import BadInput
-from ..job_keys import new_job
+from ..job_keys import as_option, new_job
 from ..requests import NewJob
 from . import options
 from .printer import Printer, line
@@ -44,13 +44,6 @@ def _words_behind_dashes() -> int:
     return int(click.get_current_context().meta[_BEHIND])
 
 
-def _codes(_: click.Context, option: click.Parameter, text: str | None) -> list[int] | None:
-    try:
-        return None if text is None else [int(code) for code in text.split(",")]
-    except ValueError:
-        raise click.BadParameter("exit codes are numbers: 3 or 3,64", param=option) from None
-
-
 @click.command(
     "enqueue",
     cls=EnqueueCommand,
@@ -73,8 +66,16 @@ def _codes(_: click.Context, option: click.Parameter, text: str | None) -> list[
 @click.option("--backoff-base", metavar="B", type=float, help="Retry k comes after B ** k seconds.")
 @click.option("--backoff-max", metavar="D", help="The longest such delay.")
 @click.option("--jitter", metavar="F", type=float, help="The part of it drawn at random, 0 to 1.")
-@click.option("--no-retry-exit", metavar="CODES", callback=_codes, help="Dead at once after these.")
-@click.option("--success-exit", metavar="CODES", callback=_codes, help="Exit codes that are well.")
+@click.option(
+    "--no-retry-exit",
+    metavar="CODES",
+    help="Do not retry after these exit codes or signals: 64,SIGKILL; 137 is also signal 9.",
+)
+@click.option(
+    "--success-exit",
+    metavar="CODES",
+    help="Also count these as success (besides 0): 3,SIGTERM; 'only:3' excludes 0.",
+)
 @click.option("--timeout", metavar="D", help="The longest run of an attempt; none for no limit.")
 @click.option("--grace", metavar="D", help="From TERM to KILL.")
 @click.option("--output-limit", metavar="SIZE", help="How much output of an attempt is kept.")
@@ -139,7 +140,7 @@ def _asked(words: tuple[str, ...], file: str | None, given: dict[str, Any], behi
         raise BadInput("JSON and a command exclude each other; several jobs are one JSON array")
     if behind and file is None:
         command = {"command": words[0]} if len(words) == 1 else {"argv": list(words)}
-        return [new_job({**given, **command}, SystemClock().wall_us())]
+        return [new_job({**given, **command}, SystemClock().wall_us(), named=as_option)]
     if given:
         option = f"--{next(iter(given)).replace('_', '-')}"
         raise BadInput(f"{option} goes with -- CMD; in JSON it is a key of the job")

@@ -15,6 +15,7 @@ from projections.read_models import contexts, runs, workers
 from projections.read_models.runs import Run
 
 from ..clock import SystemClock
+from ..endings import endings_text
 from ..reading import Reading
 from ..shapes import JobDetail, JobDocument, job_detail
 from ..units import duration_text, size_text
@@ -119,6 +120,10 @@ def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
     yield "retries", _retries(job)
     timeout = "none" if spec.timeout_us is None else duration_text(spec.timeout_us)
     yield "timeout", timeout
+    if spec.success_exit != (0,) or spec.success_signal:
+        yield "success", endings_text(spec.success_exit, spec.success_signal)
+    if spec.no_retry_exit or spec.no_retry_signal:
+        yield "no retry", f"after {endings_text(spec.no_retry_exit, spec.no_retry_signal)}"
     yield "grace", f"{duration_text(spec.grace_us)} from TERM to KILL"
     yield "output", f"at most {size_text(spec.output_limit_bytes)} of each attempt are kept"
     if found.cwd:

@@ -5,6 +5,7 @@ from datetime import datetime
 from flask import Flask
 from markupsafe import Markup
 
+from queuectl.endings import endings_text
 from queuectl.shapes import rfc3339
 from queuectl.visible import visible
 from queuectl.wording import came_to, duration, plural, reason, size, what
@@ -16,6 +17,7 @@ def install(app: Flask) -> None:
         duration=duration,
         size=size,
         plain=visible,
+        endings=endings_text,
         reason=reason,
         lines=lines,
         clock=clock,

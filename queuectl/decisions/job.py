@@ -138,6 +138,8 @@ def _facts_in_force(asked: Enqueue) -> dict[str, Any]:
         "output_limit_bytes": _given(new.output_limit_bytes, policy.output_limit_bytes),
         "success_exit": new.success_exit,
         "no_retry_exit": new.no_retry_exit,
+        "success_signal": new.success_signal,
+        "no_retry_signal": new.no_retry_signal,
         "context": asked.context,
         "env": new.env,
         "request_sha256": asked.digest,
@@ -193,9 +195,14 @@ def finish(job: Job, asked: Finish) -> Decision:
     if not _runs(job, asked.attempt):
         return StaleAttempt(job.id, asked.attempt)
     outcome = asked.outcome
-    if outcome.ended == "exit" and outcome.exit_code in job.spec.success_exit:
+    if _ended_as(outcome, job.spec.success_exit, job.spec.success_signal):
         return (
-            Succeeded(attempt=asked.attempt, exit_code=outcome.exit_code, **_facts(outcome.usage)),
+            Succeeded(
+                attempt=asked.attempt,
+                exit_code=outcome.exit_code,
+                signal=outcome.signal,
+                **_facts(outcome.usage),
+            ),
         )
     if outcome.ended == "cancelled" or job.cancel_requested:
         return (
@@ -213,7 +220,7 @@ def finish(job: Job, asked: Finish) -> Decision:
 
 
 def _after_failure(job: Job, asked: Finish) -> ScheduledRetry | Dead:
-    if asked.outcome.exit_code in job.spec.no_retry_exit:
+    if _ended_as(asked.outcome, job.spec.no_retry_exit, job.spec.no_retry_signal):
         return Dead(attempt=asked.attempt, reason="no-retry-exit")
     if job.retries_used >= job.spec.max_retries:
         return Dead(attempt=asked.attempt, reason="retries-used-up")
@@ -223,6 +230,19 @@ def _after_failure(job: Job, asked: Finish) -> ScheduledRetry | Dead:
     return ScheduledRetry(
         attempt=asked.attempt, retry=number, delay_us=delay, due_at_us=asked.at_us + delay
     )
+
+
+def _ended_as(outcome: Outcome, codes: tuple[int, ...], signals: tuple[int, ...]) -> bool:
+    """Whether the attempt ended by itself with one of these exit codes, or by one of these signals.
+
+    An exit code of 128 + n also stands for signal n, as shells report it: a job that runs without a
+    shell ends by the signal itself. A signal that we sent, for a timeout or a stop, never counts.
+    """
+    if outcome.ended == "exit":
+        return outcome.exit_code in codes
+    if outcome.ended == "signal" and outcome.signal is not None:
+        return outcome.signal in signals or outcome.signal + 128 in codes
+    return False
 
 
 def lose(job: Job, asked: Lose) -> Decision:

@@ -51,7 +51,7 @@ def _supervise(path: str | None, options: Options, line: socket.socket) -> int:
     from .supervisor import Duty
 
     for name in options.queues:
-        name_of_queue("queue", name)
+        name_of_queue("--queue", name)
     signals = Signals()
     _allow_descriptors(DESCRIPTORS + DESCRIPTORS_A_JOB * options.slots)
     worker_id = secrets.token_hex(3)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.behaviour.test_terminal import screen
 from tests.ctl import PROGRAM, Ctl
 
 
@@ -124,13 +125,43 @@ def test_dry_run_makes_no_queue(ctl: Ctl) -> None:
 
 
 @pytest.mark.parametrize(
+    ("typed", "command", "state"),
+    [
+        ("1", "true", "completed"),
+        ("1", "exit 1", "completed"),
+        ("only:1,3", "true", "dead"),
+        ("only:1,3", "exit 3", "completed"),
+        ("SIGTERM", "kill -TERM $$", "completed"),
+        ("143", "kill -TERM $$", "completed"),
+        ("SIGKILL", "kill -TERM $$", "dead"),
+    ],
+)
+def test_exit_codes_of_success_are_added_to_0(
+    ctl: Ctl, typed: str, command: str, state: str
+) -> None:
+    options = ("--max-retries", "0", "--success-exit", typed)
+    first = ctl("enqueue", *options, "--", command).out.strip()
+    second = ctl.enqueue(command, max_retries=0, success_exit=typed)
+    ctl.drain()
+    assert ctl.show(first)["state"] == ctl.show(second)["state"] == state
+
+
+@pytest.mark.parametrize("typed", ["137", "SIGKILL", "KILL", "signal:9"])
+def test_a_job_killed_by_a_named_signal_is_not_retried(ctl: Ctl, typed: str) -> None:
+    job = ctl("enqueue", "--no-retry-exit", typed, "--", "kill -KILL $$").out.strip()
+    ctl.drain()
+    assert ctl.told(job) == ["enqueued", "claimed", "failed", "dead"]
+    assert "no retry" in "".join(screen(ctl, "show", job).lines)
+
+
+@pytest.mark.parametrize(
     ("words", "reason"),
     [
         (["hello"], "is not JSON"),
         (['"echo hi"'], "not a JSON string"),
         (['[["echo"]]'], "not a JSON array"),
         (['{"command": ["echo", "x"]}'], '["echo", "x"]'),
-        (['{"command": "a", "max_retries": -1}'], "max_retries lies between"),
+        (['{"command": "a", "max_retries": -1}'], "must be between 0 and 1,000,000"),
         (["--id", "last", "--", "a"], "is reserved"),
         (["--tag", "a=b", "--tag", "a=d", "--", "a"], "a=b and a=d"),
         (["{command: hello}"], "malformed"),
@@ -139,7 +170,7 @@ def test_dry_run_makes_no_queue(ctl: Ctl) -> None:
         (['{"command": "a", "retries": 1}'], "did you mean max_retries?"),
         (["--queue", "q", '{"command": "a"}'], "--queue goes with -- CMD"),
         (["--timeout", "-5m", "--", "a"], "not a duration"),
-        (["--success-exit", "x", "--", "a"], "exit codes"),
+        (["--success-exit", "x", "--", "a"], "no exit code"),
         (["--max-retries", "x", "--", "a"], "not a valid integer"),
         (["--file", "missing.json"], "No such file"),
         (["--file", "."], "directory"),

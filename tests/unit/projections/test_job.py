@@ -51,6 +51,12 @@ def test_succeeded_job_is_completed() -> None:
     assert (job.state, job.exit_code, job.succeeded_runs, job.worker) == ("completed", 0, 1, None)
 
 
+def test_a_success_by_a_signal_keeps_the_signal() -> None:
+    ended = Succeeded(attempt=1, exit_code=None, signal=15)
+    job = given(enqueued(success_signal=(15,)), CLAIMED, ended)
+    assert (job.state, job.exit_code, job.signal) == ("completed", None, 15)
+
+
 def test_failed_job_with_a_retry_is_failed_and_due() -> None:
     job = given(enqueued(), CLAIMED, FAILED, RETRY)
     assert (job.state, job.due_at_us, job.retries_used) == ("failed", BEGAN_US + 9, 1)

@@ -56,6 +56,7 @@ def test_one_is_no_plural() -> None:
         (SPEC, "queue default, 3 retries"),
         (Claimed(attempt=1, worker="3f", slot=1, waited_us=900_000), "attempt 1, waited 0.9 s"),
         (Succeeded(attempt=1, duration_us=38_000_000), "exit 0 after 38.0 s"),
+        (Succeeded(attempt=1, exit_code=None, signal=15), "signal 15"),
         (Failed(attempt=1, reason="signal", signal=9), "signal 9"),
         (
             Failed(attempt=1, reason="worker-lost", counted=False),

@@ -73,6 +73,52 @@ def running(**policy: Any) -> Job:
     return given(enqueued(**policy), CLAIMED)
 
 
+SIGNAL_ENDS = [
+    # spec, outcome, whether it is a success
+    ({"success_signal": (15,)}, {"ended": "signal", "signal": 15}, True),
+    ({"success_exit": (0, 143)}, {"ended": "signal", "signal": 15}, True),
+    ({"success_exit": (0, 15)}, {"ended": "signal", "signal": 15}, False),
+    ({"success_signal": (15,)}, {"ended": "exit", "exit_code": 143}, False),
+    ({"success_signal": (15,)}, {"ended": "signal", "signal": 9}, False),
+    ({"success_signal": (15,)}, {"ended": "timeout", "signal": 15}, False),
+    ({"success_signal": (15,)}, {"ended": "worker-stopped", "signal": 15}, False),
+    ({"success_exit": (3,)}, {"ended": "exit", "exit_code": 0}, False),
+]
+
+
+@pytest.mark.parametrize(("spec", "outcome", "well"), SIGNAL_ENDS)
+def test_a_signal_is_a_success_only_if_it_was_named(
+    spec: dict[str, Any], outcome: dict[str, Any], well: bool
+) -> None:
+    first, *_ = decide(running(**spec), finish(**outcome))  # type: ignore[misc]
+    assert isinstance(first, Succeeded) == well
+    if well:
+        assert first == Succeeded(attempt=1, exit_code=None, signal=15)
+
+
+@pytest.mark.parametrize(
+    ("spec", "outcome", "final"),
+    [
+        ({"no_retry_signal": (9,)}, {"ended": "signal", "signal": 9}, True),
+        ({"no_retry_exit": (137,)}, {"ended": "signal", "signal": 9}, True),
+        ({"no_retry_exit": (9,)}, {"ended": "signal", "signal": 9}, False),
+        ({"no_retry_signal": (9,)}, {"ended": "exit", "exit_code": 137}, False),
+        ({"no_retry_signal": (15,)}, {"ended": "timeout", "signal": 15}, False),
+        ({"no_retry_exit": (3,)}, {"ended": "timeout", "exit_code": 3}, False),
+    ],
+)
+def test_a_signal_that_was_named_leaves_no_retry(
+    spec: dict[str, Any], outcome: dict[str, Any], final: bool
+) -> None:
+    _, then = decide(running(**spec), finish(**outcome))  # type: ignore[misc]
+    assert isinstance(then, Dead if final else ScheduledRetry)
+
+
+def test_signals_are_recorded_with_the_job() -> None:
+    asked = ask_enqueue(success_signal=(15,), no_retry_signal=(9, 11))
+    assert decide(None, asked) == (enqueued(success_signal=(15,), no_retry_signal=(9, 11)),)
+
+
 def test_job_is_enqueued_with_the_policy_in_force() -> None:
     assert decide(None, ask_enqueue()) == (enqueued(),)
 

@@ -1,0 +1,97 @@
+"""How an attempt ended, as people list it: `3`, `64,65`, `SIGKILL`, `signal:9`, `only:1,3`."""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from .errors import BadInput
+from .visible import as_written
+
+MANY = 100
+"""Most exit codes and signals in one list."""
+
+LAST_SIGNAL = 64
+"""The highest signal number of Linux."""
+
+_ONLY = "only:"
+_HELP = "write exit codes from 0 to 255 and signals: 3,64,SIGKILL or signal:9"
+
+
+class Endings(NamedTuple):
+    """Exit codes and signal numbers, each sorted and without duplicates."""
+
+    codes: tuple[int, ...]
+    signals: tuple[int, ...]
+
+
+def endings(shown: str, value: object) -> Endings:
+    """The exit codes and signals of a number, a list, or text as typed. Raises BadInput.
+
+    shown: the option or key, for the error.
+    """
+    words = _words(value)
+    if len(words) > MANY:
+        raise BadInput(f"{shown} takes at most {MANY} exit codes and signals, not {len(words):,}")
+    codes, signals = set(), set()
+    for word in words:
+        if (code := _code(word)) is not None:
+            codes.add(code)
+        elif (number := _signal(word)) is not None:
+            signals.add(number)
+        else:
+            raise BadInput(f"{shown}: {as_written(word)} is no exit code and no signal; {_HELP}")
+    return Endings(tuple(sorted(codes)), tuple(sorted(signals)))
+
+
+def successes(shown: str, value: object) -> Endings:
+    """The same for endings that count as success: 0 is one of them, unless `only:` excludes it."""
+    if not isinstance(value, str) or not value.strip().startswith(_ONLY):
+        codes, signals = endings(shown, value)
+        return Endings(tuple(sorted({0, *codes})), signals)
+    wanted = endings(shown, value.strip().removeprefix(_ONLY))
+    if not any(wanted):
+        raise BadInput(f"{shown}: {_ONLY} names nothing, so no attempt could succeed; {_HELP}")
+    return wanted
+
+
+def endings_text(codes: Iterable[int], signals: Iterable[int]) -> str:
+    """`0, 3, SIGTERM`."""
+    return ", ".join((*map(str, codes), *map(_signal_name, signals)))
+
+
+def _words(value: object) -> list[object]:
+    if isinstance(value, list | tuple):
+        return list(value)
+    if isinstance(value, str):
+        return [word.strip() for word in value.split(",")] if value.strip() else []
+    return [value]
+
+
+def _code(word: object) -> int | None:
+    if isinstance(word, str) and re.fullmatch("[0-9]{1,3}", word):
+        word = int(word)
+    return word if type(word) is int and 0 <= word <= 255 else None
+
+
+def _signal(word: object) -> int | None:
+    """The number of `SIGKILL`, `kill`, `signal:9` or `signal:KILL`; None for other words."""
+    from signal import Signals
+
+    if not isinstance(word, str):
+        return None
+    name = word.upper()
+    if name.startswith("SIGNAL:"):
+        name = name.removeprefix("SIGNAL:")
+        if re.fullmatch("[0-9]{1,3}", name):
+            return int(name) if 1 <= int(name) <= LAST_SIGNAL else None
+    name = name if name.startswith("SIG") else f"SIG{name}"
+    return int(Signals[name]) if name in Signals.__members__ else None
+
+
+def _signal_name(number: int) -> str:
+    from signal import Signals
+
+    try:
+        return Signals(number).name
+    except ValueError:
+        return f"signal:{number}"

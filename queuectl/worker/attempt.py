@@ -91,9 +91,15 @@ class Attempt:
         self._launcher.send({self.mark}, SIGKILL)
 
     def exited(self, exit_: Exit, now_us: int) -> None:
-        """Its main process has ended."""
+        """Its main process has ended. Longer than its timeout is a timeout, whatever it says.
+
+        The kernel keeps no time of its end, so the duration is up to when the worker noticed it.
+        """
         self._exit = exit_
         self._duration_us = max(0, now_us - self._started_us)
+        timeout_us = self.job.spec.timeout_us
+        if self._ended == "exit" and timeout_us is not None and self._duration_us > timeout_us:
+            self._ended = "timeout"
 
     def gone(self, now_us: int) -> bool:
         """Whether nothing of it lives any more. What it left behind is ended: at once, or after
@@ -114,7 +120,9 @@ class Attempt:
                 break
             self._output.take(data)
         self.printed = kept = self._output.finish()
-        ended = self._ended
+        ended, refusal = self._ended, self._exit.refusal
+        if ended == "exit" and refusal is not None:
+            return Outcome(ended=refusal.reason, error=refusal.error)
         if ended == "exit" and self._exit.signal is not None:
             ended = "signal"
         return Outcome(

@@ -5,17 +5,23 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from eventstore.events.job import FailureReason
 
-from . import plain, sweep
+from . import apart, plain, sweep
+from .apart import CATCHABLE
 from .mark import VARIABLE, Mark
+from .mounts import Mounts
+from .programs import absolute_candidates, find
 
 LISTED_BYTES = 4_096
-CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+TRY_AGAIN_S = 1.0
+"""Between two tries of a forked child, while the machine lacks something."""
 
 EXHAUSTED = {
     errno.EAGAIN: "the machine is out of processes",
@@ -75,6 +81,8 @@ class Exit(NamedTuple):
     cpu_us: int
     memory_bytes: int | None
     """Peak resident; None where it is not above the launcher's own, which the kernel counts in."""
+    refusal: NotStarted | None = None
+    """Why its program was not started, if its child had to find that out."""
 
 
 class Launcher(Protocol):
@@ -104,6 +112,9 @@ class OsLauncher:
 
     def __init__(self) -> None:
         self._running: dict[int, Mark] = {}
+        self._reports: dict[int, int] = {}
+        """By pid of a forked child: where it reports that its program was not started."""
+        self._mounts = Mounts()
         self._marks: set[Mark] = set()
         self._environment = dict(os.environb)
         self._plain_environment = (
@@ -118,13 +129,16 @@ class OsLauncher:
     def start(self, order: Order) -> Child | NotStarted | Exhausted:
         """Start a process in its own session, with default signals and nothing to read.
 
-        Its directory is entered and left again: posix_spawn knows none in Python 3.11, and nothing
-        else in this process uses a relative path.
+        The directory is entered and left again: posix_spawn knows none in Python 3.11, and nothing
+        else in this process uses a relative path. What lies on a mount that may block is entered,
+        looked up and executed in a forked child instead: see docs/decisions/0012.
         """
+        if not self._mounts.local(order.cwd.encode()):
+            return self._start_apart(order)
         try:
             os.chdir(order.cwd.encode())
         except OSError as error:
-            return NotStarted("no-directory", f"{order.cwd}: {error.strerror}")
+            return _not_entered(order, error)
         try:
             return self._start_plain(order) or self._start(order)
         except OSError as error:
@@ -144,7 +158,8 @@ class OsLauncher:
             if pid == 0:
                 return ended
             if self._running.pop(pid, None):
-                ended.append(_exit(pid, status, usage, own_peak))
+                refusal = self._refusal(pid)
+                ended.append(_exit(pid, status, usage, own_peak)._replace(refusal=refusal))
 
     def send(self, marks: Collection[Mark], number: signal.Signals) -> int:
         """Signal everything that bears one of `marks`; how many processes that were."""
@@ -194,11 +209,14 @@ class OsLauncher:
         given = _given(order)
         if words is None or not plain.handed_on(tuple(given)):
             return None
-        program = _find(words[0], _path(order))
+        if not self._runs_locally(words[0], order):
+            return None
+        program = find(words[0], _path(order))
         if program is None:
             return None
         environment = {**self._plain_environment, **given}
-        environment[b"PWD"] = plain.here(environment.get(b"PWD"))
+        said = environment.get(b"PWD")
+        environment[b"PWD"] = plain.here(said if said and self._mounts.local(said) else None)
         try:
             return self._spawn(program, words, environment, order.mark)
         except OSError as error:
@@ -206,13 +224,41 @@ class OsLauncher:
                 raise
             return None
 
-    def _start(self, order: Order) -> Child | NotStarted:
-        words = order.argv or ("sh", "-c", order.command)
-        name = _name(order)
-        program = _find(name, _path(order))
+    def _start(self, order: Order) -> Child | NotStarted | Exhausted:
+        if order.argv and not self._runs_locally(order.argv[0], order):
+            return self._start_apart(order)
+        program = find(_name(order), _path(order))
         if program is None:
-            return NotStarted("not-found", f"{name} is nowhere in PATH")
-        return self._spawn(program, words, {**self._environment, **_given(order)}, order.mark)
+            return _not_found(order)
+        environment = {**self._environment, **_given(order)}
+        return self._spawn(program, _words(order), environment, order.mark)
+
+    def _runs_locally(self, name: str, order: Order) -> bool:
+        return self._mounts.runs_locally(*absolute_candidates(order.cwd, name, _path(order)))
+
+    def _start_apart(self, order: Order) -> Child | Exhausted:
+        """In a forked child, which may block: it enters the directory and finds the program."""
+        environment = {**self._environment, **_given(order)}
+        read, write = os.pipe()
+        try:
+            self._mark(order.mark.limit)
+            pid, report = apart.fork(
+                (self._null, write, write), lambda: _enter_and_execute(order, environment)
+            )
+        except OSError as error:
+            os.close(read)
+            return Exhausted(EXHAUSTED.get(error.errno or 0, str(error.strerror)))
+        finally:
+            self._unmark()
+            os.close(write)
+        self._reports[pid] = report
+        return self._started(pid, read, order.mark)
+
+    def _refusal(self, pid: int) -> NotStarted | None:
+        """Why a child that has ended did not start its program; None if it did."""
+        if (pipe := self._reports.pop(pid, None)) is None or not (said := apart.report(pipe)):
+            return None
+        return msgspec.json.decode(said, type=NotStarted)
 
     def _spawn(
         self, program: bytes, words: Sequence[str], environment: dict[bytes, bytes], mark: Mark
@@ -239,10 +285,13 @@ class OsLauncher:
         finally:
             self._unmark()
             os.close(write)
-        os.set_blocking(read, False)
+        return self._started(pid, read, mark)
+
+    def _started(self, pid: int, output: int, mark: Mark) -> Child:
+        os.set_blocking(output, False)
         self._running[pid] = mark
         self._marks.add(mark)
-        return Child(pid, read)
+        return Child(pid, output)
 
     def _mark(self, limit: int) -> None:
         if self._can_limit:
@@ -266,6 +315,35 @@ def _is_ignored(number: signal.Signals) -> bool:
     return signal.getsignal(number) in (signal.SIG_IGN, None)
 
 
+def _enter_and_execute(order: Order, environment: Mapping[bytes, bytes]) -> bytes:
+    """In a forked child: become the job's program, or return the NotStarted that says why not."""
+    while True:
+        try:
+            os.chdir(order.cwd.encode())
+        except OSError as error:
+            return msgspec.json.encode(_not_entered(order, error))
+        if (program := find(_name(order), _path(order))) is None:
+            return msgspec.json.encode(_not_found(order))
+        try:
+            os.execve(program, [word.encode() for word in _words(order)], environment)
+        except OSError as error:
+            if isinstance(refusal := _told(error, order), NotStarted):
+                return msgspec.json.encode(refusal)
+        time.sleep(TRY_AGAIN_S)
+
+
+def _not_entered(order: Order, error: OSError) -> NotStarted:
+    return NotStarted("no-directory", f"{order.cwd}: {error.strerror}")
+
+
+def _not_found(order: Order) -> NotStarted:
+    return NotStarted("not-found", f"{_name(order)} is nowhere in PATH")
+
+
+def _words(order: Order) -> Sequence[str]:
+    return order.argv or ("sh", "-c", order.command)
+
+
 def _name(order: Order) -> str:
     return order.argv[0] if order.argv else plain.SHELL
 
@@ -280,25 +358,6 @@ def _given(order: Order) -> dict[bytes, bytes]:
     return given
 
 
-def _find(name: str, path: str) -> bytes | None:
-    """The program's file, as `execvp` would find it from the job's own directory and PATH.
-
-    One that is there but may not be executed is still the answer, so that the reason is told right.
-    """
-    if "/" in name:
-        return name.encode()
-    candidates = _candidates(name, path)
-    for candidate in candidates:
-        if os.access(candidate, os.X_OK) and os.path.isfile(candidate):
-            return candidate
-    return next((candidate for candidate in candidates if os.path.isfile(candidate)), None)
-
-
-@lru_cache(1_024)
-def _candidates(name: str, path: str) -> list[bytes]:
-    return [os.path.join(folder or ".", name).encode() for folder in path.split(":")]
-
-
 def _told(error: OSError, order: Order) -> NotStarted | Exhausted:
     number = error.errno or 0
     if number in EXHAUSTED:
@@ -309,7 +368,7 @@ def _told(error: OSError, order: Order) -> NotStarted | Exhausted:
         )
     reason = REASONS.get(number, "launch")
     told = f"{_name(order)}: {os.strerror(number)}"
-    if reason == "not-found" and os.path.exists(_find(_name(order), _path(order)) or b""):
+    if reason == "not-found" and os.path.exists(find(_name(order), _path(order)) or b""):
         return NotStarted(reason, f"{told}: the interpreter in its first line")
     return NotStarted(reason, told)
 

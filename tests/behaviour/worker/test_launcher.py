@@ -16,6 +16,7 @@ import pytest
 from queuectl.worker.keeper import adopt_orphans
 from queuectl.worker.launcher import Child, Exhausted, Exit, NotStarted, Order, OsLauncher
 from queuectl.worker.mark import VARIABLE, mark_of
+from queuectl.worker.mounts import Mounts
 from queuectl.worker.sweep import survivors
 from tests.ctl import until
 from tests.shapes import SHAPES, complete, in_folder
@@ -158,7 +159,9 @@ def test_program_is_found_by_the_jobs_own_path_and_directory(
     assert os.getcwd() == "/"
 
 
-def test_each_reason_not_to_start_is_told(launcher: OsLauncher, tmp_path: Path) -> None:
+def unstartable(tmp_path: Path) -> dict[str, Order]:
+    """Orders that cannot be started, by why not."""
+
     def script(name: str, text: str, mode: int) -> str:
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(mode)
@@ -167,7 +170,7 @@ def test_each_reason_not_to_start_is_told(launcher: OsLauncher, tmp_path: Path) 
     plain = script("plain", "echo", stat.S_IRUSR)
     bare = script("bare", "no first line", 0o755)
     lost = script("lost", "#!/nowhere/sh\n", 0o755)
-    reasons = {
+    return {
         "nothing at all": order("", "no-such-program"),
         "no such file": order("", str(tmp_path / "missing")),
         "a folder": order("", str(tmp_path)),
@@ -178,20 +181,49 @@ def test_each_reason_not_to_start_is_told(launcher: OsLauncher, tmp_path: Path) 
         "file as directory": order("true", cwd=plain),
         "too long": order("", "true", "x" * 200_000),
     }
-    told = {what: launcher.start(asked) for what, asked in reasons.items()}
-    assert {what: one.reason for what, one in told.items() if isinstance(one, NotStarted)} == {
-        "nothing at all": "not-found",
-        "no such file": "not-found",
-        "a folder": "not-executable",
-        "not executable": "not-executable",
-        "no program": "not-executable",
-        "lost interpreter": "not-found",
-        "no directory": "no-directory",
-        "file as directory": "no-directory",
-        "too long": "launch",
-    }
+
+
+REASONS = {
+    "nothing at all": "not-found",
+    "no such file": "not-found",
+    "a folder": "not-executable",
+    "not executable": "not-executable",
+    "no program": "not-executable",
+    "lost interpreter": "not-found",
+    "no directory": "no-directory",
+    "file as directory": "no-directory",
+    "too long": "launch",
+}
+
+
+def test_each_reason_not_to_start_is_told(launcher: OsLauncher, tmp_path: Path) -> None:
+    told = {what: launcher.start(asked) for what, asked in unstartable(tmp_path).items()}
+    reasons = {what: one.reason for what, one in told.items() if isinstance(one, NotStarted)}
+    assert reasons == REASONS
     assert "interpreter" in str(told["lost interpreter"])
     assert "too long" in str(told["too long"])
+
+
+def test_child_that_may_block_reports_the_same_reasons(
+    launcher: OsLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = unstartable(tmp_path)
+    directly = {what: launcher.start(asked) for what, asked in orders.items()}
+    monkeypatch.setattr(Mounts, "local", lambda self, *paths: False)
+    apart = {what: ended(launcher, begin(launcher, asked)) for what, asked in orders.items()}
+    assert {what: exit_.refusal for what, exit_ in apart.items()} == directly
+
+
+def test_program_cannot_tell_that_its_child_might_have_blocked(
+    launcher: OsLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = "env; pwd; ulimit -a; cat /proc/self/cmdline; trap"
+    command += "; grep -E '^Sig(Blk|Cgt)' /proc/self/status; ps -o sid= -p $$ | wc -l"
+    asked = order(command, cwd=tmp_path)
+    directly = said(launcher, asked)
+    monkeypatch.setattr(Mounts, "local", lambda self, *paths: False)
+    assert said(launcher, asked) == directly
+    assert ended(launcher, begin(launcher, order("exit 5"))).exit_code == 5
 
 
 def test_lack_of_descriptors_is_not_the_jobs_fault(launcher: OsLauncher) -> None:

@@ -1,6 +1,11 @@
 """What an attempt tells of its end."""
 
+from collections.abc import Collection
+from signal import Signals
 from typing import Any
+
+import pytest
+from msgspec.structs import replace
 
 from eventstore import codec
 from eventstore.events.job import Enqueued, Succeeded
@@ -19,13 +24,16 @@ class NothingLeft:
     def orphans(self, mark: Mark) -> list[int]:
         return []
 
+    def send(self, marks: Collection[Mark], number: Signals) -> int:
+        return 1
 
-def attempt(started_us: int) -> Attempt:
+
+def attempt(started_us: int, spec: Enqueued = SPEC) -> Attempt:
     launcher: Any = NothingLeft()
     job = Job(
         born=1,
         id="1",
-        spec=SPEC,
+        spec=spec,
         state="processing",
         version=2,
         position=2,
@@ -45,3 +53,21 @@ def test_job_faster_than_a_look_at_the_clock_took_no_time() -> None:
     assert usage.duration_us == 0
     told = Succeeded(attempt=1, duration_us=usage.duration_us)
     assert codec.decode(1, "succeeded", codec.encode(told)) == told
+
+
+@pytest.mark.parametrize(
+    ("ends_at_us", "ended"), [(6_000_000, "exit"), (6_000_001, "timeout"), (655_000_000, "timeout")]
+)
+def test_attempt_that_ran_longer_than_its_timeout_is_no_success(
+    ends_at_us: int, ended: str
+) -> None:
+    late = attempt(1_000_000, replace(SPEC, timeout_us=5_000_000))
+    late.exited(Exit(7, 0, None, 10, None), ends_at_us)
+    assert late.outcome().ended == ended
+
+
+def test_what_we_ended_before_is_not_called_a_timeout() -> None:
+    cancelled = attempt(0, replace(SPEC, timeout_us=5_000_000))
+    cancelled.end("cancelled", 1_000_000)
+    cancelled.exited(Exit(7, 0, None, 10, None), 9_000_000)
+    assert cancelled.outcome().ended == "cancelled"

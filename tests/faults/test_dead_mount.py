@@ -1,0 +1,94 @@
+"""A directory or a program on a mount whose server is gone: only that attempt waits for it."""
+
+import json
+import os
+from pathlib import Path
+from signal import SIGKILL
+
+import pytest
+
+from tests.dead_mount import MISSING, BesideDeadMount
+
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+
+
+@pytest.fixture
+def ctl(tmp_path: Path) -> BesideDeadMount:
+    return BesideDeadMount(tmp_path)
+
+
+def hanging(ctl: BesideDeadMount, kind: str, **options: object) -> str:
+    """A job that cannot begin while the mount is dead."""
+    argv, path = ["tool"], "/usr/bin:/bin"
+    cwd = ctl.folder
+    match kind:
+        case "directory":
+            cwd, argv = ctl.dead, ["true"]
+        case "directory behind a link":
+            cwd, argv = ctl.folder / "link", ["true"]
+            cwd.symlink_to(ctl.dead / "data")
+        case "program":
+            argv = [str(ctl.dead / "tool")]
+        case "folder in PATH":
+            path = f"/usr/bin:{ctl.dead}:/bin"
+        case "program behind a link":
+            (ctl.folder / "tool").symlink_to(ctl.dead / "tool")
+            argv = ["./tool"]
+        case "interpreter":
+            script = ctl.folder / "script"
+            script.write_text(f"#!{ctl.dead}/python\n")
+            script.chmod(0o755)
+            argv = ["./script"]
+    job = {"argv": argv, "cwd": str(cwd), "grace": "100ms", "max_retries": 0, **options}
+    return ctl("enqueue", json.dumps(job), env={"PATH": path}).out.strip()
+
+
+KINDS = (
+    "directory",
+    "directory behind a link",
+    "program",
+    "folder in PATH",
+    "program behind a link",
+    "interpreter",
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hanging_attempt_times_out_and_others_run_meanwhile(
+    ctl: BesideDeadMount, kind: str
+) -> None:
+    stuck = hanging(ctl, kind, timeout="1s")
+    with ctl.worker("--count", "2"):
+        ctl.wait_for(stuck, "claimed")
+        for command in ("true", "true a", "true; true"):  # without a shell, and with one
+            ctl.wait_for(ctl.enqueue(command), "succeeded", deadline_s=5)
+        failed = ctl.wait_for(stuck, "failed")["data"]
+    assert failed["reason"] == "timeout"
+    assert 1_000_000 <= failed["duration_us"] < 5_000_000
+
+
+def test_hanging_attempt_is_cancelled(ctl: BesideDeadMount) -> None:
+    stuck = hanging(ctl, "directory")
+    with ctl.worker():
+        ctl.wait_for(stuck, "claimed")
+        ctl("cancel", stuck)
+        ctl.wait_for(stuck, "cancelled", deadline_s=5)
+
+
+def test_worker_with_a_hanging_attempt_stops_at_once_when_told_to(ctl: BesideDeadMount) -> None:
+    stuck = hanging(ctl, "directory")
+    with ctl.worker() as worker:
+        ctl.wait_for(stuck, "claimed")
+        ctl("worker", "stop", "--now", deadline_s=10)
+        assert worker.ends().code == 0
+    assert ctl.show(stuck)["state"] == "pending"
+
+
+def test_hanging_attempt_is_lost_with_its_killed_worker(ctl: BesideDeadMount) -> None:
+    stuck = hanging(ctl, "directory")
+    with ctl.worker():
+        ctl.wait_for(stuck, "claimed")
+        supervisor = ctl("worker", "list", "--json").json["workers"][0]["pid"]
+        os.kill(supervisor, SIGKILL)
+        ctl.wait_for(stuck, "requeued", why="worker-lost")
+        ctl.wait_for(stuck, "claimed", attempt=2)

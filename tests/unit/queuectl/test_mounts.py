@@ -1,0 +1,91 @@
+"""Which paths are local: judged by the mount table, and nothing behind a mount is touched."""
+
+from pathlib import Path
+
+import pytest
+
+from queuectl.worker.mounts import Mounts
+
+
+def mounts(folder: Path, *lines: tuple[str, str]) -> Mounts:
+    """As if these were mounted: the mount point below `folder`, and the type."""
+    root = [("/", "ext4"), *((str(folder / point), kind) for point, kind in lines)]
+    table = folder / "mountinfo"
+    table.write_text(
+        "".join(
+            f"36 35 98:0 / {point} rw,noatime master:1 - {kind} none rw\n" for point, kind in root
+        )
+    )
+    return Mounts(str(table))
+
+
+def local(seen: Mounts, *paths: Path | str) -> bool:
+    return seen.local(*(str(path).encode() for path in paths))
+
+
+def test_path_is_local_unless_a_foreign_mount_is_on_its_way(tmp_path: Path) -> None:
+    seen = mounts(tmp_path, ("home", "nfs4"), ("disk", "xfs"), ("share", "fuse.sshfs"))
+    assert local(
+        seen, "/", tmp_path, tmp_path / "disk/a", tmp_path / "homes", tmp_path / "absent/x"
+    )
+    for path in ("home", "home/anna/work", "share/x", "disk/../home/x", "./home/"):
+        assert not local(seen, f"{tmp_path}/{path}")
+    assert not local(seen, tmp_path / "disk", tmp_path / "home")
+
+
+def test_local_mount_behind_a_foreign_one_is_not_local(tmp_path: Path) -> None:
+    assert not local(
+        mounts(tmp_path, ("home", "nfs"), ("home/tmp", "tmpfs")), tmp_path / "home/tmp"
+    )
+
+
+def test_unknown_file_system_may_block(tmp_path: Path) -> None:
+    assert not local(mounts(tmp_path, ("new", "notyetinvented")), tmp_path / "new")
+
+
+@pytest.mark.parametrize("target", ["home/anna", "{here}/home/anna", "chain", "disk/../home"])
+def test_link_to_a_foreign_mount_is_followed_by_name_only(tmp_path: Path, target: str) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(target.format(here=tmp_path))
+    (tmp_path / "chain").symlink_to("home")
+    assert not local(mounts(tmp_path, ("home", "nfs")), tmp_path / "link" / "x")
+
+
+def test_circle_of_links_is_left_to_the_kernel(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    assert local(mounts(tmp_path, ("home", "nfs")), tmp_path / "a")
+
+
+def test_mount_point_with_a_space_is_known(tmp_path: Path) -> None:
+    assert not local(mounts(tmp_path, ("my\\040share", "cifs")), tmp_path / "my share" / "x")
+
+
+def test_root_is_trusted_whatever_it_is(tmp_path: Path) -> None:
+    assert local(mounts(tmp_path, ("../../../../../../../../", "nfs")), "/etc")
+
+
+def test_interpreter_of_a_script_is_followed_too(tmp_path: Path) -> None:
+    seen = mounts(tmp_path, ("apps", "nfs"))
+    for name, first_line in (
+        ("remote", f"#! {tmp_path}/apps/python -u\n"),
+        ("indirect", f"#!{tmp_path}/remote\n"),
+        ("usual", "#!/bin/sh\n"),
+        ("text", "just text"),
+    ):
+        (tmp_path / name).write_text(first_line)
+    runs_locally = {
+        name: seen.runs_locally(str(tmp_path / name).encode())
+        for name in ("remote", "indirect", "usual", "text", "absent")
+    }
+    assert runs_locally == {
+        "remote": False,
+        "indirect": False,
+        "usual": True,
+        "text": True,
+        "absent": True,
+    }
+
+
+def test_machine_without_a_mount_table_has_local_paths_only() -> None:
+    assert local(Mounts("/nowhere/mountinfo"), "/anything")

@@ -145,6 +145,17 @@ class WaitsForItself(Refusal):
         self.job_id = job_id
 
 
+class NeverEmpty(Refusal):
+    """A worker would wait for the end of the job that started it."""
+
+    def __init__(self, job_id: str, queue: str) -> None:
+        super().__init__(
+            f"job {job_id} of queue {queue} runs this command, so the queue does not become empty; "
+            "use --until-idle, or --queue with another queue"
+        )
+        self.job_id, self.queue = job_id, queue
+
+
 class TimedOut(QueueError):
     """The jobs that were waited for did not end in time."""
 

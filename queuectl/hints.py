@@ -18,6 +18,18 @@ def typed(hint: str, db: str | None) -> str:
     return re.sub(_LINE, lambda _: f"queuectl --db {shlex.quote(db)} ", hint)
 
 
+def unused_queue(name: str, known: Iterable[str]) -> str:
+    """A line about a queue that never had a job. known: the queues that had."""
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    if near := get_close_matches(name, names, n=1):
+        rest = f"did you mean {near[0]}?"
+    else:
+        rest = f"queues with jobs: {', '.join(names)}" if names else "no queue has had a job yet"
+    return f"No job was ever enqueued to queue {name}; {rest}"
+
+
 def no_worker(workers: Sequence["Worker"], queues: Iterable[str]) -> str | None:
     """A line for jobs in `queues` that no worker would run; None if each queue has a worker.
 

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from eventstore.location import identity
+from eventstore.location import Location, identity
 from eventstore.sqlite.reader import SqliteReader
 from projections.folds.job import FINAL, Job
 from projections.read_models import jobs
@@ -39,7 +39,7 @@ def wait_for(
             _look(tx, job_ids, found)
             waiting = [job for job in found.values() if job.state not in FINAL]
             if not any_of or len(found) == 1:
-                _refuse_itself(reading, waiting)
+                _refuse_itself(tx, reading.location, waiting)
             if looked:
                 looked(tx, waiting)
         if not waiting or (any_of and len(waiting) < len(found)):
@@ -50,22 +50,31 @@ def wait_for(
         reading.await_more(left if look_s is None else min(look_s, left or look_s))
 
 
-def running_job(reading: Reading) -> str | None:
-    """The id of the job of this queue that this process was started by; None outside a job.
+def running_here(tx: SqliteReader, location: Location) -> Job | None:
+    """The job of this queue whose running attempt started this process; None outside a job.
 
-    The variables may be inherited by a process that outlives the job: the caller checks its state.
+    The variables may be inherited by a process that outlives the attempt: then it is None, too.
     """
-    path = os.environ.get("QUEUECTL_DB")
-    if path is None or identity(path) != identity(reading.location.path):
+    job_id, path = os.environ.get("QUEUECTL_JOB"), os.environ.get("QUEUECTL_DB")
+    if not job_id or not path or identity(path) != identity(location.path):
         return None
-    return os.environ.get("QUEUECTL_JOB")
-
-
-def refuse_itself(reading: Reading, job: Job) -> None:
-    """Raise WaitsForItself if `job` is the running attempt that started this process."""
+    job = jobs.get(tx, job_id)
     attempt = os.environ.get("QUEUECTL_ATTEMPT")
-    if job.id == running_job(reading) and job.state == "processing" and attempt == str(job.attempt):
-        raise WaitsForItself(job.id)
+    runs = job is not None and job.state == "processing" and str(job.attempt) == attempt
+    return job if runs else None
+
+
+def refuse_itself(tx: SqliteReader, location: Location, job_id: str) -> None:
+    """Raise WaitsForItself if that job runs this process."""
+    job = running_here(tx, location)
+    if job is not None and job.id == job_id:
+        raise WaitsForItself(job_id)
+
+
+def _refuse_itself(tx: SqliteReader, location: Location, waiting: Sequence[Job]) -> None:
+    if "QUEUECTL_JOB" in os.environ:
+        for job in waiting:
+            refuse_itself(tx, location, job.id)
 
 
 def _look(tx: SqliteReader, job_ids: Sequence[str], found: dict[str, Job]) -> None:
@@ -84,8 +93,3 @@ def _existing(tx: SqliteReader, job_id: str) -> Job:
     if (job := jobs.get(tx, job_id)) is None:
         raise NoSuchJob(job_id)
     return job
-
-
-def _refuse_itself(reading: Reading, waiting: Sequence[Job]) -> None:
-    for job in waiting:
-        refuse_itself(reading, job)

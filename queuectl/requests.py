@@ -163,7 +163,7 @@ class EndWorker(Request, frozen=True, kw_only=True):
     """A supervisor leaves in order."""
 
     worker_id: str
-    reason: Literal["drained", "stopped", "until-empty", "keeper-lost", "error"]
+    reason: Literal["drained", "stopped", "until-empty", "until-idle", "keeper-lost", "error"]
 
 
 class LoseWorker(Request, frozen=True, kw_only=True):

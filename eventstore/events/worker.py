@@ -36,7 +36,7 @@ class StopRequested(Fact, frozen=True, kw_only=True):
 class WorkerStopped(Fact, frozen=True, kw_only=True):
     """It ended in order; nothing of it runs any more."""
 
-    reason: Literal["drained", "stopped", "until-empty", "keeper-lost", "error"]
+    reason: Literal["drained", "stopped", "until-empty", "until-idle", "keeper-lost", "error"]
 
 
 class WorkerLost(Fact, frozen=True, kw_only=True):

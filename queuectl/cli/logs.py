@@ -53,8 +53,8 @@ def logs_command(
     """Print the output of a job, in a pipe byte for byte."""
     with reading.read() as tx:
         found = existing(tx, job)
-    if follow:
-        refuse_itself(reading, found)
+        if follow:
+            refuse_itself(tx, reading.location, found.id)
     if attempt is not None and attempt > found.attempt:
         raise NotFound(f"job {visible(found.id)} has had {found.attempt} attempts, not {attempt}")
     if not found.attempt and not follow:

@@ -18,6 +18,7 @@ from projections.read_models.jobs import Filter
 
 from ..clock import SystemClock
 from ..errors import BadInput, NoSuchJob, NotFound
+from ..hints import unused_queue
 from ..reading import Reading
 from ..when import instant_us
 from .asked import named_db
@@ -65,7 +66,7 @@ def matching(tx: Reader, which: Filter, before: int | None = None) -> Iterator[J
 def say_if_unused(tx: Reader, queue: str | None) -> None:
     """A mistyped queue looks like an empty one."""
     if queue is not None and queue not in (known := counts.by_queue(tx)):
-        note(f"queue {queue} never had a job; those that had: {', '.join(sorted(known)) or 'none'}")
+        note(unused_queue(queue, known))
 
 
 def existing(tx: Reader, word: str) -> Job:

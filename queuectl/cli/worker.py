@@ -43,17 +43,50 @@ def worker_command() -> None:
     "--count", metavar="N", type=click.IntRange(1, 1000), default=1, help="Jobs at a time (1)."
 )
 @click.option("--queue", "queues", metavar="Q", multiple=True, help="Only this one; repeatable.")
-@click.option("--until-empty", is_flag=True, help="Leave once no job waits, runs or is put off.")
+@click.option(
+    "--until-empty",
+    is_flag=True,
+    help="Exit when no jobs are pending, running, retrying or scheduled.",
+)
+@click.option(
+    "--until-idle",
+    is_flag=True,
+    help="Exit when no job can run now; delayed jobs and retries that are not due do not count.",
+)
+@click.option(
+    "--fail-on-dead", is_flag=True, help="Exit 1 if a job died while this worker was running."
+)
 @click.option("--name", metavar="W", help="A label for people.")
-@click.option("--verbose", "-v", is_flag=True, help="Tell of each job, also without a terminal.")
+@click.option("--verbose", "-v", is_flag=True, help="Log every job even when not on a terminal.")
+@click.option("--quiet", "-q", is_flag=True, help="Print only dead jobs, warnings and errors.")
 def start(
-    count: int, queues: tuple[str, ...], until_empty: bool, name: str | None, verbose: bool
+    count: int,
+    queues: tuple[str, ...],
+    until_empty: bool,
+    until_idle: bool,
+    fail_on_dead: bool,
+    name: str | None,
+    verbose: bool,
+    quiet: bool,
 ) -> int:
     """Run a worker here. Ctrl-C once finishes what runs, twice stops it."""
     from ..worker.start import Options, run_worker
 
-    asked = Options(count, queues, until_empty, name, verbose)
-    return run_worker(named_db(), asked)
+    if until_empty and until_idle:
+        raise click.UsageError("give either --until-empty or --until-idle, not both")
+    if verbose and quiet:
+        raise click.UsageError("give either --verbose or --quiet, not both")
+    wanted = Options(
+        slots=count,
+        queues=queues,
+        until_empty=until_empty,
+        until_idle=until_idle,
+        name=name,
+        verbose=verbose,
+        quiet=quiet,
+        fail_on_dead=fail_on_dead,
+    )
+    return run_worker(named_db(), wanted)
 
 
 @worker_command.command(
@@ -99,7 +132,19 @@ def stop(queue: "Queue", worker: str | None, now: bool, reason: str | None) -> N
         return
     how: Literal["now", "drain"] = "now" if now else "drain"
     queue.send(*(RequestStop(worker_id=one.id, how=how, reason=reason) for one in stopping))
-    _await_end(queue, stopping)
+    _await_end(queue, [worker for worker in stopping if not _runs_us(queue, worker)])
+
+
+def _runs_us(queue: "Queue", worker: "Worker") -> bool:
+    """Whether this command is part of a job of that worker, which would wait for us in turn."""
+    from ..job_waiting import running_here
+
+    with queue.read() as tx:
+        job = running_here(tx, queue.location)
+    if job is None or job.worker != worker.id:
+        return False
+    note(f"worker {worker.id} runs this command, in job {job.id}: asked to stop, not waited for")
+    return True
 
 
 def _chosen(queue: "Queue", named: str | None) -> "list[Worker]":

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-DELIBERATE = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 130})
+DELIBERATE = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 9, 130})
 """Exit codes by which a supervisor says that it is done; any other end is an accident."""
 RESTARTS, WITHIN_S = 3, 60.0
 PR_SET_CHILD_SUBREAPER = 36

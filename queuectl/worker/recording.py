@@ -145,6 +145,13 @@ class Recording:
         left = [by_queue[queue].states for queue in served if queue in by_queue]
         return not any(states[state] for states in left for state in WAITED_FOR)
 
+    def nothing_to_run(self) -> bool:
+        """Whether no job of our queues can be claimed now, and none has fallen due."""
+        with self._queue.read() as tx:
+            earliest_us = timers.earliest(tx)
+            due = earliest_us is not None and earliest_us <= self._queue.clock.wall_us()
+            return not due and not ready.next_ready(tx, self._queues, 1)
+
     def abandon(self, lost: list[Job]) -> None:
         """Our keeper is dead, and these jobs were ended for it; record that, and that we leave."""
         if self.waits:

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from ..queue import Queue
     from .stopping import Signals
     from .supervisor import Duty, Reason
+    from .telling import Telling
 
-INTERRUPTED = 130
+NO, INTERRUPTED = 1, 130
+JOBS_DIED = 9
+"""The supervisor's exit code for it: with 1 the keeper would take it for an accident."""
 DESCRIPTORS, DESCRIPTORS_A_JOB = 64, 3
 """For the worker itself; for a job's pipe, the folder of its output and a file there."""
 
@@ -28,9 +31,14 @@ class Options(NamedTuple):
     queues: tuple[str, ...] = ()
     """The queues to serve; empty is all."""
     until_empty: bool = False
+    until_idle: bool = False
     name: str | None = None
     verbose: bool = False
-    """Tell of each job, also where no terminal is watched."""
+    """Log each job, also without a terminal."""
+    quiet: bool = False
+    """Log only what goes wrong."""
+    fail_on_dead: bool = False
+    """Exit 1 if a job died meanwhile."""
 
 
 def run_worker(path: str | None, options: Options) -> int:
@@ -39,7 +47,9 @@ def run_worker(path: str | None, options: Options) -> int:
     The calling process becomes its keeper. This returns in the supervisor too, so a caller does
     nothing after it but leave with the code.
     """
-    return keep(partial(_supervise, path, options))
+    keeper = os.getpid()
+    code = keep(partial(_supervise, path, options))
+    return NO if code == JOBS_DIED and os.getpid() == keeper else code
 
 
 def _supervise(path: str | None, options: Options, line: socket.socket) -> int:
@@ -56,6 +66,8 @@ def _supervise(path: str | None, options: Options, line: socket.socket) -> int:
     _allow_descriptors(DESCRIPTORS + DESCRIPTORS_A_JOB * options.slots)
     worker_id = secrets.token_hex(3)
     with Queue(path, actor=worker_id) as queue:
+        if options.until_empty:
+            _refuse_endless(queue, options.queues)
         _keep_from_jobs()
         os.chdir("/")  # no folder is held in use, and no relative path means anything from here on
         duty = Duty(
@@ -64,6 +76,7 @@ def _supervise(path: str | None, options: Options, line: socket.socket) -> int:
             slots=options.slots,
             queues=options.queues,
             until_empty=options.until_empty,
+            until_idle=options.until_idle,
         )
         return _work(queue, duty, options, signals, line)
 
@@ -95,7 +108,8 @@ def _work(
     socket.send_fds(line, [b"lock"], [keepers.fileno()])
     keepers.release()  # from here on the keeper alone holds it
     telling = Telling(
-        jobs=options.verbose or os.isatty(2),
+        jobs=options.verbose or (os.isatty(2) and not options.quiet),
+        quiet=options.quiet,
         db=queue.location.path if queue.location.named else None,
     )
     with queue.store.doorbell() as bell, Timers() as alarm:
@@ -106,13 +120,39 @@ def _work(
             duty, queue, bell, alarm, waiting, committer, launcher, random, telling
         )
         queue.send(StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)))
-        telling.say(_greeting(duty, queue.location.path))
+        telling.talk(_greeting(duty, queue.location.path))
+        _say_unused(queue, options.queues, telling)
         reason = supervisor.run()
-    if reason == "until-empty":
-        telling.closing()
+    if reason in ("until-empty", "until-idle"):
+        telling.closing(reason)
     for lock in (own, keepers):
         lock.remove()
-    return _code(reason, interrupted=supervisor.interrupted)
+    code = _code(reason, interrupted=supervisor.interrupted)
+    return JOBS_DIED if code == 0 and options.fail_on_dead and telling.dead else code
+
+
+def _refuse_endless(queue: "Queue", queues: tuple[str, ...]) -> None:
+    """Raise NeverEmpty if the job that runs this command is in a queue that is to become empty."""
+    from ..errors import NeverEmpty
+    from ..job_waiting import running_here
+
+    with queue.read() as tx:
+        job = running_here(tx, queue.location)
+    if job is not None and (not queues or job.spec.queue in queues):
+        raise NeverEmpty(job.id, job.spec.queue)
+
+
+def _say_unused(queue: "Queue", queues: tuple[str, ...], telling: "Telling") -> None:
+    """A mistyped queue never has work."""
+    from projections.read_models import counts
+
+    from ..hints import unused_queue
+
+    with queue.read() as tx:
+        known = counts.by_queue(tx)
+    for name in queues:
+        if name not in known:
+            telling.say(unused_queue(name, known))
 
 
 def _keep_from_jobs() -> None:

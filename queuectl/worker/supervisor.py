@@ -34,7 +34,7 @@ LOOK_AGAIN_US = 30_000_000
 TRY_AGAIN_US = 1_000_000
 """Between two tries at what the machine has no room for."""
 
-Reason = Literal["drained", "stopped", "until-empty", "keeper-lost"]
+Reason = Literal["drained", "stopped", "until-empty", "until-idle", "keeper-lost"]
 
 
 class Duty(NamedTuple):
@@ -46,6 +46,8 @@ class Duty(NamedTuple):
     queues: tuple[str, ...]
     """The queues it serves; empty is all."""
     until_empty: bool
+    until_idle: bool = False
+    """Leave once no job can run now, whatever falls due later or runs elsewhere."""
 
 
 class Supervisor:
@@ -334,7 +336,9 @@ class Supervisor:
             return None
         if self._stopping.urgency:
             return "drained" if self._stopping.urgency == Urgency.DRAIN else "stopped"
-        return "until-empty" if self._duty.until_empty and self._recording.nothing_left() else None
+        if self._duty.until_empty and self._recording.nothing_left():
+            return "until-empty"
+        return "until-idle" if self._duty.until_idle and self._recording.nothing_to_run() else None
 
     def _abandon(self) -> Reason:
         """The keeper is dead: nobody would end our jobs if we died too. End them, and leave."""

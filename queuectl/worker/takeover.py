@@ -51,6 +51,8 @@ class Peers:
             self._forget(peer.id)
             number = "1 job of its" if len(lost) == 1 else f"{len(lost)} jobs of its"
             self._telling.say(f"worker {peer.id} had died; {number} taken over")
+            for job_id in self._dead(lost):
+                self._telling.died(job_id)
             return
         self._known[peer.id] = peer
         started = peer.started
@@ -59,6 +61,11 @@ class Peers:
             (started.pid, started.pid_started),
             (started.keeper_pid, started.keeper_pid_started),
         )
+
+    def _dead(self, job_ids: list[str]) -> list[str]:
+        with self._queue.read() as tx:
+            states = {job_id: jobs.get(tx, job_id) for job_id in job_ids}
+        return [job_id for job_id, job in states.items() if job and job.state == "dead"]
 
     def _forget(self, worker_id: str) -> None:
         self._known.pop(worker_id, None)

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from typing import Literal
 
 from eventstore.events.job import Usage
 from projections.folds.job import FINAL, STATES, Job, State
@@ -17,33 +18,52 @@ ENDED = {"timeout": "timed out", "not-found": "not found", "not-executable": "no
 class Telling:
     """Lines to stderr. What each job came to is told where `jobs` is set: a person watches."""
 
-    def __init__(self, *, jobs: bool, db: str | None = None) -> None:
-        """db: what `--db` named, for the hints."""
-        self._jobs, self._db = jobs, db
+    def __init__(self, *, jobs: bool, quiet: bool = False, db: str | None = None) -> None:
+        """quiet: say only what went wrong. db: what `--db` named, for the hints."""
+        self._jobs, self._quiet, self._db = jobs, quiet, db
         self._last = ""
         self._finals: Counter[State] = Counter()
 
+    @property
+    def dead(self) -> int:
+        """How many jobs have died here."""
+        return self._finals["dead"]
+
     def say(self, text: str) -> None:
-        """A line, unless it is the one said last."""
+        """A line about something wrong, unless it is the one said last."""
         if text != self._last:
             self._last = text
             _write(text)
+
+    def talk(self, text: str) -> None:
+        """A line about the ordinary course of things: not for those who want quiet."""
+        if not self._quiet:
+            self.say(text)
 
     def stopping(self, urgency: Urgency, running: int) -> None:
         """Someone asked to stop while something runs."""
         jobs = "1 job" if running == 1 else f"{running} jobs"
         match urgency:
             case Urgency.DRAIN:
-                self.say(f"finishing {jobs}; Ctrl-C again stops them")
+                self.talk(f"finishing {jobs}; Ctrl-C again stops them")
             case Urgency.NOW:
-                self.say(f"stopping {jobs}; Ctrl-C again kills them")
+                self.talk(f"stopping {jobs}; Ctrl-C again kills them")
             case _:
-                self.say(f"killing {jobs}")
+                self.talk(f"killing {jobs}")
 
-    def closing(self) -> None:
-        """Nothing is left: what the jobs came to that ended here."""
-        found = ", ".join(f"{self._finals[one]:,} {one}" for one in STATES if self._finals[one])
-        self.say(f"nothing is left: {found or 'there was no job to run'}")
+    def closing(self, reason: Literal["until-empty", "until-idle"]) -> None:
+        """It leaves by itself: what has become of the jobs that ended here."""
+        counts = ", ".join(
+            f"{self._finals[state]:,} {state}" for state in STATES if self._finals[state]
+        )
+        why = "Queue is empty" if reason == "until-empty" else "No job can run now"
+        self.talk(f"{why}: {counts or 'no job was run'}.")
+
+    def died(self, job_id: str) -> None:
+        """A job has died with its worker, for the last time."""
+        self._finals["dead"] += 1
+        see = typed("see queuectl dlq list", self._db)
+        _write(f"job {job_id} dead: its worker was lost each time; {see}")
 
     def ended(self, result: Result, job: Job | None) -> None:
         """What an attempt has come to."""
@@ -55,7 +75,7 @@ class Telling:
             return
         if job.state in FINAL:
             self._finals[job.state] += 1
-        if self._jobs:
+        if self._jobs or (self._quiet and job.state == "dead"):
             see = typed("; see queuectl dlq list", self._db) if job.state == "dead" else ""
             _write(f"job {job.id} {_became(result, job)}{see}")
 

@@ -141,7 +141,10 @@ def test_nothing_to_do_is_said(ctl: Ctl) -> None:
 def test_a_queue_that_never_had_a_job_is_said(ctl: Ctl) -> None:
     ctl.enqueue("true", queue="encodes")
     for words in (["list"], ["status"], ["dlq", "list"], ["cancel"]):
-        assert "queue encode never had a job" in ctl(*words, "--queue", "encode").err
+        assert (
+            "No job was ever enqueued to queue encode; did you mean encodes?"
+            in ctl(*words, "--queue", "encode").err
+        )
         assert "never" not in ctl(*words, "--queue", "encodes").err
 
 

@@ -6,9 +6,12 @@ import subprocess
 import pytest
 
 from queuectl import BadInput, Queue, QueueError
-from tests.behaviour.test_pipes import shell
+from tests.behaviour.test_pipes import QUEUECTL, shell
 from tests.behaviour.test_terminal import Terminal
 from tests.ctl import PROGRAM, Ctl
+
+HERE = os.getcwd()
+"""For PYTHONPATH: a job inherits that of the worker, whose folders may be relative."""
 
 
 @pytest.mark.parametrize(
@@ -77,7 +80,7 @@ def test_a_reopened_job_is_waited_for_again(ctl: Ctl) -> None:
 
 @pytest.mark.parametrize("line", ["wait $QUEUECTL_JOB", "wait --all", "logs -f $QUEUECTL_JOB"])
 def test_a_job_does_not_wait_for_itself(ctl: Ctl, line: str) -> None:
-    job = ctl.enqueue(f"{' '.join(PROGRAM)} {line}", max_retries=0, env={"PYTHONPATH": _here()})
+    job = ctl.enqueue(f"{QUEUECTL} {line}", max_retries=0, env={"PYTHONPATH": HERE})
     ctl.drain()
     assert ctl.show(job)["exit_code"] == 4
     assert f"job {job} runs this command" in ctl("logs", job).out
@@ -85,9 +88,7 @@ def test_a_job_does_not_wait_for_itself(ctl: Ctl, line: str) -> None:
 
 def test_a_job_may_wait_for_others_and_python_refuses_itself(ctl: Ctl) -> None:
     other = ctl.enqueue("true", priority=1)
-    job = ctl.enqueue(
-        f"{' '.join(PROGRAM)} wait --any {other} $QUEUECTL_JOB", env={"PYTHONPATH": _here()}
-    )
+    job = ctl.enqueue(f"{QUEUECTL} wait --any {other} $QUEUECTL_JOB", env={"PYTHONPATH": HERE})
     ctl.drain()
     assert ctl.show(job)["state"] == "completed"
 
@@ -145,7 +146,3 @@ def test_a_terminal_shows_how_many_have_ended_and_for_how_long(ctl: Ctl) -> None
         ctl("wait", done)
     with Terminal(ctl, "wait", done, late) as shown:
         shown.child.expect(r"waiting.* 1/2 .*0:00:0[0-9]")
-
-
-def _here() -> str:
-    return os.getcwd()

@@ -7,9 +7,9 @@ from tests.ctl import Ctl
 
 
 def test_a_worker_that_leaves_says_what_it_did(ctl: Ctl) -> None:
-    assert ctl.drain().err.splitlines()[-1] == "nothing is left: there was no job to run"
+    assert ctl.drain().err.splitlines()[-1] == "Queue is empty: no job was run."
     ctl("enqueue", '[{"command": "exit 3", "max_retries": 0}, {"command": "a=1"}]')
-    assert ctl.drain().err.splitlines()[-1] == "nothing is left: 1 completed, 1 dead"
+    assert ctl.drain().err.splitlines()[-1] == "Queue is empty: 1 completed, 1 dead."
 
 
 def test_workers_are_listed_with_what_they_run(ctl: Ctl) -> None:

@@ -103,7 +103,7 @@ def test_without_inodes_long_output_is_lost_and_no_job(
     tmp_path: Path, inodes: int, shown: str
 ) -> None:
     told = on_tmpfs(tmp_path, f"nr_inodes={inodes},size=4m", NO_INODES)
-    assert told == ["0 nothing is left: 2 completed", "['completed', 'completed']", shown]
+    assert told == ["0 Queue is empty: 2 completed.", "['completed', 'completed']", shown]
 
 
 READ_ONLY = """

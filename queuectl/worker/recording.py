@@ -10,6 +10,7 @@ from projections.folds.job import Job, State
 from projections.folds.worker import Worker
 from projections.read_models import contexts, counts, jobs, ready, timers, workers
 
+from ..decisions.job import MOST_LOST_IN_ROW
 from ..queue import Queue
 from ..requests import Claim, ComeDue, EndWorker, Finish, Lose, Outcome, Release, RequestStop
 from ..session import Session
@@ -17,7 +18,7 @@ from .attempt import Attempt
 from .timers import PutOff
 
 LOOK_BEYOND = 100
-"""Jobs to look at beyond those that have to wait for another suspect to end."""
+"""Jobs to read beyond the number of free slots, if suspects among them have to wait."""
 
 DUE_AT_MOST = 1_000
 """Jobs put back in line by one transaction, however many fell due at once."""
@@ -101,7 +102,7 @@ class Recording:
         self._queue, self._worker_id, self._queues, self._draw = queue, worker_id, queues, draw
         self._contexts: dict[int, Context | None] = {}
         self._suspect: str | None = None
-        """The one job of ours whose last worker died: see `_choose`."""
+        """The one suspect that runs here: see `_choose`."""
         self.results: list[Result] = []
         self.releases: list[Release] = []
         self.overdue: list[PutOff] = []
@@ -209,7 +210,7 @@ class Recording:
             )
         self._taken_up = Waits(self.results, self.releases, self.overdue, self.stop, self._suspect)
         self.results, self.releases, self.overdue, self.stop = [], [], [], None
-        self._suspect = next((one.job_id for one in chosen if one.lost_in_row), suspect)
+        self._suspect = next((job.job_id for job in chosen if _is_suspect(job)), suspect)
         return done
 
     def undo(self) -> None:
@@ -250,17 +251,17 @@ class Recording:
         return len(fallen)
 
     def _choose(self, session: Session, number: int, suspect: str | None) -> list[ready.Ready]:
-        """The next jobs to claim, of those whose last worker died only one at a time.
+        """Return the next jobs to claim, at most one suspect among them and those that run here.
 
-        One of them may kill its worker each time. Run side by side they would all be taken for it,
-        and three losses in a row make a job dead.
+        A suspect is a job that the next lost worker would make dead, though another job may be the
+        one that kills workers. Suspects therefore run one at a time, next to ordinary jobs.
         """
-        found = ready.next_ready(session.tx, self._queues, number)
-        if sum(one.lost_in_row > 0 for one in found) + (suspect is not None) > 1:
-            found = ready.next_ready(session.tx, self._queues, number + LOOK_BEYOND)
-        suspects = [one for one in found if one.lost_in_row]
-        apart = suspects if suspect is not None else suspects[1:]
-        return [one for one in found if one not in apart][:number]
+        candidates = ready.next_ready(session.tx, self._queues, number)
+        if sum(map(_is_suspect, candidates)) + (suspect is not None) > 1:
+            candidates = ready.next_ready(session.tx, self._queues, number + LOOK_BEYOND)
+        suspects = [job for job in candidates if _is_suspect(job)]
+        postponed = suspects if suspect is not None else suspects[1:]
+        return [job for job in candidates if job not in postponed][:number]
 
     def _claim(
         self, session: Session, seats: list[int], chosen: list[ready.Ready]
@@ -276,6 +277,11 @@ class Recording:
         if position not in self._contexts:
             self._contexts[position] = contexts.get(session.tx, position) if position else None
         return self._contexts[position]
+
+
+def _is_suspect(job: ready.Ready) -> bool:
+    """Whether the next lost worker would make this job dead."""
+    return job.lost_in_row >= MOST_LOST_IN_ROW - 1
 
 
 def _retries(ended: list[tuple[Result, Job | None]], at_us: int) -> Iterator[Retry]:

@@ -1,6 +1,6 @@
 """A job that kills its worker ends in the DLQ; the jobs that ran beside it do not."""
 
-from tests.house import House
+from tests.house import House, kill
 
 POISON = "kill -9 $PPID; sleep 600"
 
@@ -13,3 +13,29 @@ def test_job_that_kills_its_worker_is_dead_and_its_neighbours_are_not(house: Hou
         assert house.wait(poison, *beside, *behind) == ["dead", *["completed"] * 7]
     losses = [event for event in house.told(poison) if event == "failed"]
     assert len(losses) == 3
+
+
+def test_jobs_of_a_killed_worker_run_in_parallel_again(house: House) -> None:
+    jobs = [house.enqueue("sleep 60") for _ in range(8)]
+    with house.worker(slots=8) as running:
+        for job in jobs:
+            house.wait_for(job, "claimed")
+        kill(house.supervisor(running))
+        for job in jobs:
+            house.wait_for(job, "claimed", attempt=2)
+        assert [house.queue.get(job).state for job in jobs] == ["processing"] * 8
+
+
+def test_of_jobs_that_lost_two_workers_in_a_row_one_runs_next_to_ordinary_jobs(
+    house: House,
+) -> None:
+    suspects = [house.enqueue("sleep 60") for _ in range(3)]
+    with house.worker(slots=4) as running:
+        for attempt in (1, 2):
+            for job in suspects:
+                house.wait_for(job, "claimed", attempt=attempt)
+            kill(house.supervisor(running))
+        house.wait_for(suspects[0], "claimed", attempt=3)
+        assert house.wait(house.enqueue("true")) == ["completed"]
+        states = [house.queue.get(job).state for job in suspects]
+    assert states == ["processing", "pending", "pending"]

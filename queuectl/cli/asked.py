@@ -11,7 +11,7 @@ TYPED = "queuectl.typed"
 
 
 def named_db() -> str | None:
-    """What `--db` named."""
+    """The path that `--db` gave, before the subcommand or after it."""
     named = click.get_current_context().find_root().obj
     assert named is None or isinstance(named, str)
     return named

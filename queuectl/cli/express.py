@@ -22,7 +22,7 @@ from .recorded import AnswerLost, answering, jobs_in_short, lost
 
 
 class _Line(NamedTuple):
-    """What is typed: `[--db PATH] enqueue -- CMD ARG...`, or a JSON object after `enqueue`."""
+    """What is typed: `enqueue -- CMD ARG...` or `enqueue JSON`, with `--db` before or after."""
 
     db: str | None
     command: list[str]
@@ -52,15 +52,29 @@ def enqueue(words: list[str]) -> int | None:
 
 
 def _line(words: list[str]) -> _Line | None:
-    db, rest = None, words
-    if words[:1] == ["--db"]:
-        db, rest = "".join(words[1:2]), words[2:]
+    before, rest = _db_first(words)
+    if rest[:1] != ["enqueue"]:
+        return None
+    after, rest = _db_first(rest[1:])
+    if before is not None and after is not None:
+        return None
+    db = before if after is None else after
     match rest:
-        case ["enqueue", "--", _, *_]:
-            return _Line(db, rest[2:], None)
-        case ["enqueue", text] if text.startswith("{"):
+        case ["--", _, *_]:
+            return _Line(db, rest[1:], None)
+        case [text] if text.startswith("{"):
             return _Line(db, [], text)
     return None
+
+
+def _db_first(words: list[str]) -> tuple[str | None, list[str]]:
+    """The value of a leading `--db PATH` or `--db=PATH`, and the words after it."""
+    match words:
+        case ["--db", path, *rest]:
+            return path, rest
+        case [word, *rest] if word.startswith("--db="):
+            return word.removeprefix("--db="), rest
+    return None, words
 
 
 def _watched() -> bool:

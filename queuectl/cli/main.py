@@ -15,6 +15,7 @@ from .. import __version__
 from ..errors import QueueError
 from . import exits
 from .asked import TYPED, typed
+from .database import accept_db, db
 from .look import colours_wanted
 from .options import examples
 from .recorded import AnswerLost, discard_standard_output, lost, say
@@ -74,7 +75,7 @@ class LazyGroup(click.Group):
         module = import_module(f".{SUBCOMMANDS[cmd_name]}", __package__)
         found = getattr(module, f"{cmd_name}_command")
         assert isinstance(found, click.Command)
-        return found
+        return accept_db(found)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -98,12 +99,11 @@ class LazyGroup(click.Group):
         "queuectl enqueue -- 'make all'", "queuectl worker start --count 2", "queuectl status"
     ),
 )
-@click.option("--db", metavar="PATH", help="The queue file, else QUEUECTL_DB or ./queue.db.")
+@db
 @click.version_option(__version__, prog_name="queuectl", message="%(prog)s %(version)s")
 @click.pass_context
-def root(ctx: click.Context, db: str | None) -> None:
-    """A background job queue for this machine, whose event log is the truth."""
-    ctx.obj = db
+def root(ctx: click.Context) -> None:
+    """Run shell commands in the background; an event log records every change."""
     ctx.color = None if colours_wanted() else False
 
 

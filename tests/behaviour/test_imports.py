@@ -67,6 +67,8 @@ EXPRESS = (
         (["enqueue", '{"command": "true", "queue": "encodes"}'], True),
         (["enqueue", "--", "cp", "a", "b"], True),
         (["--db", "queue.db", "enqueue", "--", "true"], True),
+        (["enqueue", "--db", "queue.db", "--", "true"], True),
+        (["enqueue", "--db=queue.db", '{"command": "true"}'], True),
         (["enqueue", "--priority", "1", "--", "true"], False),
     ],
 )

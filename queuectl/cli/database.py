@@ -1,0 +1,31 @@
+"""`--db PATH`, before the subcommand or after it: the same option, the same file."""
+
+import os
+
+import click
+
+HELP = "Queue file [default: $QUEUECTL_DB, ./queue.db, or ~/.local/state/queuectl/queue.db]."
+
+
+def _take(ctx: click.Context, option: click.Parameter, paths: tuple[str, ...]) -> None:
+    """Keep the path as the root context's object, where `named_db` reads it."""
+    root = ctx.find_root()
+    for path in paths:
+        if root.obj is not None and os.path.abspath(root.obj) != os.path.abspath(path):
+            raise click.UsageError(f"--db names two files, {root.obj} and {path}; give one", ctx)
+        root.obj = path
+
+
+db = click.option(
+    "--db", metavar="PATH", multiple=True, expose_value=False, callback=_take, help=HELP
+)
+
+
+def accept_db(command: click.Command) -> click.Command:
+    """Let a subcommand, and all below it, take `--db` too."""
+    if all(param.name != "db" for param in command.params):
+        db(command)
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            accept_db(below)
+    return command

@@ -1,0 +1,77 @@
+"""`--db` names the queue file before the subcommand or after it."""
+
+import pytest
+
+from tests.behaviour.test_docs import COMMANDS
+from tests.ctl import Ctl
+
+
+@pytest.fixture
+def ctl(ctl: Ctl) -> Ctl:
+    """The program with a queue that only `--db` names."""
+    del ctl.env["QUEUECTL_DB"]
+    ctl.env["XDG_STATE_HOME"] = str(ctl.folder / "state")
+    ctl("--db", "q.db", "enqueue", "--", "true")
+    return ctl
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_subcommand_takes_it(path: str) -> None:
+    assert "db" in {param.name for param in COMMANDS[path].params}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "enqueue --db q.db -- true",
+        "enqueue --db=q.db -- true",
+        "enqueue --priority 1 --db q.db -- true",
+        """enqueue --db q.db {"command":"true"}""",
+    ],
+)
+def test_enqueue_takes_it_after_the_word(ctl: Ctl, words: str) -> None:
+    assert ctl(*words.split()).out == "2\n"
+    assert not (ctl.folder / "state").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "list --db q.db",
+        "list --db ./q.db --state pending",
+        "--db q.db list --db q.db",
+        "cancel 1 --db q.db",
+    ],
+)
+def test_the_others_take_it_too(ctl: Ctl, words: str) -> None:
+    assert "1\t" in ctl(*words.split()).out
+    assert not (ctl.folder / "state").exists()
+
+
+@pytest.mark.parametrize(
+    "words", ["dlq list --db q.db", "dlq --db q.db list", "dlq list --db=q.db"]
+)
+def test_so_do_groups_and_what_is_in_them(ctl: Ctl, words: str) -> None:
+    ctl("--db", "q.db", "enqueue", '{"command": "false", "max_retries": 0}')
+    ctl("--db", "q.db", "worker", "start", "--until-empty")
+    assert ctl(*words.split()).jobs == ["2"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--db q.db list --db r.db",
+        "--db q.db --db r.db list",
+        "--db q.db enqueue --db r.db -- true",
+        "--db q.db dlq --db r.db list",
+    ],
+)
+def test_two_different_files_are_refused(ctl: Ctl, words: str) -> None:
+    refused = ctl(*words.split(), code=2)
+    assert refused.err.startswith("error: --db names two files, q.db and r.db; give one")
+    assert not (ctl.folder / "r.db").exists()
+
+
+def test_behind_two_dashes_it_belongs_to_the_command(ctl: Ctl) -> None:
+    ctl("enqueue", "--db", "q.db", "--", "echo", "--db", "r.db")
+    assert ctl("list", "--db", "q.db").lines[0].endswith("echo --db r.db")

@@ -1,6 +1,6 @@
 """What can go wrong with a log, in words for the person who meets it."""
 
-from typing import Self
+from typing import Literal, Self
 
 
 class StoreError(Exception):
@@ -93,11 +93,23 @@ class NewerFile(Unusable):
         )
 
 
-class ReadOnly(Unusable):
-    """The file, its folder or its mount may not be written."""
+Unwritable = Literal["modes", "mount"]
+"""Why a file cannot be written: its permissions, or a file system that is mounted read-only."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(f"{path} may not be written; check the modes of the file and its folder")
+
+class ReadOnly(Unusable):
+    """The file cannot be written, for the reason `why`."""
+
+    def __init__(self, path: str, why: Unwritable = "modes") -> None:
+        if why == "mount":
+            words = (
+                "is on a file system that is mounted read-only; if nobody did that, check the disk"
+                " (dmesg), then remount it"
+            )
+        else:
+            words = "may not be written; check the permissions of the file and its folder"
+        super().__init__(f"{path} {words}")
+        self.why = why
 
 
 class Gone(Unusable):

@@ -157,7 +157,7 @@ def _unusable(error: OSError, target: str) -> Full | ReadOnly | StorageFailed:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Full(target)
     if error.errno in (errno.EACCES, errno.EROFS):
-        return ReadOnly(target)
+        return ReadOnly(target, "mount" if error.errno == errno.EROFS else "modes")
     return StorageFailed(target, str(error.strerror))
 
 

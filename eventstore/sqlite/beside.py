@@ -53,7 +53,7 @@ class Beside:
             raise ReadOnly(self.path) from None
         except OSError as error:
             if error.errno == errno.EROFS:
-                raise ReadOnly(self.path) from None
+                raise ReadOnly(self.path, "mount") from None
             raise StorageFailed(self.path, str(error.strerror)) from None
         self._refuse_shared(descriptor)
         return descriptor

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import apsw
 
-from ..errors import Busy, Full, Incomplete, ReadOnly, StorageFailed
+from ..errors import Busy, Full, Incomplete, ReadOnly, StorageFailed, Unwritable
+from .unwritable import read_only, why_unwritable
 
 BUSY_TIMEOUT_S = 75
 
@@ -28,7 +29,7 @@ def translated(path: str) -> Iterator[None]:
     except (apsw.BusyError, apsw.LockedError):
         raise Busy(path, BUSY_TIMEOUT_S) from None
     except (apsw.ReadOnlyError, apsw.PermissionsError):
-        raise ReadOnly(path) from None
+        raise read_only(path) from None
     except DAMAGED as error:
         raise StorageFailed(path, f"the file is damaged ({error})") from None
     except UnicodeDecodeError:
@@ -37,15 +38,15 @@ def translated(path: str) -> Iterator[None]:
         if any(words in str(error) for words in _LACKING):
             raise Incomplete(path, str(error)) from None
         raise
-    except (apsw.IOError, apsw.CantOpenError, apsw.NoMemError) as error:
+    except (apsw.IOError, apsw.CantOpenError, apsw.ProtocolError, apsw.NoMemError) as error:
         # Its -shm could not grow, which readers need too.
         if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
             raise Full(path) from None
-        if isinstance(error, apsw.CantOpenError) and not _writable(path):
-            raise ReadOnly(path) from None
+        why = None if isinstance(error, apsw.NoMemError) else _why_unwritable(path)
+        if why is not None:
+            raise ReadOnly(path, why) from None
         raise StorageFailed(path, str(error)) from None
 
 
-def _writable(path: str) -> bool:
-    """Whether the file and its folder may be written: on a mount that is read-only nothing may."""
-    return all(os.access(one, os.W_OK) for one in (path, os.path.dirname(path)))
+def _why_unwritable(path: str) -> Unwritable | None:
+    return why_unwritable(path) or (None if os.access(path, os.W_OK) else "modes")

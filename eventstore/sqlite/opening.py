@@ -21,6 +21,7 @@ from . import names
 from .failures import BUSY_TIMEOUT_S, translated
 from .network import network_file_system
 from .schema import APPLICATION_ID, FORMAT, SCHEMA
+from .unwritable import open_frozen, read_only, refuse_endless_retry, uri, why_unwritable
 
 
 def connect(path: str, *, readonly: bool = False) -> apsw.Connection:
@@ -67,7 +68,8 @@ def inspect(path: str) -> None:
 def _recorded_in_file(path: str) -> names.LastUse | None:
     """What the file has recorded, read without SQLite's locks and files beside it."""
     try:
-        connection = apsw.Connection(_uri(path, "immutable=1"), apsw.SQLITE_OPEN_READONLY | _URI)
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        connection = apsw.Connection(uri(path, "immutable=1"), flags)
         try:
             return names.last_use(connection)
         finally:
@@ -148,17 +150,8 @@ def _refuse_newer(path: str, connection: apsw.Connection) -> None:
         raise NewerFile(path, found, FORMAT)
 
 
-_URI = apsw.SQLITE_OPEN_URI
-
-
-def _uri(path: str, parameters: str) -> str:
-    """Source: https://www.sqlite.org/uri.html, 3.1: these three mean something else in a path."""
-    for character, escape in (("%", "%25"), ("?", "%3f"), ("#", "%23")):
-        path = path.replace(character, escape)
-    return f"file:{path}?{parameters}"
-
-
 def _open(path: str) -> apsw.Connection:
+    refuse_endless_retry(path)
     connection = apsw.Connection(path, apsw.SQLITE_OPEN_READWRITE, statementcachesize=200)
     _set_up(connection)
     # What `enqueue` acknowledged survives the power going. On macOS fsync alone is not enough.
@@ -170,16 +163,17 @@ def _open(path: str) -> apsw.Connection:
 
 
 def _open_readonly(path: str) -> apsw.Connection:
-    """In a folder that may not be written SQLite cannot make its -shm; then nobody else writes."""
+    """As everyone opens it; if that needs files that cannot be made here, without them."""
     try:
+        refuse_endless_retry(path)
         connection = apsw.Connection(path, apsw.SQLITE_OPEN_READONLY, statementcachesize=200)
         _set_up(connection)
         connection.execute("SELECT 1 FROM events LIMIT 1").fetchall()
         return connection
-    except (apsw.CantOpenError, apsw.ReadOnlyError):
-        if _size(f"{path}-wal"):
+    except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolError, ReadOnly):
+        if why_unwritable(path) is None:
             raise
-        connection = apsw.Connection(_uri(path, "immutable=1"), apsw.SQLITE_OPEN_READONLY | _URI)
+        connection = open_frozen(path)
         _set_up(connection)
         return connection
 
@@ -220,7 +214,7 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
     except (FileNotFoundError, NotADirectoryError):
         raise NoFolder(folder) from None
     except OSError:
-        raise ReadOnly(path) from None
+        raise read_only(path) from None
     try:
         _refuse_network(path, building)
         with translated(path):

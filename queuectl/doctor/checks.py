@@ -5,6 +5,8 @@ import stat
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from eventstore.errors import Unwritable
+
 from ..wording import plural, size
 
 WAL_BYTES = 256 << 20
@@ -95,6 +97,18 @@ def fsync(median_ms: float) -> Finding:
     """How long the disk takes to hold on to a page."""
     todo = "each command and each result waits so long: put the queue on a faster disk"
     return Finding("fsync", f"{median_ms:.3g} ms", todo if median_ms > FSYNC_MS else None)
+
+
+def unwritable(folder: str, why: Unwritable) -> Finding:
+    """That no job can be enqueued and no result recorded."""
+    if why == "mount":
+        todo = (
+            "check the disk: after an error the kernel mounts a file system read-only (dmesg);"
+            f" then mount -o remount,rw {folder}, or move the queue"
+        )
+        return Finding("fsync", f"{folder} is on a file system that is mounted read-only", todo)
+    todo = f"make the folder writable (chmod u+w {shlex.quote(folder)})"
+    return Finding("fsync", f"{folder} is not writable: no job can be enqueued", todo)
 
 
 def network(kind: str | None, overridden: bool) -> Finding:

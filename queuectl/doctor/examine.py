@@ -14,6 +14,7 @@ from eventstore.errors import Missing, StoreError
 from eventstore.location import Location
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.network import network_file_system
+from eventstore.sqlite.unwritable import why_unwritable
 from eventstore.sqlite.verify import verify
 from eventstore.store import Head
 from projections.rebuild import misshapen
@@ -128,8 +129,7 @@ def _around(path: str, folder: str, found: Examination) -> Iterator[Finding]:
     yield checks.wal(found.wal_bytes)
     yield checks.room(*machine.free(folder))
     if found.fsync_ms is None:
-        todo = f"let the folder be written (chmod u+w {folder}): no job can be enqueued"
-        yield Finding("fsync", f"nothing may be written in {folder}", todo)
+        yield checks.unwritable(folder, why_unwritable(path) or "modes")
     else:
         yield checks.fsync(found.fsync_ms)
     overridden = os.environ.get("QUEUECTL_ALLOW_NETWORK") == "1"

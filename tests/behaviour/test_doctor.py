@@ -285,7 +285,8 @@ def mounted_again(ctl: Ctl) -> str:
 
 def test_a_folder_that_may_not_be_written_is_told(ctl: Ctl) -> None:
     script = "queuectl enqueue -- true; mount -o remount,ro disk; queuectl doctor"
-    assert "problem\tfsync\tnothing may be written in" in mounted(ctl, "size=99m", script)
+    told = mounted(ctl, "size=99m", script)
+    assert "disk is on a file system that is mounted read-only\tcheck the disk" in told
 
 
 def test_what_figures_mean() -> None:

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,9 @@ from eventstore.sqlite.names import last_use
 from eventstore.sqlite.opening import connect
 from queuectl import Queue
 from tests.behaviour.test_doctor import digests
-from tests.ctl import PROGRAM, Ctl
+from tests.crashed import leave_a_wal
+from tests.ctl import Ctl
+from tests.mounts import by_shell, with_mounts
 
 COMMANDS = (
     ["enqueue", "--", "true"],
@@ -109,61 +109,26 @@ def test_symbolic_links_lead_to_the_one_name(ctl: Ctl) -> None:
 def test_a_descriptor_leads_to_the_one_name(ctl: Ctl) -> None:
     ctl.enqueue("true")
     for link in ("/proc/self/fd/9", "/dev/fd/9"):
-        ctl_by_shell(ctl, f'exec 9<queue.db; "$@" --db {link} enqueue -- true')
+        by_shell(ctl, f'exec 9<queue.db; "$@" --db {link} enqueue -- true')
     assert ctl("list").jobs == ["3", "2", "1"]
 
 
 @pytest.mark.parametrize("link", ["/proc/self/fd/9", "/dev/fd/9"])
 def test_a_descriptor_of_a_removed_file_is_refused(ctl: Ctl, link: str) -> None:
     ctl.enqueue("true")
-    done = ctl_by_shell(ctl, f'exec 9<queue.db; rm queue.db; "$@" --db {link} list')
+    done = by_shell(ctl, f'exec 9<queue.db; rm queue.db; "$@" --db {link} list')
     assert done.returncode == 6
     assert "is reached through a link in /proc" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def ctl_by_shell(ctl: Ctl, script: str, *before: str) -> "subprocess.CompletedProcess[str]":
-    """What a shell script does in which `"$@"` is the program; before: what runs the shell."""
-    return subprocess.run(
-        [*before, "sh", "-c", script, "sh", *PROGRAM],
-        env=ctl.env,
-        cwd=ctl.folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
-@cache
-def _own_mounts() -> list[str]:
-    """What gives a command mounts of its own; skips the test if this user cannot have them."""
-    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    unshare = ["unshare", "--mount", *as_root]
-    probe = [*unshare, "sh", "-c", "mount -t tmpfs tmpfs /mnt"]
-    try:
-        may = subprocess.run(probe, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        may = False
-    return unshare if may else []
-
-
-@pytest.fixture
-def own_mounts() -> list[str]:
-    """What gives a command mounts of its own."""
-    unshare = _own_mounts()
-    if not unshare:
-        pytest.skip("this user cannot mount anything")
-    return unshare
-
-
-def test_a_mount_of_the_file_alone_is_refused(ctl: Ctl, own_mounts: list[str]) -> None:
+def test_a_mount_of_the_file_alone_is_refused(ctl: Ctl) -> None:
     """The link count is 1, but the -wal of the mounted name is another file."""
     ctl.enqueue("true")
     (ctl.folder / "inside").mkdir()
     (ctl.folder / "inside" / "q.db").touch()
     script = 'mount --bind queue.db inside/q.db; "$@" --db inside/q.db enqueue -- true'
-    done = ctl_by_shell(ctl, script, *own_mounts)
+    done = with_mounts(ctl, script)
     assert done.returncode == 6
     assert f"{ctl.folder}/inside/q.db is a second name of /" in done.stderr
     assert "/queue.db, mounted here as a single file; mount the folder" in done.stderr
@@ -171,7 +136,7 @@ def test_a_mount_of_the_file_alone_is_refused(ctl: Ctl, own_mounts: list[str]) -
     assert os.listdir(ctl.folder / "inside") == ["q.db"]
 
 
-def test_a_mount_of_the_folder_is_the_same_queue(ctl: Ctl, own_mounts: list[str]) -> None:
+def test_a_mount_of_the_folder_is_the_same_queue(ctl: Ctl) -> None:
     ctl.enqueue("true")
     (ctl.folder / "inside").mkdir()
     script = """
@@ -179,46 +144,31 @@ def test_a_mount_of_the_folder_is_the_same_queue(ctl: Ctl, own_mounts: list[str]
         "$@" --db inside/queue.db enqueue -- true
         "$@" --db queue.db enqueue -- true
         "$@" --db inside/queue.db list"""
-    assert ctl_by_shell(ctl, script, *own_mounts).stdout.splitlines()[-3][0] == "3"
+    assert with_mounts(ctl, script).stdout.splitlines()[-3][0] == "3"
     assert ctl("list").jobs == ["3", "2", "1"]
     assert ctl("verify").code == 0
 
 
-def test_the_root_of_a_process_that_has_another_one_is_refused(
-    ctl: Ctl, own_mounts: list[str]
-) -> None:
+def test_the_root_of_a_process_that_has_another_one_is_refused(ctl: Ctl) -> None:
     """The text of such a link is `/`, which is our own root and not the one it leads to."""
     (ctl.folder / "inside").mkdir()
-    done = ctl_by_shell(
+    done = with_mounts(
         ctl,
         """
         unshare --mount sh -c 'mount -t tmpfs -o mode=0700 tmpfs inside; "$@" --db inside/q.db \\
             enqueue -- true; echo >ready; read _ <ready; exec sleep 60' sh "$@" &
         until [ -s ready ]; do sleep 0.05; done; sleep 0.2
         "$@" --db "/proc/$!/root$PWD/inside/q.db" enqueue -- true; echo $?; kill $!""",
-        *own_mounts,
     )
     assert done.stdout.splitlines() == ["1", "6"]
     assert "is reached through a link in /proc" in done.stderr
     assert os.listdir(ctl.folder / "inside") == []
 
 
-def leave_a_wal(ctl: Ctl) -> None:
-    """Enqueue a job as a process that is killed: its record is in the -wal alone."""
-    program = f"""
-import os
-from queuectl import Queue
-queue = Queue({str(ctl.db)!r})
-print(queue.enqueue("true").id, flush=True)
-os.kill(os.getpid(), 9)"""
-    ctl.start_python(program).ends()
-    assert Path(f"{ctl.db}-wal").stat().st_size
-
-
 @pytest.mark.parametrize("target", ["other.db", "elsewhere/queue.db"])
 def test_a_queue_that_was_moved_without_its_wal_is_refused(ctl: Ctl, target: str) -> None:
     ctl.enqueue("true")
-    leave_a_wal(ctl)
+    leave_a_wal(ctl.db)
     other = ctl.folder / target
     other.parent.mkdir(exist_ok=True)
     ctl.db.rename(other)
@@ -259,7 +209,7 @@ def test_a_queue_that_nobody_uses_may_be_moved_again_and_again(ctl: Ctl) -> None
 
 def test_a_copy_is_a_queue_of_its_own(ctl: Ctl) -> None:
     ctl.enqueue("true")
-    leave_a_wal(ctl)
+    leave_a_wal(ctl.db)
     ctl("backup", "backup.db")
     shutil.copy(ctl.db, ctl.folder / "copy.db")
     (ctl.folder / "copy.db").chmod(0o600)

@@ -19,7 +19,7 @@ FailureReason = Literal[
     "no-directory",  # the working directory is gone or may not be entered
     "launch",  # the system refused to start it for another reason, told in `error`
     "worker-lost",  # its worker died; how it ended is unknown, and never a success
-    "worker-stopped",  # ended because its worker was told to stop now
+    "worker-stopped",  # ended because its worker was told to stop, or by a shutdown of both
 ]
 
 

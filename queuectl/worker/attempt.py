@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from signal import SIGKILL, SIGTERM
+from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM
 from typing import Literal
 
 from eventstore.events.job import FailureReason, Usage
@@ -19,6 +19,13 @@ LAST_CHUNKS = 32
 """Read at the end at the most: someone who was handed the pipe may go on writing for ever."""
 QUICK_US = 1_000_000
 """Output of a job that goes on for longer than this is written where `logs -f` sees it."""
+
+SHUTDOWN = frozenset({SIGHUP, SIGINT, SIGTERM})
+"""Signals that init, systemd or a container runtime sends to all processes at once."""
+SHELL_OFFSET = 128
+"""A shell whose command was ended by signal n exits with 128 + n."""
+STOP_SEEN_US = 250_000
+"""Within this time of a job's death by a shutdown signal its worker has seen its own signal."""
 
 Ended = FailureReason | Literal["cancelled"]
 
@@ -47,6 +54,9 @@ class Attempt:
         self._exit: Exit | None = None
         self._duration_us = 0
         self._kill_at_us: int | None = None
+        self._worker_stops = False
+        self._undecided_until_us: int | None = None
+        """Until when a stop of the worker would explain how the main process ended."""
         self._stragglers: set[int] = set()
         self._remind: Callable[[int], None] = _unheard
 
@@ -87,8 +97,15 @@ class Attempt:
         """End all of it without grace."""
         if self._ended == "exit" and self._exit is None:
             self._ended = why
+        self._undecided_until_us = None
         self._kill_at_us = 0
         self._launcher.send({self.mark}, SIGKILL)
+
+    def worker_stops(self, now_us: int) -> None:
+        """Note that the worker was asked to stop: a shutdown signals the jobs as well."""
+        self._worker_stops = True
+        if self._undecided_until_us is not None:
+            self._stopped(now_us)
 
     def exited(self, exit_: Exit, now_us: int) -> None:
         """Its main process has ended. Longer than its timeout is a timeout, whatever it says.
@@ -100,12 +117,27 @@ class Attempt:
         timeout_us = self.job.spec.timeout_us
         if self._ended == "exit" and timeout_us is not None and self._duration_us > timeout_us:
             self._ended = "timeout"
+        if self._ended != "exit" or exit_.exit_code in self.job.spec.success_exit:
+            return
+        number = exit_.signal or (exit_.exit_code or 0) - SHELL_OFFSET
+        if self._worker_stops and number in {*SHUTDOWN, SIGKILL}:
+            self._stopped(now_us)
+        elif number in SHUTDOWN:
+            self._undecided_until_us = now_us + STOP_SEEN_US
+            self._remind(self._undecided_until_us)
 
     def gone(self, now_us: int) -> bool:
         """Whether nothing of it lives any more. What it left behind is ended: at once, or after
-        the grace where we ended it, for a shell often dies before what it runs has tidied up."""
+        the grace where we ended it, for a shell often dies before what it runs has tidied up.
+
+        A death by a shutdown signal is kept back for a moment: the jobs of a machine that shuts
+        down may die before their worker has seen its own signal."""
         if self._exit is None:
             return False
+        if self._undecided_until_us is not None:
+            if now_us < self._undecided_until_us:
+                return False
+            self._undecided_until_us = None
         left = self._launcher.orphans(self.mark)
         if left and (self._kill_at_us is None or now_us >= self._kill_at_us):
             self._stragglers.update(left)
@@ -148,6 +180,12 @@ class Attempt:
             self._output.discard()
         else:
             self._output.close()
+
+    def _stopped(self, now_us: int) -> None:
+        """The shutdown that stops the worker has ended it; the rest of it has its grace."""
+        self._ended, self._undecided_until_us = "worker-stopped", None
+        self._kill_at_us = now_us + self.job.spec.grace_us
+        self._remind(self._kill_at_us)
 
     def _read(self) -> bytes | None:
         """What is in the pipe; None when nothing is at the moment."""

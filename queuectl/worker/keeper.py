@@ -22,6 +22,8 @@ from collections.abc import Callable
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DELIBERATE = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 9, 130})
 """Exit codes by which a supervisor says that it is done; any other end is an accident."""
+TOGETHER_S = 0.01
+"""Signals within this time are one request: `timeout` signals its child, then the whole group."""
 RESTARTS, WITHIN_S = 3, 60.0
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -32,7 +34,8 @@ def keep(supervise: Callable[[socket.socket], int]) -> int:
     Returns in both processes: in the supervisor with what `supervise` returned, so that its errors
     are told as any command's are; in the keeper with the supervisor's exit code. What `supervise`
     is given is its line to the keeper: a descriptor sent along it is held until nothing that the
-    supervisor started is left; end of file on it means that the other one is dead.
+    supervisor started is left; each byte that comes along it is the number of a stop signal that
+    the keeper was sent; end of file on it means that the other one is dead.
     """
     _open_standard_descriptors()
     adopt_orphans()
@@ -48,7 +51,7 @@ def keep(supervise: Callable[[socket.socket], int]) -> int:
             return supervise(theirs)
         theirs.close()
         if asked is not None:  # the one that was asked to stop died; its heir is asked again
-            os.kill(pid, asked)
+            _pass_on(ours, asked)
         code, asked, held = _watch(pid, ours, wakeup, asked)
         end_children()
         for descriptor in held:
@@ -110,6 +113,7 @@ def _open_standard_descriptors() -> None:
 def _listen() -> int:
     """The read end of a pipe in which each arriving signal is a byte."""
     read, write = os.pipe()
+    os.set_blocking(read, False)
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     for number in (*FORWARDED, signal.SIGCHLD):
@@ -151,18 +155,47 @@ def _watch(
     while True:
         ready, _, _ = select.select(sources, [], [])
         if line in ready:
-            said, descriptors, _, _ = socket.recv_fds(line, 64, 8)
-            held += descriptors
-            if not said:
+            descriptors = _descriptors_from(line)
+            if descriptors is None:
                 sources.remove(line)
+            else:
+                held += descriptors
         if wakeup in ready:
-            for number in os.read(wakeup, 4096):
-                if number in FORWARDED:
-                    asked = number
-                    os.kill(pid, number)
+            for number in _requests(wakeup):
+                asked = number
+                _pass_on(line, number)
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 return os.waitstatus_to_exitcode(status), asked, held
+
+
+def _descriptors_from(line: socket.socket) -> list[int] | None:
+    """The descriptors that the supervisor has sent; None once it has closed its end."""
+    try:
+        said, descriptors, _, _ = socket.recv_fds(line, 64, 8)
+    except ConnectionResetError:  # it died with a signal of ours unread
+        return None
+    return descriptors if said else None
+
+
+def _requests(wakeup: int) -> list[int]:
+    """The stop signals that have come, each once that came together."""
+    numbers = os.read(wakeup, 4096)
+    if not any(number in FORWARDED for number in numbers):
+        return []
+    time.sleep(TOGETHER_S)
+    try:
+        numbers += os.read(wakeup, 4096)
+    except BlockingIOError:
+        pass
+    return sorted({*numbers} & {*FORWARDED})
+
+
+def _pass_on(line: socket.socket, number: int) -> None:
+    try:
+        line.send(bytes([number]))
+    except OSError:
+        pass  # it has just ended
 
 
 def _how(code: int) -> str:

@@ -30,12 +30,19 @@ class Stopping:
     def __init__(self) -> None:
         self.urgency = Urgency.NONE
         self.signals = 0
-        """INT and TERM taken in: the second and later ones interrupt."""
+        """Requests by INT and TERM: the second and later ones interrupt."""
+        self._direct = self._passed_on = 0
 
-    def signalled(self) -> None:
-        """INT or TERM came."""
-        self.signals += 1
-        self.urgency = Urgency(min(self.urgency + 1, Urgency.AT_ONCE))
+    def signalled(self, direct: int, passed_on: int) -> None:
+        """INT or TERM came, to this process or to the keeper, which passed it on.
+
+        A shutdown signals both at once: the n-th signal of each is the same request.
+        """
+        self._direct += direct
+        self._passed_on += passed_on
+        requests = max(self._direct, self._passed_on)
+        self.urgency = Urgency(min(self.urgency + requests - self.signals, Urgency.AT_ONCE))
+        self.signals = requests
 
     def asked(self, how: Literal["drain", "now"] | None) -> None:
         """A hangup came, or `worker stop` was recorded; it may be seen more than once."""

@@ -114,7 +114,7 @@ class Supervisor:
         if woken.committed:
             self._committed(self._now_us())
         now_us = self._now_us()  # later than the begin of whatever may have ended by now
-        if woken.hangup or woken.stops:
+        if woken.hangup or woken.stops or woken.passed_on:
             self._heed(woken)
         self._hear_of(woken, now_us)
         self._hasten(now_us)
@@ -134,8 +134,7 @@ class Supervisor:
         """Signals have asked for the end."""
         if woken.hangup:
             self._stopping.asked("drain")
-        for _ in range(woken.stops):
-            self._stopping.signalled()
+        self._stopping.signalled(woken.stops, woken.passed_on)
         self._recording.stop = "now" if self._stopping.urgency > Urgency.DRAIN else "drain"
 
     def _reap(self, now_us: int) -> None:
@@ -219,6 +218,7 @@ class Supervisor:
         if len(self._slots):
             self._telling.stopping(urgency, len(self._slots))
         for attempt in self._slots:
+            attempt.worker_stops(now_us)
             if urgency == Urgency.NOW:
                 attempt.end("worker-stopped", now_us)
             elif urgency == Urgency.AT_ONCE:

@@ -28,7 +28,9 @@ class Woken(msgspec.Struct):
     """What has happened since."""
 
     stops: int = 0
-    """INT and TERM, each one counts."""
+    """INT and TERM to this process, each one counts."""
+    passed_on: int = 0
+    """INT and TERM that the keeper was sent, each one counts."""
     hangup: bool = False
     """HUP."""
     children: bool = False
@@ -58,7 +60,8 @@ class Waiting:
     ) -> None:
         self._signals = signals
         self._selector = selectors.DefaultSelector()
-        self._bell, self._alarm, self._committer, self._line = (object() for _ in range(4))
+        self._bell, self._alarm, self._committer = (object() for _ in range(3))
+        self._line = line
         self._watched: dict[str, list[int]] = {}
         self._soon: dict[int, tuple[int, Attempt]] = {}
         """By descriptor, in order: from when to listen, and to whom."""
@@ -67,7 +70,7 @@ class Waiting:
             (bell, self._bell),
             (alarm, self._alarm),
             (committer, self._committer),
-            (line, self._line),
+            (line, line),
         ):
             self._selector.register(source, selectors.EVENT_READ, name)
 
@@ -133,7 +136,7 @@ class Waiting:
         elif source is self._signals:
             numbers = self._signals.take()
             woken.stops = sum(number in URGING for number in numbers)
-            woken.hangup = signal.SIGHUP in numbers
+            woken.hangup |= signal.SIGHUP in numbers
             woken.children = signal.SIGCHLD in numbers
         elif source is self._bell:
             woken.rung = True
@@ -142,12 +145,22 @@ class Waiting:
         elif source is self._committer:
             woken.committed = True
         elif source is self._line:
-            self._selector.unregister(descriptor)
-            woken.keeper_gone = True
+            self._hear_keeper(woken)
         else:  # one of a worker's processes; the other is still watched
             self._watched[source].remove(descriptor)
             self._close(descriptor)
             woken.died.append(source)
+
+    def _hear_keeper(self, woken: Woken) -> None:
+        try:
+            numbers = self._line.recv(4096)
+        except ConnectionResetError:  # it died with bytes of ours unread
+            numbers = b""
+        if not numbers:
+            self._selector.unregister(self._line)
+            woken.keeper_gone = True
+        woken.passed_on = sum(number in URGING for number in numbers)
+        woken.hangup |= signal.SIGHUP in numbers
 
     def _close(self, handle: int) -> None:
         self._selector.unregister(handle)

@@ -67,6 +67,8 @@ class Ledger:
         assert (job.state if job else None) in MAY_FOLLOW[type(one.event)], told  # type: ignore[index]
         if job is not None:
             _refuse_attempt(job, one.event, told)
+        if isinstance(one.event, Failed):
+            assert one.event.reason != "signal", f"{told}: only shutdowns signal jobs here"
         if isinstance(one.event, Usage):
             assert one.event.duration_us >= 0, told
         self._jobs[one.stream] = evolve(job, one)

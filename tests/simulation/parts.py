@@ -168,7 +168,7 @@ class SimulatedWaiting:
         world.rest()
         died = [name for name in self._watched if name in world.dead]
         woken = Woken(
-            stops=worker.signals,
+            passed_on=worker.signals,
             children=any(
                 one.ends_at_us <= world.clock.now_us for one in worker.launcher.mine.values()
             ),

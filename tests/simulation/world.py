@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from random import Random
+from signal import SIGTERM
 from tempfile import mkdtemp
 from typing import Any
 from unittest.mock import patch
@@ -49,6 +50,7 @@ OFTEN = {
     "stop": 1,
     "step": 2,
     "kill": 3,
+    "shut_down": 1,
     "pause": 2,
     "replay": 1,
 }
@@ -174,6 +176,7 @@ class World:
             "stop": self._stop,
             "step": self._step,
             "kill": self._kill,
+            "shut_down": self._shut_down,
             "pause": self._pause,
             "replay": self._replay,
         }
@@ -276,6 +279,15 @@ class World:
             worker.signals += 1
         else:
             worker.keeper_dead = True
+
+    def _shut_down(self) -> None:
+        """TERM comes to a worker and to its jobs at once."""
+        worker = self.random.choice(self._workers)
+        worker.signals += 1
+        for process in worker.launcher.mine.values():
+            if not process.deaf:
+                process.ends_at_us = min(process.ends_at_us, self.clock.now_us)
+                process.signal = process.signal or int(SIGTERM)
 
     def _pause(self) -> None:
         """A supervisor sleeps for a while, as by SIGSTOP; its jobs go on."""

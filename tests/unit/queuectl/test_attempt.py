@@ -1,7 +1,7 @@
 """What an attempt tells of its end."""
 
 from collections.abc import Collection
-from signal import Signals
+from signal import SIGHUP, SIGINT, SIGKILL, SIGSEGV, SIGTERM, Signals
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from eventstore import codec
 from eventstore.events.job import Enqueued, Succeeded
 from projections.folds.job import Job
-from queuectl.worker.attempt import Attempt
+from queuectl.worker.attempt import STOP_SEEN_US, Attempt
 from queuectl.worker.launcher import Child, Exit
 from queuectl.worker.mark import Mark
 from queuectl.worker.output import Output
@@ -71,3 +71,43 @@ def test_what_we_ended_before_is_not_called_a_timeout() -> None:
     cancelled.end("cancelled", 1_000_000)
     cancelled.exited(Exit(7, 0, None, 10, None), 9_000_000)
     assert cancelled.outcome().ended == "cancelled"
+
+
+@pytest.mark.parametrize("number", [SIGHUP, SIGINT, SIGTERM])
+@pytest.mark.parametrize("by_shell", [False, True])
+def test_job_that_a_shutdown_ends_is_stopped_with_its_worker(number: int, by_shell: bool) -> None:
+    died = Exit(7, 128 + number, None, 10, None) if by_shell else Exit(7, None, number, 10, None)
+    before = attempt(started_us=0)
+    before.exited(died, now_us=1_000)
+    assert not before.gone(STOP_SEEN_US)
+    before.worker_stops(STOP_SEEN_US)
+    after = attempt(started_us=0)
+    after.worker_stops(1_000)
+    after.exited(died, now_us=2_000)
+    for ended in (before, after):
+        assert ended.gone(STOP_SEEN_US)
+        assert ended.outcome().ended == "worker-stopped"
+
+
+def test_job_that_a_signal_ends_while_its_worker_goes_on_has_failed() -> None:
+    killed = attempt(started_us=0)
+    killed.exited(Exit(7, None, SIGTERM, 10, None), now_us=1_000)
+    assert not killed.gone(1_000)
+    assert killed.gone(1_000 + STOP_SEEN_US)
+    assert killed.outcome().ended == "signal"
+
+
+@pytest.mark.parametrize(("number", "ended"), [(SIGKILL, "worker-stopped"), (SIGSEGV, "signal")])
+def test_crash_is_the_jobs_own_also_while_its_worker_stops(number: int, ended: str) -> None:
+    crashed = attempt(started_us=0)
+    crashed.worker_stops(1_000)
+    crashed.exited(Exit(7, None, number, 10, None), now_us=2_000)
+    assert crashed.gone(2_000)
+    assert crashed.outcome().ended == ended
+
+
+@pytest.mark.parametrize("died", [Exit(7, 0, None, 1, None), Exit(7, None, SIGSEGV, 1, None)])
+def test_other_ends_are_recorded_at_once(died: Exit) -> None:
+    quick = attempt(started_us=0)
+    quick.exited(died, now_us=1_000)
+    assert quick.gone(1_000)

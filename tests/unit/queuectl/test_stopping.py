@@ -7,7 +7,7 @@ def test_signals_drain_then_end_then_kill() -> None:
     stopping = Stopping()
     seen = []
     for _ in range(4):
-        stopping.signalled()
+        stopping.signalled(direct=0, passed_on=1)
         seen.append(stopping.urgency)
     assert seen == [Urgency.DRAIN, Urgency.NOW, Urgency.AT_ONCE, Urgency.AT_ONCE]
 
@@ -30,5 +30,14 @@ def test_urgency_never_falls() -> None:
 def test_one_signal_after_a_recorded_drain_ends_what_runs() -> None:
     stopping = Stopping()
     stopping.asked("drain")
-    stopping.signalled()
+    stopping.signalled(direct=0, passed_on=1)
     assert stopping.urgency == Urgency.NOW
+
+
+def test_signal_to_keeper_and_supervisor_at_once_is_one_request() -> None:
+    stopping = Stopping()
+    for direct, passed_on in ((1, 0), (0, 1)):
+        stopping.signalled(direct, passed_on)
+        assert (stopping.urgency, stopping.signals) == (Urgency.DRAIN, 1)
+    stopping.signalled(direct=1, passed_on=1)
+    assert (stopping.urgency, stopping.signals) == (Urgency.NOW, 2)

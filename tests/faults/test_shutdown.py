@@ -1,0 +1,87 @@
+"""A machine, a service or a container shuts down: every process is signalled at once."""
+
+import os
+from pathlib import Path
+from signal import SIGHUP, SIGINT, SIGTERM
+
+import pytest
+
+from tests.ctl import until
+from tests.house import House
+from tests.shapes import sleepers
+
+ORDERS = {"jobs first": -1, "keeper first": 1}
+ROUNDS = 3
+SELF_EXITING = "trap 'exit 143' TERM; sleep 60 & wait"
+
+
+def tree(pid: int) -> list[int]:
+    """`pid` and all its descendants, parents first."""
+    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(lower for child in below for lower in tree(int(child)))]
+
+
+def signal_all(pids: list[int], number: int) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass  # a signal to another of them has ended it
+
+
+@pytest.mark.parametrize("number", [SIGTERM, SIGINT, SIGHUP])
+@pytest.mark.parametrize("order", ORDERS)
+def test_job_that_is_ended_by_a_shutdown_runs_again_and_uses_no_retry(
+    house: House, order: str, number: int
+) -> None:
+    jobs = [house.enqueue("sleep 60", max_retries=0) for _ in range(4)]
+    for attempt in range(1, ROUNDS + 1):
+        with house.worker(slots=4) as running:
+            until(lambda: len(sleepers(house.work)) == 4 or None, "the jobs")
+            signal_all(tree(running.pid)[:: ORDERS[order]], number)
+            assert running.ends().code == 0
+        for job in jobs:
+            assert house.queue.get(job).state == "pending"
+            failed = house.wait_for(job, "failed", attempt=attempt)
+            assert (failed.reason, failed.counted) == ("worker-stopped", False)
+
+
+def test_job_that_exits_because_of_a_shutdown_runs_again_and_uses_no_retry(house: House) -> None:
+    job = house.enqueue(SELF_EXITING, max_retries=0)
+    with house.worker() as running:
+        until(lambda: len(sleepers(house.work)) == 1 or None, "the job")
+        signal_all(tree(running.pid), SIGTERM)
+        assert running.ends().code == 0
+    assert house.queue.get(job).state == "pending"
+    assert house.wait_for(job, "failed").exit_code == 143
+
+
+def test_job_that_is_ended_by_a_signal_while_its_worker_goes_on_has_failed(house: House) -> None:
+    job = house.enqueue("kill -TERM $$", max_retries=0)
+    house.drain()
+    failed = house.wait_for(job, "failed")
+    assert (failed.reason, failed.signal, failed.counted) == ("signal", SIGTERM, True)
+
+
+def test_what_a_job_runs_may_tidy_up_while_the_machine_shuts_down(house: House) -> None:
+    tidy = "trap 'sleep 0.5; echo tidied > tidied; exit' TERM; sleep 60 & wait"
+    (house.work / "server").write_text(tidy)
+    house.enqueue("sh server & sleep 60; true", grace="20s")
+    with house.worker() as running:
+        until(lambda: len(sleepers(house.work)) == 2 or None, "the job and its server")
+        signal_all(tree(running.pid), SIGTERM)
+        assert running.ends().code == 0
+    assert (house.work / "tidied").exists()
+
+
+def test_two_signals_to_a_group_at_once_are_one_request(house: House) -> None:
+    """`timeout` signals the program that it runs, and then its whole group."""
+    job = house.enqueue("touch up; until test -e go; do sleep 0.01; done")
+    with house.worker() as running:
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        for _ in range(2):
+            running.kill(SIGTERM)
+        running.says("finishing 1 job")
+        (house.work / "go").touch()
+        assert running.ends().code == 0
+    assert house.told(job) == ["enqueued", "claimed", "succeeded"]

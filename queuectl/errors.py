@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from projections.folds.job import State
 
-from .visible import visible
+from .visible import quoted, visible
 
 LISTED = 5
 """Ids that an error lists at most."""
@@ -69,7 +69,7 @@ class IdTaken(Refusal):
     def __init__(self, job_id: str) -> None:
         super().__init__(
             f"the id {job_id} belongs to a job that was asked for otherwise; "
-            f"choose another, or see queuectl show {job_id}"
+            f"choose another, or see queuectl show {quoted(job_id)}"
         )
         self.job_id = job_id
 
@@ -86,7 +86,9 @@ class NotDue(Refusal):
     """It waits for no time, or its time has not come."""
 
     def __init__(self, job_id: str, state: State) -> None:
-        super().__init__(f"job {job_id} is {state} and not due; queuectl show {job_id} tells when")
+        super().__init__(
+            f"job {job_id} is {state} and not due; queuectl show {quoted(job_id)} tells when"
+        )
         self.job_id, self.state = job_id, state
 
 
@@ -96,7 +98,7 @@ class StaleAttempt(Refusal):
     def __init__(self, job_id: str, attempt: int) -> None:
         super().__init__(
             f"attempt {attempt} of job {job_id} is not running any more; its result is not recorded"
-            f" (queuectl history {job_id})"
+            f" (queuectl history {quoted(job_id)})"
         )
         self.job_id, self.attempt = job_id, attempt
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .endings import Endings, endings, successes
 from .errors import BadInput, UnknownWord
+from .job_ids import check_id
 from .requests import NewJob
 from .settings import setting
 from .units import duration_of, duration_us
@@ -22,7 +23,6 @@ TOGETHER_BYTES = 1 << 20
 MANY = 100
 """Most tags of a job."""
 
-_ID = r"[A-Za-z][A-Za-z0-9_.-]{0,99}"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 _VARIABLE = r"(?!QUEUECTL_)[^=\0]{1,200}"
 
@@ -201,14 +201,9 @@ def _setting(name: str) -> Check:
 
 
 def _id(key: str, value: Any) -> str:
-    if value == "last":
-        raise BadInput(f"{key} cannot be 'last': that word is reserved, for the newest job")
-    return str(_own_id(key, value))
+    return check_id(key, _text(key, value))
 
 
-_own_id = _matching(
-    _ID, "start with a letter and contain only letters, digits, '_', '.', '-' (max 100)"
-)
 name_of_queue = _matching(_NAME, "have 1 to 100 letters, digits, '_', '.' or '-'")
 
 _KEYS: dict[str, tuple[str, Check]] = {

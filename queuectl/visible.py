@@ -21,6 +21,15 @@ def visible(text: str, keep: str = "") -> str:
     return _ACTS.sub(lambda found: found[0] if found[0] in keep else _picture(found[0]), text)
 
 
+def quoted(word: str) -> str:
+    """A word as it must be typed to a shell."""
+    if re.fullmatch("[A-Za-z0-9_.@%+=:,/-]+", word):
+        return word
+    from shlex import quote
+
+    return quote(word)
+
+
 def as_written(value: object) -> str:
     """A value as the user wrote it, for an error: text in quotes, else JSON; the start of it."""
     if isinstance(value, str):

@@ -23,7 +23,7 @@ LAST = "SELECT last FROM sequence WHERE name = 'job'"
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
-    """The highest number among the new jobs. Ids that clients bring begin with a letter."""
+    """The highest number among the new jobs. Ids that clients bring are never numbers."""
     numbers = [int(job.id) for before, job, _ in changes if before is None and job.id.isdecimal()]
     if numbers:
         yield Write(RAISE, [(max(numbers),)])

@@ -9,6 +9,7 @@ from projections.folds.worker import Worker
 from projections.read_models.runs import Run
 
 from ..shapes import instant, rfc3339
+from ..visible import quoted
 from ..wording import duration, outcome, reason, size, what
 from .look import Column
 from .times import age, ago, clock
@@ -46,7 +47,7 @@ def output_hint(attempts: Sequence[Run], job: Job) -> list[str]:
     for run in reversed(attempts):
         if run.output_bytes:
             which = "" if run.attempt == job.attempt else f" --attempt {run.attempt}"
-            return [f"output: queuectl logs {job.id}{which}"]
+            return [f"output: queuectl logs {quoted(job.id)}{which}"]
     return []
 
 

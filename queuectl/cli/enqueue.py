@@ -13,6 +13,7 @@ from ..clock import SystemClock
 from ..errors import BadInput
 from ..job_keys import as_option, new_job
 from ..requests import NewJob
+from ..visible import quoted
 from . import options
 from .printer import Printer, line
 from .progress import Progress
@@ -195,4 +196,6 @@ def _print(out: Printer, ids: list[str], existing: list[Job], idle: bool) -> Non
         line(f"job {job.id} is there already ({job.state})")
     if len(existing) > SHOWN:
         line(f"... and {len(existing) - SHOWN:,} more")
-    out.hint("no worker runs: queuectl worker start" if idle else f"queuectl show {ids[-1]}")
+    out.hint(
+        "no worker runs: queuectl worker start" if idle else f"queuectl show {quoted(ids[-1])}"
+    )

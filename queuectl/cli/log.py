@@ -15,7 +15,7 @@ from projections.read_models import runs
 from ..clock import SystemClock
 from ..reading import Reading
 from ..shapes import EventPage, event_shape
-from ..visible import visible
+from ..visible import quoted, visible
 from ..when import instant_us
 from . import options
 from .columns import output_hint, state
@@ -44,7 +44,7 @@ def history_command(reading: Reading, out: Printer, job: str) -> None:
         if out.terminal:
             line(_title(out, found))
         Feed(out, found.spec).print(events)
-        steps = [f"retry: queuectl dlq retry {found.id}"] * (found.state == "dead")
+        steps = [f"retry: queuectl dlq retry {quoted(found.id)}"] * (found.state == "dead")
         steps += output_hint(runs.of_job(tx, found.born), found)
     out.hint(" · ".join(steps))
 

@@ -16,7 +16,7 @@ from projections.read_models.runs import Run
 from ..errors import NotFound
 from ..job_waiting import refuse_itself
 from ..reading import Reading
-from ..visible import visible
+from ..visible import quoted, visible
 from ..wording import duration, outcome, size
 from ..worker.transcript import Piece, cut_off, piece_of, pieces, tail
 from . import options
@@ -58,7 +58,7 @@ def logs_command(
     if attempt is not None and attempt > found.attempt:
         raise NotFound(f"job {visible(found.id)} has had {found.attempt} attempts, not {attempt}")
     if not found.attempt and not follow:
-        note(typed(f"job {found.id} has not run yet; queuectl show {found.id}"))
+        note(typed(f"job {found.id} has not run yet; queuectl show {quoted(found.id)}"))
         return
     seen = _look(reading, found.id, attempt or max(found.attempt, 1))
     with sink() as to:

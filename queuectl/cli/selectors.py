@@ -19,6 +19,7 @@ from projections.read_models.jobs import Filter
 from ..clock import SystemClock
 from ..errors import BadInput, NoSuchJob, NotFound
 from ..hints import unused_queue
+from ..job_ids import RANGE
 from ..reading import Reading
 from ..when import instant_us
 from .asked import named_db
@@ -26,7 +27,6 @@ from .printer import note
 
 R = TypeVar("R")
 
-_RANGE = r"([0-9]{1,18})-([0-9]{1,18})"
 _PAGE = 1_000
 
 
@@ -53,7 +53,7 @@ class Selector(NamedTuple):
 
     def _named(self, tx: Reader) -> Iterator[str]:
         for word in self.words:
-            yield from _from_stdin() if word == "-" else _named(tx, word)
+            yield from _from_stdin(tx) if word == "-" else _named(tx, word)
 
 
 def matching(tx: Reader, which: Filter, before: int | None = None) -> Iterator[Job]:
@@ -77,18 +77,31 @@ def existing(tx: Reader, word: str) -> Job:
     return job
 
 
-def _from_stdin() -> list[str]:
-    """Ids in any white space."""
+def _from_stdin(tx: Reader) -> Iterator[str]:
+    """The ids on standard input, one per line; several on one line are separated by spaces."""
     try:
-        return sys.stdin.buffer.read().decode().split()
+        text = sys.stdin.buffer.read().decode()
     except UnicodeDecodeError:
-        raise BadInput("standard input is not UTF-8; give ids, one a line") from None
+        raise BadInput("standard input is not UTF-8; give ids, one per line") from None
+    for one_line in text.split("\n"):
+        yield from _on_line(tx, one_line.strip())
+
+
+def _on_line(tx: Reader, text: str) -> list[str]:
+    """An id may contain spaces: a line that is one is not taken apart. Raises NoSuchJob."""
+    words = text.split()
+    if len(words) < 2 or jobs.get(tx, text) is not None:
+        return [text] if words else []
+    missing = [word for word in words if jobs.get(tx, word) is None]
+    if missing:
+        raise NoSuchJob(missing[0] if len(missing) < len(words) else text)
+    return words
 
 
 def _named(tx: Reader, word: str) -> list[str]:
     if word == "last":
         return [_last(tx)]
-    if found := re.fullmatch(_RANGE, word):
+    if found := re.fullmatch(RANGE, word):
         return _in_range(tx, int(found[1]), int(found[2]))
     return [word]
 

@@ -19,7 +19,7 @@ from ..endings import endings_text
 from ..reading import Reading
 from ..shapes import JobDetail, JobDocument, job_detail
 from ..units import duration_text, size_text
-from ..visible import visible
+from ..visible import quoted, visible
 from . import options
 from .columns import ATTEMPT, ended, output_hint, state
 from .printer import Printer, line
@@ -152,13 +152,13 @@ def _next_step(found: Found, now: int) -> str:
         case "pending":
             return _why_pending(found)
         case "processing":
-            return f"runs on worker {job.worker} · queuectl logs {job.id} -f"
+            return f"runs on worker {job.worker} · queuectl logs {quoted(job.id)} -f"
         case "failed" | "scheduled":
             return _when_due(found, now)
         case "dead":
-            first = f"retry: queuectl dlq retry {job.id}"
+            first = f"retry: queuectl dlq retry {quoted(job.id)}"
         case _:
-            first = f"history: queuectl history {job.id}"
+            first = f"history: queuectl history {quoted(job.id)}"
     return " · ".join((first, *output_hint(found.runs, job)))
 
 

@@ -14,12 +14,21 @@ from typing import NamedTuple
 IN_MEMORY_BYTES = 65_536
 """What is no longer goes into the database with the result: many small outputs make no files."""
 
+LONGEST_NAME_BYTES = 200
+"""Of an id that names its folder itself: file systems take 255, some only 143 of those."""
+
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def folder_name(job_id: str, attempt: int) -> str:
-    """The folder of an attempt's files, within the folder of all outputs."""
+    """The folder of an attempt's files, within the folder of all outputs.
+
+    An id too long for a file name gives way to its digest, after a `$`, with which no id begins.
+    """
+    name = job_id.encode()
+    if len(name) > LONGEST_NAME_BYTES:
+        return f"${sha256(name).hexdigest()}.{attempt}"
     return f"{job_id}.{attempt}"
 
 

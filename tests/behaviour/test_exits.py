@@ -160,7 +160,7 @@ def test_what_nothing_can_be_is_2(ctl: Ctl, words: list[str]) -> None:
 def test_ids_that_are_no_text_are_2(ctl: Ctl) -> None:
     ctl("enqueue", "--", "true")
     told = refused(ctl("cancel", "-", "--yes", stdin=b"\xff\xfe\n", code=2))
-    assert told == "error: standard input is not UTF-8; give ids, one a line\n"
+    assert told == "error: standard input is not UTF-8; give ids, one per line\n"
 
 
 @pytest.mark.parametrize("word", ["", "$", "$config", "$context", "$worker:1", "$x"])

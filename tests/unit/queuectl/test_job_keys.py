@@ -84,7 +84,7 @@ def test_tags_may_be_written_as_typed() -> None:
         ({"command": "x" * 131_072}, "can never run"),
         ({"argv": ["a", *["x" * 100_000] * 11]}, "can never run"),
         ({"command": "a", "env": {"A": "x" * 131_070}}, "can never run"),
-        ({"command": "a", "id": "last"}, "'id' cannot be 'last': that word is reserved"),
+        ({"command": "a", "id": "last"}, "'id' cannot be 'last': the word 'last' is reserved"),
         ({"command": "a", "id": "7"}, "'id'"),
         ({"command": "a", "id": "../x"}, "'id'"),
         ({"command": "a", "id": "a\n"}, "'id'"),

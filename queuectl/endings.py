@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from .errors import BadInput
+from .text.outcomes import signal_name
 from .visible import as_written
 
 MANY = 100
@@ -56,7 +57,7 @@ def successes(shown: str, value: object) -> Endings:
 
 def endings_text(codes: Iterable[int], signals: Iterable[int]) -> str:
     """`0, 3, SIGTERM`."""
-    return ", ".join((*map(str, codes), *map(_signal_name, signals)))
+    return ", ".join((*map(str, codes), *map(signal_name, signals)))
 
 
 def _words(value: object) -> list[object]:
@@ -86,12 +87,3 @@ def _signal(word: object) -> int | None:
             return int(name) if 1 <= int(name) <= LAST_SIGNAL else None
     name = name if name.startswith("SIG") else f"SIG{name}"
     return int(Signals[name]) if name in Signals.__members__ else None
-
-
-def _signal_name(number: int) -> str:
-    from signal import Signals
-
-    try:
-        return Signals(number).name
-    except ValueError:
-        return f"signal:{number}"

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from projections.folds.job import State
 
+from .text.durations import SECOND_US, duration
 from .visible import quoted, visible
 
 LISTED = 5
@@ -170,5 +171,5 @@ class TimedOut(QueueError):
             ids = ", ".join(job_id for job_id, _ in waiting[:LISTED])
             more = ", …" if len(waiting) > LISTED else ""
             still = f"{len(waiting):,} jobs have not ended: {ids}{more}"
-        super().__init__(f"timed out after {timeout_s:g} s; {still}")
+        super().__init__(f"timed out after {duration(round(timeout_s * SECOND_US))}; {still}")
         self.timeout_s = timeout_s

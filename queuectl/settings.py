@@ -9,11 +9,10 @@ from typing import Literal, NamedTuple
 
 from .errors import BadInput, UnknownWord
 from .requests import Policy, Value
+from .text.durations import SECOND_US, exact_duration
 from .units import (
     LONGEST_US,
-    SECOND_US,
     duration_of,
-    duration_text,
     duration_us,
     size_bytes,
     size_text,
@@ -73,7 +72,7 @@ class Setting(NamedTuple):
         if self.off and value == 0:
             return self.off
         if self.kind == "duration":
-            return duration_text(int(value))
+            return exact_duration(int(value))
         return size_text(int(value)) if self.kind == "size" else f"{value:.15g}"
 
     def _shown(self, value: Number) -> str:

@@ -3,25 +3,14 @@
 import re
 
 from .errors import BadInput
+from .text.durations import SECOND_US, UNITS_US
 
-SECOND_US = 1_000_000
-
-# Longest first, the order in which the parts of a duration are written.
-_UNITS_US = {
-    "w": 604_800 * SECOND_US,
-    "d": 86_400 * SECOND_US,
-    "h": 3_600 * SECOND_US,
-    "m": 60 * SECOND_US,
-    "s": SECOND_US,
-    "ms": 1_000,
-    "us": 1,
-}
-LONGEST_US = 100 * 365 * _UNITS_US["d"]
+LONGEST_US = 100 * 365 * UNITS_US["d"]
 """A hundred years: far beyond any use, and far from where 64 bits end."""
 
 # Patterns are compiled when first used: most commands name no duration, and each import counts.
 _NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,6})?)"
-_DURATION = "".join(rf"(?:{_NUMBER}{unit}\s*)?" for unit in _UNITS_US)
+_DURATION = "".join(rf"(?:{_NUMBER}{unit}\s*)?" for unit in UNITS_US)
 _SIZE = rf"{_NUMBER}\s*([KMGTkmgt]?)(?:i?[Bb])?"
 _FACTORS = {"T": 1 << 40, "G": 1 << 30, "M": 1 << 20, "K": 1 << 10, "": 1}
 
@@ -34,7 +23,7 @@ def duration_us(text: str) -> int:
     found = re.fullmatch(_DURATION, text)
     if not text or not found:
         raise BadInput(f"{text!r:.100} is not a duration; write 90, 90s, 5m, 1h30m, 2d or 100ms")
-    parts = zip(found.groups(), _UNITS_US.values(), strict=True)
+    parts = zip(found.groups(), UNITS_US.values(), strict=True)
     return _bounded(text, sum(float(number) * unit for number, unit in parts if number))
 
 
@@ -49,16 +38,6 @@ def _bounded(text: str, us: float) -> int:
     if us > LONGEST_US:
         raise BadInput(f"{text:.100} is too long; a duration is at most a hundred years")
     return round(us)
-
-
-def duration_text(us: int) -> str:
-    """The shortest way to write it: `duration_us` of it is `us` again."""
-    parts = []
-    for unit, size in _UNITS_US.items():
-        if unit != "w" and us >= size:
-            parts.append(f"{us // size}{unit}")
-            us %= size
-    return "".join(parts) or "0s"
 
 
 def size_bytes(text: str) -> int:

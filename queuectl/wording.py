@@ -1,4 +1,4 @@
-"""Durations, sizes and events in a few words, for people."""
+"""Sizes and events in a few words, for people."""
 
 from typing import assert_never
 
@@ -11,7 +11,6 @@ from eventstore.events.job import (
     Dead,
     Enqueued,
     Failed,
-    FailureReason,
     FellDue,
     Released,
     Requeued,
@@ -23,23 +22,10 @@ from eventstore.events.recorded import Event
 from eventstore.events.worker import StopRequested, WorkerLost, WorkerStarted, WorkerStopped
 from projections.read_models.runs import Run
 
-_STEPS = ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
+from .text.durations import duration
+from .text.outcomes import manner
+
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
-
-
-def duration(us: int) -> str:
-    """Microseconds as `0.4 ms`, `38.0 s`, `1m 12s`, `3d 4h`: two units at most."""
-    us = abs(us)
-    if us < 100_000:
-        return f"{us / 1000:.1f} ms" if us else "0 s"
-    if us < 59_950_000:
-        return f"{us / 1_000_000:.1f} s"
-    whole = round(us / 1_000_000)
-    for size, unit, part, part_unit in _STEPS:
-        if whole >= size:
-            rest = whole % size // part
-            return f"{whole // size}{unit} {rest}{part_unit}" if rest else f"{whole // size}{unit}"
-    raise AssertionError(us)
 
 
 def size(count: int) -> str:
@@ -57,30 +43,25 @@ def plural(count: int, noun: str, nouns: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
-def reason(word: FailureReason | str) -> str:
-    """Why an attempt failed: `timed out`, `worker lost`, `no directory`."""
-    return "timed out" if word == "timeout" else word.replace("-", " ")
-
-
 def came_to(run: Run) -> str:
-    """What an attempt came to: the reason where there is one beyond exit code and signal."""
-    if run.outcome == "failed" and run.reason not in (None, "exit", "signal"):
-        return reason(run.reason)
+    """What an attempt came to: `succeeded`, `failed`, `timed out`, `worker lost`, `running`."""
+    if run.outcome == "failed" and run.reason in ("timeout", "worker-lost", "worker-stopped"):
+        return manner(run.reason, None, None)
     return run.outcome or "running"
 
 
 def outcome(run: Run) -> str:
-    """The same with how it ended: `failed: exit 1`, `timed out: signal 15`."""
+    """The same with how it ended: `failed: exit 1`, `failed: ffmpeg: command not found`."""
     words = came_to(run)
-    if run.error:
-        return f"{words}: {run.error}"
-    if run.signal is not None:
-        return f"{words}: signal {run.signal}"
-    return words if run.exit_code is None else f"{words}: exit {run.exit_code}"
+    if words == "failed":
+        return f"failed: {manner(run.reason, run.exit_code, run.signal, run.error)}"
+    if words == "succeeded" and (run.exit_code or run.signal):
+        return f"succeeded: {manner(None, run.exit_code, run.signal)}"
+    return words
 
 
 def ending(event: Usage) -> str:
-    """How an attempt ended: `exit 1 after 38.0 s`."""
+    """How an attempt ended: `exit 1 after 38s`."""
     words = _manner(event)
     if event.duration_us:
         words += f" after {duration(event.duration_us)}"
@@ -90,14 +71,13 @@ def ending(event: Usage) -> str:
 
 
 def _manner(event: Usage) -> str:
-    if isinstance(event, Failed) and event.reason not in ("exit", "signal"):
-        words = reason(event.reason)
-        return f"{words}: {event.error}" if event.error else words
-    if isinstance(event, Failed | Cancelled | Succeeded) and event.signal is not None:
-        return f"signal {event.signal}"
-    if isinstance(event, Failed | Cancelled | Succeeded) and event.exit_code is not None:
-        return f"exit {event.exit_code}"
-    return "ended"
+    match event:
+        case Failed():
+            return manner(event.reason, event.exit_code, event.signal, event.error)
+        case Cancelled() | Succeeded():
+            return manner(None, event.exit_code, event.signal)
+        case _:
+            return "ended"
 
 
 def what(event: Event, spec: Enqueued | None = None) -> str:
@@ -114,7 +94,7 @@ def what(event: Event, spec: Enqueued | None = None) -> str:
         case Succeeded():
             return ending(event)
         case Failed():
-            return ending(event) + ("" if event.counted else ", uses no retry")
+            return ending(event) + ("" if event.counted else ", not counted as a retry")
         case ScheduledRetry():
             return _scheduled(event, spec)
         case Dead():

@@ -9,10 +9,12 @@ from projections.folds.worker import Worker
 from projections.read_models.runs import Run
 
 from ..shapes import instant, rfc3339
+from ..text.durations import age, duration
+from ..text.outcomes import manner
 from ..visible import quoted
-from ..wording import duration, outcome, reason, size, what
+from ..wording import outcome, size, what
 from .look import Column
-from .times import age, ago, clock
+from .times import ago, clock
 
 T = TypeVar("T")
 
@@ -34,12 +36,8 @@ def state(job: Job) -> str:
 
 
 def ended(job: Job) -> str:
-    """How its last ended attempt failed; empty where it did not."""
-    if job.failure == "exit":
-        return f"exit {job.exit_code}"
-    if job.failure == "signal":
-        return f"signal {job.signal}"
-    return reason(job.failure or "")
+    """How its last ended attempt failed; empty if it did not."""
+    return manner(job.failure, job.exit_code, job.signal) if job.failure else ""
 
 
 def output_hint(attempts: Sequence[Run], job: Job) -> list[str]:

@@ -9,8 +9,9 @@ from eventstore.events.recorded import Recorded
 
 from ..clock import SystemClock
 from ..shapes import event_shape, rfc3339
+from ..text.durations import duration
 from ..visible import visible
-from ..wording import duration, what
+from ..wording import what
 from .printer import Printer, line
 from .times import clock, day
 

@@ -16,8 +16,9 @@ from projections.read_models.runs import Run
 from ..errors import NotFound
 from ..job_waiting import refuse_itself
 from ..reading import Reading
+from ..text.durations import duration
 from ..visible import quoted, visible
-from ..wording import duration, outcome, size
+from ..wording import outcome, size
 from ..worker.transcript import Piece, cut_off, piece_of, pieces, tail
 from . import options
 from .asked import typed

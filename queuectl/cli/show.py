@@ -18,13 +18,14 @@ from ..clock import SystemClock
 from ..endings import endings_text
 from ..reading import Reading
 from ..shapes import JobDetail, JobDocument, job_detail
-from ..units import duration_text, size_text
+from ..text.durations import age, exact_duration
+from ..units import size_text
 from ..visible import quoted, visible
 from . import options
 from .columns import ATTEMPT, ended, output_hint, state
 from .printer import Printer, line
 from .selectors import existing
-from .times import age, ago, clock
+from .times import ago, clock
 
 START = "queuectl worker start"
 
@@ -118,13 +119,13 @@ def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
         yield "tags", " ".join(f"{key}={text}" for key, text in spec.tags.items())
     yield "enqueued", f"{clock(job.enqueued_at_us)}, {ago(job.enqueued_at_us, now)}"
     yield "retries", _retries(job)
-    timeout = "none" if spec.timeout_us is None else duration_text(spec.timeout_us)
+    timeout = "none" if spec.timeout_us is None else exact_duration(spec.timeout_us)
     yield "timeout", timeout
     if spec.success_exit != (0,) or spec.success_signal:
         yield "success", endings_text(spec.success_exit, spec.success_signal)
     if spec.no_retry_exit or spec.no_retry_signal:
         yield "no retry", f"after {endings_text(spec.no_retry_exit, spec.no_retry_signal)}"
-    yield "grace", f"{duration_text(spec.grace_us)} from TERM to KILL"
+    yield "grace", f"{exact_duration(spec.grace_us)} from TERM to KILL"
     yield "output", f"at most {size_text(spec.output_limit_bytes)} of each attempt are kept"
     if found.cwd:
         yield "directory", found.cwd
@@ -138,7 +139,7 @@ def _retries(job: Job) -> str:
     spec = job.spec
     again = f", round {job.round}" if job.round > 1 else ""
     jitter = f", jitter {spec.jitter:g}" if spec.jitter else ""
-    most = duration_text(spec.backoff_max_us)
+    most = exact_duration(spec.backoff_max_us)
     return (
         f"{job.retries_used} of {spec.max_retries} used{again};"
         f" retry k after {spec.backoff_base:g} ** k seconds, at most {most}{jitter}"

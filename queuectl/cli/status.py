@@ -10,12 +10,13 @@ from projections.read_models.counts import Counts
 
 from ..clock import SystemClock
 from ..reading import Reading
+from ..text.durations import age
 from ..visible import visible
 from . import options
 from .asked import typed
 from .printer import Printer, line
 from .selectors import say_if_unused
-from .times import age, ago
+from .times import ago
 from .watching import watch
 
 REFERENCE_STATES: tuple[State, ...] = ("pending", "processing", "completed", "failed", "dead")

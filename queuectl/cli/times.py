@@ -3,17 +3,7 @@
 from datetime import datetime
 
 from ..shapes import rfc3339
-
-_AGES = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
-
-
-def age(us: int) -> str:
-    """A length of time in one unit: `2m`."""
-    seconds = abs(us) // 1_000_000
-    for unit, size in _AGES:
-        if seconds >= size:
-            return f"{seconds // size}{unit}"
-    return "0s"
+from ..text.durations import age
 
 
 def ago(at_us: int, now: int) -> str:

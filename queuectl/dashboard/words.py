@@ -5,10 +5,13 @@ from datetime import datetime
 from flask import Flask
 from markupsafe import Markup
 
+from projections.folds.job import Job
 from queuectl.endings import endings_text
 from queuectl.shapes import rfc3339
+from queuectl.text.durations import age, duration
+from queuectl.text.outcomes import manner
 from queuectl.visible import visible
-from queuectl.wording import came_to, duration, plural, reason, size, what
+from queuectl.wording import came_to, plural, size, what
 
 
 def install(app: Flask) -> None:
@@ -18,7 +21,7 @@ def install(app: Flask) -> None:
         size=size,
         plain=visible,
         endings=endings_text,
-        reason=reason,
+        failure=failure,
         lines=lines,
         clock=clock,
         day=day,
@@ -27,7 +30,7 @@ def install(app: Flask) -> None:
         percent=percent,
         short=short,
     )
-    app.jinja_env.globals.update(plural=plural, what=what, came_to=came_to, ago=ago, span=span)
+    app.jinja_env.globals.update(plural=plural, what=what, came_to=came_to, ago=ago)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 
@@ -70,19 +73,15 @@ def short(text: str, most: int = 120) -> str:
     return visible(text if len(text) <= most else text[: most - 1] + "…")
 
 
-def span(us: int) -> str:
-    """Roughly how long: `12 s`, `3 min`, `5 h`, `2 d`."""
-    seconds = abs(us) // 1_000_000
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
+def failure(job: Job) -> str:
+    """How its last attempt failed, in the words of the command line."""
+    return manner(job.failure or "dead", job.exit_code, job.signal)
 
 
 def ago(at_us: int, now_us: int) -> Markup:
     """A time as its distance from now. The script keeps it true while the page stays open."""
     exact = rfc3339(at_us)
-    words = f"in {span(at_us - now_us)}" if at_us > now_us else f"{span(now_us - at_us)} ago"
+    words = f"in {age(at_us - now_us)}" if at_us > now_us else f"{age(now_us - at_us)} ago"
     return Markup('<time datetime="{}" title="{}" data-ago>{}</time>').format(
         exact, f"{day(at_us)} {clock(at_us)}", words
     )

@@ -337,7 +337,7 @@ def _not_entered(order: Order, error: OSError) -> NotStarted:
 
 
 def _not_found(order: Order) -> NotStarted:
-    return NotStarted("not-found", f"{_name(order)} is nowhere in PATH")
+    return NotStarted("not-found", f"{_name(order)}: command not found")
 
 
 def _words(order: Order) -> Sequence[str]:

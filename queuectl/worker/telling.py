@@ -8,11 +8,11 @@ from eventstore.events.job import Usage
 from projections.folds.job import FINAL, STATES, Job, State
 
 from ..hints import typed
+from ..text.durations import duration
+from ..text.outcomes import manner
 from ..visible import visible
 from .recording import Result
 from .stopping import Urgency
-
-ENDED = {"timeout": "timed out", "not-found": "not found", "not-executable": "not executable"}
 
 
 class Telling:
@@ -80,38 +80,26 @@ class Telling:
             _write(f"job {job.id} {_became(result, job)}{see}")
 
 
-def seconds(duration_us: int) -> str:
-    """A duration as people read it: `0.004 s`, `2.5 s`."""
-    return f"{duration_us / 1e6:.{1 if duration_us >= 100_000 else 3}f} s"
-
-
 def _became(result: Result, job: Job) -> str:
     usage = result.outcome.usage
     match job.state:
         case "completed":
-            return f"completed in {seconds(usage.duration_us)}"
+            return f"completed in {duration(usage.duration_us)}"
         case "dead":
             return f"dead: {_how(result, usage)}"
         case "failed":
             delay_us = (job.due_at_us or 0) - job.changed_at_us
-            return f"failed: {_how(result, usage)}; next try in {seconds(delay_us)}"
+            return f"failed: {_how(result, usage)}; retry in {duration(delay_us)}"
         case "pending":
-            return "stopped, and back in line"
+            return "stopped and requeued"
         case _:
             return job.state
 
 
 def _how(result: Result, usage: Usage) -> str:
     outcome = result.outcome
-    if outcome.error:
-        return visible(outcome.error)
-    if outcome.ended == "exit":
-        how = f"exit {outcome.exit_code}"
-    elif outcome.ended == "signal":
-        how = f"signal {outcome.signal}"
-    else:
-        how = ENDED.get(outcome.ended, outcome.ended)
-    return f"{how} after {seconds(usage.duration_us)}"
+    words = visible(manner(outcome.ended, outcome.exit_code, outcome.signal, outcome.error))
+    return f"{words} after {duration(usage.duration_us)}" if usage.duration_us else words
 
 
 def _write(text: str) -> None:

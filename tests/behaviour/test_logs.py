@@ -59,8 +59,8 @@ def test_a_job_that_has_not_run_has_none(ctl: Ctl) -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["--cwd", "/nowhere"], "no directory: /nowhere"),
-        (["--cwd", "/"], "not found: ffmpegx is nowhere in PATH"),
+        (["--cwd", "/nowhere"], "failed: working directory /nowhere: No such file"),
+        (["--cwd", "/"], "failed: ffmpegx: command not found"),
     ],
 )
 def test_an_attempt_that_never_started_says_why_instead(

@@ -47,7 +47,7 @@ def test_two_ctrl_c_stop(house: House) -> None:
         child.expect("finishing")
         child.sendintr()
         child.expect("stopping 1 job; Ctrl-C again kills them")
-        child.expect(f"job {job} stopped, and back in line")
+        child.expect(f"job {job} stopped and requeued")
         child.expect(pexpect.EOF)
         child.close()
         assert child.exitstatus == 130

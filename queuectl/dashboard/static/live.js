@@ -14,13 +14,13 @@ for (const [event, state] of [
 }
 
 // Ages.
-const UNITS = [["d", 86400], ["h", 3600], ["min", 60]];
+const UNITS = [["d", 86400], ["h", 3600], ["m", 60]];
 
 function span(seconds) {
   for (const [unit, length] of UNITS) {
-    if (seconds >= length) return `${Math.floor(seconds / length)} ${unit}`;
+    if (seconds >= length) return `${Math.floor(seconds / length)}${unit}`;
   }
-  return `${Math.floor(seconds)} s`;
+  return `${Math.floor(seconds)}s`;
 }
 
 function age() {

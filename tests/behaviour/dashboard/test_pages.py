@@ -119,7 +119,7 @@ def test_log_is_filtered_by_type_and_stream(client: FlaskClient) -> None:
 def test_job_page_tells_its_story(client: FlaskClient) -> None:
     page = client.get("/jobs/1").text
     assert "retries used up (2 of 2)" in page
-    assert "in 4.0 s (4 ** 1), retry 1 of 2" in page
+    assert "in 4s (4 ** 1), retry 1 of 2" in page
     assert "queuectl --db" in page
     assert "dlq retry 1" in page
     job = read(client, "/jobs/1.json")["job"]

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl.errors import BadInput
-from queuectl.units import LONGEST_US, duration_text, duration_us, size_bytes, size_text
+from queuectl.text.durations import exact_duration
+from queuectl.units import LONGEST_US, duration_us, size_bytes, size_text
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_refusal_of_a_long_text_is_short(text: str) -> None:
 
 @given(st.integers(0, LONGEST_US))
 def test_a_duration_is_written_so_that_it_reads_the_same(us: int) -> None:
-    assert duration_us(duration_text(us)) == us
+    assert duration_us(exact_duration(us)) == us
 
 
 @given(st.text(max_size=20))

@@ -1,0 +1,47 @@
+"""Durations in words: the same everywhere, in the notation that can be typed."""
+
+import pytest
+from hypothesis import given
+from hypothesis.strategies import integers
+
+from queuectl.text.durations import age, duration, exact_duration
+from queuectl.units import LONGEST_US, duration_us
+
+
+@pytest.mark.parametrize(
+    ("us", "words"),
+    [
+        (0, "0s"),
+        (1, "0ms"),
+        (400, "0.4ms"),
+        (5_000, "5ms"),
+        (9_949, "9.9ms"),
+        (9_950, "10ms"),
+        (999_499, "999ms"),
+        (999_500, "1s"),
+        (2_340_000, "2.3s"),
+        (38_000_000, "38s"),
+        (59_949_999, "59.9s"),
+        (59_950_000, "1m"),
+        (72_000_000, "1m12s"),
+        (3_600_000_000, "1h"),
+        (273_600_000_000, "3d4h"),
+        (-2_000_000, "2s"),
+    ],
+)
+def test_a_duration_has_two_units_at_most(us: int, words: str) -> None:
+    assert duration(us) == words
+
+
+@pytest.mark.parametrize(
+    ("us", "words"),
+    [(0, "0s"), (999_999, "0s"), (59_999_999, "59s"), (90_000_000, "1m"), (172_800_000_000, "2d")],
+)
+def test_an_age_has_one_unit(us: int, words: str) -> None:
+    assert age(us) == words
+
+
+@given(integers(1_000, LONGEST_US))
+def test_what_is_shown_can_be_typed_and_means_nearly_the_same(us: int) -> None:
+    assert duration_us(duration(us)) == pytest.approx(us, rel=0.06)
+    assert duration_us(exact_duration(us)) == us

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, TypeVar
+
+from tests.fork_server import Ended, ForkServer
 
 PROGRAM = (sys.executable, "-m", "queuectl")
 DEADLINE_S = 30.0
@@ -119,6 +121,37 @@ class Running:
         return self.ends()
 
 
+_servers: list[ForkServer] = []
+
+
+def server() -> ForkServer:
+    """The fork server of this process, started when it is first needed."""
+    if not _servers or not _servers[-1].lives():
+        _servers.append(ForkServer())
+    return _servers[-1]
+
+
+def _forked(
+    words: Sequence[str], folder: Path, env: Mapping[str, str], stdin: bytes, deadline_s: float
+) -> Ended:
+    return server().run(words, str(folder), env, stdin, deadline_s)
+
+
+def _executed(
+    words: Sequence[str], folder: Path, env: Mapping[str, str], stdin: bytes, deadline_s: float
+) -> Ended:
+    done = subprocess.run(
+        [*PROGRAM, *words],
+        input=stdin,
+        capture_output=True,
+        cwd=folder,
+        env=env,
+        timeout=deadline_s,
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
 class Ctl:
     """`queuectl` with its queue in `folder`, and its working directory there."""
 
@@ -140,17 +173,12 @@ class Ctl:
         env: Mapping[str, str] | None = None,
         deadline_s: float = DEADLINE_S,
     ) -> Result:
-        """The result of `queuectl WORDS`; fails the test where its exit code is not `code`."""
-        done = subprocess.run(
-            [*PROGRAM, *words],
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            capture_output=True,
-            cwd=self.folder,
-            env={**self.env, **(env or {})},
-            timeout=deadline_s,
-            check=False,
-        )
-        result = Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+        """The result of `queuectl WORDS`; fails the test if its exit code is not `code`."""
+        environment = {**self.env, **(env or {})}
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        run = _forked if server().serves(words, environment) else _executed
+        ended = run(words, self.folder, environment, data, deadline_s)
+        result = Result(ended.code, ended.out.decode(), ended.err.decode())
         assert code is None or result.code == code, f"{words}: {result}"
         return result
 

@@ -3,13 +3,18 @@
 PYTHON ?= python3.11
 BIN = .venv/bin
 
-.PHONY: demo test check docs bench torture mutants mutation coverage clean
+.PHONY: demo test prove check docs bench torture mutants mutation coverage clean
 
 demo: .venv/installed
 	$(BIN)/python -m demo
 
+# All behaviour, and each proof a little: two to three minutes on two cores.
 test: .venv/developing
 	$(BIN)/python -m pytest -n auto
+
+# The long proofs and their controls, in full: what CI holds each change to.
+prove: .venv/developing
+	$(BIN)/python -m pytest -n auto --prove
 
 check: .venv/developing
 	$(BIN)/ruff check .

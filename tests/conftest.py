@@ -1,6 +1,6 @@
 """What all tests share."""
 
-import shutil
+import os
 import signal
 from pathlib import Path
 
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import settings
 
 from tests.ctl import Ctl
-from tests.faketime import FAKETIME
+from tests.machine import CHROMIUM, FAKETIME, STRACE, missing
+from tests.torture.proof import PROVE
 
 settings.register_profile("queuectl", deadline=None, print_blob=True)
 settings.load_profile("queuectl")
@@ -16,10 +17,29 @@ settings.load_profile("queuectl")
 # A shell that runs the tests in the background has it ignored, which every program would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-STRACE = shutil.which("strace")
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--prove", action="store_true", help="run the long proofs, in full, and nothing else"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--prove"):
+        os.environ[PROVE] = "1"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of this run: `proof` is for --prove alone, `sampled` for both."""
+    prove = config.getoption("--prove")
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        is_proof = bool(item.get_closest_marker("proof"))
+        is_sampled = bool(item.get_closest_marker("sampled"))
+        (kept if is_sampled or is_proof == prove else left).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -33,11 +53,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_report_header() -> list[str]:
-    return [
-        f"browser: {CHROMIUM or 'no Chromium found, tests/browser is left out'}",
-        f"strace: {STRACE or 'not found, tests/faults/test_syscalls.py is left out'}",
-        f"libfaketime: {FAKETIME or 'not found, tests/faults/test_time.py is left out'}",
-    ]
+    return [f"not on this machine: {line}" for line in missing()]
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from shutil import rmtree
 
-NOBODY = 65534
-"""A user id that owns nothing. Nobody has to be in the user database for the kernel to mind it."""
+from tests.machine import BECOMES_OTHER_USER, OTHER_USER
 
 
 def as_nobody(act: Callable[..., object], *arguments: object) -> None:
@@ -17,18 +16,18 @@ def as_nobody(act: Callable[..., object], *arguments: object) -> None:
 
     Only root can become someone else. For others there is nobody to be: the call is left out.
     """
-    if os.geteuid():
+    if not BECOMES_OTHER_USER:
         return
     process = get_context("fork").Process(target=_act, args=(act, arguments))
     process.start()
     process.join(60)
-    assert process.exitcode == 0, f"{act.__name__} failed as user {NOBODY}; see its traceback"
+    assert process.exitcode == 0, f"{act.__name__} failed as user {OTHER_USER}; see its traceback"
 
 
 def _act(act: Callable[..., object], arguments: tuple[object, ...]) -> None:
     os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
+    os.setgid(OTHER_USER)
+    os.setuid(OTHER_USER)
     act(*arguments)
 
 

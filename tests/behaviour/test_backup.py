@@ -14,6 +14,7 @@ from queuectl.backup import backup
 from tests.behaviour.test_doctor import digests
 from tests.ctl import PROGRAM, Ctl, until
 from tests.house import House
+from tests.machine import needs_mounts, with_mounts
 from tests.shapes import complete
 from tests.stranger import stranger, tamper
 
@@ -286,16 +287,16 @@ def test_a_backup_cut_short_has_not_its_name(ctl: Ctl, number: Signals, code: in
     assert ctl("backup", "monday.db").code == 0
 
 
+@needs_mounts
 def test_a_full_disk_is_one_line_and_leaves_nothing(ctl: Ctl) -> None:
     ctl("enqueue", "--file", "-", stdin='{"command": "true"}\n' * 5000)
     ctl.enqueue(LONG)
     ctl.drain("--count", "1", "--queue", "none")
     (ctl.folder / "disk").mkdir()
-    own = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
     mount = "mount -t tmpfs -o size=1m,mode=0700 tmpfs disk"
     script = f'{mount}; "$@" backup disk/x.db; echo $?; ls -A disk'
     done = subprocess.run(
-        [*own, "sh", "-c", script, "sh", *PROGRAM],
+        with_mounts("sh", "-c", script, "sh", *PROGRAM),
         env=ctl.env,
         cwd=ctl.folder,
         capture_output=True,

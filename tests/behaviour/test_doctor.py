@@ -18,6 +18,7 @@ from queuectl.queue import Queue
 from queuectl.worker.sweep import RLIMIT_RTTIME
 from tests.ctl import PROGRAM, Ctl, until
 from tests.house import House, kill_both
+from tests.machine import OTHER_USER, needs_another_user, needs_mounts, with_mounts
 from tests.shapes import complete
 from tests.stranger import stranger, tamper
 
@@ -143,11 +144,9 @@ def test_a_folder_that_others_may_write_is_told(worked: Ctl) -> None:
     assert "others may put files into it" in problems(worked)["folder"]
 
 
+@needs_another_user
 def test_a_file_of_another_user_is_told(worked: Ctl) -> None:
-    """Only root can give files away; for others there is none to be told of."""
-    if os.geteuid():
-        return
-    os.chown(worked.db, 65534, 65534)
+    os.chown(worked.db, OTHER_USER, OTHER_USER)
     found = problems(worked)
     assert "belongs to user 65534" in found["file"]
     assert "belongs to user 65534, not to you" in found["modes"]
@@ -254,10 +253,9 @@ def test_limits_that_are_too_low_are_told(worked: Ctl, limit: int, told: str) ->
 def mounted(ctl: Ctl, options: str, script: str) -> str:
     """What a shell script prints, run with a file system of its own at `disk`, and `queuectl`."""
     (ctl.folder / "disk").mkdir()
-    own = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
     shell = f'mount -t tmpfs -o {options},mode=0700 tmpfs disk; q() {{ "$@"; }}; {script}'
     done = subprocess.run(
-        [*own, "sh", "-c", shell.replace("queuectl", f"{' '.join(PROGRAM)} --db disk/q.db")],
+        with_mounts("sh", "-c", shell.replace("queuectl", f"{' '.join(PROGRAM)} --db disk/q.db")),
         env=ctl.env,
         cwd=ctl.folder,
         capture_output=True,
@@ -269,6 +267,7 @@ def mounted(ctl: Ctl, options: str, script: str) -> str:
     return done.stdout
 
 
+@needs_mounts
 def test_a_disk_that_is_nearly_full_is_told(ctl: Ctl) -> None:
     told = mounted(ctl, "size=2m", "queuectl enqueue -- true; queuectl doctor; echo $?")
     assert "problem\tdisk\t" in told
@@ -283,8 +282,9 @@ def mounted_again(ctl: Ctl) -> str:
     return mounted(ctl, "size=200m,nr_inodes=50", "queuectl enqueue -- true; queuectl doctor")
 
 
+@needs_mounts
 def test_a_folder_that_may_not_be_written_is_told(ctl: Ctl) -> None:
-    script = "queuectl enqueue -- true; mount -o remount,ro disk; queuectl doctor"
+    script = "queuectl enqueue -- true; mount -o remount,bind,ro disk; queuectl doctor"
     told = mounted(ctl, "size=99m", script)
     assert "disk is on a file system that is mounted read-only\tcheck the disk" in told
 

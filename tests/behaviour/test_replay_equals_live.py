@@ -5,6 +5,7 @@ import shutil
 from tempfile import mkdtemp
 from typing import Any, Literal
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -43,6 +44,7 @@ from queuectl.requests import (
     StartWorker,
 )
 from tests.given import worker_started
+from tests.torture.proof import PROVE
 
 START_US = 1_700_000_000_000_000
 QUEUES = ("default", "encodes")
@@ -232,4 +234,6 @@ class AnyCommands(RuleBasedStateMachine):
 
 
 TestAnyCommands = AnyCommands.TestCase
-TestAnyCommands.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestAnyCommands.pytestmark = [pytest.mark.sampled]  # type: ignore[attr-defined]
+EXAMPLES = 60 if os.environ.get(PROVE) else 8
+TestAnyCommands.settings = settings(max_examples=EXAMPLES, stateful_step_count=25, deadline=None)

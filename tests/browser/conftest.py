@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.scene import Scene, busy_hour
-from tests.conftest import CHROMIUM
+from tests.machine import CHROMIUM
 from tests.served import Served, served
 
 QUIET = (

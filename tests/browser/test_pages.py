@@ -43,7 +43,7 @@ def test_page_renders(lived: Served, page: Page, address: str, heading: str) -> 
 
 
 @pytest.mark.parametrize("address", PAGES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.proof)])
 def test_page_is_accessible(browser: Browser, lived: Served, scheme: Any, address: str) -> None:
     context = browser.new_context(color_scheme=scheme, reduced_motion="reduce")
     page = context.new_page()

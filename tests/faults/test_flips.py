@@ -21,6 +21,7 @@ def log(tmp_path: Path) -> Log:
     return written(str(tmp_path / "queue.db"))
 
 
+@pytest.mark.sampled
 def test_flipped_bit_is_harmless_or_named() -> None:
     assert_kept(FLIPS)
 
@@ -30,6 +31,7 @@ def _believing(tx: SqliteReader) -> Verdict:
     return verify(tx)._replace(broken=None)
 
 
+@pytest.mark.proof
 def test_flip_that_nobody_names_is_found() -> None:
     """The control: most bits of the log are harmful where nothing holds them against the chain."""
     with patch("tests.torture.flips.verify", _believing):
@@ -37,6 +39,7 @@ def test_flip_that_nobody_names_is_found() -> None:
     assert sum("and another" in line or "a traceback" in line for line in tally.found) > 50
 
 
+@pytest.mark.proof
 def test_every_bit_that_says_what_the_columns_of_the_last_record_are(log: Log) -> None:
     """Its hash becomes text, or nothing; whoever wants the head of the log is refused."""
     at = Path(log.path).read_bytes().rindex(log.events[-1].data.encode())

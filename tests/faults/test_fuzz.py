@@ -15,6 +15,8 @@ from tests.torture.proof import assert_kept
 from tests.torture.targets import PURE, Broken, Target
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.sampled
 def test_whatever_comes_in_is_taken_or_refused_in_words() -> None:
     assert_kept(FUZZ)
 

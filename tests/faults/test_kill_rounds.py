@@ -12,7 +12,7 @@ from tests.mutants.__main__ import copy_with
 from tests.mutants.faults import Edit, Fault
 from tests.shapes import in_folder
 from tests.torture.kills import KILLS, RECLAIMS, Round
-from tests.torture.proof import assert_kept
+from tests.torture.proof import amount, assert_kept
 
 CARELESS = Fault(
     "neither the keeper nor who takes over ends what was left",
@@ -39,19 +39,22 @@ DAWDLING = Fault(
 )
 
 
+@pytest.mark.sampled
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", [0, 1])
 def test_no_death_breaks_a_promise(part: int) -> None:
-    rounds = KILLS.in_ci // 2
+    rounds = amount(KILLS) // 2
     tally = KILLS.run(rounds, part * rounds)
     assert tally.done == rounds
     assert not tally.found, "\n".join(tally.found)
 
 
+@pytest.mark.sampled
 def test_job_of_a_killed_supervisor_is_claimed_again_at_once() -> None:
     assert_kept(RECLAIMS)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("proof", "amount", "fault", "finding"),
     [("kills", 6, CARELESS, ": overlap "), ("reclaims", 2, DAWDLING, "reclaims: 1.")],

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.ctl import DEADLINE_S, PROGRAM, Ctl, Result, Running
+from tests.machine import ROOT, needs_another_user, needs_mounts, with_mounts
 
-ROOT = os.geteuid() == 0
 MIB = 2**20
 OWNER = 64_321
 """A user that nobody has: root is exempt from the limit of processes."""
@@ -30,11 +30,10 @@ def on_tmpfs(folder: Path, options: str, script: str) -> list[str]:
     """What the script prints, run with `ctl` in a small file system that nobody else sees."""
     disk = folder / "disk"
     disk.mkdir()
-    own = ["unshare", "--mount", *([] if ROOT else ["--map-root-user"])]
     mount = f"mount -t tmpfs -o mode=0700,{options} tmpfs {disk}"
     python = [sys.executable, f"{BEGIN}{script}", str(disk)]
     done = subprocess.run(
-        [*own, "sh", "-ec", f'{mount}; exec "$0" -c "$@"', *python],
+        with_mounts("sh", "-ec", f'{mount}; exec "$0" -c "$@"', *python),
         capture_output=True,
         text=True,
         check=False,
@@ -61,6 +60,7 @@ print(ctl.enqueue("true"), ctl("verify").code, ctl("replay", "--check").code)
 """
 
 
+@needs_mounts
 def test_full_disk_is_told_for_what_it_is(tmp_path: Path) -> None:
     """Readers need room too, for the index of the WAL, where nobody else has the file open."""
     full, *refused, later = on_tmpfs(tmp_path, "size=256k", FULL)
@@ -79,6 +79,7 @@ for _ in range(2):
 """
 
 
+@needs_mounts
 @pytest.mark.parametrize("options", ["size=4k", "size=64k", "nr_inodes=1", "nr_inodes=2"])
 def test_queue_that_does_not_fit_is_not_made(tmp_path: Path, options: str) -> None:
     told = on_tmpfs(tmp_path, options, TOO_SMALL)
@@ -98,6 +99,7 @@ print(len(logs.out), *logs.err.splitlines())
 """
 
 
+@needs_mounts
 @pytest.mark.parametrize(("inodes", "shown"), [(11, "0 [200 kB not kept]"), (40, "200005")])
 def test_without_inodes_long_output_is_lost_and_no_job(
     tmp_path: Path, inodes: int, shown: str
@@ -109,7 +111,7 @@ def test_without_inodes_long_output_is_lost_and_no_job(
 READ_ONLY = """
 import subprocess
 ctl.dead_job()
-subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+subprocess.run(["mount", "-o", "remount,bind,ro", str(disk)], check=True)
 for words in (["status"], ["list"], ["show", "1"], ["logs", "1"], ["history", "1"], ["verify"],
               ["replay", "--check"], ["events"], ["worker", "list"], ["dlq", "list"]):
     print(ctl(*words).err, end="")
@@ -120,6 +122,7 @@ for words in (["enqueue", "--", "true"], ["worker", "start"], ["dlq", "retry", "
 """
 
 
+@needs_mounts
 def test_read_only_mount_is_read_and_not_written(tmp_path: Path) -> None:
     told = on_tmpfs(tmp_path, "size=4m", READ_ONLY)
     assert len(told) == 6, told
@@ -195,15 +198,14 @@ def test_worker_that_may_not_fork_says_so(ctl: Ctl) -> None:
     assert ended.err.strip() == "error: Resource temporarily unavailable: the system"
 
 
-if ROOT:  # of a user who has other processes one cannot tell how many
-
-    def test_job_that_may_not_be_started_is_given_back(ctl: Ctl) -> None:
-        job = ctl.enqueue("true")
-        running = as_other_user(ctl, 2)
-        running.says("the machine is out of processes; trying again")
-        running.kill()
-        assert running.ends().code == 0
-        for path in (ctl.folder, *ctl.folder.rglob("*")):
-            os.chown(path, 0, -1)
-        assert ctl.told(job)[:3] == ["enqueued", "claimed", "released"]
-        assert ctl.show(job)["state"] == "pending"
+@needs_another_user  # of a user who has other processes one cannot tell how many
+def test_job_that_may_not_be_started_is_given_back(ctl: Ctl) -> None:
+    job = ctl.enqueue("true")
+    running = as_other_user(ctl, 2)
+    running.says("the machine is out of processes; trying again")
+    running.kill()
+    assert running.ends().code == 0
+    for path in (ctl.folder, *ctl.folder.rglob("*")):
+        os.chown(path, 0, -1)
+    assert ctl.told(job)[:3] == ["enqueued", "claimed", "released"]
+    assert ctl.show(job)["state"] == "pending"

@@ -14,13 +14,12 @@ from queuectl import Queue
 from queuectl.dashboard.app import create_app
 from queuectl.worker.output import Output
 from tests.ctl import Ctl, until
-from tests.neighbour import NOBODY, as_nobody, shared_folder
+from tests.machine import BECOMES_OTHER_USER, OTHER_USER, needs_another_user
+from tests.neighbour import as_nobody, shared_folder
 
 SECRET = "the secret word is sesame"
 STICKY = 0o1777
 """As /tmp: everyone may put files there, and take away only their own."""
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 
 
 @pytest.fixture
@@ -98,7 +97,7 @@ def test_a_neighbour_reads_and_writes_nothing_of_ours(shared: Ctl) -> None:
     assert shared("verify").code == 0
 
 
-@as_root
+@needs_another_user
 def test_the_check_sees_what_a_neighbour_may_read(shared: Ctl) -> None:
     """The control of the test above: a file left open to others is found by it."""
     shared.enqueue("true")
@@ -122,7 +121,7 @@ def plant(folder: Path, *links: tuple[str, str]) -> None:
 
 def planted(ctl: Ctl, *links: tuple[str, str]) -> None:
     """Links of another user, or where we cannot be one, of our own: no less to be followed."""
-    (as_nobody if os.geteuid() == 0 else _call)(plant, ctl.folder, *links)
+    (as_nobody if BECOMES_OTHER_USER else _call)(plant, ctl.folder, *links)
 
 
 def _call(act: object, *arguments: object) -> None:
@@ -144,6 +143,7 @@ def untouched(victim: Path) -> bool:
     return os.listdir(victim) == ["file"] and (victim / "file").read_text() == "as it was"
 
 
+@needs_another_user
 def test_a_link_of_a_neighbour_is_not_taken_for_the_queue(sticky: Ctl, victim: Path) -> None:
     planted(sticky, ("queue.db", str(victim / "new")), ("q.db", str(victim / "file")))
     for words in (["enqueue", "--", "true"], ["list"], ["worker", "start"], ["backup", "x.db"]):
@@ -181,19 +181,19 @@ def leave(folder: Path, name: str) -> None:
     path.chmod(0o666)
 
 
-@as_root
+@needs_another_user
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
 def test_a_file_of_a_neighbour_is_not_used_as_ours(sticky: Ctl, suffix: str) -> None:
     """SQLite would write our jobs into an empty -wal that someone else has put there."""
     as_nobody(leave, sticky.folder, f"queue.db{suffix}")
-    assert f"belongs to user {NOBODY}" in sticky("enqueue", "--", f"echo {SECRET}", code=6).err
+    assert f"belongs to user {OTHER_USER}" in sticky("enqueue", "--", f"echo {SECRET}", code=6).err
     (sticky.folder / f"queue.db{suffix}").unlink()
     sticky.enqueue("true")
     for name in (f"queue.db{end}" for end in ("-wal", "-shm", "-journal")):
         (sticky.folder / name).unlink(missing_ok=True)
     as_nobody(leave, sticky.folder, f"queue.db{suffix}")
     for words in (["enqueue", "--", f"echo {SECRET}"], ["list"], ["worker", "start"]):
-        assert f"belongs to user {NOBODY}" in sticky(*words, code=6).err
+        assert f"belongs to user {OTHER_USER}" in sticky(*words, code=6).err
     assert (sticky.folder / f"queue.db{suffix}").read_bytes() == b""
 
 
@@ -214,7 +214,7 @@ def make_folder(folder: Path, name: str) -> None:
     (folder / name).chmod(0o777)
 
 
-@as_root
+@needs_another_user
 def test_a_folder_of_a_neighbour_is_not_used_as_ours(sticky: Ctl) -> None:
     as_nobody(make_folder, sticky.folder, "queue.db.d")
     sticky.enqueue(f"echo {SECRET}")
@@ -224,14 +224,14 @@ def test_a_folder_of_a_neighbour_is_not_used_as_ours(sticky: Ctl) -> None:
     assert list((sticky.folder / "queue.db.d").iterdir()) == []
 
 
-@as_root
+@needs_another_user
 def test_a_queue_file_of_a_neighbour_is_not_used(sticky: Ctl) -> None:
     """Its jobs would be run with our rights."""
     as_nobody(lambda path: Queue(path).enqueue("id > /tmp/owned"), str(sticky.db))
     for words in (["worker", "start", "--until-empty"], ["list"], ["enqueue", "--", "true"]):
-        assert f"belongs to user {NOBODY}" in sticky(*words, code=6).err
+        assert f"belongs to user {OTHER_USER}" in sticky(*words, code=6).err
         told = sticky(*words, env={"QUEUECTL_DB": ""}, code=6).err
-        assert f"belongs to user {NOBODY}" in told
+        assert f"belongs to user {OTHER_USER}" in told
 
 
 def test_the_names_while_a_file_is_made_are_not_followed(
@@ -286,14 +286,14 @@ def test_a_replay_with_a_planted_lock_is_one_line(sticky: Ctl, victim: Path) -> 
     assert untouched(victim)
 
 
-@as_root
+@needs_another_user
 def test_where_a_link_leads_is_looked_at_whose_it_is(sticky: Ctl, victim: Path) -> None:
     planted(sticky, ("queue.db", str(victim / "new")))
     with pytest.raises(ForeignFile, match="is a link of user"):
         locate(str(sticky.folder / "queue.db"))
 
 
-@as_root
+@needs_another_user
 def test_dashboard_of_a_named_queue_minds_no_link_where_it_was_started(
     sticky: Ctl, tmp_path: Path, victim: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,10 +6,13 @@ from tests.torture.power import POWER, controls
 from tests.torture.proof import assert_kept
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.sampled
 def test_power_cut_loses_nothing_acknowledged() -> None:
     assert_kept(POWER)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("mode", "lost"), [("NORMAL", "was acknowledged"), ("OFF", "is malformed")]
 )

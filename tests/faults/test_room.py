@@ -1,6 +1,5 @@
 """A worker on a full disk, out of descriptors, or with its queue file gone."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from tests.ctl import until
 from tests.house import House
+from tests.machine import needs_mounts, with_mounts
 from tests.shapes import complete, in_folder
 
 ON_FULL_DISK = """
@@ -36,22 +36,16 @@ print(house.told(job), (work / "ran").read_text(), end="")
 """
 
 
+@needs_mounts
 def test_result_is_held_while_the_disk_is_full(tmp_path: Path) -> None:
     disk, work = tmp_path / "disk", tmp_path / "work"
     disk.mkdir()
     mount = f"mount -t tmpfs -o size=1m,mode=0700 tmpfs {disk}"
-    own = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
     done = subprocess.run(
-        [
-            *own,
-            "sh",
-            "-ec",
-            f'{mount}; exec "$0" -c "$@"',
-            sys.executable,
-            ON_FULL_DISK,
-            disk,
-            work,
-        ],
+        with_mounts(
+            *("sh", "-ec", f'{mount}; exec "$0" -c "$@"'),
+            *(sys.executable, ON_FULL_DISK, str(disk), str(work)),
+        ),
         capture_output=True,
         text=True,
         check=False,

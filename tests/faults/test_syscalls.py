@@ -9,6 +9,7 @@ from tests.torture.syscalls_judged import After, judged
 from tests.torture.syscalls_scenes import ENQUEUE
 
 
+@pytest.mark.sampled
 @pytest.mark.timeout(300)  # half a minute, where nobody else works
 def test_call_that_fails_or_is_the_last_leaves_a_whole_queue_and_a_clear_answer() -> None:
     assert_kept(SYSCALLS)

@@ -8,7 +8,7 @@ from signal import SIGCONT, SIGSTOP
 import pytest
 
 from tests.ctl import Ctl, Running, until
-from tests.faketime import FAKETIME
+from tests.machine import FAKETIME
 
 HOUR_S, YEAR_S = 3_600, 365 * 24 * 3_600
 

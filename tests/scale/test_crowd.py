@@ -17,6 +17,7 @@ with Queue() as queue:
 ENQUEUERS, WORKERS, JOBS_EACH = 32, 8, 20
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(300)
 def test_32_enqueuers_and_8_workers_at_once_hinder_none_of_them(ctl: Ctl) -> None:
     ctl("enqueue", "--", "true")

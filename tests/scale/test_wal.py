@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from eventstore.events.job import Enqueued
 from eventstore.location import open_store
 from eventstore.sqlite.log import SqliteStore
@@ -26,6 +28,7 @@ def wal_bytes(path: Path) -> int:
     return path.with_name(f"{path.name}-wal").stat().st_size
 
 
+@pytest.mark.proof
 def test_wal_stays_small_under_load(tmp_path: Path) -> None:
     path = tmp_path / "queue.db"
     store = open_store(str(path), create=True)
@@ -38,6 +41,7 @@ def test_wal_stays_small_under_load(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.proof
 def test_wal_shrinks_once_a_long_reader_is_gone(tmp_path: Path) -> None:
     path = tmp_path / "queue.db"
     store, reader = open_store(str(path), create=True), open_store(str(path), readonly=True)

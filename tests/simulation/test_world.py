@@ -9,15 +9,17 @@ from projections.folds.job import Job
 from queuectl.requests import Retry
 from queuectl.worker.recording import Recording, Seen
 from tests.simulation.world import World, story
+from tests.torture.proof import amount
 from tests.torture.simulation import SIMULATION, lived, shrunk
 
 PARTS = 10
 
 
+@pytest.mark.sampled
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_crashes_lose_no_job_and_double_no_result(part: int) -> None:
-    runs = SIMULATION.in_ci // PARTS
+    runs = amount(SIMULATION) // PARTS
     tally = SIMULATION.run(runs, part * runs)
     assert tally.done == runs
     assert not tally.found, "\n".join(tally.found)
@@ -45,6 +47,7 @@ def _not_at_all(job: Job, attempt: int) -> bool:
     return True
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("matched", [_by_job_alone, _not_at_all])
 def test_broken_rule_is_found_and_its_story_made_short(matched: object) -> None:
     with patch("queuectl.decisions.job._runs", matched):
@@ -56,6 +59,7 @@ def _whatever_it_is(job: Job, asked: Retry) -> tuple[Requeued, ...]:
     return (Requeued(why="dlq"),)
 
 
+@pytest.mark.proof
 def test_what_breaks_a_rule_is_found_when_it_is_recorded() -> None:
     with patch("queuectl.decisions.job.retry", _whatever_it_is):
         seed = next(seed for seed in range(100) if lived(seed))
@@ -69,6 +73,7 @@ def _deaf_to_cancels(recording: Recording, *, busy: bool) -> Seen:
     return LOOK(recording, busy=busy)._replace(cancelled=set())
 
 
+@pytest.mark.proof
 def test_worker_that_hears_of_no_cancel_is_found() -> None:
     with patch.object(Recording, "look", _deaf_to_cancels):
         seed = next(seed for seed in range(100) if lived(seed))

@@ -148,7 +148,8 @@ FLIPS = Proof(
     name="flips",
     promise="A bit that flips in the log is harmless or named by verify",
     unit="bits",
-    in_ci=1_000,
+    in_test=100,
+    in_prove=1_000,
     in_torture=10_000_000,
     run=flip,
 )

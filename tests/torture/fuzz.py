@@ -87,7 +87,8 @@ FUZZ = Proof(
     name="fuzz",
     promise="whatever comes in is taken, or refused in words: no traceback, no hang, no change",
     unit="inputs",
-    in_ci=20_000,
+    in_test=1_000,
+    in_prove=20_000,
     in_torture=2_000_000,
     run=run,
 )

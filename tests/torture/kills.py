@@ -282,7 +282,8 @@ RECLAIMS = Proof(
     name="reclaims",
     promise="the job of a killed supervisor is claimed again within a second",
     unit="kills",
-    in_ci=10,
+    in_test=2,
+    in_prove=10,
     in_torture=300,
     run=reclaims,
 )
@@ -291,7 +292,8 @@ KILLS = Proof(
     name="kills",
     promise="workers, keepers and enqueuers killed at random: nothing lost, twice, beside, or left",
     unit="rounds",
-    in_ci=50,
+    in_test=4,
+    in_prove=50,
     in_torture=3_000,
     run=kills,
 )

@@ -171,7 +171,8 @@ POWER = Proof(
     name="power",
     promise="A power cut at any moment loses nothing acknowledged and leaves a whole file",
     unit="images",
-    in_ci=10_000,
+    in_test=500,
+    in_prove=10_000,
     in_torture=500_000,
     run=cut,
 )

@@ -52,7 +52,8 @@ SIMULATION = Proof(
     name="simulation",
     promise="workers, clients and clocks fail between any two steps: every invariant holds",
     unit="runs",
-    in_ci=1_000,
+    in_test=40,
+    in_prove=1_000,
     in_torture=100_000,
     run=simulate,
 )

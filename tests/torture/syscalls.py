@@ -177,7 +177,8 @@ SYSCALLS = Proof(
     name="syscalls",
     promise="A file operation that fails, or is the last, leaves a whole queue and a clear answer",
     unit="calls",
-    in_ci=250,
+    in_test=24,
+    in_prove=250,
     in_torture=100_000,
     run=sweep,
 )

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from queuectl.dashboard.app import create_app
 from tests.behaviour.dashboard.feeds import PAGES, read
 from tests.browser.scene import Scene
+from tests.machine import OTHER_USER, needs_another_user
 from tests.served import Served, served
 
 
@@ -81,11 +82,11 @@ def test_token_opens_once_and_then_hides(scene: Scene) -> None:
     assert client.get("/").status_code == 200
 
 
+@needs_another_user
 @pytest.mark.parametrize(("token", "refused"), [(None, 403), ("sesame", 401)])
 def test_another_user_of_the_machine_sees_nothing(
     scene: Scene, token: str | None, refused: int
 ) -> None:
-    """Only root can become someone else; for others it is the machine's kernel that says so."""
     with served(Path(scene.queue.location.path), f"'127.0.0.1', 0, {token!r}") as server:
         asks = get_context("fork").Process(target=_ask_as_nobody, args=(server, refused))
         asks.start()
@@ -94,7 +95,6 @@ def test_another_user_of_the_machine_sees_nothing(
 
 
 def _ask_as_nobody(server: Served, refused: int) -> None:
-    if os.geteuid() == 0:
-        os.setgid(65534)
-        os.setuid(65534)
-        assert server.ask("/").status == refused
+    os.setgid(OTHER_USER)
+    os.setuid(OTHER_USER)
+    assert server.ask("/").status == refused

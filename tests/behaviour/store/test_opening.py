@@ -11,6 +11,7 @@ import pytest
 from eventstore.errors import ForeignFile, Missing, NewerFile, StoreError, Unusable
 from eventstore.events.job import Enqueued
 from eventstore.location import open_store
+from tests.machine import needs_another_user
 from tests.stranger import stranger
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
@@ -56,7 +57,13 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     return found
 
 
-@pytest.mark.parametrize("kind", NOT_OURS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=needs_another_user if make is anothers else ())
+        for kind, (make, _) in NOT_OURS.items()
+    ],
+)
 def test_what_is_not_ours_is_refused_and_left_as_it_is(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "queue.db"
     make, says = NOT_OURS[kind]

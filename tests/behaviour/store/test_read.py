@@ -12,6 +12,7 @@ from eventstore.location import open_store
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.verify import Verdict, verify
 from eventstore.store import Head
+from tests.machine import BECOMES_OTHER_USER, OTHER_USER
 from tests.stranger import stranger, tamper
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
@@ -138,9 +139,6 @@ def test_damaged_page_is_one_clear_error(path: str) -> None:
     reader.close()
 
 
-NOBODY = 65534
-
-
 def test_folder_that_may_not_be_written_can_still_be_read() -> None:
     with TemporaryDirectory(dir="/tmp") as folder:
         path = f"{folder}/queue.db"
@@ -148,8 +146,8 @@ def test_folder_that_may_not_be_written_can_still_be_read() -> None:
         with store.write("anna@box", 1) as tx:
             tx.append("1", 0, [JOB])
         store.close()
-        if os.geteuid() == 0:  # whom modes do not stop
-            os.chown(path, NOBODY, NOBODY)
+        if BECOMES_OTHER_USER:  # modes do not stop root
+            os.chown(path, OTHER_USER, OTHER_USER)
         os.chmod(folder, 0o555)
         assert in_child_as_nobody(lambda: positions(open_store(path, readonly=True)) == [1])
         assert os.listdir(folder) == ["queue.db"]
@@ -159,7 +157,7 @@ def test_folder_that_may_not_be_written_can_still_be_read() -> None:
 def in_child_as_nobody(check: Callable[[], bool]) -> bool:
     child = os.fork()
     if child == 0:
-        if os.geteuid() == 0:
-            os.setuid(NOBODY)
+        if BECOMES_OTHER_USER:
+            os.setuid(OTHER_USER)
         os._exit(0 if check() else 1)
     return os.waitpid(child, 0)[1] == 0

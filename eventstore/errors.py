@@ -116,7 +116,10 @@ class Gone(Unusable):
     """The file was deleted or replaced while open."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"{path} was deleted or replaced while in use; nothing more goes to it")
+        super().__init__(
+            f"{path} was deleted or replaced while in use, and this command stopped;"
+            " start it again, or put the file back first"
+        )
 
 
 class Full(Unusable):

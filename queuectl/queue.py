@@ -43,7 +43,7 @@ class Queue:
         self.actor = actor or current_user()
         self.clock = clock or SystemClock()
         self.store: SqliteStore = open_store(self.location.path, create=True, schema=first_schema())
-        self._reading = Reading(self.location)
+        self._reading = Reading(self.location, self.store.identity)
         self._known = Known()
         self._bring_up_to_date()
 

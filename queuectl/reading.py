@@ -4,10 +4,11 @@ import errno
 import os
 import select
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from eventstore.errors import Missing, ReadOnly
+from eventstore.errors import Gone, Missing, ReadOnly
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, open_store
 from eventstore.sqlite.doorbell import SqliteDoorbell
@@ -20,6 +21,9 @@ from projections.registry import checkpoint, first_schema, standing
 LOOK_AGAIN_S = 30.0
 """How long to rely on being woken: a writer may die between its commit and its ring."""
 
+FILE_CHECK_S = 1.0
+"""How often to check the path while waiting: nobody rings the bells of a file that was moved."""
+
 POLL_S = 0.5
 """Where no bell can be hung, since the folder may not be written."""
 
@@ -30,8 +34,9 @@ PAGE = 1_000
 class Reading:
     """A queue file opened to read; one that is missing, and was not named, is an empty queue."""
 
-    def __init__(self, location: Location) -> None:
-        self.location = location
+    def __init__(self, location: Location, file: tuple[int, int] | None = None) -> None:
+        """file: device and inode of the file that it must be; None takes what is there."""
+        self.location, self._file = location, file
         self._store: SqliteStore | None = None
         self._bell: SqliteDoorbell | None = None
         self._output: int | None = None
@@ -41,11 +46,20 @@ class Reading:
         """The open store; None while there is no file."""
         if self._store is None:
             try:
-                self._store = open_store(self.location.path, readonly=True)
+                self._store = self._opened()
             except Missing:
+                if self._file is not None:
+                    raise Gone(self.location.path) from None
                 if self.location.named:
                     raise
         return self._store
+
+    def _opened(self) -> SqliteStore:
+        store = open_store(self.location.path, readonly=True)
+        if self._file not in (None, store.identity):
+            store.close()
+            raise Gone(self.location.path)
+        return store
 
     @contextmanager
     def read(self) -> Iterator[SqliteReader]:
@@ -73,14 +87,16 @@ class Reading:
     def await_more(self, timeout_s: float | None = None) -> bool:
         """Wait until the log may have grown. Call `hang_bell` before the first read.
 
-        timeout_s: None waits without limit. Returns False if the time ran out. Raises
-        BrokenPipeError if `mind_reader` was called and nobody reads standard output any more.
+        timeout_s: None waits without limit. Returns False if the time ran out. Raises Gone if the
+        file was deleted or replaced by another one, and BrokenPipeError if `mind_reader` was called
+        and nobody reads standard output any more.
         """
         longest = LOOK_AGAIN_S if self._bell else POLL_S
         wait_s = longest if timeout_s is None else min(timeout_s, longest)
-        self._wait(wait_s)
-        if self._bell is not None:
-            self._bell.drain()
+        end = time.monotonic() + wait_s
+        while not self._rung(min(FILE_CHECK_S, end - time.monotonic())):
+            if time.monotonic() >= end:
+                break
         return timeout_s is None or wait_s < timeout_s
 
     def mind_reader(self) -> None:
@@ -103,15 +119,26 @@ class Reading:
             self._store.close()
         self._bell = self._store = None
 
-    def _wait(self, wait_s: float) -> None:
+    def _rung(self, wait_s: float) -> bool:
+        """Wait so long for the bell, then check that the file is still there."""
+        rung = self._wait(wait_s)
+        if self._bell is not None:
+            self._bell.drain()
+        if self._store is not None:
+            self._store.refuse_gone()
+        return rung
+
+    def _wait(self, wait_s: float) -> bool:
+        """Wait so long. Returns whether the bell has rung."""
         poll = select.poll()
         if self._bell is not None:
             poll.register(self._bell, select.POLLIN)
         if self._output is not None:
             poll.register(self._output, 0)  # errors and hang-ups are always reported
-        for descriptor, _ in poll.poll(max(0.0, wait_s) * 1000):
-            if descriptor == self._output:
-                raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        ready = poll.poll(max(0.0, wait_s) * 1000)
+        if any(descriptor == self._output for descriptor, _ in ready):
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        return bool(ready)
 
     def _page(self, after: int, upto: int | None, stream: str | None) -> list[Recorded]:
         if self.store is None:

@@ -74,7 +74,7 @@ class SqliteStore:
         try:
             with translated(self.path):
                 self._connection.execute("BEGIN IMMEDIATE")
-                self._refuse_gone()
+                self.refuse_gone()
                 self._record_use()
                 transaction = SqliteTransaction(self._connection, actor, at_us)
                 yield transaction
@@ -106,6 +106,18 @@ class SqliteStore:
         if folder is not None:
             ring(folder)
 
+    def refuse_gone(self) -> None:
+        """Raise Gone if the path leads to another file by now, or to none.
+
+        What is written to a file without a name is lost with the process, and nobody writes to it.
+        """
+        try:
+            found = os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise Gone(self.path) from None
+        if (found.st_dev, found.st_ino) != self.identity:
+            raise Gone(self.path)
+
     def close(self) -> None:
         """Let go of the file."""
         self._disconnect()
@@ -123,15 +135,6 @@ class SqliteStore:
         closing, self._open_connection = self._open_connection, None
         if closing is not None:
             closing.close()
-
-    def _refuse_gone(self) -> None:
-        """Never write to a file that has no name any more: it would be lost with the process."""
-        try:
-            found = os.stat(self.path)
-        except FileNotFoundError:
-            raise Gone(self.path) from None
-        if (found.st_dev, found.st_ino) != self.identity:
-            raise Gone(self.path)
 
     def _record_use(self) -> None:
         """Let the file know its name, in the first transaction of each store that writes."""

@@ -16,6 +16,8 @@ class Source:
     def __init__(self, path: str) -> None:
         self.path = path
         self._of_thread = threading.local()
+        self._was_there = False
+        """Whether to say that a missing file is gone, and not to show an empty queue."""
 
     @contextmanager
     def read(self) -> Iterator[SqliteReader]:
@@ -31,8 +33,9 @@ class Source:
         opened: Reading | None = getattr(self._of_thread, "reading", None)
         if opened is None or _replaced(opened):
             self.close()
-            opened = Reading(Location(self.path, "dashboard"))
+            opened = Reading(Location(self.path, "--db" if self._was_there else "dashboard"))
             self._of_thread.reading = opened
+        self._was_there = self._was_there or os.path.exists(self.path)
         return opened
 
     def close(self) -> None:

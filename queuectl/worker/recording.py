@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
-from eventstore.errors import Busy, StreamConflict
+from eventstore.errors import StreamConflict
 from eventstore.sqlite.log import Committing, at_once
 from projections.folds.context import Context
 from projections.folds.job import Job, State
@@ -131,12 +131,8 @@ class Recording:
             )
 
     def refuse_gone(self) -> None:
-        """Raise where the file was deleted or replaced: nobody will ring us then."""
-        try:
-            with self._queue.write(self._worker_id):
-                pass
-        except Busy:
-            pass  # it is there, and in use
+        """Raise if the file was deleted or replaced: nobody will ring us then."""
+        self._queue.store.refuse_gone()
 
     def nothing_left(self) -> bool:
         """Whether no job of our queues waits for anything, nor runs elsewhere."""

@@ -1,0 +1,104 @@
+"""Commands that wait, on a queue file that is taken away meanwhile: they say so and end."""
+
+import shutil
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from eventstore.errors import Gone
+from queuectl import Queue
+from queuectl.dashboard.app import create_app
+from tests.ctl import PROGRAM, Ctl, until
+
+FOLLOWERS = (
+    ("wait", "1"),
+    ("wait", "1", "--timeout", "1h"),
+    ("logs", "1", "-f"),
+    ("events", "-f"),
+    ("events", "-f", "--jsonl"),
+)
+
+
+def remove(db: Path) -> None:
+    db.unlink()
+
+
+def move_aside(db: Path) -> None:
+    """As someone who starts afresh: the old queue, whole, under another name."""
+    for path in db.parent.glob("queue.db*"):
+        path.rename(path.with_name(path.name.replace("queue", "old")))
+    with Queue(db) as queue:
+        queue.enqueue("true")
+
+
+def replace(db: Path) -> None:
+    shutil.copy(db, db.with_suffix(".new"))
+    db.with_suffix(".new").chmod(0o600)
+    db.with_suffix(".new").rename(db)
+
+
+TAKEN = {"removed": remove, "moved aside": move_aside, "replaced": replace}
+
+
+@pytest.mark.parametrize("taken", TAKEN)
+@pytest.mark.parametrize("words", FOLLOWERS, ids=" ".join)
+def test_who_waits_says_that_the_queue_is_gone(
+    ctl: Ctl, words: tuple[str, ...], taken: str
+) -> None:
+    ctl.enqueue("true")
+    with ctl.running(*words) as running:
+        listening(ctl)
+        TAKEN[taken](ctl.db)
+        error = running.says("was deleted or replaced while in use", deadline_s=10)
+        assert error.startswith(f"error: {ctl.db} was deleted or replaced")
+        assert running.ends().code == 6
+
+
+def listening(ctl: Ctl) -> None:
+    """Wait until the command has opened the queue and waits for news."""
+    bells = Path(f"{ctl.db}.d/bells")
+    until(lambda: (bells.is_dir() and any(bells.iterdir())) or None, "its bell")
+
+
+def test_a_watched_answer_ends_when_the_queue_is_gone(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    screen = pexpect.spawn(
+        PROGRAM[0], [*PROGRAM[1:], "status", "--watch", "60"], env=ctl.env, cwd=str(ctl.folder)
+    )
+    screen.expect("Head: ")
+    listening(ctl)
+    ctl.db.unlink()
+    screen.expect("was deleted or replaced while in use", timeout=10)
+    screen.expect(pexpect.EOF)
+    screen.close()
+    assert screen.exitstatus == 6
+
+
+def test_the_python_api_says_that_the_queue_is_gone(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    with Queue(ctl.db) as queue:
+        ctl.db.unlink()
+        with pytest.raises(Gone):
+            queue.wait("1", timeout_s=20)
+
+
+def test_a_queue_in_python_never_reads_one_file_and_writes_to_another(ctl: Ctl) -> None:
+    with Queue(ctl.db) as queue:
+        queue.enqueue("true")
+        move_aside(ctl.db)
+        with pytest.raises(Gone):
+            queue.get("1")
+
+
+def test_the_dashboard_says_that_the_queue_is_gone(ctl: Ctl) -> None:
+    ctl.enqueue("echo hello")
+    client = create_app(str(ctl.db)).test_client()
+    assert "echo hello" in client.get("/jobs", base_url="http://127.0.0.1:5000").text
+    ctl.db.unlink()
+    gone = client.get("/jobs", base_url="http://127.0.0.1:5000")
+    assert gone.status_code == 503
+    assert "no queue at" in gone.text
+    Path(f"{ctl.db}-wal").unlink(missing_ok=True)
+    ctl.enqueue("echo anew")
+    assert "echo anew" in client.get("/jobs", base_url="http://127.0.0.1:5000").text

@@ -65,14 +65,24 @@ class Refusal(QueueError):
 
 
 class IdTaken(Refusal):
-    """Another job has the id that the client brought."""
+    """Another job has the id that the client brought.
 
-    def __init__(self, job_id: str) -> None:
+    different: the fields of `enqueued` in which the two jobs differ.
+    """
+
+    def __init__(self, job_id: str, different: Iterable[str]) -> None:
+        names = ", ".join(_as_asked(field) for field in different)
         super().__init__(
-            f"the id {job_id} belongs to a job that was asked for otherwise; "
-            f"choose another, or see queuectl show {quoted(job_id)}"
+            f"ID {job_id} is already used by a different job (not the same: {names});"
+            f" choose another, or see queuectl show {quoted(job_id)}"
         )
-        self.job_id = job_id
+        self.job_id, self.names = job_id, names
+
+
+def _as_asked(field: str) -> str:
+    """The word for a field of `enqueued` that a user knows."""
+    words = {"due_at_us": "time", "context": "directory or PATH"}
+    return words.get(field) or field.removesuffix("_us").removesuffix("_bytes").replace("_", "-")
 
 
 class NotPending(Refusal):

@@ -1,8 +1,10 @@
 """Jobs from JSON: one object, an array, or a job a line; all checked before any is taken."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from itertools import chain
+from struct import Struct
 from typing import IO, Any
 
 import msgspec
@@ -16,6 +18,9 @@ DOCUMENT_BYTES = 256 << 20
 
 LINE_BYTES = 16 << 20
 """Most of a line: no job that can run comes near."""
+
+_HEAD = Struct("!QI")
+"""Before each job of a spool: its line, 0 if it has none of its own, and its length in bytes."""
 
 _STRING = rb'"(?:[^"\\]|\\.)*"'
 _SURROGATE = rb"\\u[dD][89a-fA-F]"
@@ -57,9 +62,9 @@ class Spool:
 
         self._file = TemporaryFile()  # noqa: SIM115 - it lives as long as the spool
         self._count = 0
-        for job in _read(source, now_us):
+        for line, job in _read(source, now_us):
             packed = _packer.encode(job)
-            self._file.write(len(packed).to_bytes(4, "big") + packed)
+            self._file.write(_HEAD.pack(line, len(packed)) + packed)
             self._count += 1
             if self._count % 1000 == 0:
                 progress(self._count)
@@ -69,11 +74,19 @@ class Spool:
 
     def __iter__(self) -> Iterator[NewJob]:
         self._file.seek(0)
-        while size := self._file.read(4):
-            yield _unpacker.decode(self._file.read(int.from_bytes(size, "big")))
+        while head := self._file.read(_HEAD.size):
+            yield _unpacker.decode(self._file.read(_HEAD.unpack(head)[1]))
+
+    def place(self, n: int) -> str:
+        """Where the `n`th job stands in the file: `line 57`, or `job 3` of an array."""
+        self._file.seek(0)
+        for _ in range(n):
+            line, size = _HEAD.unpack(self._file.read(_HEAD.size))
+            self._file.seek(size, os.SEEK_CUR)
+        return f"line {line}" if line else f"job {n}"
 
 
-def _read(source: IO[bytes], now_us: int) -> Iterator[NewJob]:
+def _read(source: IO[bytes], now_us: int) -> Iterator[tuple[int, NewJob]]:
     """The jobs of a file: a job a line where its first line is an object by itself."""
     blank, line = 0, source.readline(LINE_BYTES)
     while line and not line.strip():
@@ -83,7 +96,7 @@ def _read(source: IO[bytes], now_us: int) -> Iterator[NewJob]:
     document = b"\n" * blank + line + source.read(DOCUMENT_BYTES + 1)
     if len(document) > DOCUMENT_BYTES:
         raise BadInput(f"more than {DOCUMENT_BYTES >> 20} MB of one JSON text; write a job a line")
-    return iter(jobs_from(document, now_us) if document.strip() else ())
+    return ((0, job) for job in (jobs_from(document, now_us) if document.strip() else ()))
 
 
 def _lines(source: IO[bytes]) -> Iterator[bytes]:
@@ -91,12 +104,12 @@ def _lines(source: IO[bytes]) -> Iterator[bytes]:
         yield line
 
 
-def _read_lines(lines: Iterator[bytes], number: int, now_us: int) -> Iterator[NewJob]:
+def _read_lines(lines: Iterator[bytes], number: int, now_us: int) -> Iterator[tuple[int, NewJob]]:
     for n, line in enumerate(lines, number):
         if len(line) == LINE_BYTES:
             raise BadInput(f"line {n}: longer than {LINE_BYTES >> 20} MB")
         if line.strip():
-            yield _placed(f"line {n}", line, now_us)
+            yield n, _placed(f"line {n}", line, now_us)
 
 
 def _is_object(line: bytes) -> bool:

@@ -12,7 +12,7 @@ from .requests import NewJob
 from .settings import setting
 from .units import duration_of, duration_us
 from .visible import as_written
-from .when import coming_us
+from .when import by_the_day, coming_us, relative_us
 
 ARGUMENT_BYTES = 131_071
 """The kernel takes no longer argument: 32 pages with the NUL that ends it."""
@@ -55,9 +55,9 @@ def new_job(asked: Mapping[str, Any], now_us: int, named: Callable[[str], str] =
             raise BadInput(f"{named(key)} and another key mean the same; leave one out")
         fields[field] = check(named(key), value)
     _split_endings(fields)
-    if "run_at_us" in fields:
-        fields["run_at_us"] = coming_us(fields["run_at_us"], now_us)
     _refuse_contradictions(fields)
+    if "run_at_us" in fields:
+        fields.update(_run_at(fields.pop("run_at_us"), now_us))
     job = NewJob(**fields)
     _refuse_too_long(job)
     return job
@@ -74,6 +74,13 @@ def _split_endings(fields: dict[str, Any]) -> None:
     for name in ("success", "no_retry"):
         if isinstance(listed := fields.get(f"{name}_exit"), Endings):
             fields[f"{name}_exit"], fields[f"{name}_signal"] = listed
+
+
+def _run_at(text: str, now_us: int) -> dict[str, Any]:
+    """`in 2h` is a delay, and so the same request whenever it is made."""
+    if (delay_us := relative_us(text)) is not None:
+        return {"delay_us": delay_us}
+    return {"run_at_us": coming_us(text, now_us), "run_at": by_the_day(text)}
 
 
 def _refuse_contradictions(fields: Mapping[str, Any]) -> None:

@@ -35,6 +35,8 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     delay_us: int | None = None
     run_at_us: int | None = None
+    run_at: str | None = None
+    """How `run_at_us` was written, if that depends on the day: the same words, the same request."""
     max_retries: int | None = None
     backoff_base: float | None = None
     backoff_max_us: int | None = None
@@ -71,7 +73,7 @@ class Enqueue(OfJob, frozen=True, kw_only=True):
     policy: Policy
     context: int
     digest: str | None
-    """SHA-256 of the request as typed, where the client brought the id."""
+    """SHA-256 of the request, if the client brought the id."""
     at_us: int
 
 

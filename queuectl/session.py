@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any, overload
 
 import msgspec
+from msgspec.structs import asdict
 
 from eventstore.events.context import ContextRecorded
 from eventstore.events.fact import Fact
@@ -48,7 +49,8 @@ HELD_AT_MOST = 1_000
 _MACHINE_MADE = (Claim, ComeDue, Finish, Release, Lose)
 """Led to by the job's last event; what a person asks has no cause in the log."""
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_NOTHING_ASKED = asdict(NewJob())
 
 
 class Known:
@@ -113,7 +115,7 @@ class Session:
             new=new,
             policy=self._policy_in_force(),
             context=self._context(new.cwd),
-            digest=sha256(_encode(new)).hexdigest() if new.id else None,
+            digest=_digest(new) if new.id else None,
             at_us=self.at_us,
         )
         job = self._projector.state(asked.job_id)
@@ -205,6 +207,17 @@ class Session:
         recorded = self._tx.append(stream, version, (ContextRecorded(cwd=cwd, path=path),))
         self._projector.take(recorded)
         return recorded[0].position
+
+
+def _digest(new: NewJob) -> str:
+    """SHA-256 of what was asked for: equal for requests that differ only in how they are written.
+
+    Defaults are left out, so that a field that a later version adds changes no digest.
+    """
+    asked = {name: value for name, value in asdict(new).items() if value != _NOTHING_ASKED[name]}
+    if new.run_at is not None:
+        del asked["run_at_us"]
+    return sha256(_encode(asked)).hexdigest()
 
 
 def _stream_of(asked: AnyRequest) -> str:

@@ -65,6 +65,8 @@ class Setting(NamedTuple):
             raise BadInput(f"{self.key} must be a number, not {as_written(value)}")
         if isinstance(value, float) and self.kind in ("count", "size"):
             raise BadInput(f"{self.key} must be a whole number, not {value!r:.100}")
+        if self.kind == "number":
+            value = float(value)
         return self._bounded(duration_of(value) if self.kind == "duration" else value)
 
     def show(self, value: Value) -> str:

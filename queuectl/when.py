@@ -1,5 +1,6 @@
 """Points in time as people write them: `14:05`, `yesterday 14:05`, `2h-ago`, ISO 8601."""
 
+import os
 import re
 from datetime import datetime, timedelta
 
@@ -8,49 +9,99 @@ from .units import duration_us
 
 _CLOCK = r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?"
 _DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
+_POSIX_ZONE = r"(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)[+-]?[0-9]"
+"""`CET-1CEST,M3.5.0,M10.5.0/3`: a zone that spells out its rules."""
 _LATEST_US = 253_370_764_800_000_000
 """The year 9999: a later one has no calendar date anywhere."""
 
 
 def instant_us(text: str, now_us: int) -> int:
-    """UTC, microseconds since 1970, of a time; where no zone is named it is local. Raises BadInput.
+    """Return a time as UTC, microseconds since 1970; without a named zone it is local.
 
-    now_us: what `2h-ago`, `in 2h` and `14:05` (today) are counted from.
+    now_us: the time that `2h-ago`, `in 2h` and `14:05` (today) are relative to. Raises BadInput.
     """
-    words = text.strip().lower()
-    if words == "now":
-        return now_us
+    words = _normal(text)
     if words.endswith(("-ago", " ago")):
         return now_us - duration_us(words[:-4])
+    if (delay_us := relative_us(text)) is not None:
+        return now_us + delay_us
+    return _at_us(text, now_us, fold=0)
+
+
+def relative_us(text: str) -> int | None:
+    """Microseconds from now of `now`, `in 2h` and `+2h`; None for other text. Raises BadInput."""
+    words = _normal(text)
+    if words == "now":
+        return 0
     if words.startswith(("in ", "+")):
-        return now_us + duration_us(words.removeprefix("in ").removeprefix("+"))
+        return duration_us(words.removeprefix("in ").removeprefix("+"))
+    return None
+
+
+def coming_us(text: str, now_us: int) -> int:
+    """The same for what is to come.
+
+    A time of day that has passed today is tomorrow's, unless the clock shows it a second time, in
+    the hour that is repeated in autumn.
+    """
+    at_us = instant_us(text, now_us)
+    if at_us >= now_us or _normal(text).endswith("ago"):
+        return at_us
+    repeated_us = _at_us(text, now_us, fold=1)
+    if repeated_us >= now_us:
+        return repeated_us
+    if re.fullmatch(_CLOCK, _normal(text)):
+        return instant_us(f"tomorrow {text.strip()}", now_us)
+    return at_us
+
+
+def by_the_day(text: str) -> str | None:
+    """The words of a time whose date depends on the day, such as `tomorrow 9:00`; else None."""
+    words = _normal(text)
+    return words if words.split(" ")[0] in _DAYS or re.fullmatch(_CLOCK, words) else None
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def _at_us(text: str, now_us: int, fold: int) -> int:
+    """fold: 1 for the second of two equal local times. Raises BadInput."""
     try:
-        at = _on_a_day(words, now_us) or datetime.fromisoformat(text.strip())
-        at_us = round(at.timestamp() * 1_000_000)
+        at = _on_a_day(_normal(text), now_us) or datetime.fromisoformat(text.strip())
+        at_us = round(at.replace(fold=fold).timestamp() * 1_000_000)
     except (ValueError, OverflowError):
         raise BadInput(
             f"{text!r:.100} is not a time; write 2026-11-24T14:05, 14:05, 'tomorrow 9:00' or 2h-ago"
         ) from None
+    if at.tzinfo is None:
+        _refuse_unknown_zone()
     if not 0 <= at_us <= _LATEST_US:
         raise BadInput(f"{text!r:.100} is out of range; times lie between 1970 and 9999")
-    return at_us
-
-
-def coming_us(text: str, now_us: int) -> int:
-    """The same for what is to come: a time of day that has passed today is tomorrow's."""
-    at_us = instant_us(text, now_us)
-    if at_us < now_us and re.fullmatch(_CLOCK, text.strip()):
-        return instant_us(f"tomorrow {text.strip()}", now_us)
     return at_us
 
 
 def _on_a_day(words: str, now_us: int) -> datetime | None:
     """`today`, `yesterday 14:05`, `14:05`; None for what is written otherwise."""
     first, _, rest = words.partition(" ")
-    day, clock = (first, rest.strip()) if first in _DAYS else ("today", words)
-    found = re.fullmatch(_CLOCK, clock)
-    if not found and (clock or first not in _DAYS):
+    day, clock = (first, rest) if first in _DAYS else ("today", words)
+    match = re.fullmatch(_CLOCK, clock)
+    if not match and (clock or first not in _DAYS):
         return None
-    hour, minute, second = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    hour, minute, second = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
     date = datetime.fromtimestamp(now_us / 1_000_000) + timedelta(days=_DAYS[day])
-    return date.replace(hour=hour, minute=minute, second=second, microsecond=0, fold=0)
+    return date.replace(hour=hour, minute=minute, second=second, microsecond=0)
+
+
+def _refuse_unknown_zone() -> None:
+    """The C library takes a TZ that it does not know for UTC and says nothing."""
+    zone = os.environ.get("TZ", "").removeprefix(":")
+    if not zone or zone == "UTC" or re.match(_POSIX_ZONE, zone):
+        return
+    from zoneinfo import TZPATH
+
+    if not any(os.path.isfile(os.path.join(folder, zone)) for folder in TZPATH):
+        raise BadInput(
+            f"TZ={zone!r:.100} is not a time zone of this machine; correct it, or write times with"
+            " their offset: 2026-11-24T14:05+01:00"
+        )

@@ -80,7 +80,7 @@ class Enqueued(Fact, frozen=True, kw_only=True):
     """Position of the `context-recorded` event with its directory and PATH; 0 is none."""
     env: dict[str, str] = {}
     request_sha256: str | None = None
-    """Digest of the request as typed, where the client chose the id."""
+    """Digest of the request, if the client chose the id: equal requests have equal digests."""
 
 
 class FellDue(Fact, frozen=True, kw_only=True):

@@ -6,16 +6,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from projections.folds.job import Job
-from projections.read_models import workers
-
 from ..clock import SystemClock
-from ..errors import BadInput
+from ..errors import BadInput, IdTaken, QueueError, Refusal
 from ..job_keys import as_option, new_job
 from ..requests import NewJob
-from ..visible import quoted
 from . import options
-from .printer import Printer, line
+from .enqueued import Added
+from .printer import Printer
 from .progress import Progress
 from .recorded import answering, jobs_in_short
 
@@ -24,10 +21,6 @@ if TYPE_CHECKING:
     from ..session import Session
 
     Jobs = list[NewJob] | Spool
-
-
-SHOWN = 5
-"""Jobs that were there already, of which a person is told."""
 
 _BEHIND = "queuectl.words_behind_dashes"
 
@@ -96,39 +89,59 @@ def enqueue_command(
     jobs = _asked(words, file, given, behind=_words_behind_dashes())
     if not jobs:
         raise BadInput("there is no job in it; nothing was enqueued")
-    from .writing import granted, rehearse
+    from .writing import rehearse
 
-    def act(session: "Session") -> tuple[list[str], list[Job]]:
-        """The ids, and the jobs that were there already."""
-        ids, existing = [], []
-        before, _ = session.tx.last
+    def act(session: "Session") -> Added:
+        added = Added(before=session.tx.last[0])
         with Progress("enqueuing") as progress:
-            for new in jobs:
-                job = granted(session.enqueue(new))
-                ids.append(job.id)
-                if job.born <= before:
-                    existing.append(job)
-                if len(ids) % 1000 == 0:
-                    progress.show(len(ids), len(jobs))
-        return ids, existing
+            for n, new in enumerate(jobs, 1):
+                job = session.enqueue(new)
+                if isinstance(job, QueueError):
+                    raise _placed(job, file, jobs, n)
+                added.take(new, job)
+                if n % 1000 == 0:
+                    progress.show(n, len(jobs))
+        return added
 
     with options.open_queue() as queue:
         if dry_run:
             rehearse(queue, out, act)
             return
         with queue.write() as session:
-            ids, existing = act(session)
+            added = act(session)
+            added.look(session.tx, out)
             position, head = session.tx.last
-            idle = out.terminal and not workers.active(session.tx)
-    with answering(jobs_in_short(ids)):
+    with answering(jobs_in_short(added.ids)):
         if out.form == "json":
             from .answers import Accepted
 
-            there = [job.id for job in existing]
+            existing = [job.id for job, _ in added.existing]
             head_hash = head.hex()
-            out.document(Accepted(position=position, ids=ids, existing=there, head_hash=head_hash))
+            out.document(
+                Accepted(position=position, ids=added.ids, existing=existing, head_hash=head_hash)
+            )
+            added.warn()
         else:
-            _print(out, ids, existing, idle)
+            added.print(out)
+
+
+def _placed(refusal: QueueError, file: str | None, jobs: "Jobs", n: int) -> QueueError:
+    """The refusal of the `n`th of several jobs, with its place in the input."""
+    if len(jobs) == 1 or not isinstance(refusal, IdTaken):
+        return refusal
+    source = "" if file is None else f"{file}: "
+    first = next(i for i, new in enumerate(jobs, 1) if new.id == refusal.job_id)
+    what = str(refusal)
+    if first < n:
+        what = (
+            f"ID {refusal.job_id} is already used by {_place(jobs, first)} for a different job"
+            f" (not the same: {refusal.names})"
+        )
+    return Refusal(f"{source}{_place(jobs, n)}: {what}; nothing was enqueued")
+
+
+def _place(jobs: "Jobs", n: int) -> str:
+    return f"job {n}" if isinstance(jobs, list) else jobs.place(n)
 
 
 def _asked(words: tuple[str, ...], file: str | None, given: dict[str, Any], behind: int) -> "Jobs":
@@ -180,22 +193,3 @@ def _from_file(name: str) -> "Jobs":
 
 def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
     return nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb")
-
-
-def _print(out: Printer, ids: list[str], existing: list[Job], idle: bool) -> None:
-    """A pipe gets the bare ids, a person what to do next."""
-    if not out.terminal:
-        for job_id in ids:
-            line(job_id)
-        return
-    if len(ids) > 1:
-        line(f"{len(ids):,} jobs, {ids[0]} to {ids[-1]}")
-    elif not existing:
-        line(f"job {ids[0]} enqueued")
-    for job in existing[:SHOWN]:
-        line(f"job {job.id} is there already ({job.state})")
-    if len(existing) > SHOWN:
-        line(f"... and {len(existing) - SHOWN:,} more")
-    out.hint(
-        "no worker runs: queuectl worker start" if idle else f"queuectl show {quoted(ids[-1])}"
-    )

@@ -37,11 +37,16 @@ def enqueue(words: list[str]) -> int | None:
     try:
         if not os.path.exists(locate(line.db).path):  # click tells where it makes one
             return None
-        job_id = _enqueued(line.db, _job(line))
+        new = _job(line)
+        if new.run_at_us is not None or (new.delay_us is not None and os.isatty(2)):
+            return None  # a person reads when it is due, anyone that its time has passed
+        job_id = _enqueued(line.db, new)
     except (Busy, OutcomeUnknown) as error:  # no second try: it took a minute, or may stand
         print(f"error: {visible(str(error))}", file=sys.stderr)
         return exits.code_of(error)
     except (QueueError, StoreError):
+        return None
+    if job_id is None:
         return None
     try:
         with answering(jobs_in_short([job_id])):
@@ -94,9 +99,11 @@ def _job(line: _Line) -> NewJob:
     return new_job({"argv": line.command}, now_us)
 
 
-def _enqueued(db: str | None, new: NewJob) -> str:
+def _enqueued(db: str | None, new: NewJob) -> str | None:
+    """The id of the new job; None if there is a job with its own id already, for click to say."""
     with Queue(db) as queue, queue.write() as session:
+        before, _ = session.tx.last
         answer = session.enqueue(new)
         if isinstance(answer, QueueError):
             raise answer
-        return answer.id
+        return answer.id if answer.born > before else None

@@ -17,6 +17,15 @@ def clock(at_us: int) -> str:
     return rfc3339(at_us) if at is None else f"{at:%H:%M:%S}.{at_us // 1000 % 1000:03d}"
 
 
+def stamp(at_us: int) -> str:
+    """The local date and time with its offset from UTC: `2026-11-24 14:05:09 +01:00`."""
+    at = _local(at_us)
+    if at is None:
+        return rfc3339(at_us)
+    offset = f"{at.astimezone():%z}"
+    return f"{at:%Y-%m-%d %H:%M:%S} {offset[:3]}:{offset[3:5]}"
+
+
 def day(at_us: int) -> str:
     """The local date: `Tue 24 Nov 2026`."""
     at = _local(at_us)

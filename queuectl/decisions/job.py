@@ -97,7 +97,10 @@ def decide(job: Job | None, asked: JobRequest) -> Decision:
 def enqueue(job: Job | None, asked: Enqueue) -> Decision:
     """The same id with the same request is the same job; with another it is refused."""
     if job is not None:
-        return () if asked.digest == job.spec.request_sha256 else IdTaken(job.id)
+        if asked.digest == job.spec.request_sha256:
+            return ()
+        different = _differences(job, asked)
+        return IdTaken(job.id, different) if different else ()
     command = asked.new.command
     if command is not None and replace(asked.new, command=None) == _PLAIN:
         return (replace(_plain(asked.policy, asked.context), command=command),)
@@ -144,6 +147,16 @@ def _facts_in_force(asked: Enqueue) -> dict[str, Any]:
         "env": new.env,
         "request_sha256": asked.digest,
     }
+
+
+def _differences(job: Job, asked: Enqueue) -> tuple[str, ...]:
+    """The facts in which the job that was asked for would differ from this one.
+
+    The same job may be asked for in other words, such as a default that is spelled out.
+    """
+    facts = _facts_in_force(asked)
+    del facts["request_sha256"]
+    return tuple(name for name, value in facts.items() if getattr(job.spec, name) != value)
 
 
 def _shell_text(argv: tuple[str, ...]) -> str:

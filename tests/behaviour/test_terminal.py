@@ -106,7 +106,10 @@ def test_colour_is_left_out_where_it_is_not_wanted(ctl: Ctl) -> None:
 
 
 def test_a_person_is_told_what_to_do_next(ctl: Ctl) -> None:
-    assert "no worker runs: queuectl worker start" in screen(ctl, "enqueue", "--", "true").lines
+    assert (
+        "No worker is running. Start one: queuectl worker start"
+        in screen(ctl, "enqueue", "--", "true").lines
+    )
     dead = ctl.dead_job()
     assert screen(ctl, "status").lines[-1] == "1 dead - queuectl dlq list"
     assert f"retry: queuectl dlq retry {dead}" in screen(ctl, "history", dead).lines[-1]
@@ -166,4 +169,4 @@ def test_a_job_that_is_there_already_is_not_called_enqueued(ctl: Ctl) -> None:
     assert first.lines[0] == "job nightly enqueued"
     ctl.drain()
     again = screen(ctl, "enqueue", "--id", "nightly", "--", "true")
-    assert again.lines[0] == "job nightly is there already (completed)"
+    assert again.lines[0] == "job nightly already exists (completed)"

@@ -26,7 +26,7 @@ FAULTS = (
         (
             Edit(
                 "queuectl/cli/express.py",
-                "        return answer.id\n",
+                "        return answer.id if answer.born > before else None\n",
                 "        print(answer.id, flush=True)\n        return answer.id\n",
             ),
             Edit("queuectl/cli/express.py", "            print(job_id)\n", "            pass\n"),

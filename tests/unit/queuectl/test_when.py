@@ -1,5 +1,7 @@
 """Points in time as people write them."""
 
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl.errors import BadInput
-from queuectl.when import coming_us, instant_us
+from queuectl.when import by_the_day, coming_us, instant_us, relative_us
 
 NOON = datetime(2026, 11, 24, 12, 0).astimezone()
 
@@ -71,3 +73,40 @@ def test_a_time_of_day_that_has_passed_comes_tomorrow() -> None:
 def test_any_text_is_a_time_or_refused(text: str) -> None:
     with suppress(BadInput):
         assert isinstance(instant_us(text, NOW_US), int)
+
+
+@pytest.fixture
+def autumn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Central Europe, where 2026-10-25 has two hours from 2:00 to 3:00."""
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("autumn")
+@pytest.mark.parametrize(
+    ("now", "text", "due"),
+    [
+        ("2026-10-25T00:15Z", "2:30", "2026-10-25T00:30Z"),
+        ("2026-10-25T00:45Z", "2:30", "2026-10-25T01:30Z"),
+        ("2026-10-25T00:45Z", "today 2:30", "2026-10-25T01:30Z"),
+        ("2026-10-25T00:45Z", "2026-10-25T02:30", "2026-10-25T01:30Z"),
+        ("2026-10-25T01:45Z", "2:30", "2026-10-26T01:30Z"),
+        ("2026-10-25T01:45Z", "today 2:30", "2026-10-25T00:30Z"),
+        ("2026-10-25T00:45Z", "1:30", "2026-10-26T00:30Z"),
+    ],
+)
+def test_the_hour_that_autumn_repeats_comes_twice(now: str, text: str, due: str) -> None:
+    now_us, due_us = (us(datetime.fromisoformat(at)) for at in (now, due))
+    assert coming_us(text, now_us) == due_us
+
+
+def test_only_words_that_depend_on_the_day_are_kept() -> None:
+    assert by_the_day("Tomorrow  9:00") == "tomorrow 9:00"
+    assert by_the_day("14:05") == "14:05"
+    assert by_the_day("2026-11-24 14:05") is None
+    assert relative_us("in 2h") == 7_200_000_000
+    assert relative_us("now") == 0
+    assert relative_us("14:05") is None

@@ -174,8 +174,10 @@ def test_time_that_has_passed_is_now(at_us: int, due_at_us: int | None) -> None:
 def test_same_id_and_request_is_the_same_job() -> None:
     job = given(enqueued(request_sha256="aa"))
     assert decide(job, ask_enqueue("aa")) == ()
-    refusal = decide(job, ask_enqueue("bb"))
+    assert decide(job, ask_enqueue("bb", priority=0, max_retries=3)) == ()
+    refusal = decide(job, ask_enqueue("bb", priority=1, timeout_us=5))
     assert isinstance(refusal, IdTaken)
+    assert refusal.names == "priority, timeout"
     assert refusal.job_id == "1"
 
 

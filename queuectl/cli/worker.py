@@ -1,7 +1,6 @@
 """`worker`: run one, see them, stop them.
 
-`worker start` becomes the keeper, which forks before anything heavy is there: so what the other
-subcommands need is imported in them.
+Each subcommand imports what it needs: `worker start` needs all of it, the others little.
 """
 
 from typing import TYPE_CHECKING, Literal

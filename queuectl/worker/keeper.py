@@ -1,8 +1,8 @@
 """The process above the supervisor: outlives it, ends what it leaves behind, only then lets go.
 
-The process that a person starts becomes the keeper. It forks the supervisor before anything heavy
-is imported and takes no part in running jobs. It imports nothing of ours, so that nothing of ours
-can break it.
+The process that a person starts becomes the keeper. It forks the supervisor before there are
+threads, locks or an open database, and takes no part in running jobs. It uses nothing of ours, so
+that nothing of ours can break it.
 
 On Linux both are child subreapers, so that no orphan of a job escapes them. macOS has no such
 thing: there the orphans of a killed supervisor go to launchd, and only the next worker's look at

@@ -1,0 +1,161 @@
+"""The life of a supervisor: from an open queue file to its end in the log."""
+
+import os
+import resource
+import secrets
+import socket
+from random import random
+
+from eventstore.events.worker import WorkerStarted
+from eventstore.sqlite.lock import SqliteLock
+from projections.read_models import counts
+
+from .. import __version__
+from ..errors import NeverEmpty
+from ..hints import unused_queue
+from ..job_keys import name_of_queue
+from ..job_waiting import running_here
+from ..queue import Queue
+from ..requests import StartWorker
+from ..visible import visible
+from . import sweep
+from .committer import Committer
+from .launcher import OsLauncher
+from .start import JOBS_DIED, Options
+from .stopping import Signals
+from .supervisor import Duty, Reason, Supervisor
+from .takeover import boot_id, lock_names, tidy_locks
+from .telling import Telling
+from .timers import Timers
+from .waiting import Waiting
+
+INTERRUPTED = 130
+DESCRIPTORS, DESCRIPTORS_A_JOB = 64, 3
+"""For the worker itself; for a job's pipe, the folder of its output and a file there."""
+
+
+def supervise(path: str | None, options: Options, line: socket.socket) -> int:
+    """Run a supervisor below its keeper, which `line` leads to, and return its exit code."""
+    for name in options.queues:
+        name_of_queue("--queue", name)
+    signals = Signals()
+    _allow_descriptors(DESCRIPTORS + DESCRIPTORS_A_JOB * options.slots)
+    worker_id = secrets.token_hex(3)
+    with Queue(path, actor=worker_id) as queue:
+        if options.until_empty:
+            _refuse_endless(queue, options.queues)
+        _keep_from_jobs()
+        os.chdir("/")  # no folder is held in use, and no relative path means anything from here on
+        duty = Duty(
+            worker_id=worker_id,
+            token=secrets.token_hex(8),
+            slots=options.slots,
+            queues=options.queues,
+            until_empty=options.until_empty,
+            until_idle=options.until_idle,
+        )
+        return _work(queue, duty, options, signals, line)
+
+
+def _allow_descriptors(wanted: int) -> None:
+    """Raise the soft limit where it is too low, as far as it may be; jobs inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _work(queue: Queue, duty: Duty, options: Options, signals: Signals, line: socket.socket) -> int:
+    tidy_locks(queue)
+    own, keepers = _take_locks(queue, duty.worker_id)
+    socket.send_fds(line, [b"lock"], [keepers.fileno()])
+    keepers.release()  # from here on the keeper alone holds it
+    telling = Telling(
+        jobs=options.verbose or (os.isatty(2) and not options.quiet),
+        quiet=options.quiet,
+        db=queue.location.path if queue.location.named else None,
+    )
+    with queue.store.doorbell() as bell, Timers() as alarm:
+        committer = Committer()
+        waiting = Waiting(signals, bell, alarm, committer, line)
+        launcher = OsLauncher()
+        supervisor = Supervisor(
+            duty, queue, bell, alarm, waiting, committer, launcher, random, telling
+        )
+        queue.send(StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)))
+        telling.talk(_greeting(duty, queue.location.path))
+        _say_unused(queue, options.queues, telling)
+        reason = supervisor.run()
+    if reason in ("until-empty", "until-idle"):
+        telling.closing(reason)
+    for lock in (own, keepers):
+        lock.remove()
+    code = _code(reason, interrupted=supervisor.interrupted)
+    return JOBS_DIED if code == 0 and options.fail_on_dead and telling.dead else code
+
+
+def _refuse_endless(queue: Queue, queues: tuple[str, ...]) -> None:
+    """Raise NeverEmpty if the job that runs this command is in a queue that is to become empty."""
+    with queue.read() as tx:
+        job = running_here(tx, queue.location)
+    if job is not None and (not queues or job.spec.queue in queues):
+        raise NeverEmpty(job.id, job.spec.queue)
+
+
+def _say_unused(queue: Queue, queues: tuple[str, ...], telling: Telling) -> None:
+    """A mistyped queue never has work."""
+    with queue.read() as tx:
+        known = counts.by_queue(tx)
+    for name in queues:
+        if name not in known:
+            telling.say(unused_queue(name, known))
+
+
+def _keep_from_jobs() -> None:
+    """What this process was itself started with is no job's business."""
+    for number in os.listdir("/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"):
+        if int(number) > 2:
+            try:
+                os.set_inheritable(int(number), False)
+            except OSError:
+                pass  # the one that listed them
+
+
+def _take_locks(queue: Queue, worker_id: str) -> list[SqliteLock]:
+    """The supervisor's lock and the keeper's."""
+    locks = [queue.store.lock(name) for name in lock_names(worker_id)]
+    held = [lock.acquire() for lock in locks]
+    assert all(held), f"the locks of {worker_id} are held although the id was just drawn"
+    return locks
+
+
+def _started(duty: Duty, name: str | None) -> WorkerStarted:
+    pid, keeper_pid = os.getpid(), os.getppid()
+    return WorkerStarted(
+        name=name or duty.worker_id,
+        host=os.uname().nodename,
+        boot_id=boot_id(),
+        pid=pid,
+        pid_started=sweep.started(pid),
+        keeper_pid=keeper_pid,
+        keeper_pid_started=sweep.started(keeper_pid),
+        slots=duty.slots,
+        token=duty.token,
+        queues=duty.queues,
+        version=__version__,
+    )
+
+
+def _greeting(duty: Duty, path: str) -> str:
+    slots = "1 job" if duty.slots == 1 else f"{duty.slots} jobs"
+    queues = f" from {visible(', '.join(duty.queues))}" if duty.queues else ""
+    return (
+        f"worker {duty.worker_id} runs {slots} at a time{queues}, queue {visible(path)}\n"
+        "Ctrl-C once finishes what runs, twice stops it"
+    )
+
+
+def _code(reason: Reason, *, interrupted: bool) -> int:
+    if reason == "keeper-lost":
+        return 1
+    return INTERRUPTED if reason == "stopped" and interrupted else 0

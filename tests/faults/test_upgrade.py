@@ -1,0 +1,79 @@
+"""The program is upgraded or removed while a worker runs."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.ctl import Running, until
+from tests.house import House, kill
+
+ROOT = Path(__file__).parents[2]
+
+
+def install(program: Path) -> None:
+    """A folder from which Python can import queuectl and the libraries that it uses."""
+    program.mkdir()
+    libraries = Path(sysconfig.get_paths()["purelib"]).iterdir()
+    for entry in (*libraries, *(ROOT / name for name in ("eventstore", "projections", "queuectl"))):
+        (program / entry.name).symlink_to(entry)
+
+
+@contextmanager
+def worker_of(program: Path, house: House) -> Iterator[Running]:
+    """A worker run from that folder alone; it prints a line for each module that it imports."""
+    python = (sys.executable, "-S", "-X", "importtime", "-m", "queuectl")
+    process = subprocess.Popen(
+        [*python, "--db", str(house.path), "worker", "start", "-v", "--count", "4"],
+        cwd=house.work,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(program)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    running = Running(process)
+    try:
+        yield running
+    finally:
+        running.end()
+
+
+def imported_after(running: Running, greeting: str) -> list[str]:
+    lines = running.err[running.err.index(greeting) + 1 :]
+    return [line for line in lines if line.startswith("import time:")]
+
+
+def test_worker_whose_program_is_removed_goes_on_and_is_started_again(
+    house: House, tmp_path: Path
+) -> None:
+    program = tmp_path / "program"
+    install(program)
+    with worker_of(program, house) as running:
+        greeting = running.says("Ctrl-C")
+        shutil.rmtree(program)
+        for lifetime in ("first", "second"):
+            retried = house.enqueue(
+                f"test -e {lifetime} || ! touch {lifetime}", backoff_base=0.1, max_retries=1
+            )
+            delayed = house.enqueue("true", delay="200ms")
+            long = house.enqueue("head -c 300000 /dev/zero; echo '\ufffd'")
+            timed_out = house.enqueue("sleep 60", timeout="200ms", grace="100ms", max_retries=0)
+            missing = house.enqueue("no-such-program", max_retries=0)
+            cancelled = house.enqueue("sleep 60")
+            house.wait_for(cancelled, "claimed")
+            house.queue.cancel(cancelled)
+            ended = house.wait(retried, delayed, long, timed_out, missing, cancelled)
+            assert ended == ["completed"] * 3 + ["dead"] * 2 + ["cancelled"]
+            if lifetime == "first":
+                lost = house.enqueue("test -e started || { touch started; sleep 60; }")
+                until(lambda: (house.work / "started").exists() or None, "the job")
+                kill(house.supervisor(running))
+                assert house.wait(lost) == ["completed"]
+        running.kill()
+        assert running.ends().code == 0
+    assert imported_after(running, greeting) == []

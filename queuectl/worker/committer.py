@@ -18,6 +18,10 @@ class Committer:
         self._read, self._write = os.pipe()
         self._commit: Future[None] | None = None
 
+    def start(self) -> None:
+        """Start the thread. Raises RuntimeError if the machine refuses one."""
+        self._thread.submit(_nothing).result()
+
     def fileno(self) -> int:
         """What to select on for reading."""
         return self._read
@@ -42,8 +46,12 @@ class Committer:
 
     @cached_property
     def _thread(self) -> ThreadPoolExecutor:
-        """Begun with the first commit beside; a worker of long jobs needs none for hours."""
+        """Begun by `start`, or with the first commit beside the loop."""
         return ThreadPoolExecutor(1, initializer=_leave_signals_to_the_loop)
+
+
+def _nothing() -> None:
+    """The first work of the thread."""
 
 
 def _leave_signals_to_the_loop() -> None:

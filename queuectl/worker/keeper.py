@@ -24,6 +24,8 @@ DELIBERATE = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 9, 130})
 """Exit codes by which a supervisor says that it is done; any other end is an accident."""
 TOGETHER_S = 0.01
 """Signals within this time are one request: `timeout` signals its child, then the whole group."""
+TRY_AGAIN_S = 1.0
+"""Between two tries to fork."""
 RESTARTS, WITHIN_S = 3, 60.0
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -44,7 +46,9 @@ def keep(supervise: Callable[[socket.socket], int]) -> int:
     asked: int | None = None
     while True:
         ours, theirs = socket.socketpair()
-        pid = _fork()
+        pid = _fork_again(wakeup) if restarts else _fork()
+        if pid is None:
+            return 1
         if pid == 0:
             ours.close()
             os.close(wakeup)
@@ -136,14 +140,31 @@ def _fork() -> int:
         if stream is not None:
             stream.flush()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (*FORWARDED, signal.SIGCHLD))
-    pid = os.fork()
+    pid = -1
+    try:
+        pid = os.fork()
+    finally:
+        if pid != 0:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     if pid == 0:
         os.close(signal.set_wakeup_fd(-1))
         os.setpgid(0, 0)
         adopt_orphans()
-    else:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pid
+
+
+def _fork_again(wakeup: int) -> int | None:
+    """Fork once the machine allows it; None if a stop is asked for meanwhile."""
+    refused = False
+    while True:
+        try:
+            return _fork()
+        except OSError as error:
+            if not refused:
+                _say(f"error: no supervisor can be started ({error.strerror}); trying again")
+            refused = True
+        if select.select([wakeup], [], [], TRY_AGAIN_S)[0] and _requests(wakeup):
+            return None
 
 
 def _watch(

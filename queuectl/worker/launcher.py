@@ -23,8 +23,9 @@ LISTED_BYTES = 4_096
 TRY_AGAIN_S = 1.0
 """Between two tries of a forked child, while the machine lacks something."""
 
+OUT_OF_PROCESSES = "the machine is out of processes"
 EXHAUSTED = {
-    errno.EAGAIN: "the machine is out of processes",
+    errno.EAGAIN: OUT_OF_PROCESSES,
     errno.ENOMEM: "the machine is out of memory",
     errno.EMFILE: "the worker is out of file descriptors",
     errno.ENFILE: "the machine is out of file descriptors",

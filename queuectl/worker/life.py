@@ -3,6 +3,7 @@
 import os
 import resource
 import secrets
+import select
 import socket
 from random import random
 
@@ -20,7 +21,7 @@ from ..requests import StartWorker
 from ..visible import visible
 from . import sweep
 from .committer import Committer
-from .launcher import OsLauncher
+from .launcher import OUT_OF_PROCESSES, OsLauncher
 from .start import JOBS_DIED, Options
 from .stopping import Signals
 from .supervisor import Duty, Reason, Supervisor
@@ -30,6 +31,8 @@ from .timers import Timers
 from .waiting import Waiting
 
 INTERRUPTED = 130
+TRY_AGAIN_S = 1.0
+"""Between two tries to start a thread."""
 DESCRIPTORS, DESCRIPTORS_A_JOB = 64, 3
 """For the worker itself; for a job's pipe, the folder of its output and a file there."""
 
@@ -66,17 +69,52 @@ def _allow_descriptors(wanted: int) -> None:
 
 
 def _work(queue: Queue, duty: Duty, options: Options, signals: Signals, line: socket.socket) -> int:
-    tidy_locks(queue)
-    own, keepers = _take_locks(queue, duty.worker_id)
-    socket.send_fds(line, [b"lock"], [keepers.fileno()])
-    keepers.release()  # from here on the keeper alone holds it
     telling = Telling(
         jobs=options.verbose or (os.isatty(2) and not options.quiet),
         quiet=options.quiet,
         db=queue.location.path if queue.location.named else None,
     )
-    with queue.store.doorbell() as bell, Timers() as alarm:
-        committer = Committer()
+    committer = Committer()
+    with Timers() as alarm:
+        if not _threads_started(committer, alarm, signals, line, telling):
+            return 0
+        return _serve(queue, duty, options, signals, line, committer, alarm, telling)
+
+
+def _threads_started(
+    committer: Committer, alarm: Timers, signals: Signals, line: socket.socket, telling: Telling
+) -> bool:
+    """Start all threads, so that none is needed once jobs run.
+
+    Waits while the machine refuses one; False if the worker was asked to stop meanwhile.
+    """
+    while True:
+        try:
+            committer.start()
+            alarm.start()
+        except RuntimeError:
+            telling.say(f"{OUT_OF_PROCESSES}; trying again")
+        else:
+            return True
+        if select.select([signals.fileno(), line.fileno()], [], [], TRY_AGAIN_S)[0]:
+            return False
+
+
+def _serve(
+    queue: Queue,
+    duty: Duty,
+    options: Options,
+    signals: Signals,
+    line: socket.socket,
+    committer: Committer,
+    alarm: Timers,
+    telling: Telling,
+) -> int:
+    tidy_locks(queue)
+    own, keepers = _take_locks(queue, duty.worker_id)
+    socket.send_fds(line, [b"lock"], [keepers.fileno()])
+    keepers.release()  # from here on the keeper alone holds it
+    with queue.store.doorbell() as bell:
         waiting = Waiting(signals, bell, alarm, committer, line)
         launcher = OsLauncher()
         supervisor = Supervisor(

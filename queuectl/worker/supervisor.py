@@ -89,6 +89,8 @@ class Supervisor:
         self._under_way: Round | None = None
         """Whose commit goes on beside the loop."""
         self._look_at_us = self._held_until_us = self._no_claims_until_us = self._record_by_us = 0
+        self._pause_us = TRY_AGAIN_US
+        """How long to claim nothing if the next launch is refused."""
         self._hastened = Urgency.NONE
 
     def run(self) -> Reason:
@@ -321,12 +323,14 @@ class Supervisor:
                 attempt.begin(partial(self._slots.remind, slot))
                 self._running[started.pid] = attempt
                 self._waiting.hear(attempt)
+                self._pause_us = TRY_AGAIN_US
             case NotStarted():
                 outcome = Outcome(ended=started.reason, error=started.error)
                 self._recording.results.append(Result(job, outcome, None))
             case Exhausted():
                 self._telling.say(f"{started.error}; trying again")
-                self._no_claims_until_us = now_us + TRY_AGAIN_US
+                self._no_claims_until_us = now_us + self._pause_us
+                self._pause_us = min(2 * self._pause_us, LOOK_AGAIN_US)  # each try is in the log
                 self._ahead.put_back(claimed)
                 self._recording.releases += self._ahead.give_back(started.error)
 

@@ -32,6 +32,10 @@ class Timers:
         self._armed: int | None = None
         self._put_off: list[PutOff] = []
 
+    def start(self) -> None:
+        """Start the thread of alarms. Raises RuntimeError if the machine refuses one."""
+        self._scheduler  # noqa: B018
+
     def fileno(self) -> int:
         """Readable once the alarm has gone off."""
         return self._read
@@ -87,7 +91,7 @@ class Timers:
 
     @cached_property
     def _scheduler(self) -> Any:
-        """Begun with the first alarm: most workers of short jobs never need one.
+        """Begun by `start`, or with the first alarm.
 
         By default APScheduler drops an alarm that is a second late, and hands the rest to threads
         of a pool; this one only writes a byte, so its own thread may do it.

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.ctl import DEADLINE_S, PROGRAM, Ctl, Result, Running
+from tests.ctl import DEADLINE_S, PROGRAM, Ctl, Result, Running, until
 from tests.machine import ROOT, needs_another_user, needs_mounts, with_mounts
 
 MIB = 2**20
-OWNER = 64_321
-"""A user that nobody has: root is exempt from the limit of processes."""
+KEEPER_AND_SUPERVISOR, THREADS, ENOUGH = 2, 2, 100
+OWNER = 2_000_000_000 + os.getpid()
+"""A user that nobody has, other tests neither: root is exempt from the limit of processes."""
 
 
 BEGIN = """
@@ -170,7 +172,7 @@ def test_under_a_limit_a_job_is_accepted_or_refused_in_one_line(ctl: Ctl, what: 
     assert ctl("verify").code == ctl("replay", "--check").code == 0
 
 
-def as_other_user(ctl: Ctl, processes: int) -> Running:
+def as_other_user(ctl: Ctl, processes: int, *words: str) -> Running:
     """A worker of a user who may have so many processes; ours where we are no root."""
     for path in (ctl.folder, *ctl.folder.rglob("*")):
         os.chown(path, OWNER if ROOT else -1, -1)
@@ -178,9 +180,9 @@ def as_other_user(ctl: Ctl, processes: int) -> Running:
     user = ["setpriv", "--reuid", str(OWNER), "--clear-groups"]
     for capabilities in ("--bounding-set", "--inh-caps", "--ambient-caps"):
         user += [capabilities, "-all,+dac_override"]
-    worker = (*PROGRAM, "worker", "start", "--until-empty")
+    worker = (*PROGRAM, "worker", "start", "--until-empty", *words)
     process = subprocess.Popen(
-        [*(user if ROOT else []), "prlimit", f"--nproc={processes}", *worker],
+        [*(user if ROOT else []), "prlimit", f"--nproc={processes}:{ENOUGH}", *worker],
         env=ctl.env,
         cwd="/",
         stdin=subprocess.DEVNULL,
@@ -198,14 +200,78 @@ def test_worker_that_may_not_fork_says_so(ctl: Ctl) -> None:
     assert ended.err.strip() == "error: Resource temporarily unavailable: the system"
 
 
-@needs_another_user  # of a user who has other processes one cannot tell how many
-def test_job_that_may_not_be_started_is_given_back(ctl: Ctl) -> None:
+def take_back(ctl: Ctl) -> None:
+    for path in (ctl.folder, *ctl.folder.rglob("*")):
+        os.chown(path, 0, -1)
+
+
+@needs_another_user
+def test_worker_that_gets_no_threads_takes_no_job(ctl: Ctl) -> None:
     job = ctl.enqueue("true")
-    running = as_other_user(ctl, 2)
+    running = as_other_user(ctl, KEEPER_AND_SUPERVISOR)
     running.says("the machine is out of processes; trying again")
     running.kill()
     assert running.ends().code == 0
-    for path in (ctl.folder, *ctl.folder.rglob("*")):
-        os.chown(path, 0, -1)
+    take_back(ctl)
+    assert ctl.told(job) == ["enqueued"]
+
+
+@needs_another_user
+def test_worker_that_gets_no_threads_at_first_goes_on_once_it_does(ctl: Ctl) -> None:
+    job = ctl.enqueue("true")
+    running = as_other_user(ctl, KEEPER_AND_SUPERVISOR)
+    running.says("the machine is out of processes; trying again")
+    for pid in below(running.pid):
+        allow(pid, ENOUGH)
+    assert running.ends().code == 0
+    take_back(ctl)
+    assert ctl.told(job) == ["enqueued", "claimed", "succeeded"]
+
+
+@needs_another_user
+def test_job_that_may_not_be_started_is_given_back(ctl: Ctl) -> None:
+    job = ctl.enqueue("true")
+    running = as_other_user(ctl, KEEPER_AND_SUPERVISOR + THREADS)
+    running.says("the machine is out of processes; trying again")
+    running.kill()
+    assert running.ends().code == 0
+    take_back(ctl)
     assert ctl.told(job)[:3] == ["enqueued", "claimed", "released"]
     assert ctl.show(job)["state"] == "pending"
+
+
+@needs_another_user
+def test_limit_of_processes_fails_no_job_and_ends_none(ctl: Ctl) -> None:
+    jobs = [ctl.enqueue("exec sleep 0.5", max_retries=0) for _ in range(3)]
+    running = as_other_user(ctl, KEEPER_AND_SUPERVISOR + THREADS + 1, "--count", "2")
+    assert running.ends().code == 0
+    take_back(ctl)
+    for job in jobs:
+        assert set(ctl.told(job)) <= {"enqueued", "claimed", "released", "succeeded"}
+        assert ctl.show(job)["state"] == "completed"
+
+
+@needs_another_user
+def test_keeper_that_may_not_fork_tries_again(ctl: Ctl) -> None:
+    job = ctl.enqueue("test -e up || { touch up; sleep 60; }", cwd=str(ctl.folder))
+    running = as_other_user(ctl, ENOUGH)
+    until(lambda: (ctl.folder / "up").exists() or None, "the job")
+    (supervisor,) = below(running.pid)
+    allow(running.pid, 1)
+    os.kill(supervisor, signal.SIGKILL)
+    running.says("no supervisor can be started")
+    allow(running.pid, ENOUGH)
+    assert running.ends().code == 0
+    take_back(ctl)
+    assert ctl.show(job)["state"] == "completed"
+
+
+def allow(pid: int, processes: int) -> None:
+    """Change the soft limit of a process of the other user."""
+    user = ["setpriv", "--reuid", str(OWNER), "--clear-groups"]
+    subprocess.run([*user, "prlimit", "--pid", str(pid), f"--nproc={processes}:"], check=True)
+
+
+def below(pid: int) -> list[int]:
+    """The children of a process."""
+    return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]

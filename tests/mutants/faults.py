@@ -85,7 +85,7 @@ FAULTS = (
         "the keeper holds no lock",
         (
             Edit(
-                "queuectl/worker/start.py",
+                "queuectl/worker/life.py",
                 '    socket.send_fds(line, [b"lock"], [keepers.fileno()])\n',
                 "",
             ),

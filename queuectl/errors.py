@@ -1,6 +1,7 @@
 """Refusals and bad input, in the user's words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from projections.folds.job import State
 
@@ -9,6 +10,9 @@ from .visible import quoted, visible
 
 LISTED = 5
 """Ids that an error lists at most."""
+
+
+NO_WORDS: Mapping[str, str] = MappingProxyType({})
 
 
 class QueueError(Exception):
@@ -27,15 +31,35 @@ class NoSuchTime(BadInput):
 
 
 class UnknownWord(BadInput):
-    """A word that is none of those known here."""
+    """A word that is none of those known here.
 
-    def __init__(self, what: str, word: str, known: Iterable[str], otherwise: str) -> None:
-        from difflib import get_close_matches
+    meant: words that other programs use, each with the known word that means the same.
+    """
 
-        near = get_close_matches(word[:100].lower(), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else otherwise
+    def __init__(
+        self,
+        what: str,
+        word: str,
+        known: Iterable[str],
+        otherwise: str,
+        meant: Mapping[str, str] = NO_WORDS,
+    ) -> None:
+        near = nearest(word, known, meant)
+        hint = f"did you mean {near}?" if near else otherwise
         super().__init__(f"no {what} is called {word!r:.100}; {hint}")
         self.word = word
+
+
+def nearest(word: str, known: Iterable[str], meant: Mapping[str, str] = NO_WORDS) -> str | None:
+    """The known word that is meant by a word of another program, or by a mistyped one."""
+    from difflib import get_close_matches
+
+    plain = word[:100].lower()
+    if plain in meant:
+        return meant[plain]
+    words: dict[str, str] = {one: one for one in known} | dict(meant)
+    near = get_close_matches(plain, words, n=1)
+    return words[near[0]] if near else None
 
 
 class NotFound(QueueError):

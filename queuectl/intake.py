@@ -1,5 +1,6 @@
 """Jobs from JSON: one object, an array, or a job a line; all checked before any is taken."""
 
+import codecs
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ _unpacker = msgspec.msgpack.Decoder(NewJob)
 
 def jobs_from(document: bytes, now_us: int) -> list[NewJob]:
     """The jobs of one JSON text, an object or an array of objects. Raises BadInput."""
+    document = _without_mark(document)
     if not document.lstrip().startswith(b"["):
         return [_job(document, now_us)]
     asked = _decoded(_array.decode, document)
@@ -88,7 +90,7 @@ class Spool:
 
 def _read(source: IO[bytes], now_us: int) -> Iterator[tuple[int, NewJob]]:
     """The jobs of a file: a job a line where its first line is an object by itself."""
-    blank, line = 0, source.readline(LINE_BYTES)
+    blank, line = 0, _without_mark(source.readline(LINE_BYTES))
     while line and not line.strip():
         blank, line = blank + 1, source.readline(LINE_BYTES)
     if _is_object(line):
@@ -97,6 +99,13 @@ def _read(source: IO[bytes], now_us: int) -> Iterator[tuple[int, NewJob]]:
     if len(document) > DOCUMENT_BYTES:
         raise BadInput(f"more than {DOCUMENT_BYTES >> 20} MB of one JSON text; write a job a line")
     return ((0, job) for job in (jobs_from(document, now_us) if document.strip() else ()))
+
+
+def _without_mark(text: bytes) -> bytes:
+    """The text without the byte order mark that some editors write. Raises BadInput for UTF-16."""
+    if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise BadInput("it is UTF-16; save it as UTF-8")
+    return text.removeprefix(codecs.BOM_UTF8)
 
 
 def _lines(source: IO[bytes]) -> Iterator[bytes]:
@@ -147,14 +156,22 @@ def _decoded(decode: Callable[[bytes], Any], text: bytes) -> Any:
 
 
 def _fault(error: str, text: bytes) -> str:
-    """msgspec's words, which call half a surrogate pair truncated, and count in bytes only."""
+    """msgspec's error, which calls half a surrogate pair truncated, and counts in bytes only."""
     if "truncated" in error:
-        halved = " or holds half a surrogate pair" if re.search(_SURROGATE, text) else ""
-        return f"JSON is malformed: it ends too early{halved}"
+        halved = " or half a surrogate pair" if re.search(_SURROGATE, text) else ""
+        return f"invalid JSON: unexpected end of input{halved}"
+    error = error.replace("JSON is malformed", "invalid JSON")
     offset = re.search(_OFFSET, error)
-    if offset is None or b"\n" not in text.strip():
+    if offset is None:
         return error
-    before = text[: int(offset[1])]
+    at = int(offset[1])
+    if "trailing" in error and text[at - 1 : at] in (b"{", b"["):
+        return (
+            "several JSON texts follow each other; write one per line (jq -c) or one array (jq -s)"
+        )
+    if b"\n" not in text.strip():
+        return error
+    before = text[:at]
     line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
     return f"{error[: offset.start()]} (line {line}, column {column})"
 
@@ -165,7 +182,7 @@ def _refuse_doubled(text: bytes, asked: dict[str, Any]) -> None:
         return
     keys = _count(asked)
     if text.count(b":") != keys and re.sub(_STRING, b"", text).count(b":") != keys:
-        raise BadInput("a key stands in it twice")
+        raise BadInput("one of its keys is given twice")
 
 
 def _count(value: Any) -> int:

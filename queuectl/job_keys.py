@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .endings import Endings, endings, successes
-from .errors import BadInput, UnknownWord
+from .errors import BadInput, nearest
 from .job_ids import check_id
 from .requests import NewJob
 from .settings import setting
@@ -22,6 +22,9 @@ TOGETHER_BYTES = 1 << 20
 
 MANY = 100
 """Most tags of a job."""
+
+UNKNOWN_SHOWN = 5
+"""Unknown keys that one error names."""
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 _VARIABLE = r"(?!QUEUECTL_)[^=\0]{1,200}"
@@ -46,9 +49,11 @@ def new_job(asked: Mapping[str, Any], now_us: int, named: Callable[[str], str] =
     now_us: the time that a `run_at` of `14:05` or `in 2h` is relative to. named: how an error
     names a key.
     """
+    if not asked.keys() <= _KEYS.keys():
+        raise BadInput(_unknown([key for key in asked if key not in _KEYS]))
     fields: dict[str, Any] = {}
     for key, value in asked.items():
-        field, check = _key(key)
+        field, check = _KEYS[key]
         if value is None:
             continue
         if field in fields:
@@ -63,10 +68,23 @@ def new_job(asked: Mapping[str, Any], now_us: int, named: Callable[[str], str] =
     return job
 
 
-def _key(key: str) -> tuple[str, Check]:
-    if known := _KEYS.get(key):
-        return known
-    raise UnknownWord("key of a job", key, _KEYS, f"the keys are {', '.join(sorted(_KEYS))}")
+def _unknown(keys: list[str]) -> str:
+    """Say of all unknown keys at once what to do about each."""
+    own = [key for key in keys if key in _SET_BY_THE_QUEUE]
+    parts = [f"leave out {', '.join(own)}: the queue sets them itself"] if own else []
+    if "jobs" in keys:
+        return "this is a list of jobs inside an object; give the array alone (jq .jobs)"
+    strange = [key for key in keys if key not in _SET_BY_THE_QUEUE]
+    for key in strange[:UNKNOWN_SHOWN]:
+        near = nearest(key.replace("-", "_"), _KEYS, _MEANT)
+        parts.append(
+            f"no key of a job is called {key!r:.100}" + f"; did you mean {near}?" * bool(near)
+        )
+    if len(strange) > UNKNOWN_SHOWN:
+        parts.append(f"and {len(strange) - UNKNOWN_SHOWN:,} more unknown keys")
+    if strange and not any("did you mean" in part for part in parts):
+        parts.append(f"the keys are {', '.join(sorted(_KEYS))}")
+    return "; ".join(parts)
 
 
 def _split_endings(fields: dict[str, Any]) -> None:
@@ -236,3 +254,61 @@ _KEYS: dict[str, tuple[str, Check]] = {
     "cwd": ("cwd", _directory),
     "env": ("env", _env),
 }
+
+_SET_BY_THE_QUEUE = frozenset(
+    {
+        "state",
+        "status",
+        "attempt",
+        "attempts",
+        "begun",
+        "retries_used",
+        "round",
+        "created_at",
+        "updated_at",
+        "enqueued_at",
+        "changed_at",
+        "due_at",
+        "started_at",
+        "finished_at",
+        "completed_at",
+        "claimed_at",
+        "ended_at",
+        "next_run_at",
+        "next_retry_at",
+        "worker",
+        "worker_id",
+        "locked_by",
+        "locked_at",
+        "pid",
+        "failure",
+        "error",
+        "last_error",
+        "exit_code",
+        "signal",
+        "result",
+        "cancel_requested",
+        "policy",
+        "schema",
+        "position",
+    }
+)
+"""Keys of job records, ours and other programs', that say what has become of a job."""
+
+_MEANT = {
+    **dict.fromkeys(("cmd", "shell", "script", "exec", "run", "payload", "task"), "command"),
+    **dict.fromkeys(("args", "arguments", "command_args"), "argv"),
+    **dict.fromkeys(("job_id", "uuid", "key"), "id"),
+    **dict.fromkeys(("title", "label", "description"), "name"),
+    **dict.fromkeys(("labels", "metadata", "meta"), "tags"),
+    **dict.fromkeys(("retries", "max_attempts", "maxretries", "retry"), "max_retries"),
+    **dict.fromkeys(("backoff", "base_backoff", "retry_delay"), "backoff_base"),
+    **dict.fromkeys(("run_after", "at", "eta", "scheduled_at", "start_at", "when"), "run_at"),
+    **dict.fromkeys(("countdown", "in", "wait"), "delay"),
+    **dict.fromkeys(("dir", "directory", "workdir", "working_directory", "chdir"), "cwd"),
+    **dict.fromkeys(("environment", "environ", "vars"), "env"),
+    **dict.fromkeys(("prio", "nice", "weight"), "priority"),
+    **dict.fromkeys(("channel", "topic", "lane"), "queue"),
+    **dict.fromkeys(("max_runtime", "time_limit", "ttr"), "timeout"),
+}
+"""What other programs call them."""

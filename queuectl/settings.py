@@ -97,6 +97,16 @@ _ALL = (
 )
 SETTINGS = {setting.key: setting for setting in _ALL}
 
+_MEANT = {
+    **dict.fromkeys(("retries", "max-attempts", "attempts", "retry"), "max-retries"),
+    **dict.fromkeys(("backoff", "base", "retry-delay", "backoff-factor"), "backoff-base"),
+    **dict.fromkeys(("max-backoff", "backoff-cap", "max-delay"), "backoff-max"),
+    **dict.fromkeys(("max-runtime", "job-timeout", "ttr"), "timeout"),
+    **dict.fromkeys(("kill-timeout", "grace-period", "stop-timeout"), "grace"),
+    **dict.fromkeys(("max-output", "log-limit"), "output-limit"),
+}
+"""What other programs call them."""
+
 _OLD_SPELLINGS = {"base-backoff": "backoff-base"}
 
 
@@ -113,7 +123,7 @@ def setting(key: str) -> Setting:
     name = key.lower().replace("_", "-")
     found = SETTINGS.get(_OLD_SPELLINGS.get(name, name))
     if found is None:
-        raise UnknownWord("setting", key, SETTINGS, "queuectl config list shows them")
+        raise UnknownWord("setting", key, SETTINGS, "queuectl config list shows them", _MEANT)
     return found
 
 

@@ -1,6 +1,8 @@
 """`enqueue`: jobs from JSON, from a file, or as a command with options."""
 
+import os
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, TYPE_CHECKING, Any
 
@@ -29,9 +31,42 @@ class EnqueueCommand(click.Command):
     """Remembers how many words came behind `--`: only these make a command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does."""
+        """As click does; a command without `--` before it is answered with the line to type."""
         ctx.meta[_BEHIND] = len(args) - args.index("--") - 1 if "--" in args else 0
-        return super().parse_args(ctx, args)
+        typed = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption:
+            first = self._first_word(ctx, typed)
+            if first is None or "--" in typed or _looks_like_json(typed[first]):
+                raise
+            raise BadInput(_without_dashes(typed[:first], typed[first:])) from None
+
+    def _first_word(self, ctx: click.Context, args: list[str]) -> int | None:
+        """The index of the first word that is neither an option nor its value."""
+        with_value = {
+            name
+            for param in self.get_params(ctx)
+            if isinstance(param, click.Option) and not param.is_flag
+            for name in param.opts
+        }
+        index = 0
+        while index < len(args) and args[index].startswith("-"):
+            index += 2 if args[index] in with_value else 1
+        return index if index < len(args) else None
+
+
+def _without_dashes(options_: list[str], words: Sequence[str]) -> str:
+    """The error for a command that was typed without `--`."""
+    import shlex
+
+    if len(words) == 1 and (os.path.isfile(words[0]) or words[0] == "-"):
+        return (
+            f"{words[0]!r:.200} is not JSON; to read jobs from a file:"
+            f" queuectl enqueue --file {shlex.quote(words[0])}"
+        )
+    line_ = shlex.join(["queuectl", "enqueue", *options_, "--", *words])
+    return f"{words[0]!r:.200} is not JSON; to run it as a command: {line_:.500}"
 
 
 def _words_behind_dashes() -> int:
@@ -150,14 +185,18 @@ def _asked(words: tuple[str, ...], file: str | None, given: dict[str, Any], behi
     behind: how many of the words came behind `--`.
     """
     if len(words) > max(behind, 1):
-        _refuse_unlike_json(words[0])
-        raise BadInput("JSON and a command exclude each other; several jobs are one JSON array")
+        if not _looks_like_json(words[0]):
+            raise BadInput(_without_dashes(_as_options(given), words))
+        raise BadInput("give either JSON or a command, not both; several jobs are one JSON array")
     if behind and file is None:
         command = {"command": words[0]} if len(words) == 1 else {"argv": list(words)}
         return [new_job({**given, **command}, SystemClock().wall_us(), named=as_option)]
+    if words and not _looks_like_json(words[0]) and file is None:
+        raise BadInput(_without_dashes(_as_options(given), words))
     if given:
-        option = f"--{next(iter(given)).replace('_', '-')}"
-        raise BadInput(f"{option} goes with -- CMD; in JSON it is a key of the job")
+        raise BadInput(
+            f"{as_option(next(iter(given)))} goes with -- CMD; in JSON it is a key of the job"
+        )
     if file is not None and not words:
         return _from_file(file)
     if len(words) == 1 and file is None:
@@ -168,15 +207,20 @@ def _asked(words: tuple[str, ...], file: str | None, given: dict[str, Any], behi
 def _from_json(text: str) -> "Jobs":
     from ..intake import jobs_from
 
-    _refuse_unlike_json(text)
     return jobs_from(text.encode(errors="surrogateescape"), SystemClock().wall_us())
 
 
-def _refuse_unlike_json(text: str) -> None:
-    if not text.lstrip().startswith(("{", "[", '"')):
-        raise BadInput(
-            f"{text!r:.200} is not JSON; to run it as a command: queuectl enqueue -- CMD ARG"
-        )
+def _looks_like_json(text: str) -> bool:
+    return text.lstrip("\ufeff \t\r\n").startswith(("{", "[", '"'))
+
+
+def _as_options(given: dict[str, Any]) -> list[str]:
+    """Options that were typed, as they may be typed again."""
+    words = []
+    for key, value in given.items():
+        for text in value if isinstance(value, tuple) else (value,):
+            words += [as_option(key), f"{text:g}" if isinstance(text, float) else str(text)]
+    return words
 
 
 def _from_file(name: str) -> "Jobs":

@@ -164,7 +164,7 @@ def test_a_job_killed_by_a_named_signal_is_not_retried(ctl: Ctl, typed: str) -> 
         (['{"command": "a", "max_retries": -1}'], "must be between 0 and 1,000,000"),
         (["--id", "last", "--", "a"], "is reserved"),
         (["--tag", "a=b", "--tag", "a=d", "--", "a"], "a=b and a=d"),
-        (["{command: hello}"], "malformed"),
+        (["{command: hello}"], "invalid JSON"),
         (["[]"], "no job"),
         (['{"command": ""}'], "empty"),
         (['{"command": "a", "retries": 1}'], "did you mean max_retries?"),
@@ -176,12 +176,16 @@ def test_a_job_killed_by_a_named_signal_is_not_retried(ctl: Ctl, typed: str) -> 
         (["--file", "."], "directory"),
         ([], "give a job"),
         (["--"], "give a job"),
-        (['{"command": "a"}', '{"command": "b"}'], "exclude each other"),
-        (['{"command": "a"}', "b"], "exclude each other"),
-        (['{"command": "a"}', "--", "b"], "exclude each other"),
+        (['{"command": "a"}', '{"command": "b"}'], "not both"),
+        (['{"command": "a"}', "b"], "not both"),
+        (['{"command": "a"}', "--", "b"], "not both"),
         (["make", "--", "all"], "'make' is not JSON"),
-        (["make", "all"], "'make' is not JSON"),
+        (["make", "all"], "to run it as a command: queuectl enqueue -- make all"),
+        (["--queue", "q", "echo", "-n", "a b"], "queuectl enqueue --queue q -- echo -n 'a b'\n"),
+        (["--priority", "1", "--tag", "a=1", "ls"], "enqueue --priority 1 --tag a=1 -- ls\n"),
+        (["-"], "queuectl enqueue --file -\n"),
         (["--file", "jobs.json", "--", "b"], "give a job"),
+        (["queue.db.none"], "to run it as a command"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(ctl: Ctl, words: list[str], reason: str) -> None:
@@ -190,6 +194,12 @@ def test_bad_input_is_refused_in_one_line(ctl: Ctl, words: list[str], reason: st
     assert refused.err.startswith("error: ")
     assert refused.err.count("\n") == 1
     assert not ctl.db.exists()
+
+
+def test_a_file_without_its_option_is_answered_with_the_line_to_type(ctl: Ctl) -> None:
+    (ctl.folder / "my job.json").write_text('{"command": "true"}')
+    refused = ctl("enqueue", "my job.json", code=2).err
+    assert refused.endswith("to read jobs from a file: queuectl enqueue --file 'my job.json'\n")
 
 
 def test_an_argument_that_is_not_utf8_is_refused(ctl: Ctl) -> None:

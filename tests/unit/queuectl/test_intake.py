@@ -28,6 +28,8 @@ def commands(document: bytes) -> list[str | None]:
         (b"[]", []),
         (b"", []),
         (b" \n ", []),
+        (b'\xef\xbb\xbf{"command": "a"}\n{"command": "b"}\n', ["a", "b"]),
+        (b'\xef\xbb\xbf[{"command": "a"}]', ["a"]),
     ],
 )
 def test_a_file_may_hold_an_object_an_array_or_a_job_a_line(
@@ -39,7 +41,7 @@ def test_a_file_may_hold_an_object_an_array_or_a_job_a_line(
 @pytest.mark.parametrize(
     ("document", "reason"),
     [
-        (b'{"command": "a"}\n{"command": b}\n', r"line 2: JSON is malformed"),
+        (b'{"command": "a"}\n{"command": b}\n', r"line 2: invalid JSON"),
         (b'{"command": "a"}\n\n{"command": ""}\n', r"line 3: 'command' is empty"),
         (b'{"command": "a"}\n7\n', r"line 2: a job is a JSON object"),
         (b'\n\n{\n "command": "a",\n}', r"line 5, column 1"),
@@ -47,19 +49,23 @@ def test_a_file_may_hold_an_object_an_array_or_a_job_a_line(
         (b'{"command": "a", "command": "b"}', "twice"),
         (b'{"command": "a", "env": {"A": "1", "A": "2"}}', "twice"),
         (b'{"command": "a:b", "command": "c:\\":d"}', "twice"),
-        (b'{"command": NaN}', "malformed"),
-        (b'{"command": "a", "timeout": Infinity}', "malformed"),
+        (b'{"command": NaN}', "invalid JSON"),
+        (b'{"command": "a", "timeout": Infinity}', "invalid JSON"),
         (b'{"command": "a", "timeout": 1e999}', "out of range"),
         (b'{"command": "a", "priority": 9223372036854775808}', "whole number"),
         (b'{"command": "\\ud800"}', "surrogate"),
         (b'{"command": "\\ud800 b"}', "surrogate"),
         (b'{"command": "\xff"}', "UTF-8"),
-        (b'{"command": "a"', "too early"),
+        (b'{"command": "a"', "unexpected end of input"),
         (b'{"command": "a"} x', "trailing"),
+        (b'{\n"command": "a"\n}\n{\n"command": "b"\n}', r"one per line \(jq -c\)"),
+        (b'{"command": "a"}{"command": "b"}', "one per line"),
+        (b'{"command": "a"}\n{"command": "b"} {"command": "c"}', "line 2: several JSON texts"),
+        (b"\xff\xfe{\x00", "UTF-16"),
         (b"[" * 100_000, "nested"),
         (b'{"a":' * 100_000, "nested"),
         (b'"make"', "JSON object"),
-        (b"make", "malformed"),
+        (b"make", "invalid JSON"),
     ],
 )
 def test_what_is_no_job_is_refused_with_place_and_reason(document: bytes, reason: str) -> None:

@@ -123,6 +123,36 @@ def test_what_cannot_be_a_job_is_refused_with_the_reason(
         new_job(asked, NOW_US)
 
 
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (
+            {"command": "a", "state": "pending", "attempts": 0, "created_at": "x"},
+            "leave out state, attempts, created_at: the queue sets them itself",
+        ),
+        (
+            {"cmd": "a", "retries": 2, "updated_at": "x"},
+            (
+                "leave out updated_at: the queue sets them itself;"
+                " no key of a job is called 'cmd'; did you mean command?;"
+                " no key of a job is called 'retries'; did you mean max_retries?"
+            ),
+        ),
+        ({"working-directory": "/"}, "did you mean cwd?"),
+        ({"schema": 1, "position": 4, "jobs": []}, "give the array alone (jq .jobs)"),
+    ],
+)
+def test_all_unknown_keys_are_named_at_once(asked: dict[str, Any], reason: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        new_job(asked, NOW_US)
+    assert reason in str(refused.value)
+
+
+def test_many_unknown_keys_are_counted() -> None:
+    with pytest.raises(BadInput, match="and 95 more unknown keys"):
+        new_job({f"z{n}": 1 for n in range(100)}, NOW_US)
+
+
 def test_a_refusal_does_not_repeat_a_book() -> None:
     with pytest.raises(BadInput) as refused:
         new_job({"command": "true", "[" * 100_000: 1}, NOW_US)

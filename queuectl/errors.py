@@ -148,6 +148,22 @@ class NotDead(Refusal):
         self.job_id, self.state = job_id, state
 
 
+class NotWaiting(Refusal):
+    """Only a job that waits for its time, or a dead one, can be retried."""
+
+    def __init__(self, job_id: str, state: State) -> None:
+        why = {
+            "processing": "is already running",
+            "completed": "has already completed",
+            "cancelled": "was cancelled",
+        }
+        super().__init__(
+            f"job {job_id} {why.get(state, state)}; only a job that waits for its time"
+            " or is dead can be retried"
+        )
+        self.job_id, self.state = job_id, state
+
+
 class AlreadyFinal(Refusal):
     """It has ended and cannot be cancelled."""
 

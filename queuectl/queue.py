@@ -116,7 +116,10 @@ class Queue:
         return self._one(Cancel(job_id=job_id, reason=reason))
 
     def retry(self, job_id: str, reason: str | None = None) -> Job:
-        """Put a dead job back in line. Raises NotDead."""
+        """Make a job available now: one that waits for a retry or a delay, or is dead.
+
+        A dead job gets a new round of retries. Does nothing to a pending job. Raises NotWaiting.
+        """
         return self._one(Retry(job_id=job_id, reason=reason))
 
     def wait(

@@ -83,6 +83,12 @@ class ComeDue(OfJob, frozen=True, kw_only=True):
     at_us: int
 
 
+class Rearm(OfJob, frozen=True, kw_only=True):
+    """The wait for a delay began at a time that the clock has not reached yet: begin it again."""
+
+    at_us: int
+
+
 class Claim(OfJob, frozen=True, kw_only=True):
     """Take a pending job for a slot of a worker."""
 
@@ -125,8 +131,14 @@ class Lose(OfJob, frozen=True, kw_only=True):
     attempt: int
 
 
-class Retry(OfJob, frozen=True, kw_only=True):
+class RetryDead(OfJob, frozen=True, kw_only=True):
     """Put a dead job back in line, with a fresh budget of retries."""
+
+    reason: str | None = None
+
+
+class Retry(OfJob, frozen=True, kw_only=True):
+    """Make a job that waits for its time available now; a dead one as RetryDead does."""
 
     reason: str | None = None
 
@@ -143,7 +155,19 @@ class Cancel(OfJob, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-JobRequest = Enqueue | ComeDue | Claim | Release | Finish | Lose | Retry | Discard | Cancel
+JobRequest = (
+    Enqueue
+    | ComeDue
+    | Rearm
+    | Claim
+    | Release
+    | Finish
+    | Lose
+    | RetryDead
+    | Retry
+    | Discard
+    | Cancel
+)
 
 
 class StartWorker(Request, frozen=True, kw_only=True):

@@ -36,6 +36,7 @@ from .requests import (
     NewJob,
     OfJob,
     Policy,
+    Rearm,
     Release,
     SetConfig,
     WorkerRequest,
@@ -46,7 +47,7 @@ CONTEXTS_AT_MOST = 1_000
 HELD_AT_MOST = 1_000
 """Streams whose events wait in memory for the tables: a million enqueued jobs stay flat."""
 
-_MACHINE_MADE = (Claim, ComeDue, Finish, Release, Lose)
+_MACHINE_MADE = (Claim, ComeDue, Finish, Rearm, Release, Lose)
 """Led to by the job's last event; what a person asks has no cause in the log."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -159,7 +160,7 @@ class Session:
                 state.version if state is not None else 0,
                 events,
                 cause=state.position if made_by_machine and state is not None else None,
-                actor="timer" if isinstance(asked, ComeDue) else None,
+                actor="timer" if isinstance(asked, ComeDue | Rearm) else None,
             )
         )
         if stream == config_fold.STREAM:

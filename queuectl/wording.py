@@ -14,6 +14,7 @@ from eventstore.events.job import (
     FellDue,
     Released,
     Requeued,
+    Rescheduled,
     ScheduledRetry,
     Succeeded,
     Usage,
@@ -97,6 +98,8 @@ def what(event: Event, spec: Enqueued | None = None) -> str:
             return ending(event) + ("" if event.counted else ", not counted as a retry")
         case ScheduledRetry():
             return _scheduled(event, spec)
+        case Rescheduled():
+            return f"the clock was set back; waits {duration(event.delay_us)} from now"
         case Dead():
             return _dead(event, spec)
         case Requeued():
@@ -133,6 +136,8 @@ def _beside_jobs(event: Event) -> str:
 def _requeued(event: Requeued) -> str:
     if event.why == "dlq":
         return "by hand, from the dead-letter queue"
+    if event.why == "asked":
+        return "by hand, before its time"
     return event.why.replace("-", " ")
 
 

@@ -60,6 +60,8 @@ class Enqueued(Fact, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     due_at_us: int | None = None
     """When it may first run; null is at once."""
+    delay_us: Count | None = None
+    """The delay that `due_at_us` came from; null if a time was given, or none."""
     backoff_max_us: Count = 3_600_000_000
     jitter: float = 0.0
     """The part of each delay that is drawn at random: 0 none, 1 all of it."""
@@ -137,6 +139,15 @@ class ScheduledRetry(Fact, frozen=True, kw_only=True):
     due_at_us: int
 
 
+class Rescheduled(Fact, frozen=True, kw_only=True):
+    """A wait for a delay began again: the clock showed a time before the wait had begun."""
+
+    delay_us: Count
+    """The same as before."""
+    due_at_us: int
+    why: Literal["clock-set-back"]
+
+
 class Dead(Fact, frozen=True, kw_only=True):
     """It will not be tried again unless a person asks: it is a dead letter."""
 
@@ -147,9 +158,10 @@ class Dead(Fact, frozen=True, kw_only=True):
 class Requeued(Fact, frozen=True, kw_only=True):
     """It may be claimed again."""
 
-    why: Literal["retry-due", "dlq", "worker-lost", "worker-stopped"]
+    why: Literal["retry-due", "dlq", "worker-lost", "worker-stopped", "asked"]
+    """`dlq` opens a new round with all retries unused; `asked` ended a wait and keeps the round."""
     reason: str | None = None
-    """A person's words, with `dlq`, which opens a new round with a fresh budget."""
+    """A person's words, with `dlq` and `asked`."""
 
 
 class CancelRequested(Fact, frozen=True, kw_only=True):
@@ -177,6 +189,7 @@ JobEvent = (
     | Succeeded
     | Failed
     | ScheduledRetry
+    | Rescheduled
     | Dead
     | Requeued
     | CancelRequested

@@ -1,6 +1,6 @@
 """A job's states and the way between them: the diagram of its life as code."""
 
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from eventstore.events.job import (
     JobEvent,
     Released,
     Requeued,
+    Rescheduled,
     ScheduledRetry,
     Succeeded,
 )
@@ -53,6 +54,8 @@ class Job(msgspec.Struct, frozen=True, gc=False):
     """When it came into its present state."""
     due_at_us: int | None = None
     """When a `scheduled` or `failed` job becomes pending; else null."""
+    delay_us: int | None = None
+    """The delay that `due_at_us` came from; null for a time that a person gave, and if not due."""
     attempt: int = 0
     """Number of the last attempt claimed; never reset or reused."""
     released: int = 0
@@ -101,6 +104,7 @@ def _born(spec: Enqueued, recorded: Recorded) -> Job:
         enqueued_at_us=recorded.recorded_at_us,
         changed_at_us=recorded.recorded_at_us,
         due_at_us=spec.due_at_us,
+        delay_us=spec.delay_us,
     )
 
 
@@ -119,15 +123,15 @@ def _step(job: Job, event: JobEvent, recorded: Recorded) -> Job:
         case Failed():
             return _failed(job, event, moved)
         case ScheduledRetry():
-            return replace(
-                job, state="failed", retries_used=event.retry, due_at_us=event.due_at_us, **moved
-            )
+            return _waiting(job, event, moved, state="failed", retries_used=event.retry)
+        case Rescheduled():
+            return _waiting(job, event, moved)
         case Dead():
-            return replace(job, state="dead", due_at_us=None, **moved)
+            return replace(job, state="dead", due_at_us=None, delay_us=None, **moved)
         case Requeued():
             return _requeued(job, event, moved)
         case FellDue():
-            return replace(job, state="pending", due_at_us=None, **moved)
+            return replace(job, state="pending", due_at_us=None, delay_us=None, **moved)
         case CancelRequested():
             return replace(job, cancel_requested=True, version=version, position=position)
         case Cancelled():
@@ -136,6 +140,12 @@ def _step(job: Job, event: JobEvent, recorded: Recorded) -> Job:
             raise AssertionError(f"job {job.id} is enqueued twice, at {recorded.position}")
         case _:
             assert_never(event)
+
+
+def _waiting(
+    job: Job, event: ScheduledRetry | Rescheduled, moved: dict[str, int], **changes: Any
+) -> Job:
+    return replace(job, due_at_us=event.due_at_us, delay_us=event.delay_us, **changes, **moved)
 
 
 def _succeeded(job: Job, event: Succeeded, moved: dict[str, int]) -> Job:
@@ -159,6 +169,7 @@ def _cancelled(job: Job, event: Cancelled, moved: dict[str, int]) -> Job:
         state="cancelled",
         worker=None,
         due_at_us=None,
+        delay_us=None,
         cancel_requested=False,
         exit_code=job.exit_code if event.attempt is None else event.exit_code,
         signal=job.signal if event.attempt is None else event.signal,
@@ -182,7 +193,7 @@ def _failed(job: Job, event: Failed, moved: dict[str, int]) -> Job:
 
 
 def _requeued(job: Job, event: Requeued, moved: dict[str, int]) -> Job:
-    job = replace(job, state="pending", due_at_us=None, **moved)
+    job = replace(job, state="pending", due_at_us=None, delay_us=None, **moved)
     if event.why == "dlq":
         return replace(job, round=job.round + 1, retries_used=0, lost_in_row=0)
     return job

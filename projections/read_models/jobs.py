@@ -27,6 +27,7 @@ SCHEMA = (
         enqueued_at      INTEGER NOT NULL,
         changed_at       INTEGER NOT NULL,
         due_at           INTEGER,
+        delay_us         INTEGER,
         attempt          INTEGER NOT NULL,
         released         INTEGER NOT NULL,
         worker           TEXT,
@@ -49,20 +50,20 @@ SCHEMA = (
 )
 
 _COLUMNS = (
-    "born, id, spec, state, version, position, enqueued_at, changed_at, due_at, attempt, released,"
-    " worker, round, retries_used, lost_in_row, cancel_requested, succeeded_runs, failed_runs,"
-    " failure, exit_code, signal"
+    "born, id, spec, state, version, position, enqueued_at, changed_at, due_at, delay_us, attempt,"
+    " released, worker, round, retries_used, lost_in_row, cancel_requested, succeeded_runs,"
+    " failed_runs, failure, exit_code, signal"
 )
 
 INSERT = (
     f"INSERT INTO {{jobs}} ({_COLUMNS}, queue, priority)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 UPDATE = """
     UPDATE {jobs}
-       SET state = ?, version = ?, position = ?, changed_at = ?, due_at = ?, attempt = ?,
-           released = ?, worker = ?, round = ?, retries_used = ?, lost_in_row = ?,
+       SET state = ?, version = ?, position = ?, changed_at = ?, due_at = ?, delay_us = ?,
+           attempt = ?, released = ?, worker = ?, round = ?, retries_used = ?, lost_in_row = ?,
            cancel_requested = ?, succeeded_runs = ?, failed_runs = ?, failure = ?, exit_code = ?,
            signal = ?
      WHERE born = ?"""
@@ -127,7 +128,7 @@ def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
 
 
 JOBS = ReadModel(
-    name="jobs", version=1, kind="job", schema=SCHEMA, derive=derive, table="jobs", key="born"
+    name="jobs", version=2, kind="job", schema=SCHEMA, derive=derive, table="jobs", key="born"
 )
 
 
@@ -215,6 +216,7 @@ def _moving(job: Job) -> tuple[Any, ...]:
         job.position,
         job.changed_at_us,
         job.due_at_us,
+        job.delay_us,
         job.attempt,
         job.released,
         job.worker,

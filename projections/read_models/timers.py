@@ -8,7 +8,13 @@ from ..folds.job import Job
 from ..read_model import Change, ReadModel, Write
 
 # A partial index of `jobs`: a job has a due time only while it waits for it.
-SCHEMA = ("CREATE INDEX {jobs}_due_{generation} ON {jobs} (due_at) WHERE due_at IS NOT NULL",)
+SCHEMA = (
+    "CREATE INDEX {jobs}_due_{generation} ON {jobs} (due_at) WHERE due_at IS NOT NULL",
+    # When each wait for a delay began: in the future only after the clock was set back.
+    """
+    CREATE INDEX {jobs}_delayed_{generation} ON {jobs} (due_at - delay_us)
+     WHERE delay_us IS NOT NULL""",
+)
 
 EARLIEST = "SELECT due_at FROM jobs WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1"
 
@@ -17,12 +23,19 @@ DUE = """
      WHERE due_at IS NOT NULL AND due_at <= :now ORDER BY due_at, born LIMIT :limit"""
 
 
+# By the partial index on the beginning of the wait.
+BEGUN_AFTER = """
+    SELECT id FROM jobs
+     WHERE delay_us IS NOT NULL AND due_at - delay_us > :now ORDER BY due_at - delay_us
+     LIMIT :limit"""
+
+
 def derive(_: Sequence[Change[Job]]) -> Iterator[Write]:
     """Nothing: SQLite keeps the index."""
     return iter(())
 
 
-TIMERS = ReadModel(name="timers", version=1, kind="job", schema=SCHEMA, derive=derive)
+TIMERS = ReadModel(name="timers", version=2, kind="job", schema=SCHEMA, derive=derive)
 
 
 def earliest(tx: Reader) -> int | None:
@@ -34,3 +47,8 @@ def earliest(tx: Reader) -> int | None:
 def due(tx: Reader, now_us: int, limit: int) -> list[str]:
     """Ids of at most `limit` jobs whose time has come, longest due first."""
     return [row[0] for row in tx.query(DUE, {"now": now_us, "limit": limit})]
+
+
+def begun_after(tx: Reader, now_us: int, limit: int) -> list[str]:
+    """Ids of at most `limit` jobs whose wait for a delay began after `now_us`."""
+    return [row[0] for row in tx.query(BEGUN_AFTER, {"now": now_us, "limit": limit})]

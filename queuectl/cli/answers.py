@@ -13,7 +13,7 @@ class Accepted(Document, frozen=True, kw_only=True):
 
 
 class Changed(Document, frozen=True, kw_only=True):
-    """`cancel` and `dlq retry`: what the jobs have become."""
+    """`cancel`, `retry` and `dlq retry`: what the jobs have become."""
 
     jobs: list[JobShape]
 

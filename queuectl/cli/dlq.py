@@ -12,7 +12,7 @@ from projections.read_models.jobs import Filter
 
 from ..queue import Queue
 from ..reading import Reading
-from ..requests import Discard, Retry
+from ..requests import Discard, RetryDead
 from . import options, pages, selectors
 from .columns import DEAD
 from .pages import Page
@@ -68,7 +68,7 @@ def _of_the_dead(run: Callable[..., None]) -> Callable[..., None]:
 @_of_the_dead
 def retry(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
     """Put dead jobs back in line, with a fresh budget of retries."""
-    _change(queue, out, chosen, Retry, "retry", lambda job: f"is {job.state} again", **how)
+    _change(queue, out, chosen, RetryDead, "retry", lambda job: f"is {job.state} again", **how)
 
 
 @dlq_command.command(
@@ -84,7 +84,7 @@ def _change(
     queue: Queue,
     out: Printer,
     chosen: Selector,
-    request: type[Retry | Discard],
+    request: type[RetryDead | Discard],
     verb: str,
     became: Callable[[Job], str],
     *,

@@ -1,17 +1,17 @@
-"""`list` and `cancel`: several jobs at a time."""
+"""`list`, `cancel` and `retry`: several jobs at a time."""
 
 import shutil
 
 import click
 
 from eventstore.store import Reader
-from projections.folds.job import FINAL, STATES, Job
+from projections.folds.job import FINAL, STATES, Job, State
 from projections.read_models import counts
 from projections.read_models.jobs import Filter
 
 from ..queue import Queue
 from ..reading import Reading
-from ..requests import Cancel
+from ..requests import Cancel, Retry
 from . import options, pages, selectors
 from .columns import JOB, NAME, QUEUE
 from .look import Column
@@ -20,6 +20,9 @@ from .printer import Printer
 from .selectors import Selector
 from .watching import watch
 from .writing import change_jobs, confirm
+
+WAITING: tuple[State, ...] = ("failed", "scheduled")
+"""The states that `retry` selects by filters: jobs that wait for their time."""
 
 WIDE = 100
 """Columns of a terminal from which on a list shows more of each job."""
@@ -85,3 +88,27 @@ def _said(job: Job) -> str:
     if job.cancel_requested:
         return f"job {job.id} runs; its worker will end it"
     return f"job {job.id} is {job.state}"
+
+
+@click.command(
+    "retry",
+    epilog=options.examples(
+        "queuectl retry last",
+        "queuectl retry --queue default --yes --reason 'the server is back'",
+    ),
+)
+@selectors.several
+@options.reason
+@options.dry_run
+@options.yes
+@options.printer
+@options.queue
+def retry_command(
+    queue: Queue, out: Printer, chosen: Selector, reason: str | None, dry_run: bool, yes: bool
+) -> None:
+    """Make jobs that wait for a retry or a delay, or are dead, run now."""
+    with queue.read() as tx:
+        ids = chosen.ids(tx, among=WAITING)
+    confirm(out, len(ids), "retry", yes or dry_run)
+    requests = (Retry(job_id=job_id, reason=reason) for job_id in ids)
+    change_jobs(queue, out, requests, lambda job: f"job {job.id} is {job.state}", dry_run=dry_run)

@@ -22,7 +22,7 @@ from .columns import output_hint, state
 from .feed import Feed
 from .printer import Printer, line
 from .selectors import existing, position_of
-from .times import clock
+from .times import moment
 
 
 @click.command(
@@ -50,7 +50,10 @@ def history_command(reading: Reading, out: Printer, job: str) -> None:
 
 
 def _title(out: Printer, job: Job) -> str:
-    which, since = f"job {visible(job.id)}  ", f" since {clock(job.changed_at_us)}"
+    which, since = (
+        f"job {visible(job.id)}  ",
+        f" since {moment(job.changed_at_us, SystemClock().wall_us())}",
+    )
     room = shutil.get_terminal_size().columns - len(f"{which}  {state(job)}{since}")
     most = max(10, min(40, room))
     command = visible(job.spec.command)

@@ -27,6 +27,7 @@ SUBCOMMANDS = {
     "logs": "logs",
     "wait": "wait",
     "cancel": "jobs",
+    "retry": "jobs",
     "history": "log",
     "status": "status",
     "worker": "worker",
@@ -43,7 +44,7 @@ SUBCOMMANDS = {
 
 
 MEANT = {
-    **dict.fromkeys(("retry", "requeue"), "'dlq retry'"),
+    "requeue": "'retry'",
     **dict.fromkeys(("start", "run", "work"), "'worker start'"),
     **dict.fromkeys(("ls", "jobs"), "'list'"),
     **dict.fromkeys(("add", "submit", "push"), "'enqueue'"),

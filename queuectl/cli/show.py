@@ -25,7 +25,7 @@ from . import options
 from .columns import ATTEMPT, ended, output_hint, state
 from .printer import Printer, line
 from .selectors import existing
-from .times import ago, clock
+from .times import ago, moment
 
 START = "queuectl worker start"
 
@@ -117,7 +117,7 @@ def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
     yield "queue", f"{spec.queue}, priority {spec.priority}" if spec.priority else spec.queue
     if spec.tags:
         yield "tags", " ".join(f"{key}={text}" for key, text in spec.tags.items())
-    yield "enqueued", f"{clock(job.enqueued_at_us)}, {ago(job.enqueued_at_us, now)}"
+    yield "enqueued", f"{moment(job.enqueued_at_us, now)}, {ago(job.enqueued_at_us, now)}"
     yield "retries", _retries(job)
     timeout = "none" if spec.timeout_us is None else exact_duration(spec.timeout_us)
     yield "timeout", timeout
@@ -169,9 +169,12 @@ def _when_due(found: Found, now: int) -> str:
     if found.job.state == "scheduled":
         what = "its time"
     if due > now:
-        return f"{what} comes {ago(due, now)}, at {clock(due)}"
+        return (
+            f"{what} comes {ago(due, now)}, at {moment(due, now)}"
+            f" · now: queuectl retry {quoted(found.job.id)}"
+        )
     if not found.workers:
-        return f"overdue since {clock(due)} ({age(now - due)}), no worker runs: {START}"
+        return f"overdue since {moment(due, now)} ({age(now - due)}), no worker runs: {START}"
     return f"{what} came {ago(due, now)}; {_why_pending(found)}"
 
 

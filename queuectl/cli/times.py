@@ -26,6 +26,11 @@ def stamp(at_us: int) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} {offset[:3]}:{offset[3:5]}"
 
 
+def moment(at_us: int, now: int) -> str:
+    """The local time of day, with the date unless it is today's."""
+    return clock(at_us) if day(at_us) == day(now) else f"{day(at_us)}, {clock(at_us)}"
+
+
 def day(at_us: int) -> str:
     """The local date: `Tue 24 Nov 2026`."""
     at = _local(at_us)

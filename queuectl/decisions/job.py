@@ -17,6 +17,7 @@ from eventstore.events.job import (
     JobEvent,
     Released,
     Requeued,
+    Rescheduled,
     ScheduledRetry,
     Succeeded,
     Usage,
@@ -31,6 +32,7 @@ from ..errors import (
     NotDead,
     NotDue,
     NotPending,
+    NotWaiting,
     Refusal,
     StaleAttempt,
 )
@@ -46,8 +48,10 @@ from ..requests import (
     NewJob,
     Outcome,
     Policy,
+    Rearm,
     Release,
     Retry,
+    RetryDead,
 )
 
 T = TypeVar("T")
@@ -62,6 +66,9 @@ _USUAL = {
     for name, default in asdict(Enqueued(**_REQUIRED)).items()  # type: ignore[arg-type]
     if name not in _REQUIRED
 }
+
+CLOCK_SLACK_US = 1_000_000
+"""By how much the clock may be set back before waits are begun again: time servers do it often."""
 
 MOST_LOST_IN_ROW = 3
 """A job that kills its worker must not go round for ever: this loss is the last."""
@@ -82,8 +89,12 @@ def decide(job: Job | None, asked: JobRequest) -> Decision:
             return release(job, asked)
         case ComeDue():
             return come_due(job, asked)
+        case Rearm():
+            return rearm(job, asked)
         case Lose():
             return lose(job, asked)
+        case RetryDead():
+            return retry_dead(job, asked)
         case Retry():
             return retry(job, asked)
         case Discard():
@@ -132,6 +143,7 @@ def _facts_in_force(asked: Enqueue) -> dict[str, Any]:
         "priority": new.priority,
         "tags": new.tags,
         "due_at_us": _due_at_us(asked),
+        "delay_us": new.delay_us or None,
         "max_retries": _given(new.max_retries, policy.max_retries),
         "backoff_base": _given(new.backoff_base, policy.backoff_base),
         "backoff_max_us": _given(new.backoff_max_us, policy.backoff_max_us),
@@ -182,6 +194,16 @@ def come_due(job: Job, asked: ComeDue) -> Decision:
     if job.due_at_us is None or asked.at_us < job.due_at_us:
         return NotDue(job.id, job.state)
     return (FellDue(),) if job.state == "scheduled" else (Requeued(why="retry-due"),)
+
+
+def rearm(job: Job, asked: Rearm) -> Decision:
+    """Begin a wait again if the clock was set back to before its beginning; else nothing."""
+    if job.due_at_us is None or job.delay_us is None:
+        return ()
+    if job.due_at_us - job.delay_us <= asked.at_us + CLOCK_SLACK_US:
+        return ()
+    due_at_us = asked.at_us + job.delay_us
+    return (Rescheduled(delay_us=job.delay_us, due_at_us=due_at_us, why="clock-set-back"),)
 
 
 def claim(job: Job, asked: Claim) -> Decision:
@@ -271,11 +293,24 @@ def lose(job: Job, asked: Lose) -> Decision:
     return (failed, Requeued(why="worker-lost"))
 
 
-def retry(job: Job, asked: Retry) -> Decision:
+def retry_dead(job: Job, asked: RetryDead) -> Decision:
     """A dead letter opens a new round."""
     if job.state != "dead":
         return NotDead(job.id, job.state, "retried")
     return (Requeued(why="dlq", reason=asked.reason),)
+
+
+def retry(job: Job, asked: Retry) -> Decision:
+    """End a wait for a time, within the same round; a dead letter opens a new one."""
+    match job.state:
+        case "pending":
+            return ()
+        case "failed" | "scheduled":
+            return (Requeued(why="asked", reason=asked.reason),)
+        case "dead":
+            return (Requeued(why="dlq", reason=asked.reason),)
+        case _:
+            return NotWaiting(job.id, job.state)
 
 
 def discard(job: Job, asked: Discard) -> Decision:

@@ -10,9 +10,9 @@ from projections.folds.job import Job, State
 from projections.folds.worker import Worker
 from projections.read_models import contexts, counts, jobs, ready, timers, workers
 
-from ..decisions.job import MOST_LOST_IN_ROW
+from ..decisions.job import CLOCK_SLACK_US, MOST_LOST_IN_ROW
 from ..queue import Queue
-from ..requests import Claim, ComeDue, EndWorker, Finish, Lose, Outcome, Release, RequestStop
+from ..requests import Claim, ComeDue, EndWorker, Finish, Lose, Outcome, Rearm, Release, RequestStop
 from ..session import Session
 from .attempt import Attempt
 from .timers import PutOff
@@ -90,6 +90,8 @@ class Seen(NamedTuple):
     earliest_us: int | None
     work: bool
     """Whether jobs are ready to be claimed."""
+    clock_set_back: bool
+    """Whether jobs wait for a delay that, by the clock, has not begun yet."""
     position: int
 
 
@@ -127,8 +129,13 @@ class Recording:
                 cancelled={(job.id, job.attempt) for job in claims if job.cancel_requested},
                 earliest_us=timers.earliest(tx),
                 work=bool(ready.next_ready(tx, self._queues, 1)),
+                clock_set_back=bool(timers.begun_after(tx, self._early_us(), 1)),
                 position=tx.head().position,
             )
+
+    def _early_us(self) -> int:
+        """Waits that began after this time began before the clock was set back."""
+        return self._queue.clock.wall_us() + CLOCK_SLACK_US
 
     def refuse_gone(self) -> None:
         """Raise if the file was deleted or replaced: nobody will ring us then."""
@@ -238,13 +245,19 @@ class Recording:
         return job
 
     def _put_back(self, session: Session) -> int:
-        """What fell due by the wall clock, and of our own retries by the monotonic one too."""
+        """Requeue what fell due by the wall clock, and of our own retries by the monotonic one too.
+
+        After the clock was set back, begin waits again that by the clock have not begun yet.
+        """
         for own in self.overdue:
             session.ask(ComeDue(job_id=own.job_id, at_us=max(own.due_at_us, session.at_us)))
         fallen = timers.due(session.tx, session.at_us, DUE_AT_MOST)
         for job_id in fallen:
             session.ask(ComeDue(job_id=job_id, at_us=session.at_us))
-        return len(fallen)
+        early = timers.begun_after(session.tx, session.at_us + CLOCK_SLACK_US, DUE_AT_MOST)
+        for job_id in early:
+            session.ask(Rearm(job_id=job_id, at_us=session.at_us))
+        return max(len(fallen), len(early))
 
     def _choose(self, session: Session, number: int, suspect: str | None) -> list[ready.Ready]:
         """Return the next jobs to claim, at most one suspect among them and those that run here.

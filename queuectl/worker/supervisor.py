@@ -191,6 +191,7 @@ class Supervisor:
         """See what others ask of us, what there is to do, and who else works."""
         seen = self._recording.look(busy=bool(len(self._slots) or self._ahead))
         self._work, self._position = seen.work, seen.position
+        self._due = self._due or seen.clock_set_back
         if not seen.me.active:  # our locks' files were gone, and we were taken for dead
             raise WorkerEnded(seen.me.id, seen.me.state)
         self._stopping.asked(seen.me.stop)

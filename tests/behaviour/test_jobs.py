@@ -199,3 +199,48 @@ def test_status_of_a_queue_tells_what_waits_there(ctl: Ctl) -> None:
     assert f"Oldest waiting: job {mine}, for " in ctl("status", "--queue", "mine").out
     assert ctl("status", "--queue", "mine", "--json").json["oldest_waiting"]["id"] == mine
     assert "Oldest waiting" not in ctl("status", "--queue", "none").out
+
+
+def test_a_job_that_waits_for_its_time_runs_now_when_retried(ctl: Ctl) -> None:
+    failing = ctl.enqueue("test $QUEUECTL_ATTEMPT = 2", backoff_base=1000)
+    delayed = ctl.enqueue("true", delay="30d")
+    with ctl.worker():
+        ctl.wait_for(failing, "scheduled-retry")
+        retried = ctl("retry", failing, delayed, "--reason", "the server is back")
+        assert retried.lines == [f"{failing}\tpending", f"{delayed}\tpending"]
+        assert ctl("wait", failing, delayed).code == 0
+    (requeued,) = [event for event in ctl.history(failing) if event["type"] == "requeued"]
+    assert requeued["data"] == {"why": "asked", "reason": "the server is back"}
+    assert ctl.show(failing)["retries_used"] == 1
+
+
+def test_retry_revives_a_dead_job_and_selects_waiting_ones_by_filters(ctl: Ctl) -> None:
+    dead, delayed = ctl.dead_job(), ctl.enqueue("true", delay="30d")
+    waiting = ctl.enqueue("true")
+    assert ctl("retry", "--all", "--yes").lines == [f"{delayed}\tpending"]
+    assert ctl("retry", waiting).lines == [f"{waiting}\tpending"]
+    assert ctl("retry", dead).lines == [f"{dead}\tpending"]
+    assert ctl.history(dead)[-1]["data"] == {"why": "dlq"}
+    assert len(ctl.history(waiting)) == 1
+
+
+def test_what_is_over_or_runs_is_not_retried(ctl: Ctl) -> None:
+    done, delayed = ctl.enqueue("true"), ctl.enqueue("true", delay="30d")
+    with ctl.worker():
+        ctl("wait", done)
+        running = ctl.enqueue("sleep 60")
+        ctl.wait_for(running, "claimed")
+        refused = ctl("retry", delayed, running, code=4)
+    assert refused.err.startswith(f"error: job {running} is already running; ")
+    assert ctl("retry", done, code=4).err.startswith(f"error: job {done} has already completed; ")
+    ctl("retry", "99", code=3)
+    assert ctl.told(delayed) == ["enqueued"]
+    assert ctl("retry", delayed, "--dry-run").lines[0].split("\t")[2:4] == [delayed, "requeued"]
+    assert ctl.told(delayed) == ["enqueued"]
+
+
+def test_a_time_that_is_not_today_is_shown_with_its_date(ctl: Ctl) -> None:
+    job = ctl("enqueue", "--run-at", "2031-05-06T10:00:00Z", "--", "true").out.strip()
+    shown = " ".join(screen(ctl, "show", job).lines)
+    assert "6 May 2031" in shown
+    assert f"queuectl retry {job}" in shown

@@ -27,6 +27,7 @@ QUERIES: dict[str, tuple[str, dict[str, Any]]] = {
     "oldest of a queue": (ready.OLDEST_OF, {"queue": "default"}),
     "earliest": (timers.EARLIEST, {}),
     "due": (timers.DUE, {"now": 1, "limit": 9}),
+    "begun after": (timers.BEGUN_AFTER, {"now": 1, "limit": 9}),
     "counts": (counts.ALL, {}),
     "last number": (sequence.LAST, {}),
     "attempts": (runs.OF_JOB, {"born": 1}),

@@ -37,9 +37,11 @@ from queuectl.requests import (
     LoseWorker,
     NewJob,
     Outcome,
+    Rearm,
     Release,
     RequestStop,
     Retry,
+    RetryDead,
     SetConfig,
     StartWorker,
 )
@@ -150,10 +152,16 @@ class AnyCommands(RuleBasedStateMachine):
         with self.queue.write("worker:a") as session:
             for job_id in timers.due(session.tx, session.at_us, 1_000):
                 session.ask(ComeDue(job_id=job_id, at_us=session.at_us))
+            for job_id in timers.begun_after(session.tx, session.at_us, 1_000):
+                session.ask(Rearm(job_id=job_id, at_us=session.at_us))
 
     @rule(job_id=JOB_IDS, reason=st.none() | st.text(max_size=3))
     def retry(self, job_id: str, reason: str | None) -> None:
         self.ask(Retry(job_id=job_id, reason=reason))
+
+    @rule(job_id=JOB_IDS)
+    def retry_dead(self, job_id: str) -> None:
+        self.ask(RetryDead(job_id=job_id))
 
     @rule(job_id=JOB_IDS)
     def discard(self, job_id: str) -> None:

@@ -3,7 +3,7 @@
 import os
 import time
 from pathlib import Path
-from signal import SIGCONT, SIGSTOP
+from signal import SIGCONT, SIGSTOP, SIGTERM
 
 import pytest
 
@@ -100,3 +100,33 @@ def test_retry_that_fell_due_in_its_sleep_comes_when_the_worker_wakes(ctl: Ctl) 
         assert ctl.told(job)[-1] == "scheduled-retry"
         os.kill(pid, SIGCONT)
         ctl.wait_for(job, "succeeded", deadline_s=5)
+
+
+def test_waits_begin_again_once_a_clock_ten_years_ahead_is_set_right(
+    ctl: Ctl, clock: Clock
+) -> None:
+    clock.set(10 * YEAR_S)
+    failing = ctl.enqueue("test $QUEUECTL_ATTEMPT = 2", backoff_base=3)
+    delayed = ctl("enqueue", "--delay", "5s", "--", "true", env=clock.env).out.strip()
+    fixed = ctl("enqueue", "--run-at", "in 5s", "--", "true", env=clock.env).out.strip()
+    with ctl.running("worker", "start", env=clock.env) as worker:
+        ctl.wait_for(failing, "scheduled-retry")
+        worker.kill(SIGTERM)
+        worker.ends()
+    clock.set(0)
+    with ctl.running("worker", "start", env=clock.env):
+        for job in (failing, delayed):
+            ctl.wait_for(job, "succeeded", deadline_s=15)
+            again = [event for event in ctl.history(job) if event["type"] == "rescheduled"]
+            assert [event["data"]["why"] for event in again] == ["clock-set-back"]
+    assert ctl.show(fixed)["state"] == "scheduled"
+    ctl("replay", "--check")
+
+
+def test_delayed_job_of_a_running_worker_begins_its_wait_again(ctl: Ctl, clock: Clock) -> None:
+    with ctl.running("worker", "start", env=clock.env) as worker:
+        worker.says("Ctrl-C")
+        delayed = ctl("enqueue", "--delay", "2s", "--", "true", env=clock.env).out.strip()
+        clock.set(-HOUR_S)
+        ctl("enqueue", "--", "true", env=clock.env)  # the worker looks, as it does every 30 s
+        ctl.wait_for(delayed, "succeeded", deadline_s=10)

@@ -11,6 +11,7 @@ from eventstore.events.job import (
     JobEvent,
     Released,
     Requeued,
+    Rescheduled,
     ScheduledRetry,
     Succeeded,
     Usage,
@@ -30,7 +31,8 @@ MAY_FOLLOW: dict[type[JobEvent], tuple[State | None, ...]] = {
     Failed: ("processing",),
     ScheduledRetry: ("failed",),
     Dead: ("failed",),
-    Requeued: ("failed", "dead"),
+    Rescheduled: ("scheduled", "failed"),
+    Requeued: ("scheduled", "failed", "dead"),
     CancelRequested: ("processing",),
     Cancelled: ("pending", "processing", "scheduled", "failed", "dead"),
 }

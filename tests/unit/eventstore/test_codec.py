@@ -41,7 +41,7 @@ def test_types_are_named_as_in_the_design() -> None:
     assert {
         "enqueued", "fell-due", "claimed", "released", "succeeded", "failed", "scheduled-retry",
         "dead", "requeued", "cancel-requested", "cancelled", "config-changed", "worker-started",
-        "worker-stopped", "worker-lost", "context-recorded", "stop-requested",
+        "worker-stopped", "worker-lost", "context-recorded", "stop-requested", "rescheduled",
     } == set(EVENT_TYPES)  # fmt: skip
 
 

@@ -13,14 +13,16 @@ from eventstore.events.job import (
     Dead,
     Failed,
     FellDue,
+    JobEvent,
     Released,
     Requeued,
+    Rescheduled,
     ScheduledRetry,
     Succeeded,
     Usage,
 )
 from projections.folds.job import Job
-from queuectl.decisions.job import decide
+from queuectl.decisions.job import CLOCK_SLACK_US, decide
 from queuectl.errors import (
     AlreadyFinal,
     IdTaken,
@@ -41,8 +43,10 @@ from queuectl.requests import (
     NewJob,
     Outcome,
     Policy,
+    Rearm,
     Release,
     Retry,
+    RetryDead,
 )
 from tests.given import BEGAN_US, SECOND_US, enqueued, given
 
@@ -322,9 +326,65 @@ def test_timer_that_fires_twice_acts_once() -> None:
 
 def test_only_a_dead_job_is_retried() -> None:
     dead = given(enqueued(), CLAIMED, Dead(attempt=1, reason="retries-used-up"))
-    asked = Retry(job_id="1", reason="disk mended")
-    assert decide(dead, asked) == (Requeued(why="dlq", reason="disk mended"),)
-    assert isinstance(decide(given(enqueued()), asked), NotDead)
+    request = RetryDead(job_id="1", reason="disk repaired")
+    assert decide(dead, request) == (Requeued(why="dlq", reason="disk repaired"),)
+    assert isinstance(decide(given(enqueued()), request), NotDead)
+
+
+def test_job_that_waits_for_its_time_is_retried_now_within_its_round() -> None:
+    retry = ScheduledRetry(attempt=1, retry=1, delay_us=5, due_at_us=NOW)
+    waiting_for_retry = given(enqueued(), CLAIMED, Failed(attempt=1, reason="exit"), retry)
+    delayed = given(enqueued(due_at_us=NOW))
+    request = Retry(job_id="1", reason="server is back")
+    for job in (waiting_for_retry, delayed):
+        assert decide(job, request) == (Requeued(why="asked", reason="server is back"),)
+    again = given(
+        enqueued(), CLAIMED, Failed(attempt=1, reason="exit"), retry, Requeued(why="asked")
+    )
+    assert (again.state, again.due_at_us, again.retries_used, again.round) == (
+        "pending",
+        None,
+        1,
+        1,
+    )
+
+
+def test_retry_of_a_pending_job_changes_nothing_and_of_a_dead_one_opens_a_round() -> None:
+    assert decide(given(enqueued()), Retry(job_id="1")) == ()
+    dead = given(enqueued(), CLAIMED, Dead(attempt=1, reason="retries-used-up"))
+    assert decide(dead, Retry(job_id="1")) == (Requeued(why="dlq"),)
+
+
+DELAY_US = 60 * SECOND_US
+WAITING_FOR_RETRY = (
+    enqueued(),
+    CLAIMED,
+    Failed(attempt=1, reason="exit"),
+    ScheduledRetry(attempt=1, retry=1, delay_us=DELAY_US, due_at_us=NOW + DELAY_US),
+)
+DELAYED = (enqueued(delay_us=DELAY_US, due_at_us=NOW + DELAY_US),)
+
+
+@pytest.mark.parametrize("events", [WAITING_FOR_RETRY, DELAYED])
+def test_delay_begins_again_once_the_clock_is_set_back_before_its_beginning(
+    events: tuple[JobEvent, ...],
+) -> None:
+    job, early_us = given(*events), NOW - 10 * SECOND_US
+    again = Rescheduled(delay_us=DELAY_US, due_at_us=early_us + DELAY_US, why="clock-set-back")
+    assert decide(job, Rearm(job_id="1", at_us=early_us)) == (again,)
+    later = given(*events, again)
+    assert (later.due_at_us, later.delay_us) == (early_us + DELAY_US, DELAY_US)
+    assert (later.state, later.retries_used) == (job.state, job.retries_used)
+    for at_us in (NOW - CLOCK_SLACK_US, NOW, NOW + DELAY_US):
+        assert decide(job, Rearm(job_id="1", at_us=at_us)) == ()
+
+
+def test_time_that_a_person_gave_stays_whatever_the_clock_does() -> None:
+    absolute = given(enqueued(due_at_us=NOW))
+    assert decide(absolute, Rearm(job_id="1", at_us=0)) == ()
+    assert decide(given(enqueued()), Rearm(job_id="1", at_us=0)) == ()
+    over = given(*WAITING_FOR_RETRY, Requeued(why="retry-due"))
+    assert decide(over, Rearm(job_id="1", at_us=0)) == ()
 
 
 def test_only_a_dead_job_is_discarded() -> None:
@@ -386,6 +446,8 @@ def test_cancelling_twice_is_cancelling_once() -> None:
         finish(),
         Lose(job_id="1", attempt=1),
         Retry(job_id="1"),
+        RetryDead(job_id="1"),
+        Rearm(job_id="1", at_us=NOW),
         Cancel(job_id="1"),
     ],
 )

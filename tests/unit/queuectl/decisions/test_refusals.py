@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from eventstore.events.job import Claimed, Dead, Failed, ScheduledRetry, Succeeded
+from eventstore.events.job import Cancelled, Claimed, Dead, Failed, ScheduledRetry, Succeeded
 from eventstore.events.worker import WorkerStopped
 from projections.folds.job import Job
 from projections.folds.worker import evolve
@@ -21,6 +21,7 @@ from queuectl.requests import (
     Outcome,
     Release,
     Retry,
+    RetryDead,
     StartWorker,
 )
 from tests.given import enqueued, given, recorded, worker_started
@@ -34,6 +35,8 @@ FAILED = given(
     ScheduledRetry(attempt=1, retry=1, delay_us=1, due_at_us=9),
 )
 DEAD = given(enqueued(), CLAIMED, Dead(attempt=1, reason="retries-used-up"))
+RUNNING = given(enqueued(), CLAIMED)
+GONE = given(enqueued(), Cancelled())
 STALE = "attempt 1 of job 1 is not running any more"
 
 
@@ -42,7 +45,14 @@ STALE = "attempt 1 of job 1 is not running any more"
     [
         (FAILED, Claim(job_id="1", worker="a", slot=1, at_us=9), "job 1 is failed, not pending"),
         (FAILED, ComeDue(job_id="1", at_us=8), "job 1 is failed and not due"),
-        (DONE, Retry(job_id="1"), "job 1 is completed, not dead - only dead jobs can be retried"),
+        (
+            DONE,
+            RetryDead(job_id="1"),
+            "job 1 is completed, not dead - only dead jobs can be retried",
+        ),
+        (DONE, Retry(job_id="1"), "job 1 has already completed; only a job that waits"),
+        (RUNNING, Retry(job_id="1"), "job 1 is already running; only a job that waits"),
+        (GONE, Retry(job_id="1"), "job 1 was cancelled; only a job that waits"),
         (
             FAILED,
             Discard(job_id="1"),

@@ -136,6 +136,15 @@ class Busy(Unusable):
         super().__init__(f"{path} was busy for {waited_s} s; see what holds it and try again")
 
 
+class InUse(Unusable):
+    """Other processes have the file open."""
+
+    def __init__(self, path: str, users: list[str]) -> None:
+        """users: what is known of each process."""
+        known = ", ".join(users) or "another process"
+        super().__init__(f"{path} is in use by {known}; end it and try again")
+
+
 class Incomplete(Unusable):
     """A table or index that we made is not there any more."""
 
@@ -167,3 +176,23 @@ class ChainBroken(StoreError):
     def __init__(self, position: int, what: str) -> None:
         super().__init__(f"the log is damaged at position {position}: {what}; restore a backup")
         self.position, self.what = position, what
+
+
+class HeadMissing(StoreError):
+    """The log does not contain a head that it should contain."""
+
+    def __init__(self, expected: int, end: int, found: str | None) -> None:
+        """As for `missing_head`."""
+        super().__init__(missing_head(expected, end, found))
+        self.expected = expected
+
+
+def missing_head(expected: int, end: int, found: str | None) -> str:
+    """How a log that ends at position `end` contradicts a head at position `expected`.
+
+    found: the hash at that position; None if the log ends before it.
+    """
+    if found is not None:
+        return f"position {expected} has the hash {found}, not the expected one"
+    missing = f"event {expected} is" if end + 1 == expected else f"events {end + 1}-{expected} are"
+    return f"the log ends at {end}, but the expected head is at {expected}: {missing} missing"

@@ -5,7 +5,7 @@ import filecmp
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from eventstore.errors import ForeignFile, Full, ReadOnly, StorageFailed, Unusable
@@ -16,13 +16,10 @@ from eventstore.sqlite.opening import look_inside
 from eventstore.store import Head
 
 from .errors import Refusal
-from .worker.output import folder_name
+from .output_copies import CREATE, FOLDER, clear, copy_outputs, own_folder, sync
 
 Existing = Literal["refuse", "replace"]
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 """What a file system says that knows no hard links: FAT, some network shares."""
 
@@ -68,9 +65,9 @@ def backup(
     _make(building, target)
     try:
         head = copy_pages(store.path, building, lambda done, pages: report(done, 2 * pages))
-        _sync(building, os.O_RDONLY)
-        named = check_copy(building, store.path, head, lambda done, of: report(of + done, 2 * of))
-        copied = _copy_outputs(store, named, f"{building}.d")
+        sync(building, os.O_RDONLY)
+        copy = check_copy(building, store.path, head, lambda done, of: report(of + done, 2 * of))
+        copied = copy_outputs(store.beside.existing("outputs"), copy.in_files, f"{building}.d")
         size = os.stat(building).st_size
         _put_in_place(building, target, existing)
         _drop_others(f"{target}.d", copied)
@@ -80,7 +77,7 @@ def backup(
     except Full:
         raise Full(target) from None
     finally:
-        _clear(building)
+        clear(building)
 
 
 def _refuse(store: SqliteStore, target: str, existing: Existing) -> None:
@@ -146,7 +143,7 @@ def _refuse_shared(folder: str) -> None:
 
 def _make(building: str, target: str) -> None:
     try:
-        os.close(os.open(building, _CREATE, 0o600))
+        os.close(os.open(building, CREATE, 0o600))
     except (FileNotFoundError, NotADirectoryError):
         raise NoPlace(target, "is in no folder that there is; make it") from None
     except OSError as error:
@@ -159,49 +156,6 @@ def _unusable(error: OSError, target: str) -> Full | ReadOnly | StorageFailed:
     if error.errno in (errno.EACCES, errno.EROFS):
         return ReadOnly(target, "mount" if error.errno == errno.EROFS else "modes")
     return StorageFailed(target, str(error.strerror))
-
-
-def _copy_outputs(store: SqliteStore, named: Iterable[tuple[str, int]], into: str) -> set[str]:
-    """Copy the files of these attempts, which have ended: no byte of them changes any more.
-
-    The folders of those that had any: someone may have taken files away.
-    """
-    source = store.beside.existing("outputs")
-    if source is None:
-        return set()
-    copied = set()
-    for job_id, attempt in named:
-        name = folder_name(job_id, attempt)
-        try:
-            folder = os.open(name, _FOLDER, dir_fd=source)
-        except FileNotFoundError:
-            continue
-        try:
-            for parent in (into, os.path.join(into, "outputs")):
-                _own_folder(parent)
-            _copy_folder(folder, os.path.join(into, "outputs", name))
-        finally:
-            os.close(folder)
-        copied.add(name)
-    return copied
-
-
-def _own_folder(path: str) -> None:
-    if not os.path.lexists(path):
-        os.mkdir(path, 0o700)
-
-
-def _copy_folder(source: int, into: str) -> None:
-    os.mkdir(into, 0o700)
-    for name in os.listdir(source):
-        with (
-            open(os.open(name, _READ, dir_fd=source), "rb") as read,
-            open(os.open(os.path.join(into, name), _CREATE, 0o600), "wb") as written,
-        ):
-            shutil.copyfileobj(read, written)
-            written.flush()
-            os.fsync(written.fileno())
-    _sync(into, _FOLDER)
 
 
 def _put_in_place(building: str, target: str, existing: Existing) -> None:
@@ -218,7 +172,7 @@ def _put_in_place(building: str, target: str, existing: Existing) -> None:
             if error.errno not in _NO_LINKS or os.path.lexists(target):
                 raise
             os.rename(building, target)
-    _sync(os.path.dirname(target), _FOLDER)
+    sync(os.path.dirname(target), FOLDER)
 
 
 def _put_outputs(building: str, target: str) -> None:
@@ -227,17 +181,17 @@ def _put_outputs(building: str, target: str) -> None:
     if not os.path.lexists(new):
         return
     for folder in (new, building):
-        _sync(folder, _FOLDER)
+        sync(folder, FOLDER)
     if not os.path.lexists(target):
         os.rename(building, target)
         return
-    _own_folder(old)
+    own_folder(old)
     for name in os.listdir(new):
         if not _same(os.path.join(new, name), os.path.join(old, name)):
             shutil.rmtree(os.path.join(old, name), ignore_errors=True)
             os.rename(os.path.join(new, name), os.path.join(old, name))
     for folder in (old, target):
-        _sync(folder, _FOLDER)
+        sync(folder, FOLDER)
 
 
 def _same(new: str, old: str) -> bool:
@@ -255,20 +209,3 @@ def _drop_others(folder: str, names: set[str]) -> None:
     if os.path.isdir(outputs):
         for name in set(os.listdir(outputs)) - names:
             shutil.rmtree(os.path.join(outputs, name), ignore_errors=True)
-
-
-def _sync(path: str, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _clear(building: str) -> None:
-    for path in (building, f"{building}-journal"):
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            pass
-    shutil.rmtree(f"{building}.d", ignore_errors=True)

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 
-from ..errors import ChainBroken, StorageFailed
+from ..errors import ChainBroken, HeadMissing, StorageFailed
 from ..store import Head
 from .failures import translated
 from .opening import connect
@@ -48,26 +49,40 @@ def _copy(source: apsw.Connection, target: str, report: Report) -> None:
         copy.close()
 
 
-def check_copy(
-    path: str, source: str, head: Head, report: Report = lambda _, __: None
-) -> list[tuple[str, int]]:
-    """Look at each page and each record of a copy that nobody else has open, and change nothing.
+class Copy(NamedTuple):
+    """What stands in a copy."""
 
-    source: what it is a copy of, for the error. head: of that moment. Returns job and attempt of
-    each output that it names and that stands in files. Raises ChainBroken where the log is not what
-    was written, StorageFailed where a page is damaged.
+    head: Head
+    first_hash: bytes | None
+    """The hash of the first record; None if there is none."""
+    in_files: list[tuple[str, int]]
+    """Job and attempt of each output that is stored in files."""
+
+
+def check_copy(
+    path: str, source: str, expected: Head | None, report: Report = lambda _, __: None
+) -> Copy:
+    """Check each page and each record of a copy that nobody else has open, and change nothing.
+
+    source: the name of the damaged file for the error. expected: a head that the log must contain.
+    Raises ChainBroken if the log is not what was written, HeadMissing if it does not contain
+    `expected`, and StorageFailed if a page is damaged.
     """
     copy = _immutable(path)
     try:
         with translated(source):
             tx = SqliteReader(copy)
-            verdict = verify(tx, head, lambda done: report(done, head.position))
+            total = tx.head().position
+            verdict = verify(tx, expected, lambda done: report(done, total))
             if verdict.broken:
                 raise ChainBroken(*verdict.broken)
+            if expected is not None and verdict.contradicts:
+                raise HeadMissing(expected.position, total, verdict.expected_found)
             found = tx.query("PRAGMA integrity_check(1)")[0][0]
-            if found != "ok" or verdict.head != head:
-                raise StorageFailed(source, f"a copy of it is not sound ({found})")
-            return [(job, attempt) for job, attempt in tx.rows(IN_FILES)]
+            if found != "ok":
+                raise StorageFailed(source, f"the file is damaged ({found})")
+            in_files = [(job, attempt) for job, attempt in tx.rows(IN_FILES)]
+            return Copy(verdict.head, first_hash(tx), in_files)
     finally:
         copy.close()
 

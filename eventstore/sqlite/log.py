@@ -1,6 +1,5 @@
 """A queue file, open: transactions on it, and what a failed commit means."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,10 +22,13 @@ from .beside import Beside
 from .doorbell import SqliteDoorbell, ring
 from .failures import BUSY_TIMEOUT_S, translated
 from .lock import SqliteLock
-from .names import record_use
+from .names import identity, record_use
 from .opening import connect
 from .reader import SqliteReader
 from .transaction import SqliteTransaction
+
+OPENED_AT_MOST = 10
+"""Times that a file is opened which is replaced meanwhile."""
 
 Committing = Callable[[Callable[[], None]], None]
 """What is handed a commit to run: at once, or beside other work."""
@@ -37,15 +39,34 @@ def at_once(commit: Callable[[], None]) -> None:
     commit()
 
 
+def _opened(path: str, readonly: bool) -> tuple[apsw.Connection, tuple[int, int]]:
+    """A connection, and device and inode of the very file that it has open.
+
+    A file that takes the place of another one just now is opened again: the identity of the new
+    file with a connection to the old one would let a writer damage both.
+    """
+    for _ in range(OPENED_AT_MOST):
+        before = identity(path)
+        try:
+            connection = connect(path, readonly=readonly)
+        except StoreError:
+            if identity(path) == before:
+                raise
+            continue
+        if before is not None and identity(path) == before:
+            return connection, before
+        connection.close()
+    raise Gone(path)
+
+
 class SqliteStore:
     """A queue file, open."""
 
     def __init__(self, path: str, *, readonly: bool = False) -> None:
         self.path, self.readonly = path, readonly
         self.beside = Beside(path)
-        self._open_connection: apsw.Connection | None = connect(path, readonly=readonly)
-        found = os.stat(path)
-        self.identity = (found.st_dev, found.st_ino)
+        self._open_connection: apsw.Connection | None
+        self._open_connection, self.identity = _opened(path, readonly)
         self._path_is: Literal["unknown", "new", "recorded"] = "unknown"
         """Whether the file has recorded that it is used as `path`; new: only in its -wal yet."""
 
@@ -111,11 +132,7 @@ class SqliteStore:
 
         What is written to a file without a name is lost with the process, and nobody writes to it.
         """
-        try:
-            found = os.stat(self.path)
-        except (FileNotFoundError, NotADirectoryError):
-            raise Gone(self.path) from None
-        if (found.st_dev, found.st_ino) != self.identity:
+        if identity(self.path) != self.identity:
             raise Gone(self.path)
 
     def close(self) -> None:

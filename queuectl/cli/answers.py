@@ -65,3 +65,18 @@ class BackedUp(Document, frozen=True, kw_only=True):
     bytes: int
     outputs: int
     """Attempts whose long output was copied into the folder `<path>.d`."""
+
+
+class RestoredFrom(Document, frozen=True, kw_only=True):
+    """`restore`: what was done, or would be done if `dry_run`."""
+
+    head_hash: str
+    path: str
+    backup: str
+    kept_as: str | None
+    """The new name of the queue that was replaced; null if there was none."""
+    discarded_events: int
+    """Events of the replaced queue that are not in the backup."""
+    outputs: int
+    """Attempts whose long output was copied."""
+    dry_run: bool

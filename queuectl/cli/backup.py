@@ -1,6 +1,7 @@
 """`backup`: the queue as it is now, in a file of its own."""
 
 import os
+from contextlib import closing, nullcontext
 
 import click
 
@@ -9,6 +10,7 @@ from eventstore.errors import Missing
 from ..reading import Reading
 from ..wording import plural, size
 from . import options
+from .heads import HeadFile
 from .printer import Printer, line, note
 from .progress import Progress
 
@@ -16,22 +18,31 @@ from .progress import Progress
 @click.command(
     "backup",
     epilog=options.examples(
-        "queuectl backup monday.db", "queuectl backup --force nightly.db > nightly.head"
+        "queuectl backup monday.db --head monday.head",
+        "queuectl backup --force nightly.db --head nightly.head",
     ),
 )
 @click.argument("file", metavar="FILE", type=click.Path())
-@click.option("--force", is_flag=True, help="Replace a backup of that name.")
+@click.option("--force", is_flag=True, help="Replace an older backup of this queue.")
+@click.option(
+    "--head", metavar="F", type=click.Path(), help="Also write the head to F, once all is done."
+)
 @options.printer
 @options.reading
-def backup_command(reading: Reading, out: Printer, file: str, force: bool) -> None:
+def backup_command(
+    reading: Reading, out: Printer, file: str, force: bool, head: str | None
+) -> None:
     """Copy the queue while workers go on; prints its head."""
     from ..backup import backup
 
     if reading.store is None:
         raise Missing(reading.location.path)
     target = os.path.abspath(file)
-    with Progress("copying") as progress:
-        done = backup(reading.store, target, "replace" if force else "refuse", progress.show)
+    with closing(HeadFile(head)) if head else nullcontext() as head_file:
+        with Progress("copying") as progress:
+            done = backup(reading.store, target, "replace" if force else "refuse", progress.show)
+        if head_file is not None:
+            head_file.write(done.head)
     if out.form == "json":
         from .answers import BackedUp
 

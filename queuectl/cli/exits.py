@@ -1,6 +1,13 @@
 """Which exit code an error has; for both families of errors, so that lower floors know none."""
 
-from eventstore.errors import ChainBroken, OutcomeUnknown, StoreError, StreamConflict, Unusable
+from eventstore.errors import (
+    ChainBroken,
+    HeadMissing,
+    OutcomeUnknown,
+    StoreError,
+    StreamConflict,
+    Unusable,
+)
 
 from ..errors import BadInput, NotFound, QueueError, Refusal, TimedOut
 
@@ -29,6 +36,7 @@ CODES: dict[type[Exception], int] = {
     Refusal: REFUSED,
     StreamConflict: REFUSED,
     ChainBroken: INTEGRITY,
+    HeadMissing: INTEGRITY,
     Unusable: DATABASE,
     TimedOut: TIMED_OUT,
     OutcomeUnknown: UNKNOWN,

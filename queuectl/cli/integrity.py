@@ -1,29 +1,27 @@
 """`replay` and `verify`: whether the views are what the log says, and the log what was written."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
 from eventstore.chain import GENESIS
+from eventstore.errors import missing_head
 from eventstore.sqlite.verify import Verdict
 from eventstore.store import Head
 from projections.rebuild import Difference
 
-from ..errors import BadInput
 from ..reading import Reading
 from ..wording import plural
 from . import exits, options
 from .answers import DifferenceShape, Replayed, Verified
 from .asked import typed
+from .heads import head_from
 from .printer import Printer, line
 from .progress import Progress
 
 SHOWN = 20
 """Differences printed; JSON has all."""
-
-_HEAD = r"([0-9]{1,18}):([0-9a-fA-F]{64})"
 
 
 @click.command("replay", epilog=options.examples("queuectl replay", "queuectl replay --check"))
@@ -91,12 +89,16 @@ def _shape(one: Difference) -> DifferenceShape:
         f"queuectl verify --expect 0:{GENESIS.hex()}",
     ),
 )
-@click.option("--expect", metavar="P:HASH", help="A head kept elsewhere, that status printed.")
+@click.option(
+    "--expect",
+    metavar="P:HASH",
+    help="Check against a head saved earlier (from 'queuectl status'); @FILE reads it.",
+)
 @options.printer
 @options.reading
 def verify_command(reading: Reading, out: Printer, expect: str | None) -> int:
     """Check every record of the log; exits 5 where one is wrong."""
-    verdict = _look(reading, None if expect is None else _head(expect))
+    verdict = _look(reading, None if expect is None else head_from(expect))
     problems = list(_problems(verdict))
     if out.form == "json":
         out.document(_verified(verdict, problems))
@@ -120,15 +122,6 @@ def _look(reading: Reading, expected: Head | None) -> Verdict:
         return verify(tx, expected, lambda done: progress.show(done, total))
 
 
-def _head(text: str) -> Head:
-    found = re.fullmatch(_HEAD, text)
-    if not found:
-        raise BadInput(
-            f"{text!r:.100} is no head; write POSITION:HASH as queuectl status prints it"
-        )
-    return Head(int(found[1]), found[2].lower())
-
-
 def _problems(verdict: Verdict) -> Iterator[str]:
     if verdict.broken:
         yield f"position {verdict.broken.position}: {verdict.broken.what}"
@@ -140,9 +133,7 @@ def _problems(verdict: Verdict) -> Iterator[str]:
 
 
 def _contradiction(verdict: Verdict, expected: Head) -> str:
-    if verdict.expected_found is None:
-        return f"the log ends at {verdict.head.position}: events up to {expected.position} are gone"
-    return f"position {expected.position}: its hash is {verdict.expected_found}, not the expected"
+    return missing_head(expected.position, verdict.head.position, verdict.expected_found)
 
 
 def _verified(verdict: Verdict, problems: list[str]) -> Verified:

@@ -39,6 +39,7 @@ SUBCOMMANDS = {
     "verify": "integrity",
     "doctor": "doctor",
     "backup": "backup",
+    "restore": "restore",
 }
 """The module of each, in the order of the help."""
 

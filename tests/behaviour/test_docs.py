@@ -113,8 +113,11 @@ SHOWN = [
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Ctl:
-    """A queue that the examples work on, one after the other."""
-    return Ctl(tmp_path_factory.mktemp("examples"))
+    """A queue that the examples work on, one after the other, and last night's backup of it."""
+    ctl = Ctl(tmp_path_factory.mktemp("examples"))
+    ctl.enqueue("true")
+    ctl("backup", "nightly.db", "--head", "nightly.head")
+    return ctl
 
 
 @pytest.mark.parametrize("line", SHOWN)

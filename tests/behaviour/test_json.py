@@ -29,6 +29,7 @@ ANSWERS: dict[str, type[shapes.Document]] = {
     "replay --check --json": answers.Replayed,
     "doctor --json": shapes.Checkup,
     "backup copy.db --json": answers.BackedUp,
+    "restore copy.db --force --json": answers.RestoredFrom,
 }
 
 LINES: dict[str, type[shapes.Shape]] = {

@@ -1,0 +1,101 @@
+"""Which processes hold a lock on a queue file, or have it open: as far as this user may see it."""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_WRITE_LOCK = 120
+"""The byte of the -shm whose lock lets one connection write.
+
+Source: https://www.sqlite.org/walformat.html, 2.3.1.
+"""
+_MAIN_LOCKS = range(0x40000000, 0x40000000 + 512)
+"""The bytes of the database file by which a rollback or exclusive connection locks it."""
+_SHOWN = 60
+
+
+class Process(NamedTuple):
+    """A running process."""
+
+    pid: int
+    command: str
+    """Its command line, cut; empty if it cannot be seen."""
+    stopped: bool
+    """Whether it was stopped, as by Ctrl-Z or SIGSTOP."""
+
+    def __str__(self) -> str:
+        command = f" ({self.command})" if self.command else ""
+        return f"process {self.pid}{command}" + (", which is stopped" if self.stopped else "")
+
+
+def writer(path: str) -> Process | None:
+    """The process that holds the write lock of the queue file at `path`; None if none is seen."""
+    for name, locked in ((f"{path}-shm", range(_WRITE_LOCK, _WRITE_LOCK + 1)), (path, _MAIN_LOCKS)):
+        inode = _inode(name)
+        for pid, begin, end in _write_locks(inode):
+            if begin < locked.stop and end >= locked.start and pid != os.getpid():
+                return process(pid)
+    return None
+
+
+def users(path: str) -> list[Process]:
+    """The other processes that have the file at `path` open. Linux only: elsewhere none is seen."""
+    try:
+        status = os.stat(path)
+        pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    except OSError:
+        return []
+    file = (status.st_dev, status.st_ino)
+    return [process(pid) for pid in sorted(pids) if pid != os.getpid() and _has_open(pid, file)]
+
+
+def process(pid: int) -> Process:
+    """What can be seen of a process."""
+    words = _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
+    command = words if len(words) <= _SHOWN else f"{words[: _SHOWN - 1]}…"
+    # Source: proc_pid_stat(5): the state follows the name, which is in parentheses.
+    state = _read(f"/proc/{pid}/stat").rpartition(b") ")[2][:1]
+    return Process(pid, command, state == b"T")
+
+
+def _write_locks(inode: int | None) -> Iterator[tuple[int, int, int]]:
+    """Pid, first and last byte of each lock on a file.
+
+    Source: proc_locks(5). A lock that someone waits for has `->` in its line. The device is not
+    compared: file systems with subvolumes give another number here than to stat.
+    """
+    for line in _read("/proc/locks").decode(errors="replace").splitlines():
+        fields = line.split()
+        if "->" in fields or len(fields) < 8 or fields[3] != "WRITE":
+            continue
+        pid, _, _, number = fields[4], *fields[5].split(":")
+        if number == str(inode) and int(pid) > 0:
+            last = 2**63 if fields[7] == "EOF" else int(fields[7])
+            yield int(pid), int(fields[6]), last
+
+
+def _has_open(pid: int, file: tuple[int, int]) -> bool:
+    folder = f"/proc/{pid}/fd"
+    try:
+        for name in os.listdir(folder):
+            status = os.stat(f"{folder}/{name}")
+            if (status.st_dev, status.st_ino) == file:
+                return True
+    except OSError:  # another user's, or it has ended
+        return False
+    return False
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return None
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""

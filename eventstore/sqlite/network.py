@@ -1,24 +1,61 @@
-"""Whether a file lies on a network file system, where SQLite's WAL and locks cannot be trusted."""
+"""Whether a file is on a file system shared by several machines: SQLite cannot trust locks there.
+
+Its WAL also needs one memory for all who use it, which two kernels, or a guest and its host, lack.
+"""
 
 import os
 
-NETWORK = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre"}
-    | {"fuse.sshfs", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.davfs2"}
+_OVER_THE_NETWORK = (
+    "nfs nfs4 cifs smb3 smbfs smb2 ncpfs ncp afs coda 9p ceph glusterfs lustre beegfs fhgfs gpfs"
+    " wekafs panfs orangefs pvfs2 pohmelfs cvfs cxfs acfs daos quobyte nfsd dfs webdav"
 )
+_ON_SHARED_DISKS = "ocfs2 gfs gfs2 gpfs cvfs cxfs acfs vxfs oracleasmfs"
+"""They may be on a block device, as a local file system is."""
+_FROM_THE_HOST = "virtiofs vboxsf vmhgfs prl_fs prl_vm_fs drvfs wslfs hgfs fakeowner osxfs grpcfuse"
+"""Folders that a virtual machine shares with its host."""
+_BY_FUSE = (
+    "sshfs glusterfs rclone s3fs davfs2 davfs mfs moosefs lizardfs saunafs juicefs JuiceFS goofys"
+    " gcsfuse blobfuse blobfuse2 mount-s3 mountpoint-s3 s3ql s3backer seaweedfs weed ceph ceph-fuse"
+    " beegfs hdfs fuse_dfs hadoop alluxio cvmfs2 smbnetfs curlftpfs gvfsd-fuse kio-fuse nfs dfuse"
+    " quobyte objectivefs cunofs vmhgfs-fuse prl_fsd grpcfuse osxfs fakeowner virtiofs drvfs"
+    " google-drive-ocamlfuse onedriver keybase kbfuse ipfs peerfs ltfs"
+)
+SHARED = frozenset(
+    {
+        *_OVER_THE_NETWORK.split(),
+        *_ON_SHARED_DISKS.split(),
+        *_FROM_THE_HOST.split(),
+        *(f"fuse.{name}" for name in _BY_FUSE.split()),
+    }
+)
+"""Types as in the mount table. Source: each project's mount program and documentation."""
 
 
 def network_file_system(path: str, device: int) -> str | None:
-    """The type of the network file system that `path` is on; None on a local disk, or overridden.
+    """The type of the shared file system that `path` is on; None on a local disk, or overridden.
 
     device: its `st_dev`. Linux only: elsewhere None.
     """
-    # Network file systems have no block device, so their major number is 0: the usual disk is told
-    # without reading the mount table.
-    if os.major(device) != 0 or os.environ.get("QUEUECTL_ALLOW_NETWORK") == "1":
+    if os.environ.get("QUEUECTL_ALLOW_NETWORK") == "1":
+        return None
+    # Most shared file systems have no block device, so their major number is 0. The usual disk is
+    # recognized without reading the mount table, which may have thousands of lines.
+    if os.major(device) != 0 and not _knows_shared_disks():
         return None
     kind = _type_of_mount(f"{os.major(device)}:{os.minor(device)}")
-    return kind if kind in NETWORK else None
+    return kind if kind in SHARED else None
+
+
+def _knows_shared_disks() -> bool:
+    """Whether this kernel has loaded a file system for disks that several machines share."""
+    try:
+        with open("/proc/filesystems", encoding="utf-8", errors="replace") as known:
+            return not _SHARED_DISKS.isdisjoint(known.read().split())
+    except OSError:
+        return False
+
+
+_SHARED_DISKS = frozenset(_ON_SHARED_DISKS.split())
 
 
 def _type_of_mount(device: str) -> str | None:

@@ -58,7 +58,8 @@ def inspect(path: str) -> None:
     if (kind := network_file_system(path, found.st_dev)) is not None:
         raise ForeignFile(
             path,
-            f"is on {kind}, where locks cannot be trusted (QUEUECTL_ALLOW_NETWORK=1 overrides)",
+            f"is on {kind}, which several machines can share: SQLite's locks do not work there"
+            " (QUEUECTL_ALLOW_NETWORK=1 overrides)",
         )
     _refuse_others_beside(path)
     look_inside(path)
@@ -240,8 +241,8 @@ def _refuse_network(path: str, building: str) -> None:
     if (kind := network_file_system(building, os.stat(building).st_dev)) is not None:
         raise ForeignFile(
             path,
-            f"would be on {kind}, where locks cannot be trusted"
-            " (QUEUECTL_ALLOW_NETWORK=1 overrides)",
+            f"would be on {kind}, which several machines can share: SQLite's locks do not work"
+            " there (QUEUECTL_ALLOW_NETWORK=1 overrides)",
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from eventstore.sqlite.network import NETWORK
+from eventstore.sqlite.network import SHARED
 from queuectl.doctor import checks
 from queuectl.doctor.checks import Entry, Finding
 from queuectl.doctor.machine import OLD_S
@@ -297,7 +297,7 @@ def test_what_figures_mean() -> None:
     assert not well(checks.fsync(250.0))
     assert well(checks.network(None, overridden=False))
     assert well(checks.network(None, overridden=True))
-    assert not any(well(checks.network(kind, overridden=False)) for kind in NETWORK)
+    assert not any(well(checks.network(kind, overridden=False)) for kind in SHARED)
     assert well(checks.packages("1", ["/a", "/a", "/a"]))
     assert "/b" in checks.packages("1", ["/a", "/b", "/a"]).found
     assert well(checks.place(Entry("/q", 0o40755, 7), 7))

@@ -1,5 +1,6 @@
 """What SQLite says, in this floor's words."""
 
+import os
 from pathlib import Path
 
 import apsw
@@ -68,3 +69,54 @@ def test_network_file_system_is_told_by_the_mount_table(
 
     monkeypatch.setattr("builtins.open", opened)
     assert network_file_system("/mnt/queue.db", 41) == ("nfs4" if table else None)
+
+
+def machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mounts: str, known: str = "nodev tmpfs\n"
+) -> None:
+    """Let the kernel tell of these mounts, and of these file systems."""
+    opens = open
+    for name, text in (("mountinfo", mounts), ("filesystems", known)):
+        (tmp_path / name).write_text(text)
+
+    def opened(path: str, **how: str) -> object:
+        return opens(tmp_path / os.path.basename(path), **how)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("builtins.open", opened)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "lustre", "gpfs", "beegfs", "wekafs"),
+        *("virtiofs", "vboxsf", "vmhgfs", "prl_fs", "orangefs", "afs", "glusterfs"),
+        *("fuse.sshfs", "fuse.glusterfs", "fuse.mfs", "fuse.juicefs", "fuse.s3fs", "fuse.rclone"),
+        *("fuse.gcsfuse", "fuse.vmhgfs-fuse", "fuse.ceph-fuse", "fuse.prl_fsd"),
+    ],
+)
+def test_a_file_system_of_several_machines_is_known(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    machine(monkeypatch, tmp_path, f"36 25 0:41 / /mnt rw - {kind} box:/q rw\n")
+    assert network_file_system("/mnt/queue.db", 41) == kind
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "btrfs", "zfs", "overlay", "fuse.gocryptfs", "fuseblk"])
+def test_a_local_file_system_without_a_block_device_is_local(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    machine(monkeypatch, tmp_path, f"36 25 0:41 / /mnt rw - {kind} none rw\n")
+    assert network_file_system("/mnt/queue.db", 41) is None
+
+
+@pytest.mark.parametrize("kind", ["ocfs2", "gfs2", "gpfs"])
+def test_a_disk_that_several_machines_share_is_known(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    device = os.makedev(253, 7)
+    mounts = f"36 25 253:7 / /mnt rw - {kind} /dev/dm-7 rw\n"
+    machine(monkeypatch, tmp_path, mounts, f"nodev\ttmpfs\n\text4\n\t{kind}\n")
+    assert network_file_system("/mnt/queue.db", device) == kind
+    local = mounts.replace(kind, "ext4")
+    machine(monkeypatch, tmp_path, local, f"nodev\ttmpfs\n\text4\n\t{kind}\n")
+    assert network_file_system("/mnt/queue.db", device) is None

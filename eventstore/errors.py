@@ -130,10 +130,14 @@ class Full(Unusable):
 
 
 class Busy(Unusable):
-    """Another process held the write lock longer than the busy timeout."""
+    """Another process held the write lock longer than the busy timeout; nothing was written."""
 
-    def __init__(self, path: str, waited_s: int) -> None:
-        super().__init__(f"{path} was busy for {waited_s} s; see what holds it and try again")
+    def __init__(self, path: str, waited_s: float, holder: str, todo: str) -> None:
+        """holder: what is known of the process."""
+        super().__init__(
+            f"{path} was locked for {waited_s:g} s by {holder}; {todo}, then try again"
+        )
+        self.holder = holder
 
 
 class InUse(Unusable):

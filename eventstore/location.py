@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import ForeignFile
@@ -74,11 +74,17 @@ def identity(path: str) -> tuple[int, int] | None:
 
 
 def open_store(
-    path: str, *, create: bool = False, readonly: bool = False, schema: Iterable[str] = ()
+    path: str,
+    *,
+    create: bool = False,
+    readonly: bool = False,
+    schema: Iterable[str] = (),
+    on_wait: Callable[[str], None] | None = None,
 ) -> "SqliteStore":
     """The store at `path`. With `create`, made where missing (its own folder too, 0700).
 
-    schema: statements for what stands beside the log in a new file. Raises Missing, ForeignFile,
+    schema: statements for what stands beside the log in a new file. on_wait: as in SqliteStore.
+    Raises Missing, ForeignFile,
     NewerFile, ReadOnly or StorageFailed.
     """
     from .sqlite import opening
@@ -87,7 +93,7 @@ def open_store(
     if create and not os.path.lexists(path):
         _make_own_folder(os.path.dirname(path))
         opening.create(path, schema)
-    return SqliteStore(path, readonly=readonly)
+    return SqliteStore(path, readonly=readonly, on_wait=on_wait)
 
 
 def _make_own_folder(folder: str) -> None:

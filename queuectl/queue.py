@@ -2,13 +2,14 @@
 
 import os
 import pwd
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Self
 
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, locate, open_store
 from eventstore.sqlite.log import Committing, SqliteStore, at_once
+from eventstore.sqlite.patience import BUSY_TIMEOUT_S
 from eventstore.sqlite.reader import SqliteReader
 from projections.errors import StaleReadModels
 from projections.folds.job import Job
@@ -28,8 +29,9 @@ class Queue:
     """A queue file, open for writing.
 
     path: the file, created where missing; without one as the command line finds it. actor: who
-    acts, as the log will say; `user@host` by default. Not to be shared between threads or across
-    a fork. Raises eventstore.errors.Unusable where the file cannot serve.
+    acts, as the log will say; `user@host` by default. on_wait: called with a sentence when a lock
+    that another process holds has been waited for for a second. Not to be shared between threads or
+    across a fork. Raises eventstore.errors.Unusable where the file cannot serve.
     """
 
     def __init__(
@@ -38,11 +40,14 @@ class Queue:
         *,
         actor: str | None = None,
         clock: Clock | None = None,
+        on_wait: Callable[[str], None] | None = None,
     ) -> None:
         self.location: Location = locate(os.fspath(path) if path is not None else None)
         self.actor = actor or current_user()
         self.clock = clock or SystemClock()
-        self.store: SqliteStore = open_store(self.location.path, create=True, schema=first_schema())
+        self.store: SqliteStore = open_store(
+            self.location.path, create=True, schema=first_schema(), on_wait=on_wait
+        )
         self._reading = Reading(self.location, self.store.identity)
         self._known = Known()
         self._bring_up_to_date()
@@ -60,13 +65,18 @@ class Queue:
 
     @contextmanager
     def write(
-        self, actor: str | None = None, committing: Committing = at_once
+        self,
+        actor: str | None = None,
+        committing: Committing = at_once,
+        patience_s: float = BUSY_TIMEOUT_S,
     ) -> Iterator[Session]:
         """One write transaction, committed and announced when the block ends.
 
-        committing: as in SqliteStore.write.
+        committing, patience_s: as in SqliteStore.write.
         """
-        with self.store.write(actor or self.actor, self.clock.wall_us(), committing) as tx:
+        at_us = self.clock.wall_us()
+        with self.store.write(actor or self.actor, at_us, committing, patience_s) as tx:
+            tx.at_us = self.clock.wall_us()  # the lock may have been waited for for a minute
             refuse_unfit(tx, head=tx.last[0])
             session = Session(tx, self._known)
             yield session

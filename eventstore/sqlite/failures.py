@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import apsw
 
 from ..errors import Busy, Full, Incomplete, ReadOnly, StorageFailed, Unwritable
+from .holders import writer
+from .patience import BUSY_TIMEOUT_S
 from .unwritable import read_only, why_unwritable
-
-BUSY_TIMEOUT_S = 75
 
 DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.TooBigError)
 """What reading a damaged file ends in; too big is a text whose length has lost a bit, for nothing
@@ -27,7 +27,7 @@ def translated(path: str) -> Iterator[None]:
     except apsw.FullError:
         raise Full(path) from None
     except (apsw.BusyError, apsw.LockedError):
-        raise Busy(path, BUSY_TIMEOUT_S) from None
+        raise busy(path, BUSY_TIMEOUT_S) from None
     except (apsw.ReadOnlyError, apsw.PermissionsError):
         raise read_only(path) from None
     except DAMAGED as error:
@@ -50,3 +50,13 @@ def translated(path: str) -> Iterator[None]:
 
 def _why_unwritable(path: str) -> Unwritable | None:
     return why_unwritable(path) or (None if os.access(path, os.W_OK) else "modes")
+
+
+def busy(path: str, waited_s: float) -> Busy:
+    """The error for a lock that was not released in time, with the process that holds it."""
+    holder = writer(path)
+    if holder is None:
+        return Busy(path, waited_s, "another process", "wait until it is done, or end it")
+    if holder.stopped:
+        return Busy(path, waited_s, str(holder), f"continue it (kill -CONT {holder.pid}) or end it")
+    return Busy(path, waited_s, str(holder), "wait until it is done, or end it")

@@ -51,7 +51,8 @@ def users(path: str) -> list[Process]:
 
 def process(pid: int) -> Process:
     """What can be seen of a process."""
-    words = _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
+    words = _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace")
+    words = " ".join(words.split())
     command = words if len(words) <= _SHOWN else f"{words[: _SHOWN - 1]}…"
     # Source: proc_pid_stat(5): the state follows the name, which is in parentheses.
     state = _read(f"/proc/{pid}/stat").rpartition(b") ")[2][:1]

@@ -8,7 +8,6 @@ from typing import Literal
 import apsw
 
 from ..errors import (
-    Busy,
     Full,
     Gone,
     OutcomeUnknown,
@@ -20,10 +19,11 @@ from ..errors import (
 from ..store import Head
 from .beside import Beside
 from .doorbell import SqliteDoorbell, ring
-from .failures import BUSY_TIMEOUT_S, translated
+from .failures import busy, translated
 from .lock import SqliteLock
 from .names import identity, record_use
 from .opening import connect
+from .patience import BUSY_TIMEOUT_S, OnWait, Patience
 from .reader import SqliteReader
 from .transaction import SqliteTransaction
 
@@ -39,7 +39,9 @@ def at_once(commit: Callable[[], None]) -> None:
     commit()
 
 
-def _opened(path: str, readonly: bool) -> tuple[apsw.Connection, tuple[int, int]]:
+def _opened(
+    path: str, readonly: bool, patience: Patience
+) -> tuple[apsw.Connection, tuple[int, int]]:
     """A connection, and device and inode of the very file that it has open.
 
     A file that takes the place of another one just now is opened again: the identity of the new
@@ -48,7 +50,7 @@ def _opened(path: str, readonly: bool) -> tuple[apsw.Connection, tuple[int, int]
     for _ in range(OPENED_AT_MOST):
         before = identity(path)
         try:
-            connection = connect(path, readonly=readonly)
+            connection = connect(path, readonly=readonly, patience=patience)
         except StoreError:
             if identity(path) == before:
                 raise
@@ -62,11 +64,13 @@ def _opened(path: str, readonly: bool) -> tuple[apsw.Connection, tuple[int, int]
 class SqliteStore:
     """A queue file, open."""
 
-    def __init__(self, path: str, *, readonly: bool = False) -> None:
+    def __init__(self, path: str, *, readonly: bool = False, on_wait: OnWait | None = None) -> None:
+        """on_wait: called once a lock has been waited for so long that a person wonders."""
         self.path, self.readonly = path, readonly
         self.beside = Beside(path)
+        self._patience = Patience(path, on_wait)
         self._open_connection: apsw.Connection | None
-        self._open_connection, self.identity = _opened(path, readonly)
+        self._open_connection, self.identity = _opened(path, readonly, self._patience)
         self._path_is: Literal["unknown", "new", "recorded"] = "unknown"
         """Whether the file has recorded that it is used as `path`; new: only in its -wal yet."""
 
@@ -82,19 +86,24 @@ class SqliteStore:
 
     @contextmanager
     def write(
-        self, actor: str, at_us: int, committing: Committing = at_once
+        self,
+        actor: str,
+        at_us: int,
+        committing: Committing = at_once,
+        patience_s: float = BUSY_TIMEOUT_S,
     ) -> Iterator[SqliteTransaction]:
         """One write transaction; committed when the block ends, and then every bell is rung.
 
         actor: who does it. at_us: when, UTC. committing: what runs the commit, in another thread
-        perhaps; until that is done nobody may write, nor read through this store. Raises Busy,
-        Full, ReadOnly, Gone or StorageFailed, nothing written; or OutcomeUnknown.
+        perhaps; until that is done nobody may write, nor read through this store. patience_s: how
+        long to wait for a writer. Raises Busy, Full, ReadOnly, Gone or StorageFailed, nothing
+        written; or OutcomeUnknown.
         """
         if self.readonly:
             raise ReadOnly(self.path)
         try:
             with translated(self.path):
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._begin(patience_s)
                 self.refuse_gone()
                 self._record_use()
                 transaction = SqliteTransaction(self._connection, actor, at_us)
@@ -145,13 +154,25 @@ class SqliteStore:
         """The connection, opened anew where an I/O error made us give up the last one."""
         if self._open_connection is None:
             with translated(self.path):
-                self._open_connection = connect(self.path, readonly=self.readonly)
+                self._open_connection = connect(
+                    self.path, readonly=self.readonly, patience=self._patience
+                )
         return self._open_connection
 
     def _disconnect(self) -> None:
         closing, self._open_connection = self._open_connection, None
         if closing is not None:
             closing.close()
+
+    def _begin(self, patience_s: float) -> None:
+        """Take the write lock."""
+        self._patience.limit_s = patience_s
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError:
+            raise busy(self.path, patience_s) from None
+        finally:
+            self._patience.limit_s = BUSY_TIMEOUT_S
 
     def _record_use(self) -> None:
         """Let the file know its name, in the first transaction of each store that writes."""
@@ -190,7 +211,7 @@ class SqliteStore:
             raise Full(self.path) from None
         except apsw.BusyError:
             self._roll_back()
-            raise Busy(self.path, BUSY_TIMEOUT_S) from None
+            raise busy(self.path, BUSY_TIMEOUT_S) from None
         except apsw.IOError as error:
             self._roll_back()
             self._settle(transaction, str(error))

@@ -2,7 +2,6 @@
 
 import os
 import stat
-import time
 from collections.abc import Iterable
 from functools import partial
 
@@ -18,21 +17,27 @@ from ..errors import (
     Unusable,
 )
 from . import names
-from .failures import BUSY_TIMEOUT_S, translated
+from .failures import translated
 from .network import network_file_system
+from .patience import Patience
 from .schema import APPLICATION_ID, FORMAT, SCHEMA
 from .unwritable import open_frozen, read_only, refuse_endless_retry, uri, why_unwritable
 
 
-def connect(path: str, *, readonly: bool = False) -> apsw.Connection:
+def connect(
+    path: str, *, readonly: bool = False, patience: Patience | None = None
+) -> apsw.Connection:
     """A connection to the queue file at `path` (absolute), set up as every one of ours.
+
+    patience: how to wait for locks.
 
     Raises Missing, ForeignFile, NewerFile, ReadOnly or StorageFailed; what it refuses it leaves
     byte for byte as it was.
     """
     inspect(path)
     with translated(path):
-        connection = _open_readonly(path) if readonly else _open(path)
+        patience = patience or Patience(path)
+        connection = (_open_readonly if readonly else _open)(path, patience)
         try:
             _refuse_newer(path, connection)
             names.refuse_left_behind(path, names.last_use(connection))
@@ -151,10 +156,10 @@ def _refuse_newer(path: str, connection: apsw.Connection) -> None:
         raise NewerFile(path, found, FORMAT)
 
 
-def _open(path: str) -> apsw.Connection:
+def _open(path: str, patience: Patience) -> apsw.Connection:
     refuse_endless_retry(path)
     connection = apsw.Connection(path, apsw.SQLITE_OPEN_READWRITE, statementcachesize=200)
-    _set_up(connection)
+    _set_up(connection, patience)
     # What `enqueue` acknowledged survives the power going. On macOS fsync alone is not enough.
     connection.execute("PRAGMA synchronous=FULL; PRAGMA fullfsync=ON")
     connection.execute("PRAGMA checkpoint_fullfsync=ON")
@@ -163,35 +168,26 @@ def _open(path: str) -> apsw.Connection:
     return connection
 
 
-def _open_readonly(path: str) -> apsw.Connection:
+def _open_readonly(path: str, patience: Patience) -> apsw.Connection:
     """As everyone opens it; if that needs files that cannot be made here, without them."""
     try:
         refuse_endless_retry(path)
         connection = apsw.Connection(path, apsw.SQLITE_OPEN_READONLY, statementcachesize=200)
-        _set_up(connection)
+        _set_up(connection, patience)
         connection.execute("SELECT 1 FROM events LIMIT 1").fetchall()
         return connection
     except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolError, ReadOnly):
         if why_unwritable(path) is None:
             raise
         connection = open_frozen(path)
-        _set_up(connection)
+        _set_up(connection, patience)
         return connection
 
 
-def _set_up(connection: apsw.Connection) -> None:
-    connection.set_busy_handler(_ask_again)
+def _set_up(connection: apsw.Connection, patience: Patience) -> None:
+    connection.set_busy_handler(patience)
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     connection.execute("PRAGMA trusted_schema=OFF; PRAGMA mmap_size=0")
-
-
-def _ask_again(tries: int) -> bool:
-    """Wait a millisecond for a lock that another holds; False once that has been long enough.
-
-    SQLite's own handler waits up to 100 ms, and misses the pauses that a replay makes for writers.
-    """
-    time.sleep(0.001)
-    return tries < BUSY_TIMEOUT_S * 1000
 
 
 def _size(path: str) -> int:

@@ -101,9 +101,14 @@ def _job(line: _Line) -> NewJob:
 
 def _enqueued(db: str | None, new: NewJob) -> str | None:
     """The id of the new job; None if there is a job with its own id already, for click to say."""
-    with Queue(db) as queue, queue.write() as session:
+    with Queue(db, on_wait=_tell) as queue, queue.write() as session:
         before, _ = session.tx.last
         answer = session.enqueue(new)
         if isinstance(answer, QueueError):
             raise answer
         return answer.id if answer.born > before else None
+
+
+def _tell(text: str) -> None:
+    """What is waited for, while only the id goes into a pipe."""
+    print(visible(text), file=sys.stderr, flush=True)

@@ -65,7 +65,7 @@ def open_queue() -> "Queue":
     missing = not os.path.lexists(location.path)
     if missing and click.get_current_context().params.get("dry_run"):
         return _passing_queue()
-    target = Queue(location.path if location.named else None)
+    target = Queue(location.path if location.named else None, on_wait=note)
     if missing:
         note(f"made a new queue: {location.path}")
     return target

@@ -5,6 +5,7 @@ import resource
 import secrets
 import select
 import socket
+import sys
 from random import random
 
 from eventstore.events.worker import WorkerStarted
@@ -44,7 +45,7 @@ def supervise(path: str | None, options: Options, line: socket.socket) -> int:
     signals = Signals()
     _allow_descriptors(DESCRIPTORS + DESCRIPTORS_A_JOB * options.slots)
     worker_id = secrets.token_hex(3)
-    with Queue(path, actor=worker_id) as queue:
+    with Queue(path, actor=worker_id, on_wait=_say) as queue:
         if options.until_empty:
             _refuse_endless(queue, options.queues)
         _keep_from_jobs()
@@ -58,6 +59,11 @@ def supervise(path: str | None, options: Options, line: socket.socket) -> int:
             until_idle=options.until_idle,
         )
         return _work(queue, duty, options, signals, line)
+
+
+def _say(text: str) -> None:
+    """Say what the worker waits for before it has begun, and as it leaves."""
+    print(visible(text), file=sys.stderr, flush=True)
 
 
 def _allow_descriptors(wanted: int) -> None:

@@ -17,6 +17,9 @@ from ..session import Session
 from .attempt import Attempt
 from .timers import PutOff
 
+PATIENCE_S = 0.5
+"""How long to wait for another writer: meanwhile nobody sees to timeouts, signals and output."""
+
 LOOK_BEYOND = 100
 """Jobs to read beyond the number of free slots, if suspects among them have to wait."""
 
@@ -185,7 +188,7 @@ class Recording:
     def _round(
         self, seats: list[int], due: bool, committing: Committing, *, trusting: bool
     ) -> Round:
-        with self._queue.write(self._worker_id, committing) as session:
+        with self._queue.write(self._worker_id, committing, PATIENCE_S) as session:
             before = session.tx.last[0]
             fallen = self._put_back(session) if due or self.overdue else 0
             suspect = None if self._suspect in self._over() else self._suspect

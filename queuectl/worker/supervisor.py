@@ -34,6 +34,10 @@ LOOK_AGAIN_US = 30_000_000
 TRY_AGAIN_US = 1_000_000
 """Between two tries at what the machine has no room for."""
 
+TRY_LOCK_AGAIN_US = 100_000
+LOCKED_TOO_LONG = 4
+"""Tries, of half a second each, after which to say who holds the write lock."""
+
 Reason = Literal["drained", "stopped", "until-empty", "until-idle", "keeper-lost"]
 
 
@@ -92,6 +96,8 @@ class Supervisor:
         self._pause_us = TRY_AGAIN_US
         """How long to claim nothing if the next launch is refused."""
         self._hastened = Urgency.NONE
+        self._holds = 0
+        """How often in a row the store had no room."""
 
     def run(self) -> Reason:
         """Work until it is time to leave, and record that. Raises what the store raises."""
@@ -271,8 +277,14 @@ class Supervisor:
         """The store has no room at the moment: keep what waits, and try again."""
         if self._stopping.urgency == Urgency.AT_ONCE:
             raise error
-        self._telling.say(f"error: {error}; results are held until there is room")
-        self._held_until_us = now_us + TRY_AGAIN_US
+        self._holds += 1
+        if isinstance(error, Busy):
+            if self._holds == LOCKED_TOO_LONG:
+                self._telling.say(f"waiting for {error.holder}, which has locked the queue")
+            self._held_until_us = now_us + TRY_LOCK_AGAIN_US
+        else:
+            self._telling.say(f"error: {error}; results are held until there is room")
+            self._held_until_us = now_us + TRY_AGAIN_US
 
     def _round_us(self) -> int:
         """When to record what waits, while the slots have work in hand."""
@@ -291,6 +303,7 @@ class Supervisor:
 
     def _recorded(self, done: Round, now_us: int) -> None:
         """It is in the log; only now what was claimed is launched."""
+        self._holds = 0
         if done.before == self._position:  # else others wrote before it, and are yet to be heard
             self._position = done.position
         self._arm(done.earliest_us)

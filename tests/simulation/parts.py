@@ -190,7 +190,10 @@ class CrashingQueue(Queue):
 
     @contextmanager
     def write(
-        self, actor: str | None = None, committing: Committing = at_once
+        self,
+        actor: str | None = None,
+        committing: Committing = at_once,
+        patience_s: float = 75.0,
     ) -> Iterator[Session]:
         def commit_and_ring(commit: Callable[[], None]) -> None:
             self.world.may_crash("before a commit")
@@ -200,7 +203,7 @@ class CrashingQueue(Queue):
 
         self.world.another_is_first()
         with super().write(
-            actor, lambda commit: committing(partial(commit_and_ring, commit))
+            actor, lambda commit: committing(partial(commit_and_ring, commit)), patience_s
         ) as session:
             yield session
 

@@ -13,6 +13,7 @@ import apsw
 
 from eventstore.sqlite import opening
 from eventstore.sqlite.log import SqliteStore
+from eventstore.sqlite.patience import Patience
 from projections.registry import READ_MODELS
 from queuectl.queue import Queue
 from queuectl.replay import replay
@@ -71,8 +72,8 @@ def _recorded(disk: Disk, views: dict[int, Views], pragmas: tuple[str, ...]) -> 
             with store.read() as tx:
                 views[position] = {name: tx.query(sql) for name, sql in VIEWS.items()}
 
-    def connected(path: str) -> apsw.Connection:
-        connection = connect(path)
+    def connected(path: str, patience: Patience) -> apsw.Connection:
+        connection = connect(path, patience)
         for pragma in pragmas:
             connection.execute(pragma)
         return connection

@@ -8,50 +8,79 @@ import resource
 import time
 from collections.abc import Collection, Iterable
 from signal import SIGKILL, Signals
+from typing import NamedTuple
 
 from .mark import VARIABLE, Mark
 
 RLIMIT_RTTIME = 15
 """Linux's number; the resource module of Python 3.11 has no name for it."""
 PAUSE_S = 0.002
+GROUP, THREADS = 2, 17
+"""Indexes of process group and number of threads in what `_stat` returns."""
+QUIET_PASSES = 2
+"""Passes in a row that must find nothing: a chain of fast forks may slip through one."""
+
+
+class Pass(NamedTuple):
+    """What one look at all processes has found."""
+
+    survivors: list[int]
+    """Pids of the living processes that carry one of the marks."""
+    ended: set[int]
+    """Pids of those that carry one, have ended and wait to be reaped."""
+    complete: bool
+    """Whether no process was gone before it was looked at: it might have forked."""
 
 
 def bearers(pids: Iterable[int], marks: Collection[Mark]) -> list[int]:
     """Those of `pids` that carry one of `marks`, ended and not yet reaped ones too."""
-    limits = {mark.limit for mark in marks}
-    cookies = {f"{VARIABLE}={mark.cookie}".encode() for mark in marks}
+    limits, cookies = _traces(marks)
     return [pid for pid in pids if _carries(pid, limits, cookies)]
 
 
 def survivors(marks: Collection[Mark]) -> list[int]:
     """Pids of all living processes that carry one of `marks`; never this one, nor its keeper."""
-    return [pid for pid in bearers(_others(), marks) if alive(pid)]
+    return _look(marks).survivors
 
 
 def send(marks: Collection[Mark], number: Signals) -> list[int]:
     """Send a signal once to each survivor; which they were."""
     found = survivors(marks)
-    for pid in found:
-        try:
-            os.kill(pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass  # gone meanwhile, or it took on another user's rights
+    _signal(found, number)
     return found
 
 
 def end(marks: Collection[Mark], within_s: float = 1.0) -> bool:
-    """Kill the survivors of `marks` until none is left; False where one would not die in time."""
+    """Kill the survivors of `marks` until none is left; False where one would not die in time.
+
+    Their process groups are killed too: no fork escapes that, and an attempt shares its groups with
+    nobody, for it begins a session of its own.
+    """
     deadline = time.monotonic() + within_s
-    while marks and send(marks, SIGKILL):
+    quiet, ended, killed, groups = 0, set[int](), set[int](), set[int]()
+    while marks and quiet < QUIET_PASSES:
+        found = _look(marks)
+        news = found.ended - ended
+        groups.update(*(_group(pid) for pid in (*found.survivors, *news)))
+        _signal(found.survivors, SIGKILL)
+        _kill_groups(groups)
         if time.monotonic() > deadline:
-            return False
-        time.sleep(PAUSE_S)  # they are others' children: no call waits for all of them
+            return not found.survivors and news <= killed
+        quiet = quiet + 1 if found.complete and not found.survivors and not news else 0
+        ended |= news
+        killed.update(found.survivors)
+        if found.survivors:
+            time.sleep(PAUSE_S)  # they are others' children: no call waits for all of them
     return True
 
 
 def alive(pid: int) -> bool:
-    """Whether `pid` is a process that has not ended; one that waits to be reaped has."""
-    return _stat(pid)[:1] not in ([], [b"Z"], [b"X"])
+    """Whether `pid` is a process that has not ended; one that waits to be reaped has.
+
+    One whose first thread has ended is called a zombie while its other threads go on.
+    """
+    stat = _stat(pid)
+    return bool(stat) and (stat[0] not in (b"Z", b"X") or int(stat[THREADS]) > 1)
 
 
 def started(pid: int) -> int:
@@ -62,11 +91,44 @@ def started(pid: int) -> int:
 
 def _stat(pid: int) -> list[bytes]:
     """The fields of /proc/PID/stat from the state on: the name before it may hold anything."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
+    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+
+
+def _look(marks: Collection[Mark]) -> Pass:
+    """Look at all processes once, the newest first: the last of a chain of forks is the newest."""
+    limits, cookies = _traces(marks)
+    found, ended, complete = [], set(), True
+    for pid in _others():
+        carries = _carries(pid, limits, cookies)
+        if carries is None:
+            complete = False
+        elif carries and alive(pid):
+            found.append(pid)
+        elif carries:
+            ended.add(pid)
+    return Pass(sorted(found), ended, complete)
+
+
+def _signal(pids: Iterable[int], number: Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass  # gone meanwhile, or it took on another user's rights
+
+
+def _group(pid: int) -> set[int]:
+    """The process group of `pid`, unless it is our own; empty if there is no such process."""
+    stat = _stat(pid)
+    return {int(stat[GROUP])} - {0, os.getpgrp()} if stat else set()
+
+
+def _kill_groups(groups: Iterable[int]) -> None:
+    for group in groups:
+        try:
+            os.killpg(group, SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass  # none is left in it, or it took on another user's rights
 
 
 def _others() -> list[int]:
@@ -75,15 +137,54 @@ def _others() -> list[int]:
     except FileNotFoundError:
         return []
     pids = {int(name) for name in names if name.isdecimal()}
-    return sorted(pids - {os.getpid(), os.getppid()})
+    return sorted(pids - {os.getpid(), os.getppid()}, reverse=True)
 
 
-def _carries(pid: int, limits: set[int], cookies: set[bytes]) -> bool:
-    """By the limit, which takes microseconds to read; else by the environment."""
+def _traces(marks: Collection[Mark]) -> tuple[set[int], set[bytes]]:
+    cookies = {f"{VARIABLE}={mark.cookie}".encode() for mark in marks}
+    return {mark.limit for mark in marks}, cookies
+
+
+def _carries(pid: int, limits: set[int], cookies: set[bytes]) -> bool | None:
+    """By the limit, which takes microseconds to read; else by the environment. None if it ended."""
     try:
-        if resource.prlimit(pid, RLIMIT_RTTIME)[0] in limits:
-            return True
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return not cookies.isdisjoint(file.read().split(b"\0"))
+        return _limit(pid) in limits or not cookies.isdisjoint(_environment(pid))
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _limit(pid: int) -> int | None:
+    """The soft limit of a process; without CAP_SYS_RESOURCE another user's is only read as text."""
+    try:
+        return resource.prlimit(pid, RLIMIT_RTTIME)[0]
+    except PermissionError:
+        line = _read(f"/proc/{pid}/limits").partition(b"Max realtime timeout")[2]
+        soft = line.split(maxsplit=1)[:1]
+        return int(soft[0]) if soft and soft[0].isdigit() else None
+
+
+def _environment(pid: int) -> list[bytes]:
+    """The variables of a process; empty if it has none, or if they are another user's.
+
+    Raises ProcessLookupError if the process has ended. If only its first thread has, the others
+    still have the variables.
+    """
+    if text := _read(f"/proc/{pid}/environ"):
+        return text.split(b"\0")
+    stat = _stat(pid)
+    if not stat:
+        raise ProcessLookupError
+    if int(stat[THREADS]) > 1:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            if text := _read(f"/proc/{pid}/task/{thread}/environ"):
+                return text.split(b"\0")
+    return []
+
+
+def _read(path: str) -> bytes:
+    """What stands in a file of /proc; nothing if it may not be read, or its process has ended."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
     except (PermissionError, FileNotFoundError, ProcessLookupError):
-        return False  # another user's, or gone
+        return b""

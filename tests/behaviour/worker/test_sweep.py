@@ -1,8 +1,10 @@
 """Finding and ending marked processes, with real ones."""
 
+import os
 import resource
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +13,9 @@ from uuid import uuid4
 import pytest
 
 from queuectl.worker.mark import VARIABLE, Mark, mark_of
-from queuectl.worker.sweep import RLIMIT_RTTIME, bearers, end, send, survivors
+from queuectl.worker.sweep import RLIMIT_RTTIME, alive, bearers, end, send, survivors
 from tests.ctl import until
+from tests.machine import needs_another_user
 from tests.shapes import SHAPES, complete, in_folder
 
 TOKEN = uuid4().hex  # tests run side by side, and none may end another's
@@ -97,3 +100,100 @@ def test_bearers_are_told_apart_among_given_processes(tmp_path: Path) -> None:
     mark = mark_of(QUEUE, TOKEN, "1", 1)
     with running("plain", tmp_path, mark) as pids:
         assert bearers([*pids, 1, 2**22 + 1], [mark]) == pids
+
+
+def run_in(folder: Path, mark: Mark, *argv: str) -> "subprocess.Popen[bytes]":
+    """A program that carries the mark's limit and no cookie."""
+    return subprocess.Popen(
+        argv,
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin"},
+        preexec_fn=lambda: resource.setrlimit(RLIMIT_RTTIME, (mark.limit, resource.RLIM_INFINITY)),
+        start_new_session=True,
+    )
+
+
+LEADER_GONE = """
+import ctypes, pathlib, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+pathlib.Path("up").touch()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+@pytest.mark.parametrize("traces", ["limit", "cookie"])
+def test_process_whose_first_thread_has_ended_lives(traces: str, tmp_path: Path) -> None:
+    mark = mark_of(QUEUE, TOKEN, "1", 1)
+    cookie = f"{VARIABLE}={mark.cookie}" if traces == "cookie" else "A=B"
+    limit = mark if traces == "limit" else mark_of(QUEUE, TOKEN, "2", 1)
+    process = run_in(tmp_path, limit, "env", cookie, sys.executable, "-c", LEADER_GONE)
+    try:
+        until(lambda: _state(process.pid) == "Z" or None, "the end of its first thread")
+        assert alive(process.pid)
+        assert survivors([mark]) == [process.pid]
+        assert end([mark])
+        assert process.wait(10) == -signal.SIGKILL
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+CHAIN = """
+import os
+beat = os.open("beat", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+for _ in range(30_000):
+    os.write(beat, b"!")
+    if os.fork():
+        os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_chain_of_fast_forks_is_ended(number: int, tmp_path: Path) -> None:
+    mark = mark_of(QUEUE, TOKEN, str(number), 1)
+    beat = tmp_path / "beat"
+    chain = run_in(tmp_path, mark, sys.executable, "-S", "-E", "-c", CHAIN)
+    until(lambda: (beat.exists() and beat.stat().st_size > 50) or None, "the chain")
+    chain.wait()
+    assert end([mark], within_s=10)
+    length = beat.stat().st_size
+    with pytest.raises(AssertionError):
+        until(lambda: beat.stat().st_size > length or None, "a further link", deadline_s=0.3)
+
+
+SWEEP = """
+import sys
+from queuectl.worker.mark import Mark
+from queuectl.worker.sweep import end, survivors
+mark = Mark(sys.argv[1], int(sys.argv[2]))
+print(survivors([mark]), end([mark]))
+"""
+
+
+@needs_another_user
+def test_process_of_another_user_is_found_without_the_right_to_set_its_limits(
+    tmp_path: Path,
+) -> None:
+    """A root worker in a container often has no CAP_SYS_RESOURCE."""
+    mark = mark_of(QUEUE, TOKEN, "1", 1)
+    other = ("setpriv", "--reuid", "64321", "--clear-groups", "sleep", "60")
+    process = run_in(tmp_path, mark, *other)
+    without = ("--bounding-set", "-sys_resource", "--inh-caps", "-sys_resource")
+    try:
+        until(lambda: os.stat(f"/proc/{process.pid}").st_uid == 64_321 or None, "the other user")
+        done = subprocess.run(
+            ["setpriv", *without, sys.executable, "-c", SWEEP, mark.cookie, str(mark.limit)],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parents[3],
+        )
+        assert done.stdout == f"[{process.pid}] True\n"
+        assert process.wait(10) == -signal.SIGKILL
+    finally:
+        process.kill()
+        process.wait()

@@ -56,7 +56,8 @@ What `--json` and `--jsonl` answer, and the `.json` pages of the dashboard. Gene
 `queuectl/shapes.py` and `queuectl/cli/answers.py` by `make docs`; a test compares, another holds
 each answer against its shape. Times are RFC 3339 in UTC, durations in seconds (`_s`), sizes in
 bytes, what is absent is null, ids are strings. `schema` rises when a meaning changes; new fields
-may come without that.
+may come without that. A page of the dashboard that cannot be shown answers
+`{"schema": 1, "error": TEXT}` with an HTTP status from 400 on.
 """
 
 KINDS = {

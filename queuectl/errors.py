@@ -57,9 +57,10 @@ def nearest(word: str, known: Iterable[str], meant: Mapping[str, str] = NO_WORDS
     plain = word[:100].lower()
     if plain in meant:
         return meant[plain]
-    words: dict[str, str] = {one: one for one in known} | dict(meant)
-    near = get_close_matches(plain, words, n=1)
-    return words[near[0]] if near else None
+    if near := get_close_matches(plain, list(known), n=1):
+        return near[0]
+    strange = get_close_matches(plain, meant, n=1, cutoff=0.8)
+    return meant[strange[0]] if strange else None
 
 
 class NotFound(QueueError):

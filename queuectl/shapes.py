@@ -133,7 +133,10 @@ class EventShape(Shape, frozen=True, kw_only=True):
 
 
 class EventPage(Document, frozen=True, kw_only=True):
-    """`events` and `history`. `next`: cursor of the page after this one."""
+    """`events`, `history`, and `--dry-run`: what would be recorded.
+
+    `next`: cursor of the page after this one.
+    """
 
     events: list[EventShape]
     next: str | None

@@ -13,7 +13,7 @@ class Accepted(Document, frozen=True, kw_only=True):
 
 
 class Changed(Document, frozen=True, kw_only=True):
-    """`cancel`, `retry` and `dlq retry`: what the jobs have become."""
+    """`wait`, `cancel`, `retry`, `dlq retry` and `dlq discard`: the jobs as they are now."""
 
     jobs: list[JobShape]
 
@@ -28,7 +28,7 @@ class SettingShape(Shape, frozen=True, kw_only=True):
 
 
 class Settings(Document, frozen=True, kw_only=True):
-    """`config list`."""
+    """`config list`; `config get` and `config set` answer with the one setting."""
 
     settings: list[SettingShape]
 

@@ -29,4 +29,4 @@ def same_line_from(cursor: int) -> str:
         at = words.index("--after")
         del words[at : at + 2]
     kept = [word for word in words if not word.startswith("--after=")]
-    return shlex.join(["queuectl", *kept, "--after", str(cursor)])
+    return shlex.join(["queuectl", *kept, "--after", f"@{cursor}"])

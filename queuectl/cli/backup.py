@@ -32,7 +32,7 @@ from .progress import Progress
 def backup_command(
     reading: Reading, out: Printer, file: str, force: bool, head: str | None
 ) -> None:
-    """Copy the queue while workers go on; prints its head."""
+    """Back up the queue while workers run, and print its head."""
     from ..backup import backup
 
     if reading.store is None:

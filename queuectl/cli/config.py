@@ -33,7 +33,7 @@ SETTING: tuple[Column[InForce], ...] = (
 
 @click.group("config", epilog=KEYS)
 def config_command() -> None:
-    """The settings for jobs that ask for nothing else."""
+    """Show or change the default settings for new jobs."""
 
 
 @config_command.command("get", epilog=options.examples("queuectl config get max-retries"))
@@ -54,7 +54,7 @@ def get(reading: Reading, out: Printer, key: str) -> None:
 @options.printer
 @options.reading
 def list_(reading: Reading, out: Printer) -> None:
-    """List all settings with the values in force."""
+    """List all settings and their current values."""
     rows = _in_force(reading, out, tuple(SETTINGS.values()))
     if out.form is None:
         out.table(SETTING, rows)
@@ -73,7 +73,7 @@ def list_(reading: Reading, out: Printer) -> None:
 @options.dry_run
 @options.printer
 def set_(out: Printer, key: str, value: str, reason: str | None, dry_run: bool) -> None:
-    """Change a setting for new jobs; `default` takes it back."""
+    """Set a default for new jobs ('default' resets it)."""
     wanted = setting(key)
     stored = None if value == DEFAULT else wanted.parse(value)
     asked = SetConfig(key=wanted.key, value=stored, reason=reason)

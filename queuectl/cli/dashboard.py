@@ -9,6 +9,7 @@ import click
 
 from ..errors import BadInput
 from . import options
+from .params import Whole
 
 _LONGEST_TOKEN = 10_000
 
@@ -21,7 +22,7 @@ _LONGEST_TOKEN = 10_000
 @click.option(
     "--port",
     metavar="P",
-    type=click.IntRange(0, 65535),
+    type=Whole(0, 65535),
     default=5000,
     help="Port; 0 picks a free one [default: 5000].",
 )
@@ -47,7 +48,7 @@ def dashboard_command(
     trusted: tuple[str, ...],
     open_browser: bool,
 ) -> None:
-    """Serve read-only pages at http://127.0.0.1:5000."""
+    """Serve a read-only dashboard at http://127.0.0.1:5000."""
     from ..dashboard import addresses
     from ..dashboard.serve import serve
 

@@ -24,7 +24,7 @@ from .writing import change_jobs, confirm
 
 @click.group("dlq")
 def dlq_command() -> None:
-    """The dead-letter queue: jobs whose retries are used up."""
+    """List, retry or discard dead jobs (out of retries)."""
 
 
 show = copy(show_command)
@@ -35,7 +35,7 @@ dlq_command.add_command(show)
 @dlq_command.command(
     "list", epilog=options.examples("queuectl dlq list", "queuectl dlq list --json")
 )
-@click.option("--queue", metavar="Q", help="In this queue.")
+@click.option("--queue", "-q", metavar="Q", help="Only jobs in this queue.")
 @pages.pages
 @options.list_printer
 @options.reading
@@ -67,7 +67,7 @@ def _of_the_dead(run: Callable[..., None]) -> Callable[..., None]:
 )
 @_of_the_dead
 def retry(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
-    """Put dead jobs back in line, with a fresh budget of retries."""
+    """Requeue dead jobs with their retry count reset."""
     _change(queue, out, chosen, RetryDead, "retry", lambda job: f"is {job.state} again", **how)
 
 
@@ -76,7 +76,7 @@ def retry(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
 )
 @_of_the_dead
 def discard(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
-    """Take dead jobs out for good; they count as cancelled."""
+    """Permanently discard dead jobs (they become cancelled)."""
     _change(queue, out, chosen, Discard, "discard", lambda _: "is discarded", **how)
 
 

@@ -14,11 +14,11 @@ from .progress import Progress
 
 
 @click.command("doctor", epilog=options.examples("queuectl doctor", "queuectl doctor --deep"))
-@click.option("--deep", is_flag=True, help="Also look at every record, page and row.")
+@click.option("--deep", is_flag=True, help="Also check every record, page and row.")
 @options.printer
 @options.reading
 def doctor_command(reading: Reading, out: Printer, deep: bool) -> int:
-    """Check the queue file and the machine; exits 1 with what to do."""
+    """Check the queue and this machine; exit 1 and suggest fixes."""
     with Progress("looking") as progress:
         found = examine(reading, deep, lambda done, total: progress.show(done, total))
     if out.form == "json":

@@ -14,6 +14,7 @@ from ..job_keys import as_option, new_job
 from ..requests import NewJob
 from . import options
 from .enqueued import Added
+from .params import OfSetting, Whole
 from .printer import Printer
 from .progress import Progress
 from .recorded import answering, jobs_in_short
@@ -36,9 +37,11 @@ class EnqueueCommand(click.Command):
         typed = list(args)
         try:
             return super().parse_args(ctx, args)
-        except click.NoSuchOption:
+        except click.NoSuchOption as error:
             first = self._first_word(ctx, typed)
             if first is None or "--" in typed or _looks_like_json(typed[first]):
+                raise
+            if any(word.startswith(error.option_name) for word in typed[:first]):
                 raise
             raise BadInput(_without_dashes(typed[:first], typed[first:])) from None
 
@@ -83,18 +86,52 @@ def _words_behind_dashes() -> int:
     ),
 )
 @click.argument("words", metavar="[JSON | -- CMD ARG...]", nargs=-1)
-@click.option("--file", metavar="F", help="A JSON object, array, or a job a line; - is stdin.")
-@click.option("--id", metavar="ID", help="An id of your own; the same again is the same job.")
-@click.option("--name", metavar="TEXT", help="A label for people.")
-@click.option("--tag", metavar="K=V", multiple=True, help="A tag to find it by; repeatable.")
-@click.option("--queue", metavar="Q", help="The queue to stand in (default).")
-@click.option("--priority", metavar="N", type=int, help="Higher runs first (0).")
-@click.option("--delay", metavar="D", help="Not before this long from now: 90, 5m, 1h30m.")
-@click.option("--run-at", metavar="WHEN", help="Not before then: 14:05, 'tomorrow 9:00', ISO 8601.")
-@click.option("--max-retries", metavar="N", type=int, help="Retries after the first attempt.")
-@click.option("--backoff-base", metavar="B", type=float, help="Retry k comes after B ** k seconds.")
-@click.option("--backoff-max", metavar="D", help="The longest such delay.")
-@click.option("--jitter", metavar="F", type=float, help="The part of it drawn at random, 0 to 1.")
+@click.option(
+    "--file",
+    metavar="F",
+    help="Read jobs from F: a JSON object, an array, or one object per line (- for stdin).",
+)
+@click.option(
+    "--id",
+    metavar="ID",
+    help="Custom job ID. Enqueueing the same job with the same ID again does nothing.",
+)
+@click.option("--name", metavar="TEXT", help="Human-readable name.")
+@click.option("--tag", "-t", metavar="K=V", multiple=True, help="Add a tag (repeatable).")
+@click.option("--queue", "-q", metavar="Q", help="Queue name [default: default].")
+@click.option(
+    "--priority",
+    metavar="N",
+    type=Whole(-1_000_000, 1_000_000),
+    help="Priority; higher runs first [default: 0].",
+)
+@click.option(
+    "--delay", metavar="D", help="Wait this long before the first run: 90 (seconds), 5m, 1h30m."
+)
+@click.option(
+    "--run-at",
+    metavar="WHEN",
+    help="Run no earlier than this time: 14:05, 'tomorrow 9:00', ISO 8601.",
+)
+@click.option(
+    "--max-retries",
+    metavar="N",
+    type=OfSetting("max-retries"),
+    help="Retries after the first attempt.",
+)
+@click.option(
+    "--backoff-base",
+    metavar="B",
+    type=OfSetting("backoff-base"),
+    help="Exponential backoff base: retry k waits B**k seconds.",
+)
+@click.option("--backoff-max", metavar="D", help="Maximum delay between retries.")
+@click.option(
+    "--jitter",
+    metavar="F",
+    type=OfSetting("jitter"),
+    help="Randomize this fraction of each delay (0 to 1).",
+)
 @click.option(
     "--no-retry-exit",
     metavar="CODES",
@@ -105,11 +142,15 @@ def _words_behind_dashes() -> int:
     metavar="CODES",
     help="Also count these as success (besides 0): 3,SIGTERM; 'only:3' excludes 0.",
 )
-@click.option("--timeout", metavar="D", help="The longest run of an attempt; none for no limit.")
-@click.option("--grace", metavar="D", help="From TERM to KILL.")
-@click.option("--output-limit", metavar="SIZE", help="How much output of an attempt is kept.")
-@click.option("--cwd", metavar="DIR", help="Where it runs (here).")
-@click.option("--env", metavar="K=V", multiple=True, help="A variable for it; repeatable.")
+@click.option("--timeout", metavar="D", help="Stop an attempt after this long ('none': no limit).")
+@click.option("--grace", metavar="D", help="Time between SIGTERM and SIGKILL.")
+@click.option(
+    "--output-limit", metavar="SIZE", help="Maximum output to keep per attempt: 512K, 10M."
+)
+@click.option("--cwd", metavar="DIR", help="Working directory [default: current].")
+@click.option(
+    "--env", metavar="K=V", multiple=True, help="Set an environment variable (repeatable)."
+)
 @options.dry_run
 @options.printer
 def enqueue_command(
@@ -119,7 +160,7 @@ def enqueue_command(
     out: Printer,
     **typed: Any,
 ) -> None:
-    """Put jobs into the queue, all or none, and print their ids."""
+    """Add jobs to the queue (all or nothing) and print their IDs."""
     given = {key: value for key, value in typed.items() if value not in (None, ())}
     jobs = _asked(words, file, given, behind=_words_behind_dashes())
     if not jobs:

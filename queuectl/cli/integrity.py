@@ -25,11 +25,11 @@ SHOWN = 20
 
 
 @click.command("replay", epilog=options.examples("queuectl replay", "queuectl replay --check"))
-@click.option("--check", is_flag=True, help="Only compare; exits 5 where something differs.")
+@click.option("--check", is_flag=True, help="Only compare; exit 5 if something differs.")
 @options.printer
 @options.reading
 def replay_command(reading: Reading, out: Printer, check: bool) -> int:
-    """Rebuild the read models from the log, or only compare."""
+    """Rebuild the views from the log, or only compare them."""
     if reading.store is None:
         return _replayed(out, 0, [], check)
     with Progress("replaying") as progress:
@@ -97,7 +97,7 @@ def _shape(one: Difference) -> DifferenceShape:
 @options.printer
 @options.reading
 def verify_command(reading: Reading, out: Printer, expect: str | None) -> int:
-    """Check every record of the log; exits 5 where one is wrong."""
+    """Verify the hash chain of the event log; exit 5 if it is broken."""
     verdict = _look(reading, None if expect is None else head_from(expect))
     problems = list(_problems(verdict))
     if out.form == "json":

@@ -76,7 +76,7 @@ def _columns(out: Printer, tx: Reader) -> tuple[Column[Job], ...]:
 def cancel_command(
     queue: Queue, out: Printer, chosen: Selector, reason: str | None, dry_run: bool, yes: bool
 ) -> None:
-    """End jobs, those that wait and those that run."""
+    """Cancel waiting or running jobs."""
     with queue.read() as tx:
         ids = chosen.ids(tx, among=tuple(state for state in STATES if state not in FINAL))
     confirm(out, len(ids), "cancel", yes or dry_run)
@@ -106,7 +106,7 @@ def _said(job: Job) -> str:
 def retry_command(
     queue: Queue, out: Printer, chosen: Selector, reason: str | None, dry_run: bool, yes: bool
 ) -> None:
-    """Make jobs that wait for a retry or a delay, or are dead, run now."""
+    """Run jobs now that wait for a retry or a delay, or are dead."""
     with queue.read() as tx:
         ids = chosen.ids(tx, among=WAITING)
     confirm(out, len(ids), "retry", yes or dry_run)

@@ -13,6 +13,7 @@ from projections.folds.job import Job
 from projections.read_models import runs
 
 from ..clock import SystemClock
+from ..errors import NoSuchJob, NotFound
 from ..reading import Reading
 from ..shapes import EventPage, event_shape
 from ..visible import quoted, visible
@@ -20,9 +21,11 @@ from ..when import instant_us
 from . import options
 from .columns import output_hint, state
 from .feed import Feed
+from .params import Word
 from .printer import Printer, line
 from .selectors import existing, position_of
 from .times import moment
+from .words import EVENTS
 
 
 @click.command(
@@ -32,7 +35,7 @@ from .times import moment
 @options.list_printer
 @options.reading
 def history_command(reading: Reading, out: Printer, job: str) -> None:
-    """Show all that happened to a job: when, by whom, and why."""
+    """Show every event of a job: when, by whom and why."""
     with reading.read() as tx:
         found = existing(tx, job)
         position = tx.head().position
@@ -60,6 +63,9 @@ def _title(out: Printer, job: Job) -> str:
     command = command if len(command) <= most else f"{command[: most - 1]}…"
     return f"{which}{command}  {out.painted(state(job), job.state)}{since}"
 
+
+ALWAYS = ("$config", "$context")
+"""Streams that there are, even without an event."""
 
 TAIL = 10
 """Events with which following begins, as `tail -f` does with lines."""
@@ -94,15 +100,25 @@ class Wanted(NamedTuple):
         "queuectl events --stream last",
     ),
 )
-@click.option("--since", metavar="@P|WHEN", help="After position P, or from a time on: 2h-ago.")
-@click.option("--until", metavar="@P|WHEN", help="Up to position P, or before a time.")
-@click.option("--type", "kind", type=click.Choice(list(EVENT_TYPES)), help="Only of this type.")
-@click.option("--stream", metavar="S", help="Only of a job, $config, $worker:ID or $context.")
+@click.option(
+    "--since", metavar="@P|WHEN", help="Events after position P, or from this time on: 2h-ago."
+)
+@click.option("--until", metavar="@P|WHEN", help="Events up to position P, or before this time.")
+@click.option(
+    "--type",
+    "kind",
+    metavar="TYPE",
+    type=Word("event type", EVENT_TYPES, EVENTS),
+    help="Only events of this type.",
+)
+@click.option(
+    "--stream", metavar="S", help="Only events of a job, $config, $worker:ID or $context."
+)
 @click.option(
     "--follow",
     "-f",
     is_flag=True,
-    help="Go on as the log grows, from the last 10 on, or --since.",
+    help="Follow the log as it grows, from the last 10 events or --since on.",
 )
 @options.list_printer
 @options.reading
@@ -115,7 +131,7 @@ def events_command(
     stream: str | None,
     follow: bool,
 ) -> None:
-    """Print the log, event by event; with -f as it grows."""
+    """Print the event log; with -f follow it as it grows."""
     if follow and (out.form == "json" or until is not None):
         raise click.UsageError("-f has no end: it goes with --jsonl, and without --until")
     stream = _named(reading, stream)
@@ -131,10 +147,19 @@ def events_command(
 
 
 def _named(reading: Reading, stream: str | None) -> str | None:
-    if stream != "last":
+    """The stream that was typed. Raises NotFound for one without an event."""
+    if stream == "last":
+        with reading.read() as tx:
+            return existing(tx, stream).id
+    if stream in (None, *ALWAYS) or next(reading.events(stream=stream), None) is not None:
         return stream
-    with reading.read() as tx:
-        return existing(tx, stream).id
+    assert stream is not None
+    if not stream.startswith("$"):
+        raise NoSuchJob(stream)
+    raise NotFound(
+        f"no stream is called {stream!r:.100}; those of no job are $config, $context and $worker:ID"
+        " (queuectl worker list --all)"
+    )
 
 
 def _tail(reading: Reading, stream: str | None) -> str:

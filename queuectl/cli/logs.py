@@ -24,6 +24,7 @@ from . import options
 from .asked import typed
 from .idle import Idle
 from .output import Sink, sink
+from .params import Whole
 from .printer import note
 from .selectors import existing
 
@@ -44,14 +45,14 @@ class Seen(NamedTuple):
     "logs", epilog=options.examples("queuectl logs last", "queuectl logs last --tail 20 -f")
 )
 @click.argument("job", metavar="JOB")
-@click.option("--attempt", metavar="N", type=click.IntRange(1), help="Of this attempt (the last).")
-@click.option("--tail", "lines", metavar="N", type=click.IntRange(1), help="Only the last N lines.")
-@click.option("--follow", "-f", is_flag=True, help="Go on, over retries, until the job is done.")
+@click.option("--attempt", metavar="N", type=Whole(1), help="Attempt number [default: latest].")
+@click.option("--tail", "-n", "lines", metavar="N", type=Whole(1), help="Only the last N lines.")
+@click.option("--follow", "-f", is_flag=True, help="Follow until the job finishes, across retries.")
 @options.reading
 def logs_command(
     reading: Reading, job: str, attempt: int | None, lines: int | None, follow: bool
 ) -> None:
-    """Print the output of a job, in a pipe byte for byte."""
+    """Show a job's output (raw bytes when piped)."""
     with reading.read() as tx:
         found = existing(tx, job)
         if follow:

@@ -19,6 +19,7 @@ from .database import accept_db, db
 from .look import colours_wanted
 from .options import examples
 from .recorded import AnswerLost, discard_standard_output, lost, say
+from .words import option_meant, subcommand_meant
 
 SUBCOMMANDS = {
     "enqueue": "enqueue",
@@ -40,23 +41,18 @@ SUBCOMMANDS = {
     "doctor": "doctor",
     "backup": "backup",
     "restore": "restore",
+    "help": "help",
 }
 """The module of each, in the order of the help."""
 
 
-MEANT = {
-    "requeue": "'retry'",
-    **dict.fromkeys(("start", "run", "work"), "'worker start'"),
-    **dict.fromkeys(("ls", "jobs"), "'list'"),
-    **dict.fromkeys(("add", "submit", "push"), "'enqueue'"),
-    "stop": "'worker stop'",
-    "ps": "'worker list'",
-    "check": "'doctor'",
-    "set": "'config set'",
-    "version": "--version",
-    "help": "--help",
+SECTIONS = {
+    "Jobs": ("enqueue", "list", "show", "logs", "wait", "cancel", "retry", "history"),
+    "Workers and settings": ("worker", "status", "dlq", "config", "dashboard"),
+    "Event log": ("events", "verify", "replay"),
+    "Maintenance": ("doctor", "backup", "restore"),
 }
-"""What other programs call it, where the words do not come near."""
+"""The subcommands in the groups of the help; those in none of them come last."""
 
 
 COMPLETE = "_QUEUECTL_COMPLETE"
@@ -79,18 +75,20 @@ class LazyGroup(click.Group):
         assert isinstance(found, click.Command)
         return accept_db(found)
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """click would look for words that come near among the modules already loaded."""
-        if meant := MEANT.get(args[0]):
-            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {meant}?", ctx)
-        try:
-            return super().resolve_command(ctx, args)
-        except click.exceptions.NoSuchCommand as error:
-            raise click.exceptions.NoSuchCommand(
-                error.command_name, possibilities=SUBCOMMANDS, ctx=ctx
-            ) from None
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """In groups, so that a person finds the one he looks for."""
+        helps = {name: self._short_help(ctx, name) for name in self.list_commands(ctx)}
+        grouped = {name for names in SECTIONS.values() for name in names}
+        others = tuple(name for name in helps if name not in grouped)
+        for title, names in {**SECTIONS, "Other commands": others}.items():
+            if rows := [(name, helps[name]) for name in names if name in helps]:
+                with formatter.section(title):
+                    formatter.write_dl(rows, col_max=max(map(len, helps)))
+
+    def _short_help(self, ctx: click.Context, name: str) -> str:
+        command = self.get_command(ctx, name)
+        assert command is not None
+        return command.get_short_help_str(limit=80)
 
 
 @click.group(
@@ -152,8 +150,9 @@ def _run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return exits.INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return exits.USAGE
+        bare = not arguments
+        click.echo(error.format_message(), err=not bare)
+        return exits.DONE if bare else exits.USAGE
     except click.UsageError as error:
         return _fail(_usage(error), exits.USAGE)
     except click.ClickException as error:
@@ -161,10 +160,21 @@ def _run(arguments: list[str]) -> int:
 
 
 def _usage(error: click.UsageError) -> str:
-    """click's sentence, and where to read on."""
-    words = " ".join(error.format_message().split())
-    path = error.ctx.command_path if error.ctx else "queuectl"
-    return f"{words[:1].lower()}{words[1:].rstrip('.')}; see {path} --help"
+    """What was typed wrong, and what is meant, or where to read on."""
+    ctx = error.ctx
+    path = ctx.command_path if ctx else "queuectl"
+    meant = None
+    if ctx and isinstance(error, click.exceptions.NoSuchCommand):
+        words = f"{path} has no subcommand {error.command_name!r:.100}"
+        assert isinstance(ctx.command, click.Group)
+        meant = subcommand_meant(path, error.command_name, ctx.command.list_commands(ctx))
+    elif ctx and isinstance(error, click.NoSuchOption):
+        words = f"{path} has no option {error.option_name!r:.100}"
+        meant = option_meant(path, error.option_name, ctx.command, ctx)
+    else:
+        words = " ".join(error.format_message().split()).rstrip(".")
+        words = f"{words[:1].lower()}{words[1:]}"
+    return f"{words}; did you mean {meant}?" if meant else f"{words}; see {path} --help"
 
 
 def _fail(words: str, code: int) -> int:

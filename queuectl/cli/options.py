@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import click
 
 from .asked import named_db
+from .params import Seconds
 from .printer import Form, Printer, note
 
 if TYPE_CHECKING:
@@ -89,27 +90,27 @@ def printer(run: Callable[..., R]) -> Callable[..., R]:
     def printing(*args: Any, form: Form, **kwargs: Any) -> R:
         return run(*args, out=Printer(form), **kwargs)
 
-    add = click.option("--json", "form", flag_value="json", help="Answer as one JSON document.")
+    add = click.option("--json", "form", flag_value="json", help="Output JSON.")
     return add(printing)
 
 
 def list_printer(run: Callable[..., R]) -> Callable[..., R]:
     """The same with `--jsonl`, for lists."""
-    add = click.option("--jsonl", "form", flag_value="jsonl", help="Answer with one JSON a line.")
+    add = click.option("--jsonl", "form", flag_value="jsonl", help="Output JSON Lines.")
     return add(printer(run))
 
 
-reason = click.option("--reason", metavar="TEXT", help="Why, for the log.")
+reason = click.option("--reason", metavar="TEXT", help="Reason to record in the log.")
 dry_run = click.option(
-    "--dry-run", is_flag=True, help="Only print the events that would be recorded."
+    "--dry-run", is_flag=True, help="Print the events that would be recorded; record nothing."
 )
-yes = click.option("--yes", "-y", is_flag=True, help="Do not ask, however many jobs it is.")
+yes = click.option("--yes", "-y", is_flag=True, help="Skip the confirmation.")
 watch = click.option(
     "--watch",
     "watch_s",
     metavar="[S]",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(),
     is_flag=False,
     flag_value=2.0,
-    help="Redraw it when something happens, and every S seconds (2).",
+    help="Refresh on every change, and at least every S seconds [default: 2].",
 )

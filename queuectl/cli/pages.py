@@ -14,6 +14,7 @@ from projections.read_models.jobs import Filter
 from ..shapes import JobPage, job_shape
 from .asked import same_line_from
 from .look import Column
+from .params import Cursor, Whole
 from .printer import Printer, note
 from .selectors import matching, say_if_unused
 
@@ -45,19 +46,20 @@ def pages(run: Callable[..., R]) -> Callable[..., R]:
         return run(*args, page=Page(None if everything else limit, after), **kwargs)
 
     for add in (
-        click.option("--all", "everything", is_flag=True, help="All of them, not a page."),
+        click.option("--all", "everything", is_flag=True, help="Show all jobs."),
         click.option(
             "--after",
             metavar="CURSOR",
-            type=click.IntRange(1, LARGEST),
-            help="Go on after a page: its `next`.",
+            type=Cursor(1, LARGEST),
+            help="Continue after the previous page (use its 'next' value).",
         ),
         click.option(
             "--limit",
+            "-n",
             metavar="N",
-            type=click.IntRange(1, MOST),
+            type=Whole(1, MOST),
             default=PAGE,
-            help=f"Most ({PAGE}).",
+            help=f"Show at most N jobs [default: {PAGE}].",
         ),
     ):
         paged = add(paged)

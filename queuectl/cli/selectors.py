@@ -23,7 +23,9 @@ from ..job_ids import RANGE
 from ..reading import Reading
 from ..when import instant_us
 from .asked import named_db
+from .params import Word
 from .printer import note
+from .words import STATES as MEANT
 
 R = TypeVar("R")
 
@@ -169,13 +171,15 @@ _FILTERS = (
         "states",
         metavar="STATE",
         multiple=True,
-        type=click.Choice(STATES),
-        help="In this state, such as pending or dead; repeatable.",
+        type=Word("state", STATES, MEANT),
+        help="Only jobs in this state, such as pending or dead (repeatable).",
     ),
-    click.option("--queue", metavar="Q", help="In this queue."),
-    click.option("--tag", metavar="K=V", help="With this tag."),
-    click.option("--since", metavar="WHEN", help="Enqueued at or after: 14:05, 2h-ago, @POSITION."),
-    click.option("--until", metavar="WHEN", help="Enqueued before."),
+    click.option("--queue", "-q", metavar="Q", help="Only jobs in this queue."),
+    click.option("--tag", "-t", metavar="K=V", help="Only jobs with this tag."),
+    click.option(
+        "--since", metavar="WHEN", help="Enqueued at or after this time: 14:05, 2h-ago, @POSITION."
+    ),
+    click.option("--until", metavar="WHEN", help="Enqueued before this time."),
 )
 
 
@@ -209,7 +213,7 @@ def several(run: Callable[..., R]) -> Callable[..., R]:
     ) -> R:
         return run(*args, chosen=_selector(words, which, everything), **kwargs)
 
-    add = click.option("--all", "everything", is_flag=True, help="All of them.")
+    add = click.option("--all", "everything", is_flag=True, help="All jobs.")
     return click.argument("words", metavar="[JOB...]", nargs=-1)(filters(add(selected)))
 
 

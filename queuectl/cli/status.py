@@ -24,14 +24,14 @@ REFERENCE_STATES: tuple[State, ...] = ("pending", "processing", "completed", "fa
 
 
 @click.command("status", epilog=options.examples("queuectl status", "queuectl status --json"))
-@click.option("--queue", metavar="Q", help="Count only this queue.")
+@click.option("--queue", "-q", metavar="Q", help="Count only this queue.")
 @options.watch
 @options.printer
 @options.reading
 def status_command(
     reading: Reading, out: Printer, queue: str | None, watch_s: float | None
 ) -> None:
-    """Show the jobs by state, how their runs ended, and who works."""
+    """Show job counts, run totals and workers."""
 
     def show() -> None:
         with reading.read() as tx:

@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .asked import named_db
+from .params import Whole
 from .printer import Printer, line, note
 from .recorded import answering
 
@@ -27,7 +28,7 @@ LOOK_AGAIN_S = 1.0
 
 @click.group("worker")
 def worker_command() -> None:
-    """The workers, which run the jobs."""
+    """Start, list and stop workers."""
 
 
 @worker_command.command(
@@ -39,9 +40,16 @@ def worker_command() -> None:
     ),
 )
 @click.option(
-    "--count", metavar="N", type=click.IntRange(1, 1000), default=1, help="Jobs at a time (1)."
+    "--count",
+    "-n",
+    metavar="N",
+    type=Whole(1, 1000),
+    default=1,
+    help="Number of jobs to run at a time [default: 1].",
 )
-@click.option("--queue", "queues", metavar="Q", multiple=True, help="Only this one; repeatable.")
+@click.option(
+    "--queue", "queues", metavar="Q", multiple=True, help="Serve only this queue (repeatable)."
+)
 @click.option(
     "--until-empty",
     is_flag=True,
@@ -55,7 +63,7 @@ def worker_command() -> None:
 @click.option(
     "--fail-on-dead", is_flag=True, help="Exit 1 if a job died while this worker was running."
 )
-@click.option("--name", metavar="W", help="A label for people.")
+@click.option("--name", metavar="W", help="Human-readable name.")
 @click.option("--verbose", "-v", is_flag=True, help="Log every job even when not on a terminal.")
 @click.option("--quiet", "-q", is_flag=True, help="Print only dead jobs, warnings and errors.")
 def start(
@@ -68,7 +76,7 @@ def start(
     verbose: bool,
     quiet: bool,
 ) -> int:
-    """Run a worker here. Ctrl-C once finishes what runs, twice stops it."""
+    """Run a worker. Ctrl-C: finish running jobs and exit; twice: stop them."""
     from ..worker.start import Options, run_worker
 
     if until_empty and until_idle:
@@ -91,11 +99,13 @@ def start(
 @worker_command.command(
     "list", epilog=options.examples("queuectl worker list", "queuectl worker list --all --json")
 )
-@click.option("--all", "ended_too", is_flag=True, help="Also the last hundred that have ended.")
+@click.option(
+    "--all", "ended_too", is_flag=True, help="Include the last 100 workers that have ended."
+)
 @options.list_printer
 @options.reading
 def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
-    """List the workers, and what they run."""
+    """List workers and the jobs they run."""
     from projections.read_models import jobs, workers
 
     from ..shapes import WorkerPage, worker_shape
@@ -118,11 +128,13 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
     "stop", epilog=options.examples("queuectl worker stop", "queuectl worker stop --now")
 )
 @click.argument("worker", metavar="[W]", required=False)
-@click.option("--now", is_flag=True, help="End what runs (TERM, then KILL); it runs again later.")
+@click.option(
+    "--now", is_flag=True, help="Stop running jobs (SIGTERM, then SIGKILL); they are requeued."
+)
 @options.reason
 @options.queue
 def stop(queue: "Queue", worker: str | None, now: bool, reason: str | None) -> None:
-    """Ask a worker, or all, to finish and leave; waits until it has."""
+    """Stop one worker, or all, after their current jobs, and wait."""
     from ..requests import RequestStop
 
     stopping = _chosen(queue, worker)

@@ -1,6 +1,7 @@
-"""`make demo`: our own files compressed and checksummed as jobs, and what the log tells of it.
+"""`make demo`: compress and checksum our own files as jobs, and show what the log says about it.
 
-Three of the jobs fail once and recover; one can never work and ends as a dead letter.
+Three of the jobs fail once and recover; one can never succeed and is dead at the end. Then a worker
+is killed in the middle of a job, and a byte of a copy of the log is changed.
 """
 
 import json
@@ -17,24 +18,82 @@ PROGRAMS = Path(sys.executable).parent
 PACKAGES = ("eventstore", "projections", "queuectl")
 LATE = 3
 """Jobs that find no room at their first attempt."""
+INTEGRITY = 5
+"""The exit code of `verify` for a log that was changed."""
 
 
 def main() -> None:
-    """Enqueue, work, and show what happened. The queue stays, for a look at the dashboard."""
+    """Enqueue, work, and show what happened. The queue is kept for a look at the dashboard."""
     folder = Path(tempfile.mkdtemp(prefix="queuectl-demo-"))
     (folder / "packed").mkdir()
     (folder / "jobs.jsonl").write_text("".join(f"{json.dumps(job)}\n" for job in _jobs(folder)))
     _say("Each of our files becomes a job: compress it, checksum it")
     _run(folder, "queuectl config set backoff-base 1.2", "queuectl config set max-retries 2")
     _run(folder, "queuectl enqueue --file jobs.jsonl | wc -l")
-    _say("Four at a time; through a pipe the worker does not tell of every single job")
+    _say("Four at a time; in a pipe the worker does not report every single job")
     _run(folder, "queuectl worker start --count 4 --until-empty 2>&1 | cat", "queuectl status")
-    _say("One that found no room at first: it failed, waited and recovered")
+    _say("A job that found no room at first: it failed, waited and recovered")
     _run(folder, "queuectl history late-1", "queuectl logs late-1")
-    _say("One that cannot work: its retries are used up, and it waits for a person")
+    _say("A job that cannot succeed: its retries are used up, and it waits for a person")
     _run(folder, "queuectl dlq list", "queuectl logs hopeless")
-    _say("The record: every event fits the chain, every view is what the log says")
+    _kill_a_worker(folder)
+    _say("The record: every event fits the chain, every view matches the log")
     _run(folder, "queuectl verify", "queuectl replay --check")
+    _change_a_byte(folder)
+    _say_what_is_left(folder)
+
+
+def _kill_a_worker(folder: Path) -> None:
+    """Kill keeper and supervisor while a job runs, and show that the job runs again, alone."""
+    _say("A worker is killed in the middle of a job, with no chance to clean up")
+    work = 'echo "attempt $QUEUECTL_ATTEMPT"; test "$QUEUECTL_ATTEMPT" -gt 1 || sleep 600'
+    _run(folder, f"queuectl enqueue --id long -- {shlex.quote(work)}")
+    print("$ queuectl worker start &", flush=True)
+    environment = _environment(folder)
+    worker = subprocess.Popen(
+        ["queuectl", "worker", "start"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    pids = _pids_once_it_runs(folder)
+    _run(folder, "queuectl list --state processing", f"kill -9 {' '.join(map(str, pids))}")
+    worker.wait()
+    _say("The next worker ends what the first one left running, and only then runs the job again")
+    _run(folder, "queuectl worker start --until-empty 2>&1 | cat", "queuectl history long")
+
+
+def _pids_once_it_runs(folder: Path) -> list[int]:
+    """The processes of the worker, supervisor first, as soon as it has started the job."""
+    follow = ["queuectl", "logs", "long", "--follow"]
+    with subprocess.Popen(
+        follow, cwd=folder, env=_environment(folder), stdout=subprocess.PIPE, text=True
+    ) as output:
+        assert output.stdout is not None
+        output.stdout.readline()
+        output.terminate()
+    listed = subprocess.run(
+        ["queuectl", "events", "--type", "worker-started", "--jsonl"],
+        cwd=folder,
+        env=_environment(folder),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    started = json.loads(listed.stdout.splitlines()[-1])["data"]
+    return [started["pid"], started["keeper_pid"]]
+
+
+def _change_a_byte(folder: Path) -> None:
+    """Forge an exit code in a copy of the log."""
+    _say("One byte of a copy is changed: a job is to have failed with another exit code")
+    _run(folder, "queuectl backup copy.db >copy.head")
+    _run(folder, """LC_ALL=C sed -i '0,/"exit_code":75/s//"exit_code":76/' copy.db""")
+    _run(folder, "queuectl --db copy.db verify", code=INTEGRITY)
+
+
+def _say_what_is_left(folder: Path) -> None:
     queuectl = shlex.join([f"{PROGRAMS}/queuectl", "--db", f"{folder}/queue.db"])
     _say("That was all. The queue is kept for you to look at; these lines are yours to type:")
     print("Its pages, at http://127.0.0.1:5000 until Ctrl-C:")
@@ -69,13 +128,18 @@ def _say(text: str) -> None:
     print(f"\n# {text}", flush=True)
 
 
-def _run(folder: Path, *lines: str) -> None:
-    """Type each line as a person would, in the demo's folder."""
-    path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "QUEUECTL_DB": str(folder / "queue.db")}
+def _run(folder: Path, *lines: str, code: int = 0) -> None:
+    """Type each line as a person would, in the demo's folder. Fails on another exit code."""
     for line in lines:
         print(f"$ {line}", flush=True)
-        subprocess.run(["sh", "-c", line], cwd=folder, env=environment, check=True)
+        done = subprocess.run(["sh", "-c", line], cwd=folder, env=_environment(folder), check=False)
+        if done.returncode != code:
+            sys.exit(f"demo: exit code {done.returncode} instead of {code}: {line}")
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "QUEUECTL_DB": str(folder / "queue.db")}
 
 
 if __name__ == "__main__":

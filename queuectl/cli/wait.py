@@ -53,7 +53,7 @@ def wait_command(
     ignore_failures: bool,
     timeout: str | None,
 ) -> int:
-    """Wait until jobs have ended; exit 1 if one of them did not complete."""
+    """Wait until jobs end; exit 1 if one of them did not complete."""
     timeout_s = None if timeout is None else duration_us(timeout) / 1_000_000
     open_only = open_only or chosen.everything
     with reading.read() as tx:

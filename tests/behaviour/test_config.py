@@ -56,8 +56,8 @@ def test_all_settings_are_listed_with_their_help(ctl: Ctl) -> None:
     [
         (["set", "max-retrys", "1"], "did you mean max-retries?"),
         (["get", "zzz"], "config list"),
-        (["set", "max-retries", "many"], "not a number"),
-        (["set", "max-retries", "-1"], "lies between 0 and"),
+        (["set", "max-retries", "many"], "a whole number, not 'many'"),
+        (["set", "max-retries", "-1"], "must be between 0 and 1,000,000"),
         (["set", "jitter", "2"], "between 0 and 1"),
         (["set", "timeout", "soon"], "not a duration"),
     ],

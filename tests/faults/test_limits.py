@@ -128,7 +128,7 @@ for words in (["enqueue", "--", "true"], ["worker", "start"], ["dlq", "retry", "
 def test_read_only_mount_is_read_and_not_written(tmp_path: Path) -> None:
     told = on_tmpfs(tmp_path, "size=4m", READ_ONLY)
     assert len(told) == 6, told
-    assert all(line.startswith("error: ") and "may not be written" in line for line in told), told
+    assert all(line.startswith("error: ") and "is mounted read-only" in line for line in told), told
 
 
 def limited(ctl: Ctl, limit: int, value: int, *words: str) -> Result:

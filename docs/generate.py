@@ -14,6 +14,7 @@ from eventstore.events.recorded import EVENT_TYPES, Recorded
 from queuectl import shapes
 from queuectl.cli import answers as cli_answers
 from queuectl.cli.main import root
+from queuectl.dashboard import shapes as page_shapes
 
 FOLDER = Path(__file__).parent
 
@@ -53,11 +54,11 @@ ANSWERS_HEAD = """\
 # The JSON
 
 What `--json` and `--jsonl` answer, and the `.json` pages of the dashboard. Generated from
-`queuectl/shapes.py` and `queuectl/cli/answers.py` by `make docs`; a test compares, another holds
-each answer against its shape. Times are RFC 3339 in UTC, durations in seconds (`_s`), sizes in
-bytes, what is absent is null, ids are strings. `schema` rises when a meaning changes; new fields
-may come without that. A page of the dashboard that cannot be shown answers
-`{"schema": 1, "error": TEXT}` with an HTTP status from 400 on.
+`queuectl/shapes.py`, `queuectl/cli/answers.py` and `queuectl/dashboard/shapes.py` by `make docs`; a
+test compares, another holds each answer against its shape. Times are RFC 3339 in UTC, durations
+in seconds (`_s`), sizes in bytes, what is absent is null, ids are strings. `schema` rises when a
+meaning changes; new fields may come without that. A page of the dashboard that cannot be shown
+answers an `ErrorDocument` with an HTTP status from 400 on.
 """
 
 KINDS = {
@@ -68,7 +69,7 @@ KINDS = {
 }
 
 
-OURS = {module.__name__ for module in (*KINDS.values(), shapes, cli_answers)}
+OURS = {module.__name__ for module in (*KINDS.values(), shapes, cli_answers, page_shapes)}
 
 
 def commands() -> str:
@@ -109,7 +110,7 @@ def events() -> str:
 def answers() -> str:
     """The text of `docs/json.md`."""
     parts = [ANSWERS_HEAD]
-    for module in (shapes, cli_answers):
+    for module in (shapes, cli_answers, page_shapes):
         for kind in vars(module).values():
             own = isinstance(kind, type) and kind.__module__ == module.__name__
             if own and kind is not shapes.Shape:

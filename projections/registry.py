@@ -17,6 +17,7 @@ from .read_model import Change, Kind, ReadModel, Tables, Write
 from .read_models import contexts, jobs, settings, workers
 from .read_models.contexts import CONTEXTS
 from .read_models.counts import COUNTS
+from .read_models.dead import DEAD
 from .read_models.jobs import JOBS
 from .read_models.ready import READY
 from .read_models.runs import RUNS
@@ -39,6 +40,7 @@ READ_MODELS: tuple[ReadModel, ...] = (
     WORKERS,
     SETTINGS,
     CONTEXTS,
+    DEAD,
 )
 
 TABLES: tuple[str, ...] = tuple(model.table for model in READ_MODELS if model.table)

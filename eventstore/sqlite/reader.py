@@ -23,6 +23,18 @@ OF_STREAM = f"""
     SELECT {COLUMNS} FROM events
      WHERE stream = ? AND position > ? AND position <= ? ORDER BY version"""
 
+# By the unique index, newest first: ends after a page.
+NEWEST_OF_STREAM = f"""
+    SELECT {COLUMNS} FROM events
+     WHERE stream = :stream AND version < :before ORDER BY version DESC LIMIT :limit"""
+
+VERSION_AT = "SELECT version FROM events WHERE position = :position AND stream = :stream"
+
+# Where no record of the stream has the position itself: looks at the stream's newer records.
+VERSION_BELOW = """
+    SELECT version + 1 FROM events
+     WHERE stream = :stream AND position < :position ORDER BY version DESC LIMIT 1"""
+
 AS_BYTES = """
     SELECT position, CAST(stream AS BLOB), CAST(type AS BLOB), CAST(actor AS BLOB),
            CAST(data AS BLOB)
@@ -53,6 +65,24 @@ class SqliteReader:
         Raises ChainBroken at one that cannot be read.
         """
         return map(recorded_from, self.raw(after, upto, stream))
+
+    def newest(self, stream: str, limit: int, before: int | None = None) -> list[Recorded]:
+        """At most `limit` events of a stream, newest first, with position < `before`.
+
+        Raises ChainBroken at one that cannot be read.
+        """
+        version = _END if before is None else self._version_before(stream, before)
+        bindings = {"stream": stream, "before": version, "limit": limit}
+        try:
+            return [recorded_from(row) for row in self.query(NEWEST_OF_STREAM, bindings)]
+        except UnicodeDecodeError:
+            raise ChainBroken(self._first_not_utf8(0, _END), "it is not UTF-8") from None
+
+    def _version_before(self, stream: str, position: int) -> int:
+        """The version that the stream's next record after those below `position` has."""
+        bindings = {"stream": stream, "position": position}
+        rows = self.query(VERSION_AT, bindings) or self.query(VERSION_BELOW, bindings)
+        return int(rows[0][0]) if rows else 0
 
     def raw(
         self, after: int = 0, upto: int | None = None, stream: str | None = None

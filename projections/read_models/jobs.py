@@ -1,6 +1,6 @@
 """One row a job: find it, list by state, queue and tag, a page at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -96,6 +96,20 @@ TAGGED = f"""
              WHERE key = :key AND value = :value AND born < :before AND born > :after)
        {{conditions}} ORDER BY born DESC LIMIT :limit"""
 
+# By the table's key.
+BY_BORN = f"SELECT {_COLUMNS} FROM jobs WHERE born = :born"
+
+# The JSON is searched first: that is cheap, and leaves few rows whose values are looked at.
+SEARCH = r"""(id LIKE :search ESCAPE '\'
+     OR (spec LIKE :quoted ESCAPE '\'
+         AND (json_extract(spec, '$.command') LIKE :search ESCAPE '\'
+              OR json_extract(spec, '$.name') LIKE :search ESCAPE '\'
+              OR EXISTS (SELECT 1 FROM json_each(spec, '$.tags')
+                          WHERE key || '=' || value LIKE :search ESCAPE '\'))))"""
+
+# The rows of `dead` with this cause are collected once.
+OF_CAUSE = "born IN (SELECT born FROM dead WHERE cause = :cause)"
+
 LAST = "SELECT id FROM jobs ORDER BY born DESC LIMIT 1"
 
 _CANCEL_REQUESTED = Job.__struct_fields__.index("cancel_requested") - 3
@@ -110,7 +124,9 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     queue: str | None = None
     tag: tuple[str, str] | None = None
     search: str | None = None
-    """Text that the command contains, whatever the case of ASCII letters."""
+    """Text in the command, the name, a tag or the id; ASCII letters match in either case."""
+    cause: str | None = None
+    """Dead with this cause, as `read_models.dead` names it."""
     since_us: int | None = None
     """Enqueued at or after."""
     until_us: int | None = None
@@ -170,6 +186,24 @@ def page(tx: Reader, which: Filter, before_born: int | None = None, limit: int =
     return [_job(row) for row in tx.query(page_sql(which, bindings), bindings)]
 
 
+def oldest(tx: Reader, which: Filter, after_born: int = 0, limit: int = 50) -> list[Job]:
+    """At most `limit` of the jobs, oldest first, from above `after_born` on."""
+    after = max(which.born_after, after_born)
+    bindings: dict[str, Any] = {"before": _NEWEST_POSSIBLE, "after": after, "limit": limit}
+    return [_job(row) for row in tx.query(oldest_sql(which, bindings), bindings)]
+
+
+def oldest_sql(which: Filter, bindings: dict[str, Any]) -> str:
+    """The statement for a page of these jobs from the other end, by the same indexes."""
+    return page_sql(which, bindings).replace("born DESC", "born")
+
+
+def many(tx: Reader, born: Iterable[int]) -> list[Job]:
+    """The jobs born at these positions, in this order."""
+    rows = (tx.query(BY_BORN, {"born": position}) for position in born)
+    return [_job(row[0]) for row in rows if row]
+
+
 def page_sql(which: Filter, bindings: dict[str, Any]) -> str:
     """The statement for a page of these jobs; adds what it binds beside `before` and `limit`."""
     conditions = "".join(f" AND {text}" for text in _conditions(which, bindings))
@@ -199,14 +233,30 @@ def _conditions(which: Filter, bindings: dict[str, Any]) -> Iterator[str]:
         bindings["queue"] = which.queue
         yield "queue = :queue"
     if which.search:
-        bindings["search"] = which.search.lower()
-        yield "instr(lower(command), :search) > 0"
+        bindings["search"] = _pattern(which.search)
+        bindings["quoted"] = _pattern(_in_json(which.search))
+        yield SEARCH
+    if which.cause is not None:
+        bindings["cause"] = which.cause
+        yield OF_CAUSE
     if which.since_us is not None:
         bindings["since"] = which.since_us
         yield "enqueued_at >= :since"
     if which.until_us is not None:
         bindings["until"] = which.until_us
         yield "enqueued_at < :until"
+
+
+def _in_json(text: str) -> str:
+    """What the JSON of a job contains if a value, or a tag written KEY=VALUE, contains `text`."""
+    longest = max(text.split("="), key=len)
+    return msgspec.json.encode(longest).decode()[1:-1]
+
+
+def _pattern(text: str) -> str:
+    """A LIKE pattern for text that contains `text`."""
+    escaped = text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return f"%{escaped}%"
 
 
 def _moving(job: Job) -> tuple[Any, ...]:

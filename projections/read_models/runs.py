@@ -56,6 +56,13 @@ END = """
 # By the key: a job's attempts stand together.
 OF_JOB = f"SELECT {_COLUMNS} FROM runs WHERE born = :born ORDER BY attempt"
 
+# By the key, the last first: ends after a page.
+LATEST = f"""
+    SELECT {_COLUMNS} FROM runs WHERE born = :born ORDER BY attempt DESC LIMIT :limit"""
+
+# By the key.
+ONE = f"SELECT {_COLUMNS} FROM runs WHERE born = :born AND attempt = :attempt"
+
 
 class Run(NamedTuple):
     """An attempt. Times: UTC, microseconds since 1970; null after `waited_us` while it runs."""
@@ -153,3 +160,15 @@ RUNS = ReadModel(
 def of_job(tx: Reader, born: int) -> list[Run]:
     """The attempts of the job born at this position, in order."""
     return [Run(*row) for row in tx.query(OF_JOB, {"born": born})]
+
+
+def get(tx: Reader, born: int, attempt: int) -> Run | None:
+    """One attempt of the job born at this position; None if there is no such attempt."""
+    rows = tx.query(ONE, {"born": born, "attempt": attempt})
+    return Run(*rows[0]) if rows else None
+
+
+def latest(tx: Reader, born: int, limit: int) -> list[Run]:
+    """The last attempts, at most `limit`, of the job born at this position, in order."""
+    rows = tx.query(LATEST, {"born": born, "limit": limit})
+    return [Run(*row) for row in reversed(rows)]

@@ -1,6 +1,7 @@
 """The settings in force, where they differ from their defaults."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from eventstore.events.config import ConfigChanged
 from eventstore.store import Reader
@@ -23,6 +24,16 @@ SCHEMA = (
 PUT = "INSERT OR REPLACE INTO {settings} VALUES (?, ?, ?, ?, ?)"
 
 LOAD = "SELECT key, value, version FROM {settings}"
+
+# A row per key that was ever set.
+CHANGES = "SELECT key, changed_at, changed_by FROM settings ORDER BY key"
+
+
+class LastChange(NamedTuple):
+    """When a setting was last changed (UTC, microseconds since 1970), and by whom."""
+
+    at_us: int
+    actor: str
 
 
 def derive(changes: Sequence[Change[Config]]) -> Iterator[Write]:
@@ -62,3 +73,8 @@ def in_force(tx: Reader) -> dict[str, Value]:
     """The values set, in stored units, by key; what is missing has its default."""
     config = load(tx, "", {"settings": "settings"})
     return config.values if config else {}
+
+
+def last_changes(tx: Reader) -> dict[str, LastChange]:
+    """The last change of each key that was ever set."""
+    return {key: LastChange(at_us, actor) for key, at_us, actor in tx.query(CHANGES)}

@@ -31,6 +31,17 @@ SINCE = (
     " GROUP BY minute ORDER BY minute"
 )
 
+# By the key: a row per minute and queue, at most a week of them; one row per step comes out.
+STEPS = """
+    SELECT minute / :step, sum(enqueued), sum(succeeded), sum(failed) FROM throughput
+     WHERE minute >= :minute AND (:queue IS NULL OR queue = :queue)
+     GROUP BY minute / :step ORDER BY minute / :step"""
+
+# By the key: a row per minute and queue since then; one row per queue comes out.
+QUEUES = """
+    SELECT queue, sum(enqueued), sum(succeeded), sum(failed) FROM throughput
+     WHERE minute >= :minute GROUP BY queue"""
+
 _COLUMN = {
     Enqueued: 0,
     Claimed: 1,
@@ -56,6 +67,16 @@ class Minute(NamedTuple):
     cancelled: int
     waited_us: int
     """Summed over the started."""
+
+
+class Step(NamedTuple):
+    """The numbers of several minutes together."""
+
+    started_at_us: int
+    """Its first instant: UTC, microseconds since 1970."""
+    enqueued: int
+    succeeded: int
+    failed: int
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
@@ -91,3 +112,17 @@ def since(tx: Reader, since_us: int, queue: str | None = None) -> list[Minute]:
     """The minutes from that of `since_us` on in which something happened, in order."""
     rows = tx.query(SINCE, {"minute": since_us // MINUTE_US, "queue": queue})
     return [Minute(minute * MINUTE_US, *numbers) for minute, *numbers in rows]
+
+
+def steps(tx: Reader, since_us: int, minutes: int, queue: str | None = None) -> list[Step]:
+    """The steps of `minutes` each in which something happened, from that of `since_us` on."""
+    first = since_us // MINUTE_US // minutes * minutes
+    rows = tx.query(STEPS, {"minute": first, "step": minutes, "queue": queue})
+    return [Step(number * minutes * MINUTE_US, *numbers) for number, *numbers in rows]
+
+
+def queues(tx: Reader, since_us: int) -> dict[str, Step]:
+    """The numbers from the minute of `since_us` on of each queue in which something happened."""
+    first = since_us // MINUTE_US
+    rows = tx.query(QUEUES, {"minute": first})
+    return {queue: Step(first * MINUTE_US, *numbers) for queue, *numbers in rows}

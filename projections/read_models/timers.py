@@ -1,6 +1,7 @@
 """What falls due next: retries and delayed jobs."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from eventstore.store import Reader
 
@@ -21,6 +22,19 @@ EARLIEST = "SELECT due_at FROM jobs WHERE due_at IS NOT NULL ORDER BY due_at LIM
 DUE = """
     SELECT id FROM jobs
      WHERE due_at IS NOT NULL AND due_at <= :now ORDER BY due_at, born LIMIT :limit"""
+
+# In the index's own order: the key of `jobs` follows due_at in it.
+UPCOMING = """
+    SELECT due_at, born FROM jobs
+     WHERE due_at IS NOT NULL AND (due_at, born) > (:due, :born)
+     ORDER BY due_at, born LIMIT :limit"""
+
+
+class Due(NamedTuple):
+    """A job that waits for its time: UTC, microseconds since 1970."""
+
+    due_at_us: int
+    born: int
 
 
 # By the partial index on the beginning of the wait.
@@ -52,3 +66,10 @@ def due(tx: Reader, now_us: int, limit: int) -> list[str]:
 def begun_after(tx: Reader, now_us: int, limit: int) -> list[str]:
     """Ids of at most `limit` jobs whose wait for a delay began after `now_us`."""
     return [row[0] for row in tx.query(BEGUN_AFTER, {"now": now_us, "limit": limit})]
+
+
+def upcoming(tx: Reader, limit: int, after: Due | None = None) -> list[Due]:
+    """At most `limit` retries and delayed jobs, soonest first, from behind `after` on."""
+    due, born = after or (-(2**63), 0)
+    rows = tx.query(UPCOMING, {"due": due, "born": born, "limit": limit})
+    return [Due(*row) for row in rows]

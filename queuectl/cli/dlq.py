@@ -36,13 +36,14 @@ dlq_command.add_command(show)
     "list", epilog=options.examples("queuectl dlq list", "queuectl dlq list --json")
 )
 @click.option("--queue", "-q", metavar="Q", help="Only jobs in this queue.")
+@click.option("--cause", metavar="C", help="Only jobs dead by C: 'exit 1', 'signal 9' or timeout.")
 @pages.pages
 @options.list_printer
 @options.reading
-def list_(reading: Reading, out: Printer, queue: str | None, page: Page) -> None:
+def list_(reading: Reading, out: Printer, queue: str | None, cause: str | None, page: Page) -> None:
     """List dead jobs, newest first."""
     with reading.read() as tx:
-        which = Filter(states=("dead",), queue=queue)
+        which = Filter(states=("dead",), queue=queue, cause=cause)
         pages.print_page(out, tx, which, page, DEAD)
         if counts.total(tx, queue).states["dead"]:
             out.hint("again: queuectl dlq retry JOB · why: queuectl history JOB")

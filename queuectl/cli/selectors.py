@@ -130,14 +130,17 @@ def filter_of(
     tag: str | None = None,
     since: str | None = None,
     until: str | None = None,
+    cause: str | None = None,
 ) -> Filter:
     """A filter as typed. Raises BadInput."""
+    dead: tuple[State, ...] = () if cause is None else ("dead",)
     return Filter(
-        states=cast(tuple[State, ...], tuple(states)),
+        states=cast(tuple[State, ...], tuple(states)) or dead,
         queue=queue,
         tag=None if tag is None else _tag(tag),
         since_us=None if since is None else _moment_us(since),
         until_us=None if until is None else _moment_us(until),
+        cause=cause,
     )
 
 
@@ -180,6 +183,9 @@ _FILTERS = (
         "--since", metavar="WHEN", help="Enqueued at or after this time: 14:05, 2h-ago, @POSITION."
     ),
     click.option("--until", metavar="WHEN", help="Enqueued before this time."),
+    click.option(
+        "--cause", metavar="C", help="Only jobs dead by C: 'exit 1', 'signal 9' or timeout."
+    ),
 )
 
 
@@ -194,9 +200,11 @@ def filters(run: Callable[..., R]) -> Callable[..., R]:
         tag: str | None,
         since: str | None,
         until: str | None,
+        cause: str | None,
         **kwargs: Any,
     ) -> R:
-        return run(*args, which=filter_of(states, queue, tag, since, until), **kwargs)
+        which = filter_of(states, queue, tag, since, until, cause)
+        return run(*args, which=which, **kwargs)
 
     decorated: Callable[..., R] = filtered
     for option in reversed(_FILTERS):

@@ -18,6 +18,7 @@ from . import guard, words
 from .feeds import feeds
 from .pages import page, pages, source
 from .pulse import Pulse
+from .shapes import ErrorDocument
 from .source import Source
 
 STREAMS = 16
@@ -47,7 +48,11 @@ def create_app(
     guard.install(app, token, guard.trusted_hosts(host, trusted_hosts))
     words.install(app)
     app.jinja_env.globals.update(
-        ctl=_commands(path), queue_path=path, version=queuectl.__version__, zone=_zone
+        ctl=_commands(path),
+        db_option=_db_option(path),
+        queue_path=path,
+        version=queuectl.__version__,
+        zone=_zone,
     )
     app.register_blueprint(pages)
     app.register_blueprint(feeds)
@@ -56,18 +61,26 @@ def create_app(
     return app
 
 
+def _db_option(path: str) -> str:
+    """` --db PATH`, unless a person reaches this queue without it from any directory."""
+    return "" if _is_own(path) else f" --db {shlex.quote(path)}"
+
+
 def _commands(path: str) -> Callable[..., str]:
-    """How a person calls us for this very queue, from any shell: with --db, unless it is theirs."""
-    named = [] if _is_own(path) else ["--db", path]
+    """A function that writes the command line for this very queue, with the subcommand first."""
+    option = _db_option(path)
 
     def ctl(*words: object) -> str:
-        return shlex.join(["queuectl", *named, *map(str, words)])
+        typed = [str(word) for word in words]
+        split = typed.index("--") if "--" in typed else len(typed)
+        rest = shlex.join(typed[split:])
+        return f"queuectl {shlex.join(typed[:split])}{option}{' ' if rest else ''}{rest}"
 
     return ctl
 
 
 def _is_own(path: str) -> bool:
-    """Whether a person gets there without naming it, wherever he stands."""
+    """Whether it is the queue that is used, in any directory, when none is named."""
     try:
         return locate() == (path, "your own")
     except ForeignFile:  # a stranger's link, where we happen to stand
@@ -100,7 +113,7 @@ def _unreadable(error: StoreError) -> Response:
 def _error(code: int, title: str, text: str) -> Response:
     if request.path.endswith(".json"):
         answer: Response = Response(
-            msgspec.json.encode({"schema": 1, "error": text}), mimetype="application/json"
+            msgspec.json.encode(ErrorDocument(error=text)), mimetype="application/json"
         )
     else:
         answer = Response(_error_page(code, title, text))

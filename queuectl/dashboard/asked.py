@@ -1,5 +1,6 @@
 """What a page's address asks for: filters and cursors. What makes no sense is refused by name."""
 
+import re
 from typing import cast
 
 import msgspec
@@ -8,11 +9,15 @@ from flask import abort, request
 from eventstore.events.recorded import EVENT_TYPES
 from projections.folds.job import STATES, State
 from projections.read_models.jobs import Filter
+from projections.read_models.timers import Due
 
+from .chart import SPANS, Span
+from .listing import SORTS, Sort
 from .stream import Shown
 
 PAGE = 50
 LONGEST_PAGE = 500
+LONGEST_SEARCH = 400
 LARGEST = 2**63 - 1
 """The largest number that SQLite holds."""
 
@@ -24,13 +29,26 @@ class JobsAsked(msgspec.Struct, frozen=True, kw_only=True):
     queue: str | None
     tag: str | None
     search: str | None
+    cause: str | None
+    sort: Sort
     before: int | None
     limit: int
 
     @property
     def filter(self) -> Filter:
         """For the read model."""
-        return Filter(states=self.states, queue=self.queue, tag=_pair(self.tag), search=self.search)
+        return Filter(
+            states=self.states or (("dead",) if self.cause else ()),
+            queue=self.queue,
+            tag=_pair(self.tag),
+            search=self.search,
+            cause=self.cause,
+        )
+
+    @property
+    def is_part(self) -> bool:
+        """Whether jobs are left out: by a filter, or because it is not the first page."""
+        return any((self.queue, self.tag, self.search, self.cause, self.before))
 
     def address(self, **changed: object) -> dict[str, object]:
         """The query of the same list with some of it changed; a changed filter begins anew."""
@@ -39,6 +57,8 @@ class JobsAsked(msgspec.Struct, frozen=True, kw_only=True):
             "queue": self.queue,
             "tag": self.tag,
             "q": self.search,
+            "cause": self.cause,
+            "sort": self.sort if self.sort != "newest" else None,
             "limit": self.limit if self.limit != PAGE else None,
         }
         return {name: value for name, value in (asked | changed).items() if value}
@@ -75,10 +95,81 @@ def jobs_asked() -> JobsAsked:
         states=cast(tuple[State, ...], states),
         queue=_text("queue"),
         tag=tag,
-        search=_text("q"),
+        search=_search(),
+        cause=_text("cause"),
+        sort=_sort(),
         before=_number("before"),
         limit=min(_number("limit") or PAGE, LONGEST_PAGE),
     )
+
+
+def _search() -> str | None:
+    text = _text("q")
+    if text is not None and (len(text) > LONGEST_SEARCH or "\0" in text):
+        abort(400, f"Search for at most {LONGEST_SEARCH} characters, without NUL.")
+    return text
+
+
+def _sort() -> Sort:
+    word = _text("sort") or "newest"
+    if word not in SORTS:
+        abort(400, f"Sort by one of {', '.join(SORTS)}, not by {word[:40]!r}.")
+    return word
+
+
+def span_asked() -> Span:
+    """The length of time that a chart shows."""
+    word = _text("span") or "hour"
+    if word not in SPANS:
+        abort(400, f"The span is one of {', '.join(SPANS)}, not {word[:40]!r}.")
+    return SPANS[word]
+
+
+class UpcomingAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """Which page of the retries and delayed jobs."""
+
+    after: Due | None
+    limit: int
+
+    @property
+    def before(self) -> bool:
+        """Whether it is not the first page."""
+        return self.after is not None
+
+    @staticmethod
+    def cursor(due: Due) -> str:
+        """The page that follows this one."""
+        return f"{due.due_at_us}.{due.born}"
+
+    def address(self, **changed: object) -> dict[str, object]:
+        """The query of the same list with some of it changed."""
+        asked = {"limit": self.limit if self.limit != PAGE else None}
+        return {name: value for name, value in (asked | changed).items() if value}
+
+
+def upcoming_asked() -> UpcomingAsked:
+    """From the address of the present request."""
+    return UpcomingAsked(after=_due(), limit=min(_number("limit") or PAGE, LONGEST_PAGE))
+
+
+def _due() -> Due | None:
+    text = _text("after")
+    if text is None:
+        return None
+    match = re.fullmatch(r"(-?[0-9]{1,18})\.([0-9]{1,18})", text, re.ASCII)
+    if match is None:
+        abort(400, f"after is the `next` of a page, not {text[:40]!r}.")
+    return Due(int(match[1]), int(match[2]))
+
+
+def before_asked() -> int | None:
+    """The position from below which a page continues."""
+    return _number("before")
+
+
+def download_asked() -> bool:
+    """Whether the whole output is wanted as a file."""
+    return "download" in request.args
 
 
 def events_asked() -> EventsAsked:

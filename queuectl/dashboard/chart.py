@@ -1,66 +1,124 @@
-"""Pictures drawn by the server: the last hour's throughput, and a job's life."""
+"""Charts as numbers for SVG: the throughput of an hour, a day or a week, and a job's life."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from eventstore.events.recorded import Recorded
 from projections.folds import job as job_fold
 from projections.folds.job import FINAL, Job, State
-from projections.read_models.throughput import MINUTE_US, Minute
+from projections.read_models.throughput import MINUTE_US, Step
 
-MINUTES = 60
+FAR_ABOVE = 4
+"""How many times as high as the usual a bar may be before it is cut off."""
 _NICE = (1, 2, 5)
 
 
-class Bar(NamedTuple):
-    """One minute. Heights are parts of `Chart.top`, 0 to 100; `enqueued` counts down from it."""
+class Span(NamedTuple):
+    """A length of time that is drawn, and the minutes that each of its bars stands for."""
 
-    minute: Minute
-    x: int
+    name: str
+    bars: int
+    minutes: int
+    marks: tuple[str, ...]
+    """Along the axis, oldest first."""
+
+    @property
+    def step(self) -> str:
+        """What a bar stands for: `minute`, `15 minutes`."""
+        if self.minutes == 1:
+            return "minute"
+        return f"{self.minutes} minutes" if self.minutes < 60 else f"{self.minutes // 60} hours"
+
+
+SPANS = {
+    "hour": Span("hour", 60, 1, ("60 min ago", "45", "30", "15", "now")),
+    "day": Span("day", 96, 15, ("24 h ago", "18", "12", "6", "now")),
+    "week": Span("week", 84, 120, ("7 days ago", "5", "3", "1", "now")),
+}
+
+
+class Bar(NamedTuple):
+    """One step of the span. Heights are parts of the scale, 0 to 100."""
+
+    step: Step
+    x: float
     succeeded: float
     failed: float
     enqueued: float
 
 
-class Chart(NamedTuple):
-    """The last hour, oldest minute first."""
+class Scale(NamedTuple):
+    """What the full height of a chart stands for."""
 
-    bars: list[Bar]
     top: int
-    """What the full height stands for."""
-    enqueued: int
-    succeeded: int
-    failed: int
+    cut: Step | None
+    """The highest of the bars that are cut off at `top`; null if none is."""
 
 
-def throughput(minutes: Sequence[Minute], now_us: int) -> Chart:
-    """The sixty minutes that end with the one of `now_us`."""
-    last = now_us // MINUTE_US
-    known = {minute.started_at_us // MINUTE_US: minute for minute in minutes}
-    hour = [
-        known.get(number, Minute(number * MINUTE_US, 0, 0, 0, 0, 0, 0, 0))
-        for number in range(last - MINUTES + 1, last + 1)
+class Chart(NamedTuple):
+    """Attempts that ended, and jobs that were enqueued, each on a scale of its own."""
+
+    span: Span
+    bars: list[Bar]
+    width: float
+    """Of a bar, in a picture 600 wide."""
+    ended: Scale
+    enqueued: Scale
+    sums: Step
+
+
+def throughput(span: Span, known: Sequence[Step], now_us: int) -> Chart:
+    """The bars of `span`, the last of which is that of `now_us`."""
+    step_us = span.minutes * MINUTE_US
+    last = now_us // step_us
+    at = {step.started_at_us // step_us: step for step in known}
+    steps = [
+        at.get(number, Step(number * step_us, 0, 0, 0))
+        for number in range(last - span.bars + 1, last + 1)
     ]
-    highest = max(max(one.enqueued, one.succeeded + one.failed) for one in hour)
-    top = nice(highest)
+    ended = scale(steps, _ended)
+    enqueued = scale(steps, lambda step: step.enqueued)
+    width = 600 / span.bars
     return Chart(
-        bars=[_bar(one, index, top) for index, one in enumerate(hour)],
-        top=top,
-        enqueued=sum(one.enqueued for one in hour),
-        succeeded=sum(one.succeeded for one in hour),
-        failed=sum(one.failed for one in hour),
+        span=span,
+        bars=[_bar(step, index * width, ended, enqueued) for index, step in enumerate(steps)],
+        width=width,
+        ended=ended,
+        enqueued=enqueued,
+        sums=Step(
+            steps[0].started_at_us,
+            sum(step.enqueued for step in steps),
+            sum(step.succeeded for step in steps),
+            sum(step.failed for step in steps),
+        ),
     )
 
 
-def _bar(minute: Minute, index: int, top: int) -> Bar:
-    scale = 100 / top
-    return Bar(
-        minute,
-        index * 10,
-        minute.succeeded * scale,
-        minute.failed * scale,
-        100 - minute.enqueued * scale,
-    )
+def _ended(step: Step) -> int:
+    return step.succeeded + step.failed
+
+
+def scale(steps: Sequence[Step], height: Callable[[Step], int]) -> Scale:
+    """A scale that a few bars far above all others do not flatten: those are cut off."""
+    heights = sorted(number for step in steps if (number := height(step)))
+    if not heights:
+        return Scale(nice(0), None)
+    usual = heights[max(0, len(heights) - 1 - len(heights) // 10)]
+    if len(heights) > 1 and usual == heights[-1]:
+        usual = heights[-2]
+    if len(heights) == 1 or heights[-1] <= FAR_ABOVE * usual:
+        return Scale(nice(heights[-1]), None)
+    return Scale(nice(2 * usual), max(steps, key=height))
+
+
+def _bar(step: Step, x: float, ended: Scale, enqueued: Scale) -> Bar:
+    unit = 100 / ended.top
+    succeeded = min(100.0, step.succeeded * unit)
+    failed = step.failed * unit
+    if succeeded + failed > 100:  # cut off: what failed stays in sight
+        part = step.failed / _ended(step)
+        succeeded, failed = 100 * (1 - part), 100 * part
+    return Bar(step, x, succeeded, failed, min(100.0, step.enqueued * 100 / enqueued.top))
 
 
 def nice(highest: int) -> int:

@@ -1,71 +1,105 @@
 """What programs read: the pages as JSON, outputs as text, and the stream of the log's moves."""
 
+import re
+
 import msgspec
 from flask import Blueprint, Response, abort, current_app, request
 from flask.typing import ResponseReturnValue
 
 from projections.read_models import jobs as jobs_model
-from queuectl import shapes
+from projections.read_models import throughput
+from queuectl import shapes as common
 
-from . import printed, views
+from . import causes, cockpit, printed, shapes, views
 from .asked import (
     LARGEST,
-    JobsAsked,
+    before_asked,
+    download_asked,
     events_asked,
     first_byte_asked,
     jobs_asked,
     position_asked,
     shown_asked,
+    span_asked,
+    upcoming_asked,
 )
+from .listing import job_list
+from .pages import GROUPS, ctl, now_us, since_us, source
 from .pages import job as job_page
-from .pages import now_us, source
+from .pages import queue as queue_page
 from .pulse import Pulse
+from .settings_view import settings_page
 from .stream import told
-from .views import Frame
 
 feeds = Blueprint("feeds", __name__)
 
 
-def _answer(document: shapes.Document) -> Response:
+def _answer(document: common.Document) -> Response:
     return Response(msgspec.json.encode(document) + b"\n", mimetype="application/json")
 
 
 @feeds.get("/status.json")
 def status() -> Response:
     """The overview."""
+    span = span_asked()
     with source().read() as tx:
+        now = now_us()
         frame = views.frame(tx)
-        seen = views.overview(tx, now_us())
-        return _answer(_status(frame, seen))
-
-
-def _status(frame: Frame, seen: views.Overview) -> shapes.Status:
-    at_work = [shapes.worker_shape(worker) for worker in frame.workers]
-    return shapes.status_shape(frame.head, frame.counts, at_work, seen.oldest, seen.next_due_at_us)
+        seen = cockpit.overview(tx, source(), now)
+        workers = [common.worker_shape(worker) for worker in frame.workers]
+        basis = common.status_shape(
+            frame.head, frame.counts, workers, seen.oldest, seen.next_due_at_us
+        )
+        steps = throughput.steps(tx, since_us(span, now), span.minutes)
+        return _answer(
+            shapes.Overview(
+                **{name: getattr(basis, name) for name in basis.__struct_fields__},
+                ended_per_minute=seen.rates.per_minute,
+                running=[shapes.listed_job(row) for row in seen.running],
+                queues=[shapes.queue_shape(row) for row in seen.queues],
+                causes=[shapes.cause_shape(cause, ctl) for cause in seen.causes],
+                upcoming=[common.job_shape(job) for job in seen.soon],
+                throughput=[shapes.throughput_shape(step) for step in steps],
+            )
+        )
 
 
 @feeds.get("/jobs.json")
 def jobs() -> Response:
     """The job list."""
-    return _jobs(jobs_asked())
+    asked = jobs_asked()
+    with source().read() as tx:
+        found = job_list(tx, asked.filter, asked.before, asked.limit, now_us(), asked.sort)
+        return _answer(
+            shapes.ListedJobs(
+                position=tx.head().position,
+                jobs=[shapes.listed_job(row) for row in found.jobs],
+                next=_cursor(found.next),
+                searched_to=found.searched_to,
+                sorted_among=found.sorted_among,
+            )
+        )
 
 
 @feeds.get("/dlq.json")
 def dlq() -> Response:
-    """The dead letters."""
-    return _jobs(msgspec.structs.replace(jobs_asked(), states=("dead",)))
-
-
-def _jobs(asked: JobsAsked) -> Response:
+    """The dead jobs, and the groups of them."""
+    asked = msgspec.structs.replace(jobs_asked(), states=("dead",))
     with source().read() as tx:
-        found = views.job_list(tx, asked.filter, asked.before, asked.limit)
+        found = job_list(tx, asked.filter, asked.before, asked.limit, now_us(), asked.sort)
+        groups = [] if asked.is_part else causes.causes(tx, source(), GROUPS)
         return _answer(
-            shapes.JobPage(
+            shapes.DeadPage(
                 position=tx.head().position,
-                jobs=[shapes.job_shape(job) for job in found.jobs],
-                next=None if found.next is None else str(found.next),
+                jobs=[common.job_shape(row.job) for row in found.jobs],
+                next=_cursor(found.next),
+                causes=[shapes.cause_shape(cause, ctl) for cause in groups],
             )
         )
+
+
+def _cursor(number: int | None) -> str | None:
+    return None if number is None else str(number)
 
 
 @feeds.get("/jobs/<job_id>.json")
@@ -80,8 +114,81 @@ def job(job_id: str) -> ResponseReturnValue:
         if seen is None:
             abort(404, f"There is no job {job_id}.")
         cwd = seen.context.cwd if seen.context else None
-        detail = shapes.job_detail(seen.job, cwd, seen.runs)
-        return _answer(shapes.JobDocument(position=tx.head().position, job=detail))
+        detail = common.job_detail(seen.job, cwd, seen.runs)
+        return _answer(common.JobDocument(position=tx.head().position, job=detail))
+
+
+@feeds.get("/queues.json")
+def queues() -> Response:
+    """The queues."""
+    with source().read() as tx:
+        rows = cockpit.queue_rows(tx, now_us())
+        return _answer(
+            shapes.QueueList(
+                position=tx.head().position, queues=[shapes.queue_shape(row) for row in rows]
+            )
+        )
+
+
+@feeds.get("/queues/<name>.json")
+def queue(name: str) -> ResponseReturnValue:
+    """One queue."""
+    span = span_asked()
+    with source().read() as tx:
+        now = now_us()
+        is_page = cockpit.is_queue(tx, f"{name}.json")
+        seen = None if is_page else cockpit.queue_page(tx, source(), name, now)
+        steps = throughput.steps(tx, since_us(span, now), span.minutes, name)
+        position = tx.head().position
+    if is_page:  # a name may end so, and then the address is that queue's page
+        return queue_page(f"{name}.json")
+    if seen is None:
+        abort(404, f"There is no queue {name}.")
+    return _answer(_queue(seen, steps, position))
+
+
+def _queue(
+    seen: cockpit.QueuePage, steps: list[throughput.Step], position: int
+) -> shapes.QueueDocument:
+    return shapes.QueueDocument(
+        position=position,
+        queue=shapes.queue_shape(seen.row),
+        ended_per_minute=seen.rates.per_minute,
+        running=[shapes.listed_job(row) for row in seen.running],
+        waiting=[shapes.listed_job(row) for row in seen.waiting],
+        causes=[shapes.cause_shape(cause, ctl) for cause in seen.causes],
+        throughput=[shapes.throughput_shape(step) for step in steps],
+    )
+
+
+@feeds.get("/upcoming.json")
+def upcoming() -> Response:
+    """Retries and delayed jobs, soonest first."""
+    asked = upcoming_asked()
+    with source().read() as tx:
+        found = cockpit.upcoming(tx, asked.after, asked.limit)
+        return _answer(
+            shapes.UpcomingPage(
+                position=tx.head().position,
+                jobs=[common.job_shape(job) for job in found.jobs],
+                next=None if found.next is None else asked.cursor(found.next),
+            )
+        )
+
+
+@feeds.get("/settings.json")
+def settings() -> Response:
+    """The settings and their changes."""
+    with source().read() as tx:
+        found = settings_page(tx, before_asked())
+        return _answer(
+            shapes.SettingsDocument(
+                position=tx.head().position,
+                settings=[shapes.setting_in_force(row) for row in found.in_force],
+                changes=[common.event_shape(event) for event in found.changes],
+                next=_cursor(found.next),
+            )
+        )
 
 
 @feeds.get("/workers.json")
@@ -90,11 +197,11 @@ def workers() -> Response:
     with source().read() as tx:
         seen = views.worker_list(tx)
         found = [
-            shapes.worker_shape(one.worker, tuple(job.id for job in one.jobs))
-            for one in seen.active
+            common.worker_shape(entry.worker, tuple(job.id for job in entry.jobs))
+            for entry in seen.active
         ]
-        found += [shapes.worker_shape(worker) for worker in seen.ended]
-        return _answer(shapes.WorkerPage(position=tx.head().position, workers=found))
+        found += [common.worker_shape(worker) for worker in seen.ended]
+        return _answer(common.WorkerPage(position=tx.head().position, workers=found))
 
 
 @feeds.get("/events.json")
@@ -104,21 +211,32 @@ def events() -> Response:
     with source().read() as tx:
         found = views.event_list(tx, asked.stream, asked.type, asked.before, asked.limit)
         return _answer(
-            shapes.EventPage(
+            common.EventPage(
                 position=tx.head().position,
-                events=[shapes.event_shape(one) for one in found.events],
-                next=None if found.next is None else str(found.next),
+                events=[common.event_shape(event) for event in found.events],
+                next=_cursor(found.next),
             )
         )
 
 
 @feeds.get(f"/jobs/<job_id>/output/<int(max={LARGEST}):attempt>")
 def output(job_id: str, attempt: int) -> Response:
-    """What an attempt printed, byte for byte, from `?from=` on, a part at a time."""
+    """What an attempt printed, byte for byte: a part from `?from=` on, or a `?download` of all."""
+    if download_asked():
+        return _download(job_id, attempt)
     with source().read() as tx:
         part = printed.first(tx, source(), job_id, attempt, first_byte_asked())
     answer = Response(part.data, mimetype="text/plain")
     answer.headers["X-Output-End"] = str(part.end)
+    return answer
+
+
+def _download(job_id: str, attempt: int) -> Response:
+    """All of it as a file, in flat memory: part by part, as a page would ask for it."""
+    queue = source()
+    answer = Response(printed.parts(queue, job_id, attempt), mimetype="text/plain")
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", job_id)
+    answer.headers["Content-Disposition"] = f'attachment; filename="job-{name}-{attempt}.txt"'
     return answer
 
 

@@ -10,10 +10,23 @@ from eventstore.events.recorded import EVENT_TYPES
 from eventstore.sqlite.reader import SqliteReader
 from projections.folds.job import STATES
 from projections.read_models import jobs as jobs_model
+from projections.read_models import runs, throughput
 
-from . import chart, printed, views
-from .asked import JobsAsked, attempt_asked, events_asked, jobs_asked
+from . import causes, chart, cockpit, printed, views
+from .asked import (
+    attempt_asked,
+    before_asked,
+    events_asked,
+    jobs_asked,
+    span_asked,
+    upcoming_asked,
+)
+from .listing import SORTS, job_list
+from .settings_view import settings_page
 from .source import Source
+
+GROUPS = 20
+"""Groups of dead jobs on their page."""
 
 pages = Blueprint("pages", __name__)
 
@@ -24,9 +37,21 @@ def source() -> Source:
     return found
 
 
+def ctl(*words: object) -> str:
+    """The command line that a person types for this queue file."""
+    line: str = current_app.jinja_env.globals["ctl"](*words)  # type: ignore[operator]
+    return line
+
+
 def now_us() -> int:
     """For ages and charts only: nothing that is recorded comes from here."""
     return time.time_ns() // 1000
+
+
+def since_us(span: chart.Span, now: int) -> int:
+    """The first instant that a chart of `span` shows, whose last bar is that of `now`."""
+    step_us = span.minutes * throughput.MINUTE_US
+    return (now // step_us - span.bars + 1) * step_us
 
 
 def page(tx: SqliteReader, template: str, **values: object) -> str:
@@ -37,31 +62,35 @@ def page(tx: SqliteReader, template: str, **values: object) -> str:
 @pages.get("/")
 def overview() -> ResponseReturnValue:
     """The queue at a glance."""
+    span = span_asked()
     with source().read() as tx:
-        seen = views.overview(tx, now_us())
-        drawn = chart.throughput(seen.minutes, now_us())
-        return page(tx, "overview.html", seen=seen, chart=drawn)
+        seen = cockpit.overview(tx, source(), now_us())
+        return page(tx, "overview.html", seen=seen, chart=_chart(tx, span), spans=chart.SPANS)
+
+
+def _chart(tx: SqliteReader, span: chart.Span, queue: str | None = None) -> chart.Chart:
+    now = now_us()
+    steps = throughput.steps(tx, since_us(span, now), span.minutes, queue)
+    return chart.throughput(span, steps, now)
 
 
 @pages.get("/jobs")
 def jobs() -> ResponseReturnValue:
-    """All jobs, filtered, newest first."""
+    """All jobs, filtered and sorted."""
     asked = jobs_asked()
     with source().read() as tx:
-        return _list(tx, "jobs.html", asked)
+        found = job_list(tx, asked.filter, asked.before, asked.limit, now_us(), asked.sort)
+        return page(tx, "jobs.html", asked=asked, found=found, queues=views.queues(tx), sorts=SORTS)
 
 
 @pages.get("/dlq")
 def dlq() -> ResponseReturnValue:
-    """The dead letters, newest first."""
+    """The dead jobs by cause, and one by one, newest first."""
     asked = msgspec.structs.replace(jobs_asked(), states=("dead",))
     with source().read() as tx:
-        return _list(tx, "dlq.html", asked)
-
-
-def _list(tx: SqliteReader, template: str, asked: JobsAsked) -> str:
-    found = views.job_list(tx, asked.filter, asked.before, asked.limit)
-    return page(tx, template, asked=asked, found=found, queues=views.queues(tx))
+        found = job_list(tx, asked.filter, asked.before, asked.limit, now_us(), asked.sort)
+        groups = [] if asked.is_part else causes.causes(tx, source(), GROUPS)
+        return page(tx, "dlq.html", asked=asked, found=found, groups=groups)
 
 
 @pages.get("/jobs/<job_id>")
@@ -74,7 +103,8 @@ def job(job_id: str) -> ResponseReturnValue:
         attempt = attempt_asked() or seen.job.attempt
         if attempt > seen.job.attempt:
             abort(404, f"Job {job_id} has no attempt {attempt}.")
-        total = next((run.output_bytes for run in seen.runs if run.attempt == attempt), None)
+        run = runs.get(tx, seen.job.born, attempt)
+        total = run.output_bytes if run else None
         return page(
             tx,
             "job.html",
@@ -83,6 +113,42 @@ def job(job_id: str) -> ResponseReturnValue:
             output=printed.last(tx, source(), job_id, attempt, total),
             life=[] if seen.earlier else chart.life(seen.events, now_us()),
         )
+
+
+@pages.get("/queues")
+def queues() -> ResponseReturnValue:
+    """The queues, those with most to do first."""
+    with source().read() as tx:
+        return page(tx, "queues.html", rows=cockpit.queue_rows(tx, now_us()))
+
+
+@pages.get("/queues/<name>")
+def queue(name: str) -> ResponseReturnValue:
+    """One queue: what waits, runs and fails in it, and how fast it moves."""
+    span = span_asked()
+    with source().read() as tx:
+        seen = cockpit.queue_page(tx, source(), name, now_us())
+        if seen is None:
+            abort(404, f"There is no queue {name}.")
+        drawn = _chart(tx, span, name)
+        return page(tx, "queue.html", seen=seen, chart=drawn, spans=chart.SPANS)
+
+
+@pages.get("/upcoming")
+def upcoming() -> ResponseReturnValue:
+    """Retries and delayed jobs, soonest first."""
+    asked = upcoming_asked()
+    with source().read() as tx:
+        found = cockpit.upcoming(tx, asked.after, asked.limit)
+        return page(tx, "upcoming.html", asked=asked, found=found)
+
+
+@pages.get("/settings")
+def settings() -> ResponseReturnValue:
+    """The settings in force, and every change of them."""
+    before = before_asked()
+    with source().read() as tx:
+        return page(tx, "settings.html", found=settings_page(tx, before), before=before)
 
 
 @pages.get("/workers")

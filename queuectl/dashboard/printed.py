@@ -60,17 +60,36 @@ def first(tx: SqliteReader, source: Source, job_id: str, attempt: int, since: in
     return Printed(found)
 
 
-def last(tx: SqliteReader, source: Source, job_id: str, attempt: int, total: int | None) -> Printed:
-    """About the last MOST_BYTES. total: all that it printed; null while it runs."""
-    since = max(0, (total or 0) - MOST_BYTES)
+def last(
+    tx: SqliteReader,
+    source: Source,
+    job_id: str,
+    attempt: int,
+    total: int | None,
+    most: int = MOST_BYTES,
+) -> Printed:
+    """About the last `most` bytes. total: all that it printed; null while it runs."""
+    since = max(0, (total or 0) - most)
     held: deque[Piece] = deque()
     taken = 0
     for piece in _all(tx, source, job_id, attempt, since):
         held.append(piece)
         taken += len(piece.data)
-        while len(held) > 1 and taken - len(held[0].data) >= MOST_BYTES:
+        while len(held) > 1 and taken - len(held[0].data) >= most:
             taken -= len(held.popleft().data)
     return Printed(list(held))
+
+
+def parts(source: Source, job_id: str, attempt: int) -> Iterator[bytes]:
+    """All of it, at most about MOST_BYTES at a time, as far as it has been printed."""
+    since = 0
+    while True:
+        with source.read() as tx:
+            part = first(tx, source, job_id, attempt, since)
+        if part.end <= since:
+            return
+        yield part.data
+        since = part.end
 
 
 def end(tx: SqliteReader, source: Source, job_id: str, attempt: int, since: int) -> int:

@@ -1,9 +1,6 @@
 """What each page shows, read from one state of the queue: no page costs more as the log grows."""
 
-from collections import deque
 from typing import NamedTuple
-
-from msgspec.structs import replace
 
 from eventstore.events.recorded import Recorded
 from eventstore.sqlite.reader import SqliteReader, recorded_from
@@ -15,23 +12,20 @@ from projections.read_models import (
     contexts,
     counts,
     jobs,
-    ready,
     runs,
-    throughput,
-    timers,
     workers,
 )
 
-PAGE = 50
-RECENT = 10
 HISTORY = 400
 """Events of one job on its page; the log's page has the rest."""
+ATTEMPTS = 200
+"""Attempts of one job on its page."""
 LOOK_BACK = 20_000
 """Events looked at for one page of a type; where there is more, the page says so."""
-SEARCHED_BACK = 100_000
-"""Positions that one page of a search looks back over: no index leads by words."""
+STREAM_PART = 1_000
+STREAM_READS = 20
+"""Parts of a stream that are read for one page of a type."""
 ENDED_WORKERS = 20
-HOUR_US = 3_600_000_000
 
 
 class Frame(NamedTuple):
@@ -41,24 +35,15 @@ class Frame(NamedTuple):
     counts: counts.Counts
     workers: list[Worker]
 
+    @property
+    def slots(self) -> int:
+        """Slots of all workers together."""
+        return sum(worker.started.slots for worker in self.workers)
 
-class Overview(NamedTuple):
-    """The queue at a glance."""
-
-    minutes: list[throughput.Minute]
-    oldest: Job | None
-    next_due_at_us: int | None
-    recent: list[Job]
-
-
-class JobList(NamedTuple):
-    """A page of jobs, newest first."""
-
-    jobs: list[Job]
-    next: int | None
-    """`before` of the page after this one."""
-    looked_back_to: int | None
-    """Where a search stopped short of a full page."""
+    @property
+    def busy(self) -> int:
+        """Slots in use. Jobs that were claimed ahead of time do not have one yet."""
+        return min(self.counts.states["processing"], self.slots)
 
 
 class JobPage(NamedTuple):
@@ -66,6 +51,7 @@ class JobPage(NamedTuple):
 
     job: Job
     runs: list[runs.Run]
+    """The last of them."""
     events: list[Recorded]
     earlier: int
     """Events before the first of `events`."""
@@ -100,29 +86,6 @@ def frame(tx: SqliteReader) -> Frame:
     return Frame(tx.head(), counts.total(tx), workers.active(tx))
 
 
-def overview(tx: SqliteReader, now_us: int) -> Overview:
-    """The queue at a glance, with the last hour up to `now_us`."""
-    oldest = ready.oldest_waiting(tx)
-    return Overview(
-        minutes=throughput.since(tx, now_us - HOUR_US),
-        oldest=jobs.get(tx, oldest) if oldest else None,
-        next_due_at_us=timers.earliest(tx),
-        recent=jobs.page(tx, jobs.Filter(), limit=RECENT),
-    )
-
-
-def job_list(tx: SqliteReader, which: jobs.Filter, before: int | None, limit: int) -> JobList:
-    """At most `limit` jobs from below `before` on; a search looks back only so far."""
-    floor = 0
-    if which.search:
-        floor = max(0, (before or tx.head().position + 1) - SEARCHED_BACK)
-        which = replace(which, born_after=floor)
-    found = jobs.page(tx, which, before, limit + 1)
-    if len(found) > limit:
-        return JobList(found[:limit], found[limit - 1].born, None)
-    return JobList(found, floor + 1 if floor else None, floor or None)
-
-
 def queues(tx: SqliteReader) -> list[str]:
     """The names of all queues that ever had a job."""
     return sorted(counts.by_queue(tx))
@@ -133,11 +96,11 @@ def job_page(tx: SqliteReader, job_id: str) -> JobPage | None:
     job = jobs.get(tx, job_id)
     if job is None:
         return None
-    events = deque(tx.events(stream=job_id), maxlen=HISTORY)
+    events = tx.newest(job_id, HISTORY)[::-1]
     return JobPage(
         job=job,
-        runs=runs.of_job(tx, job.born),
-        events=list(events),
+        runs=runs.latest(tx, job.born, ATTEMPTS),
+        events=events,
         earlier=job.version - len(events),
         context=contexts.get(tx, job.spec.context),
     )
@@ -160,12 +123,21 @@ def event_list(
 
 
 def _of_stream(tx: SqliteReader, stream: str, kind: str | None, end: int, limit: int) -> EventList:
-    found = deque(
-        (one for one in tx.events(0, end, stream) if kind in (None, one.type)), maxlen=limit + 1
-    )
-    events = list(found)[::-1]
-    more = len(events) > limit
-    return EventList(events[:limit], events[limit - 1].position if more else None, None)
+    if kind is None:
+        events = tx.newest(stream, limit + 1, end + 1)
+        more = len(events) > limit
+        return EventList(events[:limit], events[limit - 1].position if more else None, None)
+    found: list[Recorded] = []
+    upto = end + 1
+    for _ in range(STREAM_READS):
+        part = tx.newest(stream, STREAM_PART, upto)
+        found += [event for event in part if event.type == kind]
+        if len(found) > limit:
+            return EventList(found[:limit], found[limit - 1].position, None)
+        if len(part) < STREAM_PART:
+            return EventList(found, None, None)
+        upto = part[-1].position
+    return EventList(found, upto, upto)
 
 
 def _of_type(tx: SqliteReader, kind: str, end: int, limit: int) -> EventList:

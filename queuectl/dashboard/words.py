@@ -3,7 +3,9 @@
 from datetime import datetime
 
 from flask import Flask
-from markupsafe import Markup
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
 
 from projections.folds.job import Job
 from queuectl.endings import endings_text
@@ -12,6 +14,17 @@ from queuectl.text.durations import age, duration
 from queuectl.text.outcomes import manner
 from queuectl.visible import visible
 from queuectl.wording import came_to, plural, size, what
+
+from .settings_view import shown
+from .shapes import retry_words
+
+SORT_WORDS = {
+    "newest": "newest first",
+    "oldest": "oldest first",
+    "latest": "latest change",
+    "longest": "longest duration",
+    "attempts": "most attempts",
+}
 
 
 def install(app: Flask) -> None:
@@ -29,8 +42,20 @@ def install(app: Flask) -> None:
         number=number,
         percent=percent,
         short=short,
+        minute=minute,
+        command_line=command_line,
+        cause_words=cause_words,
     )
-    app.jinja_env.globals.update(plural=plural, what=what, came_to=came_to, ago=ago)
+    app.jinja_env.globals.update(
+        plural=plural,
+        what=what,
+        came_to=came_to,
+        ago=ago,
+        elapsed=elapsed,
+        retry_words=retry_words,
+        setting_text=shown,
+        sort_words=SORT_WORDS,
+    )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 
@@ -48,7 +73,13 @@ def clock(at_us: int) -> str:
 def day(at_us: int) -> str:
     """The date here."""
     at = _local(at_us)
-    return "beyond the calendar" if at is None else f"{at:%a} {at.day} {at:%b} {at.year}"
+    return "invalid date" if at is None else f"{at:%a} {at.day} {at:%b} {at.year}"
+
+
+def minute(at_us: int, with_day: bool) -> str:
+    """The time of day here, to the minute; for a time further back with its weekday."""
+    at = _local(at_us)
+    return "—" if at is None else f"{at:%a %H:%M}" if with_day else f"{at:%H:%M}"
 
 
 def _local(at_us: int) -> datetime | None:
@@ -69,7 +100,7 @@ def percent(part: float) -> str:
 
 
 def short(text: str, most: int = 120) -> str:
-    """At most so many characters of it; the whole stands in the page that it leads to."""
+    """At most so many characters of it, control characters made visible."""
     return visible(text if len(text) <= most else text[: most - 1] + "…")
 
 
@@ -85,3 +116,33 @@ def ago(at_us: int, now_us: int) -> Markup:
     return Markup('<time datetime="{}" title="{}" data-ago>{}</time>').format(
         exact, f"{day(at_us)} {clock(at_us)}", words
     )
+
+
+def elapsed(since_us: int, now_us: int) -> Markup:
+    """How long something has been running. The script keeps it true while the page stays open."""
+    whole_us = max(0, now_us - since_us) // 1_000_000 * 1_000_000
+    return Markup(
+        '<time class="elapsed" datetime="{}" title="since {} {}" data-elapsed>{}</time>'
+    ).format(rfc3339(since_us), day(since_us), clock(since_us), duration(whole_us))
+
+
+@pass_context
+def command_line(context: Context, words: str) -> Markup:
+    """A command line in which the option that names the queue file stands back."""
+    option: str = context["db_option"]
+    before, found, after = words.partition(option) if option else (words, "", "")
+    if not found:
+        return escape(visible(words))
+    return Markup('{}<span class="db">{}</span>{}').format(
+        visible(before), visible(found), visible(after)
+    )
+
+
+def cause_words(cause: str) -> str:
+    """A cause of death in the words of the command line: `exit 1`, `signal 9 (SIGKILL)`."""
+    kind, _, number = cause.partition(" ")
+    if number.isdecimal():
+        return (
+            manner(kind, int(number), None) if kind == "exit" else manner(kind, None, int(number))
+        )
+    return manner(cause, None, None)

@@ -10,15 +10,33 @@ from queuectl.worker.output import Output
 from tests.browser.scene import Scene
 from tests.served import Served
 
-PAGES = ("/", "/jobs", "/jobs?state=failed&q=restic", "/jobs/1", "/dlq", "/workers", "/events")
+PAGES = (
+    "/",
+    "/jobs",
+    "/jobs?state=failed&q=restic",
+    "/jobs?sort=longest",
+    "/jobs/1",
+    "/queues",
+    "/queues/encodes?span=day",
+    "/upcoming",
+    "/dlq",
+    "/workers",
+    "/events",
+    "/settings",
+)
 HEADINGS = (
     "Overview",
     "Jobs",
     "Jobs",
+    "Jobs",
     "job 1 nightly training",
-    "Dead letters",
+    "Queues",
+    "queue encodes",
+    "Upcoming",
+    "Dead jobs",
     "Workers",
     "The log",
+    "Settings",
 )
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 
@@ -43,9 +61,15 @@ def test_page_renders(lived: Served, page: Page, address: str, heading: str) -> 
 
 
 @pytest.mark.parametrize("address", PAGES)
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.proof)])
-def test_page_is_accessible(browser: Browser, lived: Served, scheme: Any, address: str) -> None:
-    context = browser.new_context(color_scheme=scheme, reduced_motion="reduce")
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 1280), pytest.param("dark", 390, marks=pytest.mark.proof)]
+)
+def test_page_is_accessible(
+    browser: Browser, lived: Served, scheme: Any, width: int, address: str
+) -> None:
+    context = browser.new_context(
+        color_scheme=scheme, reduced_motion="reduce", viewport={"width": width, "height": 844}
+    )
     page = context.new_page()
     page.goto(lived.address + address)
     page.evaluate(AXE)
@@ -79,9 +103,9 @@ def test_page_says_the_same_without_scripts(
 def test_filters_work_without_scripts(browser: Browser, lived: Served) -> None:
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(f"{lived.address}/jobs")
-    page.get_by_label("Command contains").fill("restic")
+    page.get_by_label("Search command, name, tags, ID").fill("restic")
     page.get_by_role("button", name="Filter").click()
-    assert page.url.endswith("q=restic&queue=&tag=")
+    assert page.url.endswith("q=restic&queue=&tag=&sort=")
     page.get_by_role("navigation", name="By state").get_by_role("link", name="failed").click()
     assert page.locator("tbody tr").count() == 1
     assert "q=restic" in page.url
@@ -117,8 +141,8 @@ def test_page_follows_a_job(scene: Scene, server: Served, page: Page) -> None:
     expect(state).to_have_text("processing")
     scene.finish(job.id, 2, output="no rule to make world\n")
     expect(state).to_have_text("dead")
-    expect(page.get_by_label("Printed by attempt 1")).to_have_text("no rule to make world\n")
-    expect(page.get_by_role("link", name="Dead letters")).to_contain_text("1")
+    expect(page.get_by_label("Output of attempt 1")).to_have_text("no rule to make world\n")
+    expect(page.get_by_role("link", name="Dead")).to_contain_text("1")
     assert page.evaluate("window.same"), "the page was loaded anew"
 
 
@@ -128,7 +152,7 @@ def test_error_page_leads_on(lived: Served, page: Page) -> None:
     assert answer.status == 404
     page.set_content(answer.text())
     expect(page.get_by_role("heading", level=1)).to_have_text("Not Found")
-    expect(page.get_by_role("navigation", name="Pages").get_by_role("link")).to_have_count(5)
+    expect(page.get_by_role("navigation", name="Pages").get_by_role("link")).to_have_count(8)
 
 
 def test_long_commands_fit_a_phone(
@@ -160,7 +184,7 @@ def test_page_is_live_although_a_script_comes_late(lived: Served, page: Page) ->
 
 def test_overview_follows_the_queue(scene: Scene, server: Served, page: Page) -> None:
     page.goto(server.address)
-    expect(page.get_by_role("heading", name="The log is empty.")).to_be_visible()
+    expect(page.get_by_role("heading", name="No jobs yet")).to_be_visible()
     scene.queue.enqueue("true")
     expect(page.locator(".states .pending .count")).to_have_text("1")
 
@@ -174,7 +198,7 @@ def test_output_of_a_running_job_grows_on_the_page(
     output.take(b"\x1b[32mfirst\x1b[0m\n")
     output.spill()
     page.goto(f"{server.address}/jobs/{job.id}")
-    shown = page.get_by_label("Printed by attempt 1")
+    shown = page.get_by_label("Output of attempt 1")
     expect(shown).to_have_text("first\n")
     expect(shown.locator(".ansi-green-fg")).to_have_text("first")
     expect(page.locator("html")).to_have_attribute("data-live", "on")
@@ -214,7 +238,7 @@ def test_keyboard_reaches_the_content_first(lived: Served, page: Page) -> None:
 def test_focus_and_typing_survive_an_update(scene: Scene, server: Served, page: Page) -> None:
     scene.queue.enqueue("true")
     page.goto(f"{server.address}/jobs")
-    box = page.get_by_label("Command contains")
+    box = page.get_by_label("Search command, name, tags, ID")
     box.fill("half a wo")
     expect(page.locator("html")).to_have_attribute("data-live", "on")
     scene.queue.enqueue("true")

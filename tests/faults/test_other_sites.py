@@ -54,7 +54,7 @@ FETCHED = tuple(
         ("", ""),
     )
 )
-VALUES = {"job_id": "1", "attempt": "1", "filename": "queuectl.css"}
+VALUES = {"job_id": "1", "attempt": "1", "filename": "queuectl.css", "name": "default"}
 
 
 @pytest.fixture

@@ -1,19 +1,13 @@
-// What a page does beyond HTML: ages stay true, commands can be copied, output grows.
-// Nothing of it is needed to read a page.
+// What a page does beyond HTML: times count on, commands can be copied, updates can be paused, and a
+// lost connection is said in words. Nothing of it is needed to read a page.
 
 const root = document.documentElement;
 root.dataset.js = "on";
 
-// The stream's state, for the dot beside the log's position.
-for (const [event, state] of [
-  ["htmx:sse:after:connection", "on"],
-  ["htmx:sse:error", "off"],
-  ["htmx:sse:close", "off"],
-]) {
-  document.addEventListener(event, () => { root.dataset.live = state; });
-}
+const live = document.getElementById("live");
+const notice = document.getElementById("notice");
 
-// Ages.
+// Times.
 const UNITS = [["d", 86400], ["h", 3600], ["m", 60]];
 
 function span(seconds) {
@@ -23,14 +17,95 @@ function span(seconds) {
   return `${Math.floor(seconds)}s`;
 }
 
-function age() {
+// As the server writes a duration: two units at most, `38s`, `1m12s`, `3h4m`.
+function duration(seconds) {
+  const sizes = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
+  const at = sizes.findIndex(([, size]) => seconds >= size);
+  if (at < 0) return "0s";
+  const [unit, size] = sizes[at], [part, partSize] = sizes[at + 1] ?? ["", Infinity];
+  const rest = Math.floor(seconds % size / partSize);
+  return `${Math.floor(seconds / size)}${unit}${rest ? rest + part : ""}`;
+}
+
+function say(time, words) {
+  if (time.textContent !== words) time.textContent = words;
+}
+
+function tick() {
   if (document.hidden) return;
-  for (const time of document.querySelectorAll("time[data-ago]")) {
+  for (const time of document.querySelectorAll("time[data-ago], time[data-elapsed]")) {
     const past = (Date.now() - Date.parse(time.dateTime)) / 1000;
     if (Number.isNaN(past)) continue;
-    const words = past < 0 ? `in ${span(-past)}` : `${span(past)} ago`;
-    if (time.textContent !== words) time.textContent = words;
+    if ("elapsed" in time.dataset) say(time, duration(Math.max(0, Math.floor(past))));
+    else say(time, past < 0 ? `in ${span(-past)}` : `${span(past)} ago`);
   }
+}
+
+// The connection. A server whose streams are all taken says `later` and hangs up: then the page polls.
+const PATIENCE_MS = 2500;
+let polls = false, lostAt = null, patience = null;
+
+function clock(date) {
+  return date.toTimeString().slice(0, 8);
+}
+
+function connected() {
+  clearTimeout(patience);
+  patience = lostAt = null;
+  root.dataset.live = "on";
+  describe();
+}
+
+function disconnected() {
+  root.dataset.live = "off";
+  if (polls || lostAt || document.hidden) return;
+  lostAt = new Date();
+  patience = setTimeout(describe, PATIENCE_MS);
+}
+
+document.addEventListener("htmx:sse:after:connection", connected);
+document.addEventListener("htmx:sse:error", disconnected);
+document.addEventListener("htmx:sse:close", disconnected);
+live?.addEventListener("later", () => { polls = true; });
+
+// Pausing: the news that the log has moved is held back until the page goes on.
+let pausedAt = null, held = null;
+
+document.addEventListener("moved", (event) => {
+  if (!pausedAt) return;
+  event.stopImmediatePropagation();
+  held = Number(event.detail?.data) || held;
+  describe();
+}, {capture: true});
+
+function pause() {
+  pausedAt = new Date();
+  root.dataset.paused = "";
+  describe();
+}
+
+function resume() {
+  pausedAt = null;
+  delete root.dataset.paused;
+  describe();
+  if (held) live.dispatchEvent(new CustomEvent("moved", {bubbles: true, detail: {data: String(held)}}));
+  held = null;
+}
+
+document.addEventListener("click", ({target}) => {
+  if (target.closest?.("button.pause")) (pausedAt ? resume : pause)();
+});
+
+function describe() {
+  let words = "";
+  if (lostAt && Date.now() - lostAt >= PATIENCE_MS) {
+    words = `Connection lost at ${clock(lostAt)}. This page shows the queue as it was then. Reconnecting…`;
+  } else if (pausedAt) {
+    const shown = Number(live.dataset.position);
+    const more = held ? `${(held - shown).toLocaleString("en")} new events since.` : "No new events.";
+    words = `Paused at ${clock(pausedAt)}. ${more}`;
+  }
+  if (notice && notice.textContent !== words) notice.textContent = words;
 }
 
 // Copying.
@@ -46,17 +121,19 @@ document.addEventListener("click", async ({target}) => {
   }
 });
 
-// A state chosen in a filter counts at once; text waits for Enter.
+// A choice in a filter counts at once; text waits for Enter.
 document.addEventListener("change", ({target}) => {
   if (target.matches?.("form.filters select")) target.form.requestSubmit();
 });
 
 // Output has a module of its own, fetched where there is any.
 async function settle() {
-  age();
+  tick();
+  const position = document.querySelector("#page")?.dataset.position;
+  if (live && position) live.dataset.position = position;
   if (document.querySelector("pre.output")) (await import("./output.js")).paintAll();
 }
 
 document.addEventListener("htmx:after:swap", settle);
 settle();
-setInterval(age, 1000);
+setInterval(tick, 1000);

@@ -61,10 +61,11 @@ const painters = new WeakMap();
 
 function paint(output) {
   if (painters.has(output)) return painters.get(output);
-  const painter = {colours: new Colours(), bytes: new TextDecoder(), busy: false, wanted: 0, news: 0};
+  const painter = {colours: new Colours(), bytes: new TextDecoder(), busy: false, wanted: 0, news: 0, follows: true};
   painters.set(output, painter);
   const text = output.textContent.replace(ESCAPE, "\u001b");
   output.replaceChildren(...painter.colours.read(text));
+  equip(output, painter);
   return painter;
 }
 
@@ -73,11 +74,11 @@ async function grow(output, end) {
   const painter = paint(output);
   painter.wanted = Math.max(painter.wanted, end);
   painter.news += 1;
-  if (painter.busy) return;
+  if (painter.busy || !painter.follows) return;
   painter.busy = true;
   try {
     // News that came while an answer was under way may be of what that answer did not have yet.
-    for (let heard = 0; heard !== painter.news;) {
+    for (let heard = 0; heard !== painter.news && painter.follows;) {
       heard = painter.news;
       await fetchNew(output, painter);
     }
@@ -87,18 +88,130 @@ async function grow(output, end) {
 }
 
 async function fetchNew(output, painter) {
-  while (Number(output.dataset.end) < painter.wanted) {
+  while (painter.follows && Number(output.dataset.end) < painter.wanted) {
     const from = Number(output.dataset.end);
     const answer = await fetch(`${output.dataset.bytes}?from=${from}`);
     if (!answer.ok) return;
     const bytes = await answer.arrayBuffer();
     if (!bytes.byteLength) return;
-    const low = output.scrollHeight - output.scrollTop - output.clientHeight < 40;
     output.append(...painter.colours.read(shown(painter.bytes.decode(bytes, {stream: true}))));
     output.dataset.end = answer.headers.get("X-Output-End");
-    if (low) output.scrollTop = output.scrollHeight;
+    toEnd(output, painter);
+    search(output);
   }
 }
+
+// Following: the end stays in sight until somebody scrolls up or pauses.
+function toEnd(output, painter) {
+  if (painter.follows && painter.atEnd !== false) output.scrollTop = output.scrollHeight;
+}
+
+function tools(output) {
+  return document.querySelector(`.tools[data-for="${output.id}"]`);
+}
+
+function equip(output, painter) {
+  const bar = tools(output);
+  output.addEventListener("scroll", () => {
+    painter.atEnd = output.scrollHeight - output.scrollTop - output.clientHeight < 40;
+  });
+  if (bar?.dataset.running === "yes") toEnd(output, painter);
+}
+
+document.addEventListener("click", ({target}) => {
+  const bar = target.closest?.(".tools");
+  const output = bar && document.getElementById(bar.dataset.for);
+  if (!output) return;
+  const painter = paint(output);
+  if (target.closest(".follow")) {
+    painter.follows = !painter.follows;
+    output.dataset.follows = painter.follows ? "yes" : "no";
+    document.documentElement.toggleAttribute("data-output-paused", !painter.follows);
+    painter.atEnd = true;
+    toEnd(output, painter);
+    if (painter.follows) grow(output, painter.wanted);
+  }
+  if (target.closest(".previous")) step(output, -1);
+  if (target.closest(".following-match")) step(output, 1);
+});
+
+// Searching: matches are marked as ranges, so that the text itself stays as it is.
+const LONGEST_LIST = 10_000;
+const canMark = typeof Highlight === "function" && CSS.highlights;
+const found = new WeakMap();
+
+function matches(output, words) {
+  let text = output.textContent.toLowerCase(), wanted = words.toLowerCase();
+  // A few letters have a longer lower case, which would shift all that comes after them.
+  if (text.length !== output.textContent.length) [text, wanted] = [output.textContent, words];
+  const at = [];
+  for (let index = text.indexOf(wanted); index >= 0 && at.length < LONGEST_LIST;) {
+    at.push(index);
+    index = text.indexOf(wanted, index + wanted.length);
+  }
+  return ranges(output, at, wanted.length);
+}
+
+function ranges(output, starts, length) {
+  const walker = document.createTreeWalker(output, NodeFilter.SHOW_TEXT);
+  let node = walker.nextNode(), before = 0;
+  const place = (index) => {
+    while (node && before + node.length < index) {
+      before += node.length;
+      node = walker.nextNode();
+    }
+    return [node, index - before];
+  };
+  return starts.map((start) => {
+    const range = new Range();
+    range.setStart(...place(start));
+    range.setEnd(...place(start + length));
+    return range;
+  });
+}
+
+function search(output) {
+  const bar = tools(output), words = bar?.querySelector(".find").value ?? "";
+  const list = words && canMark ? matches(output, words) : [];
+  const before = found.get(output);
+  const current = before?.words === words ? Math.min(before.current, list.length - 1) : -1;
+  found.set(output, {words, list, current});
+  if (canMark) CSS.highlights.set("match", new Highlight(...list));
+  tell(output);
+}
+
+function step(output, by) {
+  const state = found.get(output);
+  if (!state?.list.length) return;
+  state.current = (state.current + by + state.list.length) % state.list.length;
+  if (state.current < 0) state.current = state.list.length - 1;
+  const range = state.list[state.current];
+  CSS.highlights.set("current-match", new Highlight(range));
+  const box = range.getBoundingClientRect(), frame = output.getBoundingClientRect();
+  output.scrollTop += box.top - frame.top - output.clientHeight / 2;
+  tell(output);
+}
+
+function tell(output) {
+  const {words, list, current} = found.get(output);
+  if (!list.length && canMark) CSS.highlights.delete("current-match");
+  const told = !words ? "" : !list.length ? "No match" : current < 0 ? `${list.length} matches` : `${current + 1} of ${list.length}`;
+  const place = tools(output)?.querySelector(".matches");
+  if (place && place.textContent !== told) place.textContent = told;
+}
+
+document.addEventListener("input", ({target}) => {
+  if (!target.matches?.(".tools .find")) return;
+  const output = document.getElementById(target.closest(".tools").dataset.for);
+  search(output);
+  step(output, 1);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.matches?.(".tools .find")) return;
+  event.preventDefault();
+  step(document.getElementById(event.target.closest(".tools").dataset.for), event.shiftKey ? -1 : 1);
+});
 
 document.getElementById("live")?.addEventListener("output", ({detail}) => {
   const [attempt, end] = detail.data.split(":").map(Number);
@@ -108,6 +221,7 @@ document.getElementById("live")?.addEventListener("output", ({detail}) => {
 
 export function paintAll() {
   document.querySelectorAll("pre.output").forEach(paint);
+  document.querySelectorAll("pre.output").forEach((output) => { if (found.has(output)) tell(output); });
 }
 
 // What was printed before this module was there to hear of it.

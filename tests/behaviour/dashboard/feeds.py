@@ -4,8 +4,17 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-PAGES = ("/", "/jobs", "/dlq", "/workers", "/events")
-FEEDS = ("/status.json", "/jobs.json", "/dlq.json", "/workers.json", "/events.json")
+PAGES = ("/", "/jobs", "/queues", "/upcoming", "/dlq", "/workers", "/events", "/settings")
+FEEDS = (
+    "/status.json",
+    "/jobs.json",
+    "/queues.json",
+    "/upcoming.json",
+    "/dlq.json",
+    "/workers.json",
+    "/events.json",
+    "/settings.json",
+)
 NOON_US = 1_790_000_000_000_000
 
 

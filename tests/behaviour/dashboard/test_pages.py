@@ -120,8 +120,7 @@ def test_job_page_tells_its_story(client: FlaskClient) -> None:
     page = client.get("/jobs/1").text
     assert "retries used up (2 of 2)" in page
     assert "in 4s (4 ** 1), retry 1 of 2" in page
-    assert "queuectl --db" in page
-    assert "dlq retry 1" in page
+    assert 'data-copy="queuectl dlq retry 1 --db ' in page
     job = read(client, "/jobs/1.json")["job"]
     assert [run["exit_code"] for run in job["attempts"]] == [1, 1, 137]
     assert job["policy"]["timeout_s"] == 7200

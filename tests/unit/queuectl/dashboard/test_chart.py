@@ -4,15 +4,16 @@ import pytest
 
 from eventstore.events.job import Claimed, Enqueued, Failed, Requeued, ScheduledRetry, Succeeded
 from eventstore.events.recorded import Event, Recorded
-from projections.read_models.throughput import MINUTE_US, Minute
-from queuectl.dashboard.chart import life, nice, throughput
+from projections.read_models.throughput import MINUTE_US, Step
+from queuectl.dashboard.chart import SPANS, Scale, life, nice, throughput
 
 NOW_US = 1_000 * MINUTE_US + 30_000_000
 
 
-def minute(number: int, succeeded: int, failed: int) -> Minute:
+def step(number: int, succeeded: int, failed: int = 0, enqueued: int | None = None) -> Step:
     """A minute with work in it."""
-    return Minute(number * MINUTE_US, succeeded + failed, 0, succeeded, failed, 0, 0, 0)
+    jobs = succeeded + failed if enqueued is None else enqueued
+    return Step(number * MINUTE_US, jobs, succeeded, failed)
 
 
 def at(second: float, event: Event) -> Recorded:
@@ -40,16 +41,52 @@ def test_scale_ends_at_a_number_people_can_read(highest: int, top: int) -> None:
 
 
 def test_hour_is_sixty_minutes_that_end_now() -> None:
-    chart = throughput([minute(1_000, 6, 2), minute(941, 3, 0)], NOW_US)
+    chart = throughput(SPANS["hour"], [step(941, 3), step(1_000, 6, 2)], NOW_US)
     assert len(chart.bars) == 60
-    assert (chart.bars[0].minute.succeeded, chart.bars[-1].minute.succeeded) == (3, 6)
-    assert (chart.top, chart.succeeded, chart.failed, chart.enqueued) == (10, 9, 2, 11)
+    assert (chart.bars[0].step.succeeded, chart.bars[-1].step.succeeded) == (3, 6)
+    assert (chart.ended, chart.enqueued) == (Scale(10, None), Scale(10, None))
+    assert (chart.sums.succeeded, chart.sums.failed, chart.sums.enqueued) == (9, 2, 11)
     assert (chart.bars[-1].succeeded, chart.bars[-1].failed) == (60.0, 20.0)
-    assert chart.bars[-1].enqueued == 20.0
+    assert chart.bars[-1].enqueued == 80.0
+
+
+@pytest.mark.parametrize(("name", "hours"), [("hour", 1), ("day", 24), ("week", 168)])
+def test_a_span_is_as_long_as_its_name_says(name: str, hours: int) -> None:
+    span = SPANS[name]
+    assert span.bars * span.minutes == hours * 60
+    chart = throughput(span, [], NOW_US)
+    assert len(chart.bars) == span.bars
+    assert 0 <= NOW_US - chart.bars[-1].step.started_at_us < span.minutes * MINUTE_US
 
 
 def test_minute_beyond_the_hour_is_left_out() -> None:
-    assert throughput([minute(940, 9, 0)], NOW_US).succeeded == 0
+    assert throughput(SPANS["hour"], [step(940, 9)], NOW_US).sums.succeeded == 0
+
+
+def test_one_bulk_enqueue_does_not_flatten_the_chart() -> None:
+    usual = [step(number, 7, 1, enqueued=8) for number in range(950, 1_000)]
+    chart = throughput(SPANS["hour"], [*usual, step(1_000, 7, 1, enqueued=100_000)], NOW_US)
+    assert chart.ended == Scale(10, None)
+    assert chart.enqueued.top == 20
+    assert chart.enqueued.cut is not None
+    assert chart.enqueued.cut.enqueued == 100_000
+    assert (chart.bars[-1].enqueued, chart.bars[-2].enqueued) == (100.0, 40.0)
+
+
+def test_the_only_bar_is_not_cut_off() -> None:
+    chart = throughput(SPANS["hour"], [step(1_000, 0, enqueued=100_000)], NOW_US)
+    assert chart.enqueued == Scale(100_000, None)
+
+
+def test_a_bar_far_above_the_only_other_is_cut_off() -> None:
+    chart = throughput(SPANS["hour"], [step(999, 3), step(1_000, 900, 100)], NOW_US)
+    assert chart.ended.top == 10
+    assert (chart.bars[-1].succeeded, chart.bars[-1].failed) == (90.0, 10.0)
+
+
+def test_bars_that_rise_evenly_are_not_cut_off() -> None:
+    chart = throughput(SPANS["hour"], [step(950 + n, n) for n in range(51)], NOW_US)
+    assert chart.ended == Scale(50, None)
 
 
 def test_life_shows_each_state_as_long_as_it_lasted() -> None:

@@ -1,0 +1,105 @@
+"""Dead jobs by the cause of their last failure and by queue."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from eventstore.store import Reader
+
+from ..folds.job import Job
+from ..read_model import Change, ReadModel, Write
+
+# One row per dead job, whatever else happened to it: a rebuild writes the same rows.
+SCHEMA = (
+    """
+    CREATE TABLE {dead} (
+        cause TEXT NOT NULL,
+        queue TEXT NOT NULL,
+        born  INTEGER NOT NULL,
+        PRIMARY KEY (cause, queue, born)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+INSERT = "INSERT INTO {dead} VALUES (?, ?, ?)"
+
+DELETE = "DELETE FROM {dead} WHERE cause = ? AND queue = ? AND born = ?"
+
+# One seek in the key per group.
+NEXT_GROUP = """
+    SELECT cause, queue FROM dead
+     WHERE (cause, queue) > (:cause, :queue) ORDER BY cause, queue LIMIT 1"""
+
+# The inner query reads a range of the key, and ends at the limit.
+COUNT = """
+    SELECT count(*) FROM (
+        SELECT 1 FROM dead WHERE cause = :cause AND queue = :queue LIMIT :limit)"""
+
+# By the key, newest first.
+NEWEST = """
+    SELECT born FROM dead
+     WHERE cause = :cause AND queue = :queue AND born < :before ORDER BY born DESC LIMIT :limit"""
+
+COUNTED = 10_000
+"""Jobs counted per group; a larger group has at least so many."""
+
+
+class Group(NamedTuple):
+    """The dead jobs of one queue whose last attempt failed in the same way."""
+
+    cause: str
+    queue: str
+    jobs: int
+    """At most `COUNTED`."""
+
+
+def cause(job: Job) -> str:
+    """How the last attempt of `job` failed: `exit 1`, `signal 9`, or the reason of the failure."""
+    if job.failure == "exit":
+        return f"exit {job.exit_code}"
+    if job.failure == "signal":
+        return f"signal {job.signal}"
+    return job.failure or "unknown"
+
+
+def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
+    """Add the jobs that have died; remove those that have been requeued or discarded."""
+    left = [before for before, _, _ in changes if before is not None and before.state == "dead"]
+    came = [after for _, after, _ in changes if after.state == "dead"]
+    yield Write(DELETE, [_row(job) for job in left])
+    yield Write(INSERT, [_row(job) for job in came])
+
+
+def _row(job: Job) -> tuple[str, str, int]:
+    return cause(job), job.spec.queue, job.born
+
+
+DEAD = ReadModel(
+    name="dead",
+    version=1,
+    kind="job",
+    schema=SCHEMA,
+    derive=derive,
+    table="dead",
+    key="cause, queue, born",
+)
+
+
+def groups(tx: Reader, most: int) -> list[Group]:
+    """At most `most` groups, in the order of their names."""
+    found: list[Group] = []
+    last: tuple[str, str] = ("", "")
+    while len(found) < most:
+        rows = tx.query(NEXT_GROUP, {"cause": last[0], "queue": last[1]})
+        if not rows:
+            break
+        last = (rows[0][0], rows[0][1])
+        counted = tx.query(COUNT, {"cause": last[0], "queue": last[1], "limit": COUNTED})
+        found.append(Group(*last, counted[0][0]))
+    return found
+
+
+def newest(
+    tx: Reader, cause: str, queue: str, limit: int, before_born: int = 2**63 - 1
+) -> list[int]:
+    """`born` of at most `limit` jobs of a group, newest first, from below `before_born` on."""
+    bindings = {"cause": cause, "queue": queue, "before": before_born, "limit": limit}
+    return [row[0] for row in tx.query(NEWEST, bindings)]

@@ -141,7 +141,7 @@ def test_page_follows_a_job(scene: Scene, server: Served, page: Page) -> None:
     expect(state).to_have_text("processing")
     scene.finish(job.id, 2, output="no rule to make world\n")
     expect(state).to_have_text("dead")
-    expect(page.get_by_label("Output of attempt 1")).to_have_text("no rule to make world\n")
+    expect(page.get_by_label("Lines printed by attempt 1")).to_have_text("no rule to make world\n")
     expect(page.get_by_role("link", name="Dead")).to_contain_text("1")
     assert page.evaluate("window.same"), "the page was loaded anew"
 
@@ -198,7 +198,7 @@ def test_output_of_a_running_job_grows_on_the_page(
     output.take(b"\x1b[32mfirst\x1b[0m\n")
     output.spill()
     page.goto(f"{server.address}/jobs/{job.id}")
-    shown = page.get_by_label("Output of attempt 1")
+    shown = page.get_by_label("Lines printed by attempt 1")
     expect(shown).to_have_text("first\n")
     expect(shown.locator(".ansi-green-fg")).to_have_text("first")
     expect(page.locator("html")).to_have_attribute("data-live", "on")

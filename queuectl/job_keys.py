@@ -23,6 +23,9 @@ TOGETHER_BYTES = 1 << 20
 MANY = 100
 """Most tags of a job."""
 
+BACKGROUND = ("end", "keep")
+"""What may happen to processes that an attempt leaves behind."""
+
 UNKNOWN_SHOWN = 5
 """Unknown keys that one error names."""
 
@@ -214,6 +217,12 @@ def _env(key: str, value: Any) -> dict[str, str]:
     return {str(name(key, one)): _text(f"{key} {one}", text) for one, text in variables.items()}
 
 
+def _background(key: str, value: Any) -> str:
+    if value not in BACKGROUND:
+        raise BadInput(f"{key!r} is end or keep, not {as_written(value)}")
+    return str(value)
+
+
 def _directory(key: str, value: Any) -> str:
     return os.path.abspath(os.path.expanduser(_command(key, value)))
 
@@ -253,6 +262,7 @@ _KEYS: dict[str, tuple[str, Check]] = {
     "no_retry_exit": ("no_retry_exit", endings),
     "cwd": ("cwd", _directory),
     "env": ("env", _env),
+    "background": ("background", _background),
 }
 
 _SET_BY_THE_QUEUE = frozenset(

@@ -52,6 +52,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     cwd: str | None = None
     """Absolute; null is the directory of whoever enqueues."""
     env: dict[str, str] = {}
+    background: Literal["end", "keep"] = "end"
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

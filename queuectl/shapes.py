@@ -79,6 +79,8 @@ class PolicyShape(Shape, frozen=True, kw_only=True):
     no_retry_signal: tuple[int, ...]
     cwd: str | None
     env: dict[str, str]
+    background: str
+    """`end` or `keep`: what happens to processes that an attempt leaves behind."""
 
 
 class RunShape(Shape, frozen=True, kw_only=True):
@@ -99,9 +101,13 @@ class RunShape(Shape, frozen=True, kw_only=True):
     duration_s: float | None
     cpu_s: float | None
     memory_bytes: int | None
+    memory_below_bytes: int | None
+    """What the peak memory did not exceed, if `memory_bytes` is null."""
     output_bytes: int | None
     kept_bytes: int | None
     stragglers: int | None
+    """Background processes that were ended with it."""
+    straggler_names: tuple[str, ...] | None
 
 
 class JobDetail(JobShape, frozen=True, kw_only=True):
@@ -282,6 +288,7 @@ def policy_shape(job: Job, cwd: str | None) -> PolicyShape:
         no_retry_signal=spec.no_retry_signal,
         cwd=cwd,
         env=spec.env,
+        background=spec.background,
     )
 
 
@@ -302,9 +309,11 @@ def run_shape(run: Run) -> RunShape:
         duration_s=seconds(run.duration_us),
         cpu_s=seconds(run.cpu_us),
         memory_bytes=run.memory_bytes,
+        memory_below_bytes=run.memory_below_bytes,
         output_bytes=run.output_bytes,
         kept_bytes=run.kept_bytes,
         stragglers=run.stragglers,
+        straggler_names=run.straggler_names,
     )
 
 

@@ -24,7 +24,7 @@ from eventstore.events.worker import StopRequested, WorkerLost, WorkerStarted, W
 from projections.read_models.runs import Run
 
 from .text.durations import duration
-from .text.outcomes import manner
+from .text.outcomes import manner, stragglers
 
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
@@ -66,9 +66,15 @@ def ending(event: Usage) -> str:
     words = _manner(event)
     if event.duration_us:
         words += f" after {duration(event.duration_us)}"
-    if event.stragglers:
-        words += f", with {plural(event.stragglers, 'process', 'processes')} it left behind"
-    return words
+    left = stragglers(event.stragglers, event.straggler_names)
+    return f"{words}; {left}" if left else words
+
+
+def memory(exact_bytes: int | None, below_bytes: int | None) -> str:
+    """Peak memory as `8.2 MB`, or `< 30 MB` if only a bound is known; empty if nothing is."""
+    if exact_bytes is not None:
+        return size(exact_bytes)
+    return "" if below_bytes is None else f"< {size(below_bytes)}"
 
 
 def _manner(event: Usage) -> str:

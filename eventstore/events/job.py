@@ -31,7 +31,9 @@ class Usage(Fact, frozen=True, kw_only=True):
     cpu_us: Count = 0
     """User and system time of the main process and the children it waited for."""
     memory_bytes: Count | None = None
-    """Peak resident memory; null where it could not be told apart from the launcher's own."""
+    """Peak resident memory; null if not above the worker's own, which the kernel counts in."""
+    memory_below_bytes: Count | None = None
+    """If `memory_bytes` is null: what the peak did not exceed; null if unknown."""
     output_bytes: Count = 0
     """All it printed, kept or not."""
     kept_bytes: Count = 0
@@ -40,6 +42,8 @@ class Usage(Fact, frozen=True, kw_only=True):
     """Hex digest of what was kept; null when nothing was."""
     stragglers: Count = 0
     """Processes that it left behind, ended with it."""
+    straggler_names: tuple[str, ...] = ()
+    """Names of their programs, each once, at most ten."""
 
 
 class Enqueued(Fact, frozen=True, kw_only=True):
@@ -81,6 +85,8 @@ class Enqueued(Fact, frozen=True, kw_only=True):
     context: Count = 0
     """Position of the `context-recorded` event with its directory and PATH; 0 is none."""
     env: dict[str, str] = {}
+    background: Literal["end", "keep"] = "end"
+    """What happens to processes that an attempt leaves behind when it ends by itself."""
     request_sha256: str | None = None
     """Digest of the request, if the client chose the id: equal requests have equal digests."""
 

@@ -12,7 +12,8 @@ from ..read_model import Change, ReadModel, Write
 
 _COLUMNS = (
     "born, attempt, worker, slot, claimed_at, waited_us, ended_at, outcome, reason, exit_code,"
-    " signal, error, duration_us, cpu_us, memory_bytes, output_bytes, kept_bytes, stragglers"
+    " signal, error, duration_us, cpu_us, memory_bytes, output_bytes, kept_bytes, stragglers,"
+    " memory_below_bytes, straggler_names"
 )
 
 SCHEMA = (
@@ -36,6 +37,8 @@ SCHEMA = (
         output_bytes INTEGER,
         kept_bytes   INTEGER,
         stragglers   INTEGER,
+        memory_below_bytes INTEGER,
+        straggler_names    TEXT,
         PRIMARY KEY (born, attempt)
     ) STRICT, WITHOUT ROWID""",
 )
@@ -44,13 +47,13 @@ BEGIN = """
     INSERT INTO {runs} (born, attempt, worker, slot, claimed_at, waited_us)
     VALUES (?, ?, ?, ?, ?, ?)"""
 
-WHOLE = f"INSERT INTO {{runs}} ({_COLUMNS}) VALUES ({', '.join('?' * 18)})"
+WHOLE = f"INSERT INTO {{runs}} ({_COLUMNS}) VALUES ({', '.join('?' * 20)})"
 
 END = """
     UPDATE {runs}
        SET ended_at = ?, outcome = ?, reason = ?, exit_code = ?, signal = ?, error = ?,
            duration_us = ?, cpu_us = ?, memory_bytes = ?, output_bytes = ?, kept_bytes = ?,
-           stragglers = ?
+           stragglers = ?, memory_below_bytes = ?, straggler_names = ?
      WHERE born = ? AND attempt = ?"""
 
 # By the key: a job's attempts stand together.
@@ -88,6 +91,9 @@ class Run(NamedTuple):
     output_bytes: int | None
     kept_bytes: int | None
     stragglers: int | None
+    memory_below_bytes: int | None
+    """What the peak memory did not exceed, if `memory_bytes` is null."""
+    straggler_names: tuple[str, ...] | None
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
@@ -128,7 +134,7 @@ def _end(one: Recorded) -> tuple[int, tuple[Any, ...]] | None:
         case Cancelled() as event if event.attempt is not None:
             end = (at, "cancelled", None, event.exit_code, event.signal, None, *_usage(event))
         case Released() as event:
-            end = (at, "released", event.reason, *(None,) * 9)
+            end = (at, "released", event.reason, *(None,) * 11)
         case _:
             return None
     assert event.attempt is not None
@@ -143,12 +149,14 @@ def _usage(event: Succeeded | Failed | Cancelled) -> tuple[Any, ...]:
         event.output_bytes,
         event.kept_bytes,
         event.stragglers,
+        event.memory_below_bytes,
+        "\n".join(event.straggler_names),
     )
 
 
 RUNS = ReadModel(
     name="runs",
-    version=1,
+    version=2,
     kind="job",
     schema=SCHEMA,
     derive=derive,
@@ -159,16 +167,21 @@ RUNS = ReadModel(
 
 def of_job(tx: Reader, born: int) -> list[Run]:
     """The attempts of the job born at this position, in order."""
-    return [Run(*row) for row in tx.query(OF_JOB, {"born": born})]
+    return [_run(*row) for row in tx.query(OF_JOB, {"born": born})]
 
 
 def get(tx: Reader, born: int, attempt: int) -> Run | None:
     """One attempt of the job born at this position; None if there is no such attempt."""
     rows = tx.query(ONE, {"born": born, "attempt": attempt})
-    return Run(*rows[0]) if rows else None
+    return _run(*rows[0]) if rows else None
 
 
 def latest(tx: Reader, born: int, limit: int) -> list[Run]:
     """The last attempts, at most `limit`, of the job born at this position, in order."""
     rows = tx.query(LATEST, {"born": born, "limit": limit})
-    return [Run(*row) for row in reversed(rows)]
+    return [_run(*row) for row in reversed(rows)]
+
+
+def _run(*row: Any) -> Run:
+    names = None if row[-1] is None else tuple(row[-1].split("\n")) if row[-1] else ()
+    return Run._make((*row[:-1], names))

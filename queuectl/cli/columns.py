@@ -12,7 +12,7 @@ from ..shapes import instant, rfc3339
 from ..text.durations import age, duration
 from ..text.outcomes import manner
 from ..visible import quoted
-from ..wording import outcome, size, what
+from ..wording import memory, outcome, size, what
 from .look import Column
 from .times import ago, clock
 
@@ -112,9 +112,7 @@ ATTEMPT: tuple[Column[Run], ...] = (
         "took", lambda run: "" if run.duration_us is None else duration(run.duration_us), spare=True
     ),
     same("cpu", lambda run: "" if run.cpu_us is None else duration(run.cpu_us), spare=True),
-    same(
-        "memory", lambda run: "" if run.memory_bytes is None else size(run.memory_bytes), spare=True
-    ),
+    same("memory", lambda run: memory(run.memory_bytes, run.memory_below_bytes), spare=True),
     same(
         "output", lambda run: "" if run.output_bytes is None else size(run.output_bytes), spare=True
     ),

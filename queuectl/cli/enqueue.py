@@ -149,6 +149,11 @@ def _words_behind_dashes() -> int:
 )
 @click.option("--cwd", metavar="DIR", help="Working directory [default: current].")
 @click.option(
+    "--background",
+    metavar="end|keep",
+    help="End processes that a finished job leaves running, or keep them [default: end].",
+)
+@click.option(
     "--env", metavar="K=V", multiple=True, help="Set an environment variable (repeatable)."
 )
 @options.dry_run

@@ -19,6 +19,7 @@ from ..endings import endings_text
 from ..reading import Reading
 from ..shapes import JobDetail, JobDocument, job_detail
 from ..text.durations import age, exact_duration
+from ..text.outcomes import stragglers
 from ..units import size_text
 from ..visible import quoted, visible
 from . import options
@@ -131,6 +132,11 @@ def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
         yield "directory", found.cwd
     if spec.env:
         yield "variables", " ".join(spec.env)
+    if spec.background == "keep":
+        yield "background", "processes that it leaves running are kept"
+    for run in found.runs:
+        if left := stragglers(run.stragglers, run.straggler_names):
+            yield f"attempt {run.attempt}", left
     if ended(job):
         yield "last ended", ended(job)
 

@@ -11,9 +11,9 @@ from projections.folds.job import Job
 from queuectl.endings import endings_text
 from queuectl.shapes import rfc3339
 from queuectl.text.durations import age, duration
-from queuectl.text.outcomes import manner
+from queuectl.text.outcomes import manner, stragglers
 from queuectl.visible import visible
-from queuectl.wording import came_to, plural, size, what
+from queuectl.wording import came_to, memory, plural, size, what
 
 from .settings_view import shown
 from .shapes import retry_words
@@ -55,6 +55,8 @@ def install(app: Flask) -> None:
         retry_words=retry_words,
         setting_text=shown,
         sort_words=SORT_WORDS,
+        memory=memory,
+        stragglers=stragglers,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 

@@ -157,6 +157,7 @@ def _facts_in_force(asked: Enqueue) -> dict[str, Any]:
         "no_retry_signal": new.no_retry_signal,
         "context": asked.context,
         "env": new.env,
+        "background": new.background,
         "request_sha256": asked.digest,
     }
 

@@ -12,6 +12,7 @@ from projections.folds.worker import Worker
 from projections.read_models import jobs, workers
 
 from ..worker import sweep
+from ..worker.keeper import is_kept
 from ..worker.mark import VARIABLE, mark_of
 from ..worker.takeover import OLD_S, boot_id, lock_names
 
@@ -94,6 +95,7 @@ def left_behind(
     claimed = set(sweep.survivors(lost))
     strays = {pid for pid, cookie in before.items() if cookie not in living and sweep.alive(pid)}
     strays -= {os.getpid(), os.getppid()}
+    strays = {pid for pid in strays if not is_kept(pid)}
     return sorted(strays | claimed), strays <= claimed
 
 

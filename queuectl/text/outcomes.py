@@ -1,5 +1,7 @@
 """How an attempt ended, in a few words: the same ones in every list, message and page."""
 
+from collections.abc import Iterable
+
 _REASONS = {
     "timeout": "timed out",
     "not-found": "command not found",
@@ -39,3 +41,11 @@ def manner(
         name = signal_name(signal)
         return f"signal {signal} ({name})" if name.startswith("SIG") else f"signal {signal}"
     return "ended" if exit_code is None else f"exit {exit_code}"
+
+
+def stragglers(count: int | None, names: Iterable[str] | None) -> str:
+    """`ended 2 background processes: gpg-agent, sleep`; empty if the attempt left none."""
+    if not count:
+        return ""
+    ended = f"ended {count:,} background process{'' if count == 1 else 'es'}"
+    return f"{ended}: {', '.join(names)}" if names else ended

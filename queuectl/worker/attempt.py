@@ -17,6 +17,8 @@ from .output import Kept, Output
 CHUNK_BYTES = 65_536
 LAST_CHUNKS = 32
 """Read at the end at the most: someone who was handed the pipe may go on writing for ever."""
+MOST_NAMES = 10
+"""Of processes left behind that are recorded."""
 QUICK_US = 1_000_000
 """Output of a job that goes on for longer than this is written where `logs -f` sees it."""
 
@@ -57,7 +59,8 @@ class Attempt:
         self._worker_stops = False
         self._undecided_until_us: int | None = None
         """Until when a stop of the worker would explain how the main process ended."""
-        self._stragglers: set[int] = set()
+        self._stragglers: dict[int, str] = {}
+        """Name by pid."""
         self._remind: Callable[[int], None] = _unheard
 
     def begin(self, remind: Callable[[int], None]) -> None:
@@ -138,10 +141,12 @@ class Attempt:
             if now_us < self._undecided_until_us:
                 return False
             self._undecided_until_us = None
+        if self._ended == "exit" and self.job.spec.background == "keep":
+            self._launcher.keep(self.mark)
+            return True
         left = self._launcher.orphans(self.mark)
         if left and (self._kill_at_us is None or now_us >= self._kill_at_us):
-            self._stragglers.update(left)
-            self._launcher.kill(left)
+            self._stragglers |= self._launcher.kill(left)
         return not left
 
     def outcome(self) -> Outcome:
@@ -168,7 +173,9 @@ class Attempt:
                 output_bytes=kept.total_bytes,
                 kept_bytes=kept.kept_bytes,
                 output_sha256=kept.sha256,
+                memory_below_bytes=self._exit.memory_below_bytes,
                 stragglers=len(self._stragglers),
+                straggler_names=tuple(dict.fromkeys(self._stragglers.values()))[:MOST_NAMES],
             ),
         )
 

@@ -11,6 +11,7 @@ the claims sets things right.
 
 import ctypes
 import os
+import resource
 import select
 import signal
 import socket
@@ -28,6 +29,10 @@ TRY_AGAIN_S = 1.0
 """Between two tries to fork."""
 RESTARTS, WITHIN_S = 3, 60.0
 PR_SET_CHILD_SUBREAPER = 36
+_RLIMIT_RTTIME = 15
+"""As in sweep.py: this file uses nothing of ours."""
+KEPT = 2**62 + 2**61
+"""Soft RLIMIT_RTTIME of processes that a finished job left running and that are to stay."""
 
 
 def keep(supervise: Callable[[socket.socket], int]) -> int:
@@ -91,10 +96,24 @@ def children() -> set[int]:
         return set()
 
 
+def is_kept(pid: int) -> bool:
+    """Whether the process outlives its job and its worker: see `background` of a job."""
+    try:
+        return resource.prlimit(pid, _RLIMIT_RTTIME)[0] == KEPT
+    except (AttributeError, OSError):  # macOS; gone, or another user's
+        return False
+
+
 def end_children() -> None:
-    """Kill and reap until nothing below this process is left; orphans come to it as they appear."""
+    """Kill and reap until nothing below this process is left; orphans come to it as they appear.
+
+    Processes that are to stay are neither ended nor waited for.
+    """
     while True:
-        for pid in children():
+        doomed = [pid for pid in children() if not is_kept(pid)]
+        if not doomed and sys.platform == "linux":
+            return
+        for pid in doomed:
             try:
                 os.kill(pid, signal.SIGKILL)
             except PermissionError:

@@ -15,6 +15,7 @@ from eventstore.events.job import FailureReason
 
 from . import apart, plain, sweep
 from .apart import CATCHABLE
+from .keeper import is_kept
 from .mark import VARIABLE, Mark
 from .mounts import Mounts
 from .programs import absolute_candidates, find
@@ -81,7 +82,9 @@ class Exit(NamedTuple):
     signal: int | None
     cpu_us: int
     memory_bytes: int | None
-    """Peak resident; None where it is not above the launcher's own, which the kernel counts in."""
+    """Peak resident; None if it is not above the launcher's own, which the kernel counts in."""
+    memory_below_bytes: int | None = None
+    """If that is None: what the peak did not exceed."""
     refusal: NotStarted | None = None
     """Why its program was not started, if its child had to find that out."""
 
@@ -101,8 +104,11 @@ class Launcher(Protocol):
     def orphans(self, mark: Mark) -> list[int]:
         """What an ended child left behind and still lives; once empty, its mark is done with."""
 
-    def kill(self, pids: list[int]) -> None:
-        """End orphans; that they are gone is seen after the next SIGCHLD."""
+    def kill(self, pids: list[int]) -> dict[int, str]:
+        """End orphans; that they are gone is seen after the next SIGCHLD. Returns their names."""
+
+    def keep(self, mark: Mark) -> None:
+        """Let what an ended child left behind live on, whatever happens to this process."""
 
 
 class OsLauncher:
@@ -179,18 +185,32 @@ class OsLauncher:
         """
         orphans = self._all_children() - self._running.keys()
         if orphans:
+            orphans = {pid for pid in orphans if not is_kept(pid)}
             orphans.difference_update(sweep.bearers(orphans, self._marks - {mark}))
         if not orphans:
             self._marks.discard(mark)
         return sorted(orphans)
 
-    def kill(self, pids: list[int]) -> None:
-        """End orphans; that they are gone is seen after the next SIGCHLD."""
+    def kill(self, pids: list[int]) -> dict[int, str]:
+        """End orphans; that they are gone is seen after the next SIGCHLD. Returns their names."""
+        names = {pid: sweep.name(pid) for pid in pids if sweep.alive(pid)}
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
             except PermissionError:
                 pass  # it took on another user's rights; all that is left is to wait for it
+        return names
+
+    def keep(self, mark: Mark) -> None:
+        """Let what an ended child left behind live on, whatever happens to this process.
+
+        What cannot be marked as kept (another user's, or the hard limit is too low) lives on as
+        long as this process does.
+        """
+        while orphans := self.orphans(mark):
+            left = {*orphans, *(pid for pid in sweep.survivors({mark}) if not is_kept(pid))}
+            if not sweep.mark_kept(left):
+                return
 
     def _all_children(self) -> set[int]:
         """Pids of this process's children, ended and not yet reaped ones too (Linux; else none)."""
@@ -376,11 +396,12 @@ def _told(error: OSError, order: Order) -> NotStarted | Exhausted:
 
 def _exit(pid: int, status: int, usage: resource.struct_rusage, own_peak: int) -> Exit:
     code = os.waitstatus_to_exitcode(status)
-    unit = 1 if sys.platform == "darwin" else 1024
+    peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return Exit(
         pid=pid,
         exit_code=code if code >= 0 else None,
         signal=-code if code < 0 else None,
         cpu_us=round((usage.ru_utime + usage.ru_stime) * 1e6),
-        memory_bytes=usage.ru_maxrss * unit if usage.ru_maxrss > own_peak else None,
+        memory_bytes=peak_bytes if usage.ru_maxrss > own_peak else None,
+        memory_below_bytes=None if usage.ru_maxrss > own_peak else peak_bytes,
     )

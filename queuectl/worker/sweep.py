@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from signal import SIGKILL, Signals
 from typing import NamedTuple
 
+from .keeper import KEPT
 from .mark import VARIABLE, Mark
 
 RLIMIT_RTTIME = 15
@@ -83,10 +84,37 @@ def alive(pid: int) -> bool:
     return bool(stat) and (stat[0] not in (b"Z", b"X") or int(stat[THREADS]) > 1)
 
 
+def name(pid: int) -> str:
+    """The name of a process's program as the kernel has it, safe to print; `?` if it is gone."""
+    try:
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            text = file.read().decode(errors="replace").strip()
+    except OSError:
+        return "?"
+    return "".join(letter if letter.isprintable() else "?" for letter in text) or "?"
+
+
+def mark_kept(pids: Iterable[int]) -> bool:
+    """Mark processes as such that are to stay; False if one cannot be. Those gone count."""
+    refused = [pid for pid in pids if not _mark_kept(pid)]
+    return not refused
+
+
 def started(pid: int) -> int:
     """Start time of `pid` in clock ticks since boot; 0 where there is no such process."""
     stat = _stat(pid)
     return int(stat[19]) if stat else 0
+
+
+def _mark_kept(pid: int) -> bool:
+    try:
+        hard = resource.prlimit(pid, RLIMIT_RTTIME)[1]
+        resource.prlimit(pid, RLIMIT_RTTIME, (KEPT, hard))
+    except ProcessLookupError:
+        return True
+    except (AttributeError, PermissionError, ValueError):
+        return False
+    return True
 
 
 def _stat(pid: int) -> list[bytes]:

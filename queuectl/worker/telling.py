@@ -9,7 +9,7 @@ from projections.folds.job import FINAL, STATES, Job, State
 
 from ..hints import typed
 from ..text.durations import duration
-from ..text.outcomes import manner
+from ..text.outcomes import manner, stragglers
 from ..visible import visible
 from .recording import Result
 from .stopping import Urgency
@@ -77,7 +77,9 @@ class Telling:
             self._finals[job.state] += 1
         if self._jobs or (self._quiet and job.state == "dead"):
             see = typed("; see queuectl dlq list", self._db) if job.state == "dead" else ""
-            _write(f"job {job.id} {_became(result, job)}{see}")
+            usage = result.outcome.usage
+            left = stragglers(usage.stragglers, usage.straggler_names)
+            _write(f"job {job.id} {_became(result, job)}{f'; {left}' if left else ''}{see}")
 
 
 def _became(result: Result, job: Job) -> str:

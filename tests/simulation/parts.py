@@ -118,7 +118,10 @@ class SimulatedLauncher:
     def orphans(self, mark: Mark) -> list[int]:
         return []
 
-    def kill(self, pids: list[int]) -> None:
+    def kill(self, pids: list[int]) -> dict[int, str]:
+        raise AssertionError("no simulated job leaves orphans")
+
+    def keep(self, mark: Mark) -> None:
         raise AssertionError("no simulated job leaves orphans")
 
 

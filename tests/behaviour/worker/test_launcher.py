@@ -247,11 +247,13 @@ def test_cpu_time_is_of_the_whole_job(launcher: OsLauncher) -> None:
 def test_memory_is_told_only_above_the_launchers_own(launcher: OsLauncher) -> None:
     small = ended(launcher, begin(launcher, order("true")))
     assert small.memory_bytes is None
+    assert small.memory_below_bytes is not None
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     program = f"b'x' * {own * 2}"
     large = ended(launcher, begin(launcher, order("", sys.executable, "-c", program)))
     assert large.memory_bytes is not None
     assert large.memory_bytes > own * 2
+    assert large.memory_below_bytes is None
 
 
 def test_own_limits_are_as_before(launcher: OsLauncher) -> None:

@@ -62,8 +62,14 @@ def test_one_is_no_plural() -> None:
         ),
         (Cancelled(reason="not needed"), "while waiting: not needed"),
         (
-            Cancelled(attempt=1, signal=15, duration_us=500_000, stragglers=2),
-            "signal 15 (SIGTERM) after 500ms, with 2 processes it left behind",
+            Cancelled(
+                attempt=1,
+                signal=15,
+                duration_us=500_000,
+                stragglers=2,
+                straggler_names=("sh", "sleep"),
+            ),
+            "signal 15 (SIGTERM) after 500ms; ended 2 background processes: sh, sleep",
         ),
     ],
 )

@@ -27,7 +27,7 @@ class NoSuchTime(BadInput):
     """The machine's clock says what 64 bits of nanoseconds cannot."""
 
     def __init__(self) -> None:
-        super().__init__("the clock of this machine is beyond the year 2262; set it right")
+        super().__init__("the clock of this machine is beyond the year 2262; correct it")
 
 
 class UnknownWord(BadInput):
@@ -46,7 +46,7 @@ class UnknownWord(BadInput):
     ) -> None:
         near = nearest(word, known, meant)
         hint = f"did you mean {near}?" if near else otherwise
-        super().__init__(f"no {what} is called {word!r:.100}; {hint}")
+        super().__init__(f"unknown {what} {word!r:.100}; {hint}")
         self.word = word
 
 
@@ -71,9 +71,7 @@ class NoSuchJob(NotFound):
     """No job has this id."""
 
     def __init__(self, job_id: str) -> None:
-        super().__init__(
-            f"no job has the id {visible(job_id) or repr('')}; queuectl list shows those there are"
-        )
+        super().__init__(f"job {visible(job_id) or repr('')} not found; see queuectl list")
         self.job_id = job_id
 
 
@@ -81,7 +79,7 @@ class NoSuchWorker(NotFound):
     """No worker has this id or name."""
 
     def __init__(self, worker_id: str) -> None:
-        super().__init__(f"no worker is called {visible(worker_id)}; see queuectl worker list")
+        super().__init__(f"worker {visible(worker_id)} not found; see queuectl worker list")
         self.worker_id = worker_id
 
 
@@ -114,7 +112,7 @@ class NotPending(Refusal):
     """Only a pending job can be claimed."""
 
     def __init__(self, job_id: str, state: State) -> None:
-        super().__init__(f"job {job_id} is {state}, not pending; another worker was first")
+        super().__init__(f"job {job_id} is {state}, not pending; another worker has claimed it")
         self.job_id, self.state = job_id, state
 
 
@@ -123,7 +121,7 @@ class NotDue(Refusal):
 
     def __init__(self, job_id: str, state: State) -> None:
         super().__init__(
-            f"job {job_id} is {state} and not due; queuectl show {quoted(job_id)} tells when"
+            f"job {job_id} is {state} and not due yet; see queuectl show {quoted(job_id)}"
         )
         self.job_id, self.state = job_id, state
 
@@ -133,8 +131,8 @@ class StaleAttempt(Refusal):
 
     def __init__(self, job_id: str, attempt: int) -> None:
         super().__init__(
-            f"attempt {attempt} of job {job_id} is not running any more; its result is not recorded"
-            f" (queuectl history {quoted(job_id)})"
+            f"attempt {attempt} of job {job_id} is no longer running; its result was not recorded"
+            f" (see queuectl history {quoted(job_id)})"
         )
         self.job_id, self.attempt = job_id, attempt
 
@@ -144,7 +142,8 @@ class NotDead(Refusal):
 
     def __init__(self, job_id: str, state: State, verb: str) -> None:
         super().__init__(
-            f"job {job_id} is {state}, not dead - only dead jobs can be {verb} (queuectl dlq list)"
+            f"job {job_id} is {state}, not dead;"
+            f" only dead jobs can be {verb} (see queuectl dlq list)"
         )
         self.job_id, self.state = job_id, state
 
@@ -169,7 +168,8 @@ class AlreadyFinal(Refusal):
     """It has ended and cannot be cancelled."""
 
     def __init__(self, job_id: str, state: State) -> None:
-        super().__init__(f"job {job_id} is {state} already - it cannot be cancelled any more")
+        became = "has already completed" if state == "completed" else f"is already {state}"
+        super().__init__(f"job {job_id} {became} and cannot be cancelled")
         self.job_id, self.state = job_id, state
 
 
@@ -177,7 +177,7 @@ class WorkerEnded(Refusal):
     """It has stopped or was lost."""
 
     def __init__(self, worker_id: str, state: str) -> None:
-        super().__init__(f"worker {worker_id} is {state} already; see queuectl worker list")
+        super().__init__(f"worker {worker_id} is already {state}; see queuectl worker list")
         self.worker_id, self.state = worker_id, state
 
 
@@ -185,7 +185,7 @@ class ReplayRunning(Refusal):
     """Only one rebuild at a time."""
 
     def __init__(self) -> None:
-        super().__init__("another replay is running; wait until it is done")
+        super().__init__("another replay is running; try again when it has finished")
 
 
 class WaitsForItself(Refusal):
@@ -193,7 +193,7 @@ class WaitsForItself(Refusal):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(
-            f"job {job_id} runs this command and would wait for itself for ever; "
+            f"job {job_id} runs this command and would wait for itself forever; "
             "wait for other jobs by their ids"
         )
         self.job_id = job_id

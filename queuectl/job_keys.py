@@ -80,9 +80,7 @@ def _unknown(keys: list[str]) -> str:
     strange = [key for key in keys if key not in _SET_BY_THE_QUEUE]
     for key in strange[:UNKNOWN_SHOWN]:
         near = nearest(key.replace("-", "_"), _KEYS, _MEANT)
-        parts.append(
-            f"no key of a job is called {key!r:.100}" + f"; did you mean {near}?" * bool(near)
-        )
+        parts.append(f"unknown job key {key!r:.100}" + f"; did you mean {near}?" * bool(near))
     if len(strange) > UNKNOWN_SHOWN:
         parts.append(f"and {len(strange) - UNKNOWN_SHOWN:,} more unknown keys")
     if strange and not any("did you mean" in part for part in parts):

@@ -23,9 +23,12 @@ from eventstore.events.recorded import Event
 from eventstore.events.worker import StopRequested, WorkerLost, WorkerStarted, WorkerStopped
 from projections.read_models.runs import Run
 
+from .requests import Value
+from .settings import SETTINGS
 from .text.durations import duration
 from .text.outcomes import manner, stragglers
 
+STOPS = {"drain": "finish running jobs", "now": "stop running jobs"}
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -93,11 +96,11 @@ def what(event: Event, spec: Enqueued | None = None) -> str:
         case Enqueued():
             return _enqueued(event)
         case FellDue():
-            return "its time came"
+            return "due"
         case Claimed():
             return f"attempt {event.attempt}, waited {duration(event.waited_us)}"
         case Released():
-            return f"attempt {event.attempt} given back: {event.reason}"
+            return f"attempt {event.attempt} not started: {event.reason}"
         case Succeeded():
             return ending(event)
         case Failed():
@@ -124,14 +127,13 @@ def _beside_jobs(event: Event) -> str:
         case WorkerStarted():
             return f"{event.name}, {plural(event.slots, 'slot')}, pid {event.pid} on {event.host}"
         case StopRequested():
-            return _because({"drain": "finish what runs", "now": "now"}[event.how], event.reason)
+            return _because(STOPS[event.how], event.reason)
         case WorkerStopped():
             return event.reason.replace("-", " ")
         case WorkerLost():
             return f"found dead by {event.found_by}"
         case ConfigChanged():
-            before = "default" if event.before is None else event.before
-            after = "default" if event.value is None else event.value
+            before, after = _value(event.key, event.before), _value(event.key, event.value)
             return _because(f"{event.key}: {before} → {after}", event.reason)
         case ContextRecorded():
             return event.cwd
@@ -139,11 +141,19 @@ def _beside_jobs(event: Event) -> str:
             assert_never(event)  # type: ignore[arg-type]
 
 
+def _value(key: str, value: Value | None) -> str:
+    """A stored value as people type it. A key of another version is shown as stored."""
+    if value is None:
+        return "default"
+    setting = SETTINGS.get(key)
+    return str(value) if setting is None else setting.show(value)
+
+
 def _requeued(event: Requeued) -> str:
     if event.why == "dlq":
-        return "by hand, from the dead-letter queue"
+        return "dlq retry"
     if event.why == "asked":
-        return "by hand, before its time"
+        return "run now"
     return event.why.replace("-", " ")
 
 

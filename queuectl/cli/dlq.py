@@ -46,7 +46,7 @@ def list_(reading: Reading, out: Printer, queue: str | None, cause: str | None, 
         which = Filter(states=("dead",), queue=queue, cause=cause)
         pages.print_page(out, tx, which, page, DEAD)
         if counts.total(tx, queue).states["dead"]:
-            out.hint("again: queuectl dlq retry JOB · why: queuectl history JOB")
+            out.hint("retry: queuectl dlq retry JOB · why: queuectl history JOB")
 
 
 def _of_the_dead(run: Callable[..., None]) -> Callable[..., None]:

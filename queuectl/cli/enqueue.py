@@ -169,7 +169,7 @@ def enqueue_command(
     given = {key: value for key, value in typed.items() if value not in (None, ())}
     jobs = _asked(words, file, given, behind=_words_behind_dashes())
     if not jobs:
-        raise BadInput("there is no job in it; nothing was enqueued")
+        raise BadInput("no jobs given; nothing was enqueued")
     from .writing import rehearse
 
     def act(session: "Session") -> Added:
@@ -233,7 +233,9 @@ def _asked(words: tuple[str, ...], file: str | None, given: dict[str, Any], behi
     if len(words) > max(behind, 1):
         if not _looks_like_json(words[0]):
             raise BadInput(_without_dashes(_as_options(given), words))
-        raise BadInput("give either JSON or a command, not both; several jobs are one JSON array")
+        raise BadInput(
+            "give either JSON or a command, not both; put several jobs in an array"
+        )
     if behind and file is None:
         command = {"command": words[0]} if len(words) == 1 else {"argv": list(words)}
         return [new_job({**given, **command}, SystemClock().wall_us(), named=as_option)]
@@ -241,7 +243,7 @@ def _asked(words: tuple[str, ...], file: str | None, given: dict[str, Any], behi
         raise BadInput(_without_dashes(_as_options(given), words))
     if given:
         raise BadInput(
-            f"{as_option(next(iter(given)))} goes with -- CMD; in JSON it is a key of the job"
+            f"{as_option(next(iter(given)))} needs -- CMD; in JSON, set it as a key of the job"
         )
     if file is not None and not words:
         return _from_file(file)

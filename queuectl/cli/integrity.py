@@ -53,10 +53,10 @@ def _replayed(out: Printer, position: int, found: list[Difference], check: bool)
             line(_told(one))
         if len(found) > SHOWN:
             line(f"... and {len(found) - SHOWN:,} more")
-        mend = typed("queuectl replay mends it")
-        line(f"{plural(len(found), 'row')} not as the log has it; {mend}")
+        repair = typed("run queuectl replay to rebuild the views")
+        line(f"{plural(len(found), 'row')} of the views differ from the log; {repair}")
     else:
-        done = "the read models are what the log says" if check else "read models rebuilt"
+        done = "views match the log" if check else "views rebuilt"
         line(f"ok: {done}, {plural(position, 'event')}")
     return exits.INTEGRITY if found else exits.DONE
 
@@ -126,7 +126,7 @@ def _problems(verdict: Verdict) -> Iterator[str]:
     if verdict.broken:
         yield f"position {verdict.broken.position}: {verdict.broken.what}"
     for trigger in verdict.missing_triggers:
-        yield f"the trigger {trigger} is gone or was changed: someone has opened the log to changes"
+        yield f"the trigger {trigger} was removed or changed: someone has made the log editable"
     if verdict.contradicts:
         assert verdict.expected is not None
         yield _contradiction(verdict, verdict.expected)

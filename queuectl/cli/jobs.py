@@ -86,7 +86,7 @@ def cancel_command(
 
 def _said(job: Job) -> str:
     if job.cancel_requested:
-        return f"job {job.id} runs; its worker will end it"
+        return f"job {job.id} is running; asked its worker to stop it"
     return f"job {job.id} is {job.state}"
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import click
 
 from eventstore.events.recorded import EVENT_TYPES, Recorded
-from projections.folds.job import Job
+from projections.folds.job import FINAL, Job
 from projections.read_models import runs
 
 from ..clock import SystemClock
@@ -53,10 +53,8 @@ def history_command(reading: Reading, out: Printer, job: str) -> None:
 
 
 def _title(out: Printer, job: Job) -> str:
-    which, since = (
-        f"job {visible(job.id)}  ",
-        f" since {moment(job.changed_at_us, SystemClock().wall_us())}",
-    )
+    when = moment(job.changed_at_us, SystemClock().wall_us())
+    which, since = f"job {visible(job.id)}  ", f" {'at' if job.state in FINAL else 'since'} {when}"
     room = shutil.get_terminal_size().columns - len(f"{which}  {state(job)}{since}")
     most = max(10, min(40, room))
     command = visible(job.spec.command)
@@ -133,7 +131,9 @@ def events_command(
 ) -> None:
     """Print the event log; with -f follow it as it grows."""
     if follow and (out.form == "json" or until is not None):
-        raise click.UsageError("-f has no end: it goes with --jsonl, and without --until")
+        raise click.UsageError(
+            "-f never ends, so it takes --jsonl instead of --json, and no --until"
+        )
     stream = _named(reading, stream)
     after, since_us = _point(since or (_tail(reading, stream) if follow else "@0"))
     upto, until_us = _point(until) if until else (None, None)

@@ -18,7 +18,7 @@ from ..job_waiting import refuse_itself
 from ..reading import Reading
 from ..text.durations import duration
 from ..visible import quoted, visible
-from ..wording import outcome, size
+from ..wording import outcome, plural, size
 from ..worker.transcript import Piece, cut_off, piece_of, pieces, tail
 from . import options
 from .asked import typed
@@ -58,9 +58,9 @@ def logs_command(
         if follow:
             refuse_itself(tx, reading.location, found.id)
     if attempt is not None and attempt > found.attempt:
-        raise NotFound(f"job {visible(found.id)} has had {found.attempt} attempts, not {attempt}")
+        raise NotFound(f"job {visible(found.id)} has only {plural(found.attempt, 'attempt')}")
     if not found.attempt and not follow:
-        note(typed(f"job {found.id} has not run yet; queuectl show {quoted(found.id)}"))
+        note(typed(f"job {found.id} has not run yet; see queuectl show {quoted(found.id)}"))
         return
     seen = _look(reading, found.id, attempt or max(found.attempt, 1))
     with sink() as to:
@@ -166,7 +166,7 @@ def _say_damaged(reading: Reading, seen: Seen, size_bytes: int, digest: str) -> 
         event = one.event
         if isinstance(event, Succeeded | Failed | Cancelled) and event.attempt == seen.attempt:
             if event.kept_bytes == size_bytes and event.output_sha256 not in (None, digest):
-                note("[this is not what was printed: its file was damaged since]")
+                note("[the output file was damaged: this is not what the job printed]")
             return
 
 

@@ -68,7 +68,7 @@ def open_queue() -> "Queue":
         return _passing_queue()
     target = Queue(location.path if location.named else None, on_wait=note)
     if missing:
-        note(f"made a new queue: {location.path}")
+        note(f"created queue {location.path}")
     return target
 
 

@@ -88,7 +88,7 @@ def print_page(
     elif out.form == "jsonl":
         out.documents(job_shape(job) for job in found)
     else:
-        out.table(columns, found, none="no job is like that")
+        out.table(columns, found, none="No matching jobs.")
     if more is not None and out.form != "json":
         say = out.hint if out.terminal else note
         say(f"more: {same_line_from(more)}, or --all")

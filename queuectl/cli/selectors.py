@@ -110,7 +110,7 @@ def _named(tx: Reader, word: str) -> list[str]:
 
 def _last(tx: Reader) -> str:
     if (last := jobs.last_id(tx)) is None:
-        raise NotFound("there is no job yet; queuectl enqueue makes one")
+        raise NotFound("there are no jobs yet; add one with queuectl enqueue")
     return last
 
 
@@ -118,9 +118,7 @@ def _in_range(tx: Reader, first: int, last: int) -> list[str]:
     highest = min(last, sequence.last_number(tx))
     found = [str(n) for n in range(first, highest + 1) if jobs.get(tx, str(n)) is not None]
     if not found:
-        raise NotFound(
-            f"there is no job from {first} to {last}; queuectl list shows those there are"
-        )
+        raise NotFound(f"no jobs from {first} to {last}; see queuectl list")
     return found
 
 
@@ -152,7 +150,7 @@ def _moment_us(text: str) -> int:
     with closing(Reading(locate(named_db()))) as reading:
         for one in reading.events(position - 1, position):
             return one.recorded_at_us
-    raise NotFound(f"the log has no position {position}; queuectl status shows its head")
+    raise NotFound(f"the log has no position {position}; queuectl status shows the last one")
 
 
 def position_of(text: str) -> int | None:
@@ -164,7 +162,7 @@ def position_of(text: str) -> int | None:
 def _tag(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise BadInput(f"a tag is K=V, not {text!r:.100}")
+        raise BadInput(f"--tag must be K=V, not {text!r:.100}")
     return key, value
 
 
@@ -228,7 +226,9 @@ def several(run: Callable[..., R]) -> Callable[..., R]:
 def _selector(words: tuple[str, ...], which: Filter, everything: bool) -> Selector:
     filtering = which != Filter()
     if words and (filtering or everything):
-        raise BadInput("jobs are named or filtered, not both")
+        raise BadInput("give either job IDs or filters, not both")
     if not words and not filtering and not everything:
-        raise BadInput("which jobs? an id, last, 3-9, - for stdin, a filter, or --all")
+        raise BadInput(
+            "no jobs given; name them (an ID, last, 3-9, - for stdin), use a filter, or give --all"
+        )
     return Selector(words, None if words else which, everything)

@@ -16,6 +16,7 @@ from projections.read_models.runs import Run
 
 from ..clock import SystemClock
 from ..endings import endings_text
+from ..hints import no_worker
 from ..reading import Reading
 from ..shapes import JobDetail, JobDocument, job_detail
 from ..text.durations import age, exact_duration
@@ -27,8 +28,6 @@ from .columns import ATTEMPT, ended, output_hint, state
 from .printer import Printer, line
 from .selectors import existing
 from .times import ago, moment
-
-START = "queuectl worker start"
 
 
 class Found(NamedTuple):
@@ -159,7 +158,7 @@ def _next_step(found: Found, now: int) -> str:
         case "pending":
             return _why_pending(found)
         case "processing":
-            return f"runs on worker {job.worker} · queuectl logs {quoted(job.id)} -f"
+            return f"running on worker {job.worker} · queuectl logs {quoted(job.id)} -f"
         case "failed" | "scheduled":
             return _when_due(found, now)
         case "dead":
@@ -170,24 +169,19 @@ def _next_step(found: Found, now: int) -> str:
 
 
 def _when_due(found: Found, now: int) -> str:
-    due, what = found.job.due_at_us, "the next attempt"
+    due = found.job.due_at_us
     assert due is not None
-    if found.job.state == "scheduled":
-        what = "its time"
+    what = "first attempt" if found.job.state == "scheduled" else "next attempt"
     if due > now:
         return (
-            f"{what} comes {ago(due, now)}, at {moment(due, now)}"
-            f" · now: queuectl retry {quoted(found.job.id)}"
+            f"{what} {ago(due, now)}, at {moment(due, now)}"
+            f" · run it now: queuectl retry {quoted(found.job.id)}"
         )
     if not found.workers:
-        return f"overdue since {moment(due, now)} ({age(now - due)}), no worker runs: {START}"
-    return f"{what} came {ago(due, now)}; {_why_pending(found)}"
+        return f"overdue since {moment(due, now)} ({age(now - due)}) · {_why_pending(found)}"
+    return f"{what} was due {ago(due, now)} · {_why_pending(found)}"
 
 
 def _why_pending(found: Found) -> str:
-    queue = found.job.spec.queue
-    if not found.workers:
-        return f"it waits for a worker: {START}"
-    if any(not one.started.queues or queue in one.started.queues for one in found.workers):
-        return "it waits for a free slot of a worker: queuectl worker list"
-    return f"no worker serves its queue: queuectl worker start --queue {queue}"
+    missing = no_worker(found.workers, [found.job.spec.queue])
+    return missing or "Waiting for a free slot: queuectl worker list"

@@ -64,7 +64,7 @@ def _beyond(out: Printer, tx: Reader, queue: str | None) -> None:
     """What the original did not show."""
     now = SystemClock().wall_us()
     active = workers.active(tx)
-    none = typed("none, queuectl worker start runs one")
+    none = typed("none (start one with: queuectl worker start)")
     line(f"Workers: {len(active) or none}")
     for worker in active:
         line(f"  {visible(worker.id)}: {_busy(worker, len(jobs.of_worker(tx, worker.id)), now)}")
@@ -72,12 +72,12 @@ def _beyond(out: Printer, tx: Reader, queue: str | None) -> None:
         line(f"Oldest waiting: job {visible(oldest.id)}, for {age(now - oldest.changed_at_us)}")
     if (due := timers.earliest(tx)) is not None:
         overdue = due <= now and not active
-        told = f"overdue for {age(now - due)}, no worker runs" if overdue else ago(due, now)
+        told = f"overdue for {age(now - due)}, no worker is running" if overdue else ago(due, now)
         line(f"Next due: {told}")
     head = tx.head()
     line(f"Head: {head.position}:{head.hash}")
     if dead := counts.total(tx).states["dead"]:
-        out.hint(f"{dead:,} dead - queuectl dlq list")
+        out.hint(f"{dead:,} dead: queuectl dlq list")
 
 
 def _oldest(tx: Reader, queue: str | None) -> Job | None:

@@ -29,7 +29,7 @@ def watch(reading: Reading, out: Printer, show: Callable[[], None], every_s: flo
         show()
         return
     if not out.terminal:
-        raise click.UsageError("--watch is for a terminal")
+        raise click.UsageError("--watch needs a terminal")
     reading.hang_bell()
     reading.mind_reader()
     while True:

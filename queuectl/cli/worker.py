@@ -121,7 +121,7 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
     elif out.form == "jsonl":
         out.documents(shapes)
     else:
-        out.table(WORKER, found, none="no worker runs: queuectl worker start")
+        out.table(WORKER, found, none="No worker is running. Start one: queuectl worker start")
 
 
 @worker_command.command(
@@ -139,7 +139,7 @@ def stop(queue: "Queue", worker: str | None, now: bool, reason: str | None) -> N
 
     stopping = _chosen(queue, worker)
     if not stopping:
-        note("no worker runs")
+        note("No worker is running.")
         return
     how: Literal["now", "drain"] = "now" if now else "drain"
     queue.send(*(RequestStop(worker_id=one.id, how=how, reason=reason) for one in stopping))
@@ -154,7 +154,10 @@ def _runs_us(queue: "Queue", worker: "Worker") -> bool:
         job = running_here(tx, queue.location)
     if job is None or job.worker != worker.id:
         return False
-    note(f"worker {worker.id} runs this command, in job {job.id}: asked to stop, not waited for")
+    note(
+        f"worker {worker.id} runs this command, in job {job.id}:"
+        " asked to stop, without waiting for it"
+    )
     return True
 
 
@@ -173,7 +176,7 @@ def _chosen(queue: "Queue", named: str | None) -> "list[Worker]":
             return found
         if (ended := workers.get(tx, named)) is None:
             raise NoSuchWorker(named)
-    note(f"worker {ended.id} is {ended.state} already")
+    note(f"worker {ended.id} is already {ended.state}")
     return []
 
 
@@ -188,7 +191,7 @@ def _await_end(queue: "Queue", stopping: "list[Worker]") -> None:
         while stopping:
             for one in stopping:
                 if take_over(queue, one, found_by=queue.actor) is not None:
-                    note(f"worker {one.id} had died; what it ran is back in line")
+                    note(f"worker {one.id} had died; its jobs were requeued")
             ended = _ended(reading, stopping)
             for one in ended:
                 with answering(f"worker {one.id} is {one.state}"):

@@ -47,7 +47,7 @@ def rehearse(queue: Queue, out: Printer, act: Callable[[Session], object]) -> No
         events = [event_shape(one) for one in recorded]
         out.document(EventPage(position=position, events=events, next=None))
     else:
-        out.table(EVENT, recorded, none="nothing would change")
+        out.table(EVENT, recorded, none="Nothing would change.")
 
 
 def change_jobs(
@@ -87,7 +87,7 @@ def change_jobs(
             for _, text in changed:
                 line(text)
     if not changed:
-        note("nothing to do: no job is like that")
+        note("No matching jobs; nothing changed.")
 
 
 def id_and_state(job: Job) -> str:

@@ -72,7 +72,7 @@ class Ahead:
     def too_many(self, now_us: int) -> list[Release]:
         """Give back what found no slot in time, and claim nothing ahead for a while."""
         self._not_before_us = now_us + MODEST_US
-        return self.give_back("no slot came free")
+        return self.give_back("no slot became free")
 
     def give_back(
         self, reason: str, which: Callable[[Claimed], bool] = lambda claimed: True

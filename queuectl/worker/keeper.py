@@ -72,7 +72,7 @@ def keep(supervise: Callable[[socket.socket], int]) -> int:
             _say(f"error: the supervisor {_how(code)}, the fourth time within a minute; giving up")
             return 1
         restarts.append(time.monotonic())
-        _say(f"the supervisor {_how(code)}; what it ran was ended, starting it again")
+        _say(f"the supervisor {_how(code)}; its jobs were ended; starting it again")
 
 
 def adopt_orphans() -> None:

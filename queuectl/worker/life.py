@@ -195,7 +195,7 @@ def _greeting(duty: Duty, path: str) -> str:
     queues = f" from {visible(', '.join(duty.queues))}" if duty.queues else ""
     return (
         f"worker {duty.worker_id} runs {slots} at a time{queues}, queue {visible(path)}\n"
-        "Ctrl-C once finishes what runs, twice stops it"
+        "Press Ctrl-C to finish running jobs and exit, twice to stop them."
     )
 
 

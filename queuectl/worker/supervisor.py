@@ -223,7 +223,7 @@ class Supervisor:
         if urgency == self._hastened:
             return
         self._hastened = urgency
-        self._recording.releases += self._ahead.give_back("the worker stops")
+        self._recording.releases += self._ahead.give_back("the worker is stopping")
         if len(self._slots):
             self._telling.stopping(urgency, len(self._slots))
         for attempt in self._slots:
@@ -311,7 +311,7 @@ class Supervisor:
             self._alarm.put_off(retry.job_id, retry.due_at_us, now_us + retry.delay_us)
         self._ahead.add(done.claimed, self._now_us())
         if self._stopping.urgency:  # asked for while the claims were being committed
-            self._recording.releases += self._ahead.give_back("the worker stops")
+            self._recording.releases += self._ahead.give_back("the worker is stopping")
         self._begin()
         for result, job in done.ended:
             if result.attempt:
@@ -369,9 +369,9 @@ class Supervisor:
         while [attempt for attempt in self._slots if not attempt.gone(self._now_us())]:
             self._waiting.wait(TRY_AGAIN_US)
             self._reap(self._now_us())
-        self._recording.releases += self._ahead.give_back("the worker stops")
+        self._recording.releases += self._ahead.give_back("the worker is stopping")
         self._recording.abandon(lost)
-        self._telling.say("error: the keeper of this worker was killed; its jobs are back in line")
+        self._telling.say("error: the keeper of this worker was killed; its jobs were requeued")
         return "keeper-lost"
 
     def _timeout_us(self) -> int:

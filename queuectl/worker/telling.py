@@ -42,14 +42,14 @@ class Telling:
 
     def stopping(self, urgency: Urgency, running: int) -> None:
         """Someone asked to stop while something runs."""
-        jobs = "1 job" if running == 1 else f"{running} jobs"
+        jobs, them = ("1 job", "it") if running == 1 else (f"{running} jobs", "them")
         match urgency:
             case Urgency.DRAIN:
-                self.talk(f"finishing {jobs}; Ctrl-C again stops them")
+                self.talk(f"Finishing {jobs} (Ctrl-C again to stop {them})")
             case Urgency.NOW:
-                self.talk(f"stopping {jobs}; Ctrl-C again kills them")
+                self.talk(f"Stopping {jobs} (Ctrl-C again to kill {them})")
             case _:
-                self.talk(f"killing {jobs}")
+                self.talk(f"Killing {jobs}")
 
     def closing(self, reason: Literal["until-empty", "until-idle"]) -> None:
         """It leaves by itself: what has become of the jobs that ended here."""
@@ -69,8 +69,8 @@ class Telling:
         """What an attempt has come to."""
         if job is None:
             self.say(
-                f"job {result.job.id}: attempt {result.job.attempt} was superseded,"
-                " its result is dropped"
+                f"job {result.job.id}: attempt {result.job.attempt} was taken over,"
+                " its result was discarded"
             )
             return
         if job.state in FINAL:

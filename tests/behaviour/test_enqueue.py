@@ -79,7 +79,7 @@ def test_one_bad_line_and_nothing_is_written(ctl: Ctl) -> None:
     refused = ctl("enqueue", "--file", "jobs.jsonl", code=2)
     assert refused.out == ""
     assert refused.err == (
-        "error: jobs.jsonl: line 58: no key of a job is called 'max_retrys';"
+        "error: jobs.jsonl: line 58: unknown job key 'max_retrys';"
         " did you mean max_retries?; nothing was enqueued\n"
     )
     assert not ctl.db.exists()
@@ -168,7 +168,7 @@ def test_a_job_killed_by_a_named_signal_is_not_retried(ctl: Ctl, typed: str) -> 
         (["[]"], "no job"),
         (['{"command": ""}'], "empty"),
         (['{"command": "a", "retries": 1}'], "did you mean max_retries?"),
-        (["--queue", "q", '{"command": "a"}'], "--queue goes with -- CMD"),
+        (["--queue", "q", '{"command": "a"}'], "--queue needs -- CMD"),
         (["--timeout", "-5m", "--", "a"], "not a duration"),
         (["--success-exit", "x", "--", "a"], "no exit code"),
         (["--max-retries", "x", "--", "a"], "not a valid integer"),

@@ -203,5 +203,5 @@ def test_what_is_no_jobs_id_is_not_found(ctl: Ctl, word: str) -> None:
     ctl.dead_job()
     before = ctl("status", "--json").json["head_hash"]
     for words in (["cancel"], ["dlq", "retry"], ["show"], ["history"], ["wait"], ["logs"]):
-        assert "no job has the id" in refused(ctl(*words, word, code=3))
+        assert " not found; see queuectl list" in refused(ctl(*words, word, code=3))
     assert ctl("status", "--json").json["head_hash"] == before

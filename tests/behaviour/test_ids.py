@@ -72,7 +72,7 @@ def test_ids_on_standard_input_stand_one_per_line_or_between_spaces(ctl: Ctl) ->
     for job_id in ("my film", "a", "b"):
         ctl("enqueue", "--id", job_id, "--", "true")
     assert ctl("cancel", "-", "--yes", stdin="my film\n\na b\r\n").jobs == ["my film", "a", "b"]
-    assert "no job has the id c" in ctl("cancel", "-", "--yes", stdin="a c\n", code=3).err
+    assert "job c not found" in ctl("cancel", "-", "--yes", stdin="a c\n", code=3).err
     assert "the id my car" in ctl("cancel", "-", "--yes", stdin="my car\n", code=3).err
 
 

@@ -52,10 +52,10 @@ def test_a_job_is_shown_with_policy_and_attempts(ctl: Ctl) -> None:
 
 
 def test_a_job_that_is_not_there_is_said_so(ctl: Ctl) -> None:
-    assert "no job yet" in ctl("show", "last", code=3).err
+    assert "there are no jobs yet" in ctl("show", "last", code=3).err
     ctl.enqueue("true")
     for words in (["show", "7"], ["history", "7"], ["logs", "7"], ["wait", "7"], ["cancel", "7"]):
-        assert ctl(*words, code=3).err.startswith("error: no job has the id 7")
+        assert ctl(*words, code=3).err.startswith("error: job 7 not found")
     assert "from 5 to 9" in ctl("cancel", "5-9", code=3).err
 
 
@@ -121,13 +121,13 @@ def test_what_is_over_cannot_be_cancelled(ctl: Ctl) -> None:
     done, waits = ctl.enqueue("true"), ctl.enqueue("true", delay="1h")
     with ctl.worker():
         ctl("wait", done)
-    assert "is completed already" in ctl("cancel", waits, done, code=4).err
+    assert "has already completed and cannot be cancelled" in ctl("cancel", waits, done, code=4).err
     assert ctl.show(waits)["state"] == "scheduled"
 
 
 def test_jobs_must_be_chosen_one_way(ctl: Ctl) -> None:
     ctl.enqueue("true")
-    assert "which jobs?" in ctl("cancel", code=2).err
+    assert "no jobs given" in ctl("cancel", code=2).err
     assert "not both" in ctl("cancel", "1", "--all", code=2).err
     assert "not both" in ctl("cancel", "1", "--queue", "default", code=2).err
 
@@ -161,9 +161,12 @@ def test_a_wide_terminal_shows_names_and_queues(ctl: Ctl) -> None:
 def test_what_is_overdue_waits_for_a_worker(ctl: Ctl) -> None:
     job = ctl.enqueue("true", delay="1us")
     assert "overdue since" in screen(ctl, "show", job).lines[-1]
-    assert "no worker runs: queuectl worker start" in screen(ctl, "show", job).lines[-1]
+    assert (
+        "No worker is running. Start one: queuectl worker start"
+        in screen(ctl, "show", job).lines[-1]
+    )
     assert "overdue" in screen(ctl, "list").lines[1]
-    assert "no worker runs" in ctl("status").out
+    assert "no worker is running" in ctl("status").out
 
 
 def test_output_is_offered_where_something_was_printed(ctl: Ctl) -> None:

@@ -17,7 +17,7 @@ def test_each_attempt_has_its_own(ctl: Ctl) -> None:
     ctl.drain()
     assert ctl("logs", job).out == "2\n"
     assert ctl("logs", job, "--attempt", "1").out == "1\n"
-    assert "not 3" in ctl("logs", job, "--attempt", "3", code=3).err
+    assert "job 1 has only 2 attempts" in ctl("logs", job, "--attempt", "3", code=3).err
 
 
 def test_following_goes_on_over_retries_until_the_job_is_done(ctl: Ctl) -> None:

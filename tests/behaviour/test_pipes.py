@@ -47,8 +47,10 @@ def test_a_closed_stdout_is_no_error(ctl: Ctl) -> None:
 def test_closed_descriptors_do_not_become_the_queue_file(ctl: Ctl) -> None:
     assert shell(ctl, "queuectl enqueue -- true <&- >&- 2>&-").returncode == 0
     assert shell(ctl, "queuectl show nothing <&- >&- 2>&-").returncode == 3
-    assert "no job in it" in shell(ctl, "queuectl enqueue --file - <&-").stderr
-    assert "which jobs" in shell(ctl, "queuectl cancel <&- >&-").stderr
+    assert (
+        "no jobs given; nothing was enqueued" in shell(ctl, "queuectl enqueue --file - <&-").stderr
+    )
+    assert "no jobs given; name them" in shell(ctl, "queuectl cancel <&- >&-").stderr
     assert ctl("verify").code == 0
     assert ctl("list").jobs == ["1"]
 

@@ -160,7 +160,7 @@ def test_watching_shows_what_changes(ctl: Ctl) -> None:
         watching.child.sendintr()
         assert watching.ends() == 130
     assert watching.raw.count(b"echo more") <= ROWS
-    assert "for a terminal" in ctl("status", "--watch", "1", code=2).err
+    assert "needs a terminal" in ctl("status", "--watch", "1", code=2).err
 
 
 def test_a_job_that_is_there_already_is_not_called_enqueued(ctl: Ctl) -> None:

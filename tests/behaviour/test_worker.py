@@ -49,7 +49,7 @@ def test_stopping_what_has_stopped_says_so(ctl: Ctl) -> None:
     ctl.drain()
     worker = ctl("worker", "list", "--all").jobs[0]
     assert "stopped already" in ctl("worker", "stop", worker).err
-    assert "no worker runs" in ctl("worker", "stop").err
+    assert "No worker is running" in ctl("worker", "stop").err
 
 
 def test_a_worker_that_died_is_not_waited_for(ctl: Ctl) -> None:

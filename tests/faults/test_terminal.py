@@ -20,7 +20,7 @@ def terminal(house: House) -> Iterator[Any]:
     words = [*PROGRAM[1:], "--db", str(house.path), "worker", "start"]
     child = pexpect.spawn(sys.executable, words, timeout=30, encoding="utf-8")
     try:
-        child.expect("Ctrl-C once finishes what runs, twice stops it")
+        child.expect("Press Ctrl-C to finish running jobs and exit, twice to stop them")
         until(lambda: (house.work / "up").exists() or None, "the job")
         yield child
     finally:
@@ -31,7 +31,7 @@ def test_one_ctrl_c_drains_and_no_job_sees_it(house: House) -> None:
     job = house.enqueue(JOB)
     with terminal(house) as child:
         child.sendintr()
-        child.expect("finishing 1 job; Ctrl-C again stops them")
+        child.expect(r"Finishing 1 job \(Ctrl-C again to stop it\)")
         (house.work / "go").touch()
         child.expect(f"job {job} completed in")
         child.expect(pexpect.EOF)
@@ -46,7 +46,7 @@ def test_two_ctrl_c_stop(house: House) -> None:
         child.sendintr()
         child.expect("finishing")
         child.sendintr()
-        child.expect("stopping 1 job; Ctrl-C again kills them")
+        child.expect(r"Stopping 1 job \(Ctrl-C again to kill it\)")
         child.expect(f"job {job} stopped and requeued")
         child.expect(pexpect.EOF)
         child.close()

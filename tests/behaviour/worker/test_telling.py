@@ -40,7 +40,7 @@ def test_failure_is_told_with_the_next_try(capfd: pytest.CaptureFixture[str]) ->
 
 
 def test_superseded_result_is_told(capfd: pytest.CaptureFixture[str]) -> None:
-    assert "superseded, its result is dropped" in told(capfd, Outcome(ended="exit"), None)
+    assert "taken over, its result was discarded" in told(capfd, Outcome(ended="exit"), None)
 
 
 def test_what_a_job_is_called_cannot_move_the_cursor(capfd: pytest.CaptureFixture[str]) -> None:

@@ -134,8 +134,8 @@ def test_what_cannot_be_a_job_is_refused_with_the_reason(
             {"cmd": "a", "retries": 2, "updated_at": "x"},
             (
                 "leave out updated_at: the queue sets them itself;"
-                " no key of a job is called 'cmd'; did you mean command?;"
-                " no key of a job is called 'retries'; did you mean max_retries?"
+                " unknown job key 'cmd'; did you mean command?;"
+                " unknown job key 'retries'; did you mean max_retries?"
             ),
         ),
         ({"working-directory": "/"}, "did you mean cwd?"),

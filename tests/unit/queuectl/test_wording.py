@@ -2,6 +2,7 @@
 
 import pytest
 
+from eventstore.events.config import ConfigChanged
 from eventstore.events.job import (
     Cancelled,
     Claimed,
@@ -58,8 +59,15 @@ def test_one_is_no_plural() -> None:
         (Dead(attempt=4, reason="retries-used-up"), "retries used up (3 of 3)"),
         (
             Requeued(why="dlq", reason="disk mended"),
-            "by hand, from the dead-letter queue: disk mended",
+            "dlq retry: disk mended",
         ),
+        (ConfigChanged(key="timeout", value=300_000_000), "timeout: default → 5m"),
+        (ConfigChanged(key="timeout", before=300_000_000, value=0), "timeout: 5m → none"),
+        (
+            ConfigChanged(key="output-limit", value=None, before=10 << 20),
+            "output-limit: 10M → default",
+        ),
+        (ConfigChanged(key="of-a-newer-version", value=7), "of-a-newer-version: default → 7"),
         (Cancelled(reason="not needed"), "while waiting: not needed"),
         (
             Cancelled(

@@ -56,10 +56,10 @@ STALE = "attempt 1 of job 1 is not running any more"
         (
             FAILED,
             Discard(job_id="1"),
-            "job 1 is failed, not dead - only dead jobs can be discarded",
+            "job 1 is failed, not dead; only dead jobs can be discarded",
         ),
-        (DONE, Cancel(job_id="1"), "job 1 is completed already"),
-        (DEAD, Cancel(job_id="1"), "job 1 is dead already"),
+        (DONE, Cancel(job_id="1"), "job 1 has already completed"),
+        (DEAD, Cancel(job_id="1"), "job 1 is already dead and cannot"),
         (DONE, Lose(job_id="1", attempt=1), STALE),
         (DONE, Release(job_id="1", attempt=1, reason="x"), STALE),
         (
@@ -82,4 +82,4 @@ def test_refusal_names_the_worker_and_its_state() -> None:
         StartWorker(worker_id="3f", started=worker_started()),
     ):
         told = str(worker_rules.decide(state, asked))
-        assert told.startswith("worker 3f is stopped already")
+        assert told.startswith("worker 3f is already stopped")

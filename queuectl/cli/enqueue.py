@@ -233,9 +233,7 @@ def _asked(words: tuple[str, ...], file: str | None, given: dict[str, Any], behi
     if len(words) > max(behind, 1):
         if not _looks_like_json(words[0]):
             raise BadInput(_without_dashes(_as_options(given), words))
-        raise BadInput(
-            "give either JSON or a command, not both; put several jobs in an array"
-        )
+        raise BadInput("give either JSON or a command, not both; put several jobs in an array")
     if behind and file is None:
         command = {"command": words[0]} if len(words) == 1 else {"argv": list(words)}
         return [new_job({**given, **command}, SystemClock().wall_us(), named=as_option)]

@@ -1,5 +1,7 @@
 """Where answers go: a picture for a terminal, plain lines for a pipe, JSON where asked for."""
 
+import codecs
+import re
 import shutil
 import sys
 from collections.abc import Iterable
@@ -28,8 +30,13 @@ class Printer:
         self.terminal = form is None and sys.stdout.isatty()
 
     def document(self, shape: msgspec.Struct) -> None:
-        """One JSON document."""
-        line(_encode(shape).decode())
+        """One JSON document on a line: UTF-8, or ASCII if the locale or PYTHONIOENCODING is not."""
+        data = _encode(shape)
+        if codecs.lookup(sys.stdout.encoding).name == "utf-8":
+            line(data.decode())
+        else:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(_ascii_json(data.decode()) + b"\n")
 
     def documents(self, shapes: Iterable[msgspec.Struct]) -> None:
         """A JSON text a line."""
@@ -63,6 +70,16 @@ class Printer:
             words = visible(typed(text))
             fits = len(words) <= shutil.get_terminal_size().columns
             line(words if fits else words.replace(" · ", "\n"))
+
+
+def _ascii_json(text: str) -> bytes:
+    """The same JSON with escapes: other characters than ASCII appear only within its strings."""
+
+    def escaped(match: re.Match[str]) -> str:
+        units = match[0].encode("utf-16-be").hex()
+        return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+    return re.sub("[^\x00-\x7f]", escaped, text).encode("ascii")
 
 
 def line(text: str = "") -> None:

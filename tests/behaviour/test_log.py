@@ -58,7 +58,7 @@ def test_following_tells_what_happens_from_now_on(ctl: Ctl) -> None:
         feed.says("echo first")
         ctl.enqueue("echo second")
         assert json.loads(feed.says("echo second"))["stream"] == "2"
-    assert "no end" in ctl("events", "-f", "--json", code=2).err
+    assert "never ends" in ctl("events", "-f", "--json", code=2).err
 
 
 def test_following_begins_with_the_last_ten(ctl: Ctl) -> None:

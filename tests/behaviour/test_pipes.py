@@ -1,5 +1,6 @@
 """Where the output goes: a pipe that closes, a full disk, nowhere; any locale."""
 
+import json
 import subprocess
 
 import pytest
@@ -127,6 +128,17 @@ def test_any_locale_prints_any_text(ctl: Ctl, locale: str) -> None:
         assert ctl(*words.split(), env={"LC_ALL": locale}).err == ""
     ascii_only = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
     assert r"na\xefve" in ctl("list", env=ascii_only).out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16", "cp037", "utf-8"])
+def test_json_is_json_in_any_encoding(ctl: Ctl, encoding: str) -> None:
+    command = "echo naïve ☃ 𝄞"
+    ctl.enqueue(command)
+    env = {"PYTHONUTF8": "0", "PYTHONIOENCODING": encoding}
+    assert ctl("list", "--json", env=env).json["jobs"][0]["command"] == command
+    assert json.loads(ctl("list", "--jsonl", env=env).out)["command"] == command
+    assert json.loads(ctl("events", "--jsonl", env=env).lines[-1])["data"]["command"] == command
+    assert ctl("show", "1", "--json", env=env).json["job"]["command"] == command
 
 
 def test_ids_go_from_one_command_to_the_next(ctl: Ctl) -> None:

@@ -48,7 +48,7 @@ def test_stopping_now_puts_the_job_back(ctl: Ctl) -> None:
 def test_stopping_what_has_stopped_says_so(ctl: Ctl) -> None:
     ctl.drain()
     worker = ctl("worker", "list", "--all").jobs[0]
-    assert "stopped already" in ctl("worker", "stop", worker).err
+    assert "already stopped" in ctl("worker", "stop", worker).err
     assert "No worker is running" in ctl("worker", "stop").err
 
 

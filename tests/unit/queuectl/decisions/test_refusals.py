@@ -37,7 +37,7 @@ FAILED = given(
 DEAD = given(enqueued(), CLAIMED, Dead(attempt=1, reason="retries-used-up"))
 RUNNING = given(enqueued(), CLAIMED)
 GONE = given(enqueued(), Cancelled())
-STALE = "attempt 1 of job 1 is not running any more"
+STALE = "attempt 1 of job 1 is no longer running"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ STALE = "attempt 1 of job 1 is not running any more"
         (
             DONE,
             RetryDead(job_id="1"),
-            "job 1 is completed, not dead - only dead jobs can be retried",
+            "job 1 is completed, not dead; only dead jobs can be retried",
         ),
         (DONE, Retry(job_id="1"), "job 1 has already completed; only a job that waits"),
         (RUNNING, Retry(job_id="1"), "job 1 is already running; only a job that waits"),

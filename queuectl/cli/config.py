@@ -37,7 +37,7 @@ def config_command() -> None:
 
 
 @config_command.command("get", epilog=options.examples("queuectl config get max-retries"))
-@click.argument("key", metavar="KEY")
+@click.argument("key", metavar="KEY", shell_complete=options.completed_by("settings"))
 @options.printer
 @options.reading
 def get(reading: Reading, out: Printer, key: str) -> None:
@@ -67,7 +67,7 @@ def list_(reading: Reading, out: Printer) -> None:
         "queuectl config set max-retries 5", "queuectl config set backoff-max 30m"
     ),
 )
-@click.argument("key", metavar="KEY")
+@click.argument("key", metavar="KEY", shell_complete=options.completed_by("settings"))
 @click.argument("value", metavar="VALUE")
 @options.reason
 @options.dry_run

@@ -33,7 +33,12 @@ _LONGEST_TOKEN = 10_000
     help="Require this access token; - reads it from stdin. Other users can see T in the process"
     " list: prefer $QUEUECTL_TOKEN or --token-file.",
 )
-@click.option("--token-file", metavar="F", help="Read the access token from file F.")
+@click.option(
+    "--token-file",
+    metavar="F",
+    shell_complete=options.completed_by("files"),
+    help="Read the access token from file F.",
+)
 @click.option("--prefix", metavar="PATH", default="", help="URL prefix behind a reverse proxy.")
 @click.option(
     "--trust-host", "trusted", metavar="H", multiple=True, help="Additional allowed host name."

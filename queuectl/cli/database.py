@@ -4,6 +4,8 @@ import os
 
 import click
 
+from .options import completed_by
+
 HELP = "Queue file [default: $QUEUECTL_DB, ./queue.db, or ~/.local/state/queuectl/queue.db]."
 
 
@@ -17,7 +19,13 @@ def _take(ctx: click.Context, option: click.Parameter, paths: tuple[str, ...]) -
 
 
 db = click.option(
-    "--db", metavar="PATH", multiple=True, expose_value=False, callback=_take, help=HELP
+    "--db",
+    metavar="PATH",
+    multiple=True,
+    expose_value=False,
+    callback=_take,
+    shell_complete=completed_by("files"),
+    help=HELP,
 )
 
 

@@ -35,7 +35,13 @@ dlq_command.add_command(show)
 @dlq_command.command(
     "list", epilog=options.examples("queuectl dlq list", "queuectl dlq list --json")
 )
-@click.option("--queue", "-q", metavar="Q", help="Only jobs in this queue.")
+@click.option(
+    "--queue",
+    "-q",
+    metavar="Q",
+    shell_complete=options.completed_by("queues"),
+    help="Only jobs in this queue.",
+)
 @click.option("--cause", metavar="C", help="Only jobs dead by C: 'exit 1', 'signal 9' or timeout.")
 @pages.pages
 @options.list_printer

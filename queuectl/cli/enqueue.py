@@ -85,10 +85,16 @@ def _words_behind_dashes() -> int:
         """echo '{"command": "echo one"}' | queuectl enqueue --file -""",
     ),
 )
-@click.argument("words", metavar="[JSON | -- CMD ARG...]", nargs=-1)
+@click.argument(
+    "words",
+    metavar="[JSON | -- CMD ARG...]",
+    nargs=-1,
+    shell_complete=options.completed_by("command_words"),
+)
 @click.option(
     "--file",
     metavar="F",
+    shell_complete=options.completed_by("files"),
     help="Read jobs from F: a JSON object, an array, or one object per line (- for stdin).",
 )
 @click.option(
@@ -97,8 +103,21 @@ def _words_behind_dashes() -> int:
     help="Custom job ID. Enqueueing the same job with the same ID again does nothing.",
 )
 @click.option("--name", metavar="TEXT", help="Human-readable name.")
-@click.option("--tag", "-t", metavar="K=V", multiple=True, help="Add a tag (repeatable).")
-@click.option("--queue", "-q", metavar="Q", help="Queue name [default: default].")
+@click.option(
+    "--tag",
+    "-t",
+    metavar="K=V",
+    shell_complete=options.completed_by("tags"),
+    multiple=True,
+    help="Add a tag (repeatable).",
+)
+@click.option(
+    "--queue",
+    "-q",
+    metavar="Q",
+    shell_complete=options.completed_by("queues"),
+    help="Queue name [default: default].",
+)
 @click.option(
     "--priority",
     metavar="N",
@@ -147,7 +166,12 @@ def _words_behind_dashes() -> int:
 @click.option(
     "--output-limit", metavar="SIZE", help="Maximum output to keep per attempt: 512K, 10M."
 )
-@click.option("--cwd", metavar="DIR", help="Working directory [default: current].")
+@click.option(
+    "--cwd",
+    metavar="DIR",
+    shell_complete=options.completed_by("folders"),
+    help="Working directory [default: current].",
+)
 @click.option(
     "--background",
     metavar="end|keep",

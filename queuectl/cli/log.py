@@ -31,7 +31,7 @@ from .words import EVENTS
 @click.command(
     "history", epilog=options.examples("queuectl history last", "queuectl history last --json")
 )
-@click.argument("job", metavar="JOB")
+@click.argument("job", metavar="JOB", shell_complete=options.completed_by("job_ids"))
 @options.list_printer
 @options.reading
 def history_command(reading: Reading, out: Printer, job: str) -> None:
@@ -110,7 +110,10 @@ class Wanted(NamedTuple):
     help="Only events of this type.",
 )
 @click.option(
-    "--stream", metavar="S", help="Only events of a job, $config, $worker:ID or $context."
+    "--stream",
+    metavar="S",
+    shell_complete=options.completed_by("job_ids"),
+    help="Only events of a job, $config, $worker:ID or $context.",
 )
 @click.option(
     "--follow",

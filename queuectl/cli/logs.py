@@ -44,7 +44,7 @@ class Seen(NamedTuple):
 @click.command(
     "logs", epilog=options.examples("queuectl logs last", "queuectl logs last --tail 20 -f")
 )
-@click.argument("job", metavar="JOB")
+@click.argument("job", metavar="JOB", shell_complete=options.completed_by("job_ids"))
 @click.option("--attempt", metavar="N", type=Whole(1), help="Attempt number [default: latest].")
 @click.option("--tail", "-n", "lines", metavar="N", type=Whole(1), help="Only the last N lines.")
 @click.option("--follow", "-f", is_flag=True, help="Follow until the job finishes, across retries.")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,6 +21,9 @@ from .look import colours_wanted
 from .options import examples
 from .recorded import AnswerLost, discard_standard_output, lost, say
 from .words import option_meant, subcommand_meant
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SUBCOMMANDS = {
     "enqueue": "enqueue",
@@ -85,6 +89,14 @@ class LazyGroup(click.Group):
                 with formatter.section(title):
                     formatter.write_dl(rows, col_max=max(map(len, helps)))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """bash shows no explanations, so no module is imported for them."""
+        if incomplete.startswith("-") or not os.environ.get(COMPLETE, "").startswith("bash"):
+            return super().shell_complete(ctx, incomplete)
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in SUBCOMMANDS if name.startswith(incomplete)]
+
     def _short_help(self, ctx: click.Context, name: str) -> str:
         command = self.get_command(ctx, name)
         assert command is not None
@@ -137,6 +149,9 @@ def _run(arguments: list[str]) -> int:
     if asked := os.environ.get(COMPLETE):
         from click.shell_completion import shell_complete
 
+        from .completing import install
+
+        install()
         return shell_complete(root, {}, "queuectl", COMPLETE, asked)
     try:
         with root.make_context("queuectl", list(arguments)) as ctx:

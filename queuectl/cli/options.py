@@ -12,6 +12,8 @@ from .params import Seconds
 from .printer import Form, Printer, note
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from ..queue import Queue
     from ..reading import Reading
 
@@ -22,6 +24,22 @@ R = TypeVar("R")
 def examples(*lines: str) -> str:
     """The end of a subcommand's help: lines that work as printed."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def completed_by(
+    name: str,
+) -> "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]":
+    """Let a function of `completing` complete the value; it is imported when a shell asks."""
+
+    def complete(
+        ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> "list[CompletionItem]":
+        from . import completing
+
+        found: list[CompletionItem] = getattr(completing, name)(ctx, param, incomplete)
+        return found
+
+    return complete
 
 
 def reading(run: "Callable[Concatenate[Reading, P], R]") -> Callable[P, R]:

@@ -23,6 +23,7 @@ from ..job_ids import RANGE
 from ..reading import Reading
 from ..when import instant_us
 from .asked import named_db
+from .options import completed_by
 from .params import Word
 from .printer import note
 from .words import STATES as MEANT
@@ -175,8 +176,20 @@ _FILTERS = (
         type=Word("state", STATES, MEANT),
         help="Only jobs in this state, such as pending or dead (repeatable).",
     ),
-    click.option("--queue", "-q", metavar="Q", help="Only jobs in this queue."),
-    click.option("--tag", "-t", metavar="K=V", help="Only jobs with this tag."),
+    click.option(
+        "--queue",
+        "-q",
+        metavar="Q",
+        shell_complete=completed_by("queues"),
+        help="Only jobs in this queue.",
+    ),
+    click.option(
+        "--tag",
+        "-t",
+        metavar="K=V",
+        shell_complete=completed_by("tags"),
+        help="Only jobs with this tag.",
+    ),
     click.option(
         "--since", metavar="WHEN", help="Enqueued at or after this time: 14:05, 2h-ago, @POSITION."
     ),
@@ -220,7 +233,9 @@ def several(run: Callable[..., R]) -> Callable[..., R]:
         return run(*args, chosen=_selector(words, which, everything), **kwargs)
 
     add = click.option("--all", "everything", is_flag=True, help="All jobs.")
-    return click.argument("words", metavar="[JOB...]", nargs=-1)(filters(add(selected)))
+    return click.argument(
+        "words", metavar="[JOB...]", nargs=-1, shell_complete=completed_by("job_ids")
+    )(filters(add(selected)))
 
 
 def _selector(words: tuple[str, ...], which: Filter, everything: bool) -> Selector:

@@ -41,7 +41,7 @@ class Found(NamedTuple):
 
 
 @click.command("show", epilog=options.examples("queuectl show last", "queuectl show last --json"))
-@click.argument("job", metavar="JOB")
+@click.argument("job", metavar="JOB", shell_complete=options.completed_by("job_ids"))
 @options.printer
 @options.reading
 def show_command(reading: Reading, out: Printer, job: str) -> None:

@@ -24,7 +24,13 @@ REFERENCE_STATES: tuple[State, ...] = ("pending", "processing", "completed", "fa
 
 
 @click.command("status", epilog=options.examples("queuectl status", "queuectl status --json"))
-@click.option("--queue", "-q", metavar="Q", help="Count only this queue.")
+@click.option(
+    "--queue",
+    "-q",
+    metavar="Q",
+    shell_complete=options.completed_by("queues"),
+    help="Count only this queue.",
+)
 @options.watch
 @options.printer
 @options.reading

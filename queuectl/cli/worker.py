@@ -48,7 +48,12 @@ def worker_command() -> None:
     help="Number of jobs to run at a time [default: 1].",
 )
 @click.option(
-    "--queue", "queues", metavar="Q", multiple=True, help="Serve only this queue (repeatable)."
+    "--queue",
+    "queues",
+    metavar="Q",
+    shell_complete=options.completed_by("queues"),
+    multiple=True,
+    help="Serve only this queue (repeatable).",
 )
 @click.option(
     "--until-empty",
@@ -127,7 +132,9 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
 @worker_command.command(
     "stop", epilog=options.examples("queuectl worker stop", "queuectl worker stop --now")
 )
-@click.argument("worker", metavar="[W]", required=False)
+@click.argument(
+    "worker", metavar="[W]", required=False, shell_complete=options.completed_by("worker_names")
+)
 @click.option(
     "--now", is_flag=True, help="Stop running jobs (SIGTERM, then SIGKILL); they are requeued."
 )

@@ -28,9 +28,9 @@ class Missing(Unusable):
     def __init__(self, path: str, no_folder: str | None = None) -> None:
         """no_folder: the folder it would be in, where that is missing too."""
         if no_folder is not None:
-            words = f"there is no folder {no_folder}; make it, or name another file with --db"
+            words = f"there is no folder {no_folder}; create it, or name another file with --db"
         else:
-            words = "enqueue a job to make it, or name another with --db"
+            words = "the first job creates it; to use another queue, name it with --db"
         super().__init__(f"no queue at {path}; {words}")
 
 
@@ -38,7 +38,48 @@ class NoFolder(Unusable):
     """There is no folder to make the file in."""
 
     def __init__(self, folder: str) -> None:
-        super().__init__(f"there is no folder {folder}; make it, or name another file with --db")
+        super().__init__(f"there is no folder {folder}; create it, or name another file with --db")
+
+
+class NoHome(Unusable):
+    """The user has no home directory to keep a queue in."""
+
+    def __init__(self, user: int) -> None:
+        super().__init__(
+            f"user {user} has no home directory (HOME is not set, and there is no passwd entry);"
+            " name the queue file with --db or QUEUECTL_DB"
+        )
+
+
+class NotYourHome(Unusable):
+    """Root acts with the HOME of another user."""
+
+    def __init__(self, folder: str, owner: int) -> None:
+        super().__init__(
+            f"{folder} belongs to user {owner}, and this is root with that user's HOME;"
+            " run queuectl without sudo, with sudo -H, or name the queue file with --db"
+        )
+
+
+class FolderNotMade(Unusable):
+    """The folder of the user's own queue cannot be created."""
+
+    def __init__(self, folder: str, what: str) -> None:
+        super().__init__(
+            f"{folder} cannot be created ({what}); name another queue file with --db or QUEUECTL_DB"
+        )
+
+
+class NoAccess(Unusable):
+    """A folder above the file cannot be entered."""
+
+    def __init__(self, path: str, folder: str, owner: int, user: int) -> None:
+        """owner: of the folder. user: who tries."""
+        if owner == user:
+            todo = f"make it accessible: chmod u+rwx {folder}"
+        else:
+            todo = f"name another file with --db, or take it over: sudo chown -R {user} {folder}"
+        super().__init__(f"{path} cannot be used: {folder} belongs to user {owner}; {todo}")
 
 
 class ForeignFile(Unusable):

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import ForeignFile
+from .errors import FolderNotMade, ForeignFile, NoAccess, NoHome, NotYourHome
 
 if TYPE_CHECKING:
     from .sqlite.log import SqliteStore
@@ -20,9 +20,22 @@ class Location(NamedTuple):
     """`--db`, `QUEUECTL_DB`, `working directory` or `your own`."""
 
     @property
+    def reason(self) -> str:
+        """Why it is this file, for people."""
+        return _REASONS.get(self.why, self.why)
+
+    @property
     def named(self) -> bool:
         """Whether the user named it on the command line: then it must be there to be read."""
         return self.why == "--db"
+
+
+_REASONS = {
+    "--db": "named by --db",
+    "QUEUECTL_DB": "named by QUEUECTL_DB",
+    "working directory": "found in the working directory",
+    "your own": "default location",
+}
 
 
 def locate(named: str | None = None) -> Location:
@@ -60,7 +73,10 @@ def _own() -> str:
     """Source: XDG Base Directory Specification 0.8; a relative XDG_STATE_HOME is to be ignored."""
     state = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
-        state = os.path.join(os.path.expanduser("~"), ".local", "state")
+        home = os.path.expanduser("~")
+        if not os.path.isabs(home):
+            raise NoHome(os.geteuid())
+        state = os.path.join(home, ".local", "state")
     return os.path.join(state, "queuectl", "queue.db")
 
 
@@ -97,16 +113,32 @@ def open_store(
 
 
 def _make_own_folder(folder: str) -> None:
-    """Only the user's own state folder is made; a mistyped --db must not make others."""
-    if folder == os.path.dirname(os.path.realpath(_own())):
+    """Only the user's own state folder is made; a mistyped --db must not make others.
+
+    Raises NotYourHome, or FolderNotMade.
+    """
+    try:
+        own = os.path.dirname(os.path.realpath(_own()))
+    except NoHome:
+        return
+    if folder == own:
         _make_folders(folder)
 
 
 def _make_folders(folder: str) -> None:
     """Each of them the user's alone, as the specification says; `makedirs` minds the last one."""
-    if not os.path.isdir(folder):
-        _make_folders(os.path.dirname(folder))
-        try:
-            os.mkdir(folder, 0o700)
-        except FileExistsError:
-            pass
+    if os.path.isdir(folder):
+        owner = os.stat(folder).st_uid
+        if os.geteuid() == 0 and owner != 0:  # sudo keeps HOME: its user could not use what we make
+            raise NotYourHome(folder, owner)
+        return
+    _make_folders(os.path.dirname(folder))
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
+    except PermissionError:
+        parent = os.path.dirname(folder)
+        raise NoAccess(folder, parent, os.stat(parent).st_uid, os.geteuid()) from None
+    except OSError as error:
+        raise FolderNotMade(folder, str(error.strerror)) from None

@@ -2,7 +2,7 @@
 
 import os
 import pwd
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Self
 
@@ -17,12 +17,14 @@ from projections.read_models import jobs
 from projections.registry import first_schema
 
 from .clock import Clock, SystemClock
-from .errors import NoSuchJob, QueueError
+from .errors import BadInput, NoSuchJob, QueueError
 from .job_waiting import wait_for
 from .reading import Reading, refuse_unfit
 from .replay import replay
 from .requests import AnyRequest, Cancel, NewJob, Retry
 from .session import Known, Session
+
+LONGEST_ACTOR = 200
 
 
 class Queue:
@@ -43,7 +45,7 @@ class Queue:
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
         self.location: Location = locate(os.fspath(path) if path is not None else None)
-        self.actor = actor or current_user()
+        self.actor = current_user() if actor is None else _checked_actor(actor)
         self.clock = clock or SystemClock()
         self.store: SqliteStore = open_store(
             self.location.path, create=True, schema=first_schema(), on_wait=on_wait
@@ -109,10 +111,16 @@ class Queue:
             job: Job = _or_raise(session.enqueue(new))
         return job
 
-    def enqueue_many(self, new: Iterable[NewJob]) -> list[str]:
-        """Accept all these jobs in one transaction, or none. Returns their ids, in order."""
+    def enqueue_many(self, jobs: Iterable[Mapping[str, Any] | NewJob]) -> list[str]:
+        """Accept all these jobs in one transaction, or none. Returns their ids, in order.
+
+        jobs: each a dict with the keys of `queuectl enqueue`'s JSON: `command` or `argv`, and
+        options as for `enqueue`. Raises BadInput, which names the number of the job, or IdTaken.
+        """
+        now_us = self.clock.wall_us()
+        checked = [_checked_job(number, job, now_us) for number, job in enumerate(jobs, 1)]
         with self.write() as session:
-            return [_or_raise(session.enqueue(one)).id for one in new]
+            return [_or_raise(session.enqueue(new)).id for new in checked]
 
     def get(self, job_id: str) -> Job:
         """The job as it is now. Raises NoSuchJob."""
@@ -165,6 +173,29 @@ def _or_raise(answer: Any) -> Any:
     if isinstance(answer, QueueError):
         raise answer
     return answer
+
+
+def _checked_job(number: int, job: Mapping[str, Any] | NewJob, now_us: int) -> NewJob:
+    """The job as it was asked for. number: its place in a list, from 1 on, for the error."""
+    from .job_keys import new_job
+
+    if isinstance(job, NewJob):
+        return job
+    if not isinstance(job, Mapping):
+        raise BadInput(f"job {number} is a dict such as {{'command': 'make'}}, not {job!r:.100}")
+    try:
+        return new_job(job, now_us)
+    except BadInput as error:
+        raise BadInput(f"job {number}: {error}") from None
+
+
+def _checked_actor(actor: str) -> str:
+    """The log keeps it for ever, on one line of what is hashed."""
+    if not isinstance(actor, str) or not 0 < len(actor) <= LONGEST_ACTOR:
+        raise BadInput(f"actor is text of 1 to {LONGEST_ACTOR} characters, not {actor!r:.100}")
+    if not actor.isprintable():
+        raise BadInput(f"actor is one line of printable text, not {actor!r:.100}")
+    return actor
 
 
 def current_user() -> str:

@@ -11,6 +11,7 @@ from ..errors import (
     ForeignFile,
     Missing,
     NewerFile,
+    NoAccess,
     NoFolder,
     ReadOnly,
     StorageFailed,
@@ -49,13 +50,14 @@ def connect(
 
 def inspect(path: str) -> None:
     """Raise the refusal for a file that is no queue of ours, without touching it."""
-    if not _is_utf8(path):
-        raise ForeignFile(repr(path), "is a name that is not UTF-8")
+    _refuse_not_utf8(path)
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         folder = os.path.dirname(path)
         raise Missing(path, None if os.path.isdir(folder) else folder) from None
+    except PermissionError:
+        raise _no_access(path) from None
     except OSError as error:
         raise ForeignFile(path, f"cannot be looked at ({error.strerror})") from None
     if problem := _problem(found):
@@ -90,12 +92,20 @@ _SMALLEST = 512
 """SQLite's smallest page."""
 
 
-def _is_utf8(path: str) -> bool:
+def _no_access(path: str) -> NoAccess:
+    """The error that names the first folder which cannot be entered."""
+    folder = os.path.dirname(path)
+    while not os.access(parent := os.path.dirname(folder), os.X_OK):
+        folder = parent
+    return NoAccess(path, folder, os.stat(folder).st_uid, os.geteuid())
+
+
+def _refuse_not_utf8(path: str) -> None:
+    """The path is recorded, and given to jobs as text."""
     try:
         path.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        raise ForeignFile(repr(path), "is a path that is not UTF-8") from None
 
 
 def _problem(found: os.stat_result) -> str | None:
@@ -202,8 +212,12 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
 
     extra: further statements for the same schema (the read models').
     """
+    _refuse_not_utf8(path)
     folder = os.path.dirname(path)
-    _refuse_others_beside(path)
+    try:
+        _refuse_others_beside(path)
+    except PermissionError:
+        raise _no_access(path) from None
     _refuse_leftovers(path)
     building = f"{path}.{os.urandom(6).hex()}.new"
     try:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import apsw
 
+from .schema import EVENTS, OUTPUTS
 from .transaction import SqliteTransaction
 
 
@@ -13,7 +14,8 @@ def scratch(schema: Iterable[str]) -> Iterator[SqliteTransaction]:
     """A temporary database with these tables, empty. It spills to disk, so memory stays flat."""
     connection = apsw.Connection("", statementcachesize=200)
     try:
-        connection.execute("CREATE TABLE events (position INTEGER, hash BLOB)")
+        for statement in (EVENTS, OUTPUTS):
+            connection.execute(statement)
         connection.execute("PRAGMA synchronous=OFF; PRAGMA journal_mode=OFF; BEGIN").fetchall()
         for statement in schema:
             connection.execute(statement)

@@ -7,8 +7,11 @@ from collections.abc import Callable
 
 import click
 
+from eventstore.location import locate
+
 from ..errors import BadInput
 from . import options
+from .asked import named_db
 from .params import Whole
 
 _LONGEST_TOKEN = 10_000
@@ -61,8 +64,9 @@ def dashboard_command(
     path_prefix = _understood("--prefix", addresses.prefix, prefix)
     names = tuple(_understood("--trust-host", addresses.host_name, name) for name in trusted)
     access = _token(token, token_file)
-    with options.open_queue() as queue:  # made where missing, brought up to date where old
-        path = queue.location.path
+    location = locate(named_db())
+    with options.open_queue(create=False):  # brought up to date if it is old
+        path = location.path
     try:
         serve(path, host, port, access, open_browser, prefix=path_prefix, trusted_hosts=names)
     except OSError as error:

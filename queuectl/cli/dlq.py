@@ -58,7 +58,7 @@ def list_(reading: Reading, out: Printer, queue: str | None, cause: str | None, 
 def _of_the_dead(run: Callable[..., None]) -> Callable[..., None]:
     """What `retry` and `discard` both take."""
     for add in (
-        options.queue,
+        options.existing_queue,
         options.printer,
         options.yes,
         options.dry_run,

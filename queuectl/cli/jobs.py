@@ -4,6 +4,7 @@ import shutil
 
 import click
 
+from eventstore.location import Location
 from eventstore.store import Reader
 from projections.folds.job import FINAL, STATES, Job, State
 from projections.read_models import counts
@@ -12,11 +13,12 @@ from projections.read_models.jobs import Filter
 from ..queue import Queue
 from ..reading import Reading
 from ..requests import Cancel, Retry
+from ..visible import visible
 from . import options, pages, selectors
 from .columns import JOB, NAME, QUEUE
 from .look import Column
 from .pages import Page
-from .printer import Printer
+from .printer import Printer, line
 from .selectors import Selector
 from .watching import watch
 from .writing import change_jobs, confirm
@@ -49,8 +51,19 @@ def list_command(
     def show() -> None:
         with reading.read() as tx:
             pages.print_page(out, tx, which, page, _columns(out, tx))
+        if out.terminal:
+            line(_queue(reading.location, shutil.get_terminal_size().columns))
 
     watch(reading, out, show, watch_s)
+
+
+def _queue(location: Location, width: int) -> str:
+    """Which queue file the list is of; a long path loses its beginning."""
+    before, after = "Queue: ", f" ({location.reason})"
+    path, room = visible(location.path), width - len(before) - len(after)
+    if len(path) > room:
+        after, room = "", width - len(before)
+    return f"{before}{path if len(path) <= room else f'…{path[1 - room :]}'}{after}"
 
 
 def _columns(out: Printer, tx: Reader) -> tuple[Column[Job], ...]:
@@ -72,7 +85,7 @@ def _columns(out: Printer, tx: Reader) -> tuple[Column[Job], ...]:
 @options.dry_run
 @options.yes
 @options.printer
-@options.queue
+@options.existing_queue
 def cancel_command(
     queue: Queue, out: Printer, chosen: Selector, reason: str | None, dry_run: bool, yes: bool
 ) -> None:
@@ -102,7 +115,7 @@ def _said(job: Job) -> str:
 @options.dry_run
 @options.yes
 @options.printer
-@options.queue
+@options.existing_queue
 def retry_command(
     queue: Queue, out: Printer, chosen: Selector, reason: str | None, dry_run: bool, yes: bool
 ) -> None:

@@ -71,18 +71,37 @@ def queue(run: "Callable[Concatenate[Queue, P], R]") -> Callable[P, R]:
     return opened
 
 
-def open_queue() -> "Queue":
-    """The queue to write to. Where it had to be made, a note says where it is.
+def existing_queue(run: "Callable[Concatenate[Queue, P], R]") -> Callable[P, R]:
+    """Give the subcommand the queue to write to, if it can do nothing in a new one.
 
-    With --dry-run nothing is made: an empty queue elsewhere stands for one that is missing.
+    None is created: if it was named, it must be there, and otherwise a missing one is empty.
     """
+
+    @wraps(run)
+    def opened(*args: P.args, **kwargs: P.kwargs) -> R:
+        with open_queue(create=False) as target:
+            return run(target, *args, **kwargs)
+
+    return opened
+
+
+def open_queue(*, create: bool = True) -> "Queue":
+    """The queue to write to. If it had to be created, a note says where it is.
+
+    With --dry-run, or without `create`, an empty queue elsewhere stands for one that is missing.
+    Raises Missing if that was named by --db.
+    """
+    from eventstore.errors import Missing
     from eventstore.location import locate
 
     from ..queue import Queue
 
     location = locate(named_db())
     missing = not os.path.lexists(location.path)
-    if missing and click.get_current_context().params.get("dry_run"):
+    if missing and not create and location.named:
+        folder = os.path.dirname(location.path)
+        raise Missing(location.path, None if os.path.isdir(folder) else folder)
+    if missing and (not create or click.get_current_context().params.get("dry_run")):
         return _passing_queue()
     target = Queue(location.path if location.named else None, on_wait=note)
     if missing:

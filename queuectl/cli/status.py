@@ -46,6 +46,7 @@ def status_command(
                 _document(out, tx, queue)
             else:
                 _reference(counts.total(tx, queue))
+                line(f"Queue: {visible(reading.location.path)} ({reading.location.reason})")
                 _beyond(out, tx, queue)
 
     watch(reading, out, show, watch_s)

@@ -139,7 +139,7 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
     "--now", is_flag=True, help="Stop running jobs (SIGTERM, then SIGKILL); they are requeued."
 )
 @options.reason
-@options.queue
+@options.existing_queue
 def stop(queue: "Queue", worker: str | None, now: bool, reason: str | None) -> None:
     """Stop one worker, or all, after their current jobs, and wait."""
     from ..requests import RequestStop

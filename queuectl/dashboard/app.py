@@ -11,7 +11,7 @@ from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
 import queuectl
-from eventstore.errors import ForeignFile, StoreError
+from eventstore.errors import ForeignFile, NoHome, StoreError
 from eventstore.location import locate
 
 from . import guard, words
@@ -83,7 +83,7 @@ def _is_own(path: str) -> bool:
     """Whether it is the queue that is used, in any directory, when none is named."""
     try:
         return locate() == (path, "your own")
-    except ForeignFile:  # a stranger's link, where we happen to stand
+    except (ForeignFile, NoHome):  # a stranger's link, where we happen to stand
         return False
 
 

@@ -99,16 +99,22 @@ def fsync(median_ms: float) -> Finding:
     return Finding("fsync", f"{median_ms:.3g} ms", todo if median_ms > FSYNC_MS else None)
 
 
-def unwritable(folder: str, why: Unwritable) -> Finding:
-    """That no job can be enqueued and no result recorded."""
+def unwritable(folder: Entry, me: int, why: Unwritable) -> Finding:
+    """That no job can be enqueued and no result recorded. me: this user's id."""
+    name = shlex.quote(folder.path)
     if why == "mount":
+        words = f"{folder.path} is on a file system that is mounted read-only"
         todo = (
             "check the disk: after an error the kernel mounts a file system read-only (dmesg);"
-            f" then mount -o remount,rw {folder}, or move the queue"
+            f" then mount -o remount,rw {name}, or move the queue"
         )
-        return Finding("fsync", f"{folder} is on a file system that is mounted read-only", todo)
-    todo = f"make the folder writable (chmod u+w {shlex.quote(folder)})"
-    return Finding("fsync", f"{folder} is not writable: no job can be enqueued", todo)
+    elif folder.owner != me:
+        words = f"{folder.path} belongs to user {folder.owner}: no job can be enqueued"
+        todo = f"take it over (sudo chown -R {me} {name}), or name another queue with --db"
+    else:
+        words = f"{folder.path} is not writable: no job can be enqueued"
+        todo = f"make the folder writable (chmod u+w {name})"
+    return Finding("fsync", words, todo)
 
 
 def network(kind: str | None, overridden: bool) -> Finding:

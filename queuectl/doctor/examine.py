@@ -28,13 +28,6 @@ from .checks import Finding
 Progress = Callable[[int, int], None]
 """Called now and then in long checks: how many records are done, of how many."""
 
-WHY = {
-    "--db": "named by --db",
-    "QUEUECTL_DB": "named by QUEUECTL_DB",
-    "working directory": "it stands in the working directory",
-    "your own": "your own, since nothing names another",
-}
-
 
 class Examination(NamedTuple):
     """What was found."""
@@ -62,7 +55,7 @@ def examine(reading: Reading, deep: bool, progress: Progress) -> Examination:
     path = reading.location.path
     store, refused = _opened(reading)
     folder = os.path.dirname(path)
-    has_folder = os.path.isdir(folder)
+    has_folder = os.path.isdir(folder) and os.access(folder, os.X_OK)
     found = Examination(
         findings=[_packages(), _file(reading.location, refused)],
         versions=versions(),
@@ -111,15 +104,17 @@ def _opened(reading: Reading) -> tuple[SqliteStore | None, StoreError | None]:
 
 
 def _file(location: Location, refused: StoreError | None) -> Finding:
-    words = f"{location.path} ({WHY[location.why]})"
+    words = f"{location.path} ({location.reason})"
     if refused is not None:
         what, _, todo = str(refused).partition("; ")
-        return Finding("file", f"{words}: {what}", todo or "name another file with --db")
+        what = what.removeprefix(location.path).strip()
+        return Finding("file", f"{words} {what}", todo or "name another file with --db")
     folder = os.path.dirname(location.path)
     if not os.path.isdir(folder) and location.why != "your own":
         return Finding("file", f"{words}: there is no folder {folder}", f"mkdir {folder}")
     there = os.path.lexists(location.path)
-    return Finding("file", words if there else f"{words}; none yet, the first job makes it")
+    missing = "" if there else "; it does not exist yet, the first job creates it"
+    return Finding("file", words + missing)
 
 
 def _around(path: str, folder: str, found: Examination) -> Iterator[Finding]:
@@ -129,7 +124,8 @@ def _around(path: str, folder: str, found: Examination) -> Iterator[Finding]:
     yield checks.wal(found.wal_bytes)
     yield checks.room(*machine.free(folder))
     if found.fsync_ms is None:
-        yield checks.unwritable(folder, why_unwritable(path) or "modes")
+        why = why_unwritable(path) or "modes"
+        yield checks.unwritable(machine.entry(folder), os.geteuid(), why)
     else:
         yield checks.fsync(found.fsync_ms)
     overridden = os.environ.get("QUEUECTL_ALLOW_NETWORK") == "1"

@@ -40,7 +40,7 @@ def size_of(path: str) -> int:
     """Bytes; 0 where there is no such file."""
     try:
         return os.stat(path).st_size
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return 0
 
 

@@ -61,7 +61,7 @@ def test_it_says_which_file_and_why(worked: Ctl) -> None:
     assert worked("doctor", "--json").json["why"] == "QUEUECTL_DB"
     assert "named by --db" in worked("--db", str(worked.db), "doctor").out
     here = worked("doctor", env={"QUEUECTL_DB": ""}).out
-    assert "it stands in the working directory" in here
+    assert "found in the working directory" in here
 
 
 def test_it_says_what_matters_to_a_log(worked: Ctl) -> None:
@@ -75,7 +75,7 @@ def test_it_says_what_matters_to_a_log(worked: Ctl) -> None:
 
 def test_without_a_queue_there_is_nothing_wrong(ctl: Ctl) -> None:
     assert problems(ctl) == {}
-    assert "none yet" in ctl("doctor").out
+    assert "does not exist yet" in ctl("doctor").out
     assert os.listdir(ctl.folder) == []
 
 

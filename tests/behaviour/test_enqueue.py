@@ -225,5 +225,5 @@ def test_sixteen_at_once_get_the_ids_one_to_n(ctl: Ctl, tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_said_and_not_made(ctl: Ctl) -> None:
     refused = ctl("--db", "nope/x.db", "enqueue", "--", "ls", code=6).err
-    assert refused.startswith(f"error: there is no folder {ctl.folder / 'nope'}; make it")
+    assert refused.startswith(f"error: there is no folder {ctl.folder / 'nope'}; create it")
     assert not (ctl.folder / "nope").exists()

@@ -146,7 +146,7 @@ def test_a_queue_in_a_folder_that_is_not_there_names_the_folder(ctl: Ctl, tmp_pa
     missing = str(tmp_path / "nope" / "x.db")
     for words in (["list"], ["show", "1"], ["enqueue", "--", "true"]):
         told = refused(ctl("--db", missing, *words, code=6))
-        assert f"there is no folder {tmp_path / 'nope'}; make it" in told
+        assert f"there is no folder {tmp_path / 'nope'}; create it" in told
 
 
 @pytest.mark.parametrize(

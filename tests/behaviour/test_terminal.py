@@ -66,7 +66,7 @@ def screen(
 def test_a_list_fits_the_width_and_says_what_is_next(ctl: Ctl) -> None:
     ctl("enqueue", "--file", "-", stdin='{"command": "echo %s"}\n' % ("x" * 300) * 60)
     shown = screen(ctl, "list", "--limit", "3")
-    assert len(shown.lines) == 5
+    assert len(shown.lines) == 6
     assert shown.lines[0].split() == [
         *("id", "state", "attempts", "enqueued", "command"),
     ]
@@ -78,7 +78,7 @@ def test_a_list_fits_the_width_and_says_what_is_next(ctl: Ctl) -> None:
 def test_a_narrow_terminal_keeps_what_matters(ctl: Ctl) -> None:
     ctl.enqueue("echo " + "x" * 80)
     shown = screen(ctl, "list", columns=36)
-    assert [line.split()[0] for line in shown.lines] == ["id", "1"]
+    assert [line.split()[0] for line in shown.lines] == ["id", "1", "Queue:"]
     assert "○ pending" in shown.lines[1]
     assert "echo xxx" in shown.lines[1]
 

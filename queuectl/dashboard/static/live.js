@@ -102,7 +102,8 @@ function describe() {
     words = `Connection lost at ${clock(lostAt)}. This page shows the queue as it was then. Reconnecting…`;
   } else if (pausedAt) {
     const shown = Number(live.dataset.position);
-    const more = held ? `${(held - shown).toLocaleString("en")} new events since.` : "No new events.";
+    const count = held ? held - shown : 0;
+    const more = count ? `${count.toLocaleString("en")} new event${count === 1 ? "" : "s"} since.` : "No new events.";
     words = `Paused at ${clock(pausedAt)}. ${more}`;
   }
   if (notice && notice.textContent !== words) notice.textContent = words;

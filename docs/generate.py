@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +14,9 @@ from eventstore.events.fact import kebab
 from eventstore.events.recorded import EVENT_TYPES, Recorded
 from queuectl import shapes
 from queuectl.cli import answers as cli_answers
+from queuectl.cli import columns
+from queuectl.cli.config import SETTING as config_columns
+from queuectl.cli.look import Column
 from queuectl.cli.main import root
 from queuectl.dashboard import shapes as page_shapes
 
@@ -39,6 +43,22 @@ Exit codes:
 | 9 | recorded, but the answer could not be written to standard output; do not repeat it |
 | 130 | interrupted by Ctrl-C |
 | 141 | output pipe closed; the command had nothing to record |
+"""
+
+PIPE_HEAD = """\
+## Columns in a pipe
+
+Lists print one line per row, with a tab between columns and no header: untruncated, times in RFC
+3339 (UTC). A control character within a column is printed as a visible one and separates nothing.
+"""
+
+PIPE_OTHERS = """\
+- `events`: position, time, stream, type, actor, data
+- `history`: position, time, seconds since the event before, type, actor, data
+- `wait`, `cancel`, `retry`, `dlq retry`, `dlq discard`: id, state
+- `show`: name and value of each field, one per line; then a line per attempt
+- `doctor`: ok or problem, check, what it found, what to do
+- `enqueue`: the id alone
 """
 
 EVENTS_HEAD = """\
@@ -72,9 +92,25 @@ KINDS = {
 OURS = {module.__name__ for module in (*KINDS.values(), shapes, cli_answers, page_shapes)}
 
 
+def pipe_columns() -> str:
+    """What the lines of each list hold, in a pipe."""
+    lists: dict[str, tuple[Column[Any], ...]] = {
+        "`list`": columns.JOB,
+        "`dlq list`": columns.DEAD,
+        "`worker list`": columns.WORKER,
+        "`--dry-run`": columns.EVENT,
+        "`config list`": config_columns,
+    }
+    lines = [PIPE_HEAD]
+    for name, shown in lists.items():
+        titles = ", ".join(column.title or "meaning" for column in shown)
+        lines.append(f"- {name}: {titles}")
+    return "\n".join([*lines, PIPE_OTHERS])
+
+
 def commands() -> str:
     """The text of `docs/commands.md`."""
-    parts = [COMMANDS_HEAD]
+    parts = [COMMANDS_HEAD, pipe_columns()]
     for path, command in walk(root, "queuectl"):
         with click.Context(
             command, info_name=path, max_content_width=80, help_option_names=["-h", "--help"]

@@ -8,6 +8,8 @@ from .errors import BadInput
 from .units import duration_us
 
 _CLOCK = r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?"
+_LENGTH = r"(?:[0-9.]+ ?[a-z]+ ?)+"
+"""Numbers with units, as a duration has them: no date and no time of day reads so."""
 _DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _POSIX_ZONE = r"(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)[+-]?[0-9]"
 """`CET-1CEST,M3.5.0,M10.5.0/3`: a zone that spells out its rules."""
@@ -26,6 +28,13 @@ def instant_us(text: str, now_us: int) -> int:
     if (delay_us := relative_us(text)) is not None:
         return now_us + delay_us
     return _at_us(text, now_us, fold=0)
+
+
+def past_us(text: str, now_us: int) -> int:
+    """The same for what has been: `2h` alone is two hours ago. Raises BadInput."""
+    if re.fullmatch(_LENGTH, _normal(text)):
+        return now_us - duration_us(text)
+    return instant_us(text, now_us)
 
 
 def relative_us(text: str) -> int | None:

@@ -91,6 +91,7 @@ JOB: tuple[Column[Job], ...] = (
     same("command", lambda job: job.spec.command, wide=True),
 )
 
+REASON: Column[Job] = same("reason", ended, spare=True)
 QUEUE: Column[Job] = same("queue", lambda job: job.spec.queue, spare=True)
 NAME: Column[Job] = same("name", lambda job: job.spec.name or "", spare=True, folds=True)
 """What a wide terminal has room for beside the others."""

@@ -23,6 +23,9 @@ SHOWN = 5
 QUEUES_AT_MOST = 20
 """Queues for which to say that no worker serves them."""
 
+DIRECTORIES_AT_MOST = 20
+"""Directories that were named, of which to say that they do not exist."""
+
 
 class Added:
     """The jobs of one `enqueue`, as far as its answer needs them.
@@ -39,6 +42,7 @@ class Added:
         self._timed: list[Job] = []
         self._passed: list[tuple[Job, int]] = []
         self._timed_count = self._passed_count = 0
+        self._directories: set[str] = set()
 
     def take(self, new: NewJob, job: Job) -> None:
         """Add a job that was asked for, and what it has become."""
@@ -46,6 +50,8 @@ class Added:
         if job.born <= self._before:
             self.existing.append((job, new.cwd))
             return
+        if new.cwd is not None and len(self._directories) < DIRECTORIES_AT_MOST:
+            self._directories.add(new.cwd)
         if len(self._queues) < QUEUES_AT_MOST:
             self._queues.add(job.spec.queue)
         if job.spec.due_at_us is not None:
@@ -77,6 +83,9 @@ class Added:
         """Say what may surprise: another directory, a time that has passed."""
         for job, directory, asked in self._elsewhere:
             note(f"job {job.id} already exists and runs in {directory}, not in {asked}")
+        for directory in sorted(self._directories):
+            if not os.path.isdir(directory):
+                note(f"warning: there is no directory {directory} here; jobs cannot run without it")
         for job, at_us in self._passed:
             note(
                 f"warning: the time given for job {job.id} has passed"

@@ -15,7 +15,7 @@ from ..reading import Reading
 from ..requests import Cancel, Retry
 from ..visible import visible
 from . import options, pages, selectors
-from .columns import JOB, NAME, QUEUE
+from .columns import JOB, NAME, QUEUE, REASON
 from .look import Column
 from .pages import Page
 from .printer import Printer, line
@@ -67,11 +67,13 @@ def _queue(location: Location, width: int) -> str:
 
 
 def _columns(out: Printer, tx: Reader) -> tuple[Column[Job], ...]:
-    """A wide terminal gets the names, too, and the queues where there are several."""
-    if not out.terminal or shutil.get_terminal_size().columns < WIDE:
+    """A terminal gets why jobs failed; a wide one also names, and queues if there are several."""
+    if not out.terminal:
         return JOB
+    if shutil.get_terminal_size().columns < WIDE:
+        return (*JOB[:-1], REASON, JOB[-1])
     queue = (QUEUE,) if len(counts.by_queue(tx)) > 1 else ()
-    return (*JOB[:-1], *queue, NAME, JOB[-1])
+    return (*JOB[:-1], REASON, *queue, NAME, JOB[-1])
 
 
 @click.command(

@@ -17,7 +17,7 @@ from ..errors import NoSuchJob, NotFound
 from ..reading import Reading
 from ..shapes import EventPage, event_shape
 from ..visible import quoted, visible
-from ..when import instant_us
+from ..when import past_us
 from . import options
 from .columns import output_hint, state
 from .feed import Feed
@@ -99,7 +99,7 @@ class Wanted(NamedTuple):
     ),
 )
 @click.option(
-    "--since", metavar="@P|WHEN", help="Events after position P, or from this time on: 2h-ago."
+    "--since", metavar="@P|WHEN", help="Events after position P, or from this time on: 2h (ago)."
 )
 @click.option("--until", metavar="@P|WHEN", help="Events up to position P, or before this time.")
 @click.option(
@@ -178,7 +178,7 @@ def _point(text: str) -> tuple[int | None, int | None]:
     """A position or a time. Raises BadInput."""
     if (position := position_of(text)) is not None:
         return position, None
-    return None, instant_us(text, SystemClock().wall_us())
+    return None, past_us(text, SystemClock().wall_us())
 
 
 def _document(reading: Reading, out: Printer, wanted: Wanted) -> None:

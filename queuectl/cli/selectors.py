@@ -21,7 +21,7 @@ from ..errors import BadInput, NoSuchJob, NotFound
 from ..hints import unused_queue
 from ..job_ids import RANGE
 from ..reading import Reading
-from ..when import instant_us
+from ..when import past_us
 from .asked import named_db
 from .options import completed_by
 from .params import Word
@@ -147,7 +147,7 @@ def _moment_us(text: str) -> int:
     """UTC, microseconds since 1970, of a time, or of the event at a position: `@4711`."""
     position = position_of(text)
     if position is None:
-        return instant_us(text, SystemClock().wall_us())
+        return past_us(text, SystemClock().wall_us())
     with closing(Reading(locate(named_db()))) as reading:
         for one in reading.events(position - 1, position):
             return one.recorded_at_us
@@ -191,7 +191,9 @@ _FILTERS = (
         help="Only jobs with this tag.",
     ),
     click.option(
-        "--since", metavar="WHEN", help="Enqueued at or after this time: 14:05, 2h-ago, @POSITION."
+        "--since",
+        metavar="WHEN",
+        help="Enqueued at this time or later: 14:05, 2h (ago), @POSITION.",
     ),
     click.option("--until", metavar="WHEN", help="Enqueued before this time."),
     click.option(

@@ -43,6 +43,14 @@ def test_a_time_that_has_passed_is_warned_of(ctl: Ctl, words: list[str]) -> None
     assert ctl.show("2")["state"] == "pending"
 
 
+def test_a_directory_that_does_not_exist_is_warned_of(ctl: Ctl) -> None:
+    done = ctl("enqueue", "--cwd", "/nope/x", "--", "true")
+    assert done.err.endswith(
+        "warning: there is no directory /nope/x here; jobs cannot run without it\n"
+    )
+    assert ctl("enqueue", "--cwd", "/", "--", "true").err == ""
+
+
 def test_many_times_that_have_passed_are_counted(ctl: Ctl) -> None:
     ctl.enqueue("true")
     late = '{"command": "true", "run_at": "2020-01-01T09:00Z"}\n'

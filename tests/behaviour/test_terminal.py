@@ -111,7 +111,7 @@ def test_a_person_is_told_what_to_do_next(ctl: Ctl) -> None:
         in screen(ctl, "enqueue", "--", "true").lines
     )
     dead = ctl.dead_job()
-    assert screen(ctl, "status").lines[-1] == "1 dead - queuectl dlq list"
+    assert screen(ctl, "status").lines[-1] == "1 dead: queuectl dlq list"
     assert f"retry: queuectl dlq retry {dead}" in screen(ctl, "history", dead).lines[-1]
     ctl.enqueue("true")
     shown = screen(ctl, "show", "last")
@@ -170,3 +170,10 @@ def test_a_job_that_is_there_already_is_not_called_enqueued(ctl: Ctl) -> None:
     ctl.drain()
     again = screen(ctl, "enqueue", "--id", "nightly", "--", "true")
     assert again.lines[0] == "job nightly already exists (completed)"
+
+
+def test_a_list_of_failures_says_why(ctl: Ctl) -> None:
+    ctl.dead_job()
+    shown = screen(ctl, "list").lines
+    assert "reason" in shown[0]
+    assert "exit 3" in shown[1]

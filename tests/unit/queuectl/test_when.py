@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl.errors import BadInput
-from queuectl.when import by_the_day, coming_us, instant_us, relative_us
+from queuectl.when import by_the_day, coming_us, instant_us, past_us, relative_us
 
 NOON = datetime(2026, 11, 24, 12, 0).astimezone()
 
@@ -110,3 +110,12 @@ def test_only_words_that_depend_on_the_day_are_kept() -> None:
     assert relative_us("in 2h") == 7_200_000_000
     assert relative_us("now") == 0
     assert relative_us("14:05") is None
+
+
+def test_a_length_of_time_alone_is_so_long_ago() -> None:
+    for text in ("2h", "120m", "2h-ago", "2h ago", "1h 60m"):
+        assert past_us(text, NOW_US) == us(NOON - timedelta(hours=2))
+    assert past_us("9:00", NOW_US) == us(NOON.replace(hour=9))
+    assert past_us("2026-11-24", NOW_US) == us(NOON.replace(hour=0))
+    with pytest.raises(BadInput):
+        past_us("2 moons", NOW_US)

@@ -98,10 +98,19 @@ class Claim(OfJob, frozen=True, kw_only=True):
     at_us: int
 
 
-class Release(OfJob, frozen=True, kw_only=True):
-    """Give back an attempt that was claimed and never begun."""
+class OfClaim(OfJob, frozen=True, kw_only=True):
+    """What is asked of a claim in force; of one that was superseded it is refused.
+
+    worker: who holds it; None is whoever does.
+    """
 
     attempt: int
+    worker: str | None = None
+
+
+class Release(OfClaim, frozen=True, kw_only=True):
+    """Give back an attempt that was claimed and never begun: the next claim has its number."""
+
     reason: str
 
 
@@ -117,19 +126,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     usage: Usage = Usage()
 
 
-class Finish(OfJob, frozen=True, kw_only=True):
+class Finish(OfClaim, frozen=True, kw_only=True):
     """Record the end of an attempt. `jitter` is drawn from [0, 1)."""
 
-    attempt: int
     outcome: Outcome
     jitter: float
     at_us: int
 
 
-class Lose(OfJob, frozen=True, kw_only=True):
+class Lose(OfClaim, frozen=True, kw_only=True):
     """The worker of this attempt is dead, and nothing of the attempt runs any more."""
-
-    attempt: int
 
 
 class RetryDead(OfJob, frozen=True, kw_only=True):

@@ -42,7 +42,7 @@ class JobShape(Shape, frozen=True, kw_only=True):
     attempt: int
     """Number of the last attempt; 0 before the first."""
     begun: int
-    """How many attempts have begun; a claim that was given back before is none."""
+    """How many attempts have begun or are about to."""
     retries_used: int
     max_retries: int
     enqueued_at: str
@@ -93,7 +93,7 @@ class RunShape(Shape, frozen=True, kw_only=True):
     waited_s: float
     ended_at: str | None
     outcome: str | None
-    """`succeeded`, `failed`, `cancelled` or `released`."""
+    """`succeeded`, `failed` or `cancelled`."""
     reason: str | None
     exit_code: int | None
     signal: int | None

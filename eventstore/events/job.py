@@ -106,7 +106,7 @@ class Claimed(Fact, frozen=True, kw_only=True):
 
 
 class Released(Fact, frozen=True, kw_only=True):
-    """Claimed, not begun, given back: the attempt never ran."""
+    """Claimed, not begun, given back: it never ran, and the next claim has its number."""
 
     attempt: Count
     reason: str

@@ -57,9 +57,9 @@ class Job(msgspec.Struct, frozen=True, gc=False):
     delay_us: int | None = None
     """The delay that `due_at_us` came from; null for a time that a person gave, and if not due."""
     attempt: int = 0
-    """Number of the last attempt claimed; never reset or reused."""
-    released: int = 0
-    """Attempts claimed and given back before they began."""
+    """Number of the last attempt that has begun, or is claimed; 0 before the first."""
+    skipped: int = 0
+    """Attempt numbers that no attempt has: a claim given back used one up in early logs."""
     worker: str | None = None
     """Who runs it, while `processing`; else null."""
     round: int = 1
@@ -81,7 +81,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
     @property
     def attempts(self) -> int:
         """How many have begun, or are about to."""
-        return self.attempt - self.released
+        return self.attempt - self.skipped
 
 
 def evolve(job: Job | None, recorded: Recorded) -> Job:
@@ -113,11 +113,9 @@ def _step(job: Job, event: JobEvent, recorded: Recorded) -> Job:
     moved = {"version": version, "position": position, "changed_at_us": at}
     match event:
         case Claimed():
-            return replace(
-                job, state="processing", attempt=event.attempt, worker=event.worker, **moved
-            )
+            return _claimed(job, event, moved)
         case Released():
-            return replace(job, state="pending", worker=None, released=job.released + 1, **moved)
+            return replace(job, state="pending", worker=None, attempt=event.attempt - 1, **moved)
         case Succeeded():
             return _succeeded(job, event, moved)
         case Failed():
@@ -140,6 +138,17 @@ def _step(job: Job, event: JobEvent, recorded: Recorded) -> Job:
             raise AssertionError(f"job {job.id} is enqueued twice, at {recorded.position}")
         case _:
             assert_never(event)
+
+
+def _claimed(job: Job, event: Claimed, moved: dict[str, int]) -> Job:
+    return replace(
+        job,
+        state="processing",
+        attempt=event.attempt,
+        skipped=job.skipped + event.attempt - job.attempt - 1,
+        worker=event.worker,
+        **moved,
+    )
 
 
 def _waiting(

@@ -29,7 +29,7 @@ SCHEMA = (
         due_at           INTEGER,
         delay_us         INTEGER,
         attempt          INTEGER NOT NULL,
-        released         INTEGER NOT NULL,
+        skipped          INTEGER NOT NULL,
         worker           TEXT,
         round            INTEGER NOT NULL,
         retries_used     INTEGER NOT NULL,
@@ -51,7 +51,7 @@ SCHEMA = (
 
 _COLUMNS = (
     "born, id, spec, state, version, position, enqueued_at, changed_at, due_at, delay_us, attempt,"
-    " released, worker, round, retries_used, lost_in_row, cancel_requested, succeeded_runs,"
+    " skipped, worker, round, retries_used, lost_in_row, cancel_requested, succeeded_runs,"
     " failed_runs, failure, exit_code, signal"
 )
 
@@ -63,7 +63,7 @@ INSERT = (
 UPDATE = """
     UPDATE {jobs}
        SET state = ?, version = ?, position = ?, changed_at = ?, due_at = ?, delay_us = ?,
-           attempt = ?, released = ?, worker = ?, round = ?, retries_used = ?, lost_in_row = ?,
+           attempt = ?, skipped = ?, worker = ?, round = ?, retries_used = ?, lost_in_row = ?,
            cancel_requested = ?, succeeded_runs = ?, failed_runs = ?, failure = ?, exit_code = ?,
            signal = ?
      WHERE born = ?"""
@@ -144,7 +144,7 @@ def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
 
 
 JOBS = ReadModel(
-    name="jobs", version=2, kind="job", schema=SCHEMA, derive=derive, table="jobs", key="born"
+    name="jobs", version=3, kind="job", schema=SCHEMA, derive=derive, table="jobs", key="born"
 )
 
 
@@ -268,7 +268,7 @@ def _moving(job: Job) -> tuple[Any, ...]:
         job.due_at_us,
         job.delay_us,
         job.attempt,
-        job.released,
+        job.skipped,
         job.worker,
         job.round,
         job.retries_used,

@@ -56,6 +56,8 @@ END = """
            stragglers = ?, memory_below_bytes = ?, straggler_names = ?
      WHERE born = ? AND attempt = ?"""
 
+RELEASE = "DELETE FROM {runs} WHERE born = ? AND attempt = ?"
+
 # By the key: a job's attempts stand together.
 OF_JOB = f"SELECT {_COLUMNS} FROM runs WHERE born = :born ORDER BY attempt"
 
@@ -79,7 +81,7 @@ class Run(NamedTuple):
     waited_us: int
     ended_at_us: int | None
     outcome: str | None
-    """`succeeded`, `failed`, `cancelled` or `released`."""
+    """`succeeded`, `failed` or `cancelled`."""
     reason: str | None
     """Of a failure: as in the `failed` event."""
     exit_code: int | None
@@ -97,21 +99,28 @@ class Run(NamedTuple):
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
-    """A row at each claim, filled at the attempt's end; written whole where both are at hand."""
+    """A row at each claim, filled at the attempt's end; written whole if both are at hand.
+
+    A claim that was given back was no attempt: its row goes, and the next claim has its number.
+    """
     begun: dict[tuple[int, int], tuple[Any, ...]] = {}
-    whole, ends = [], []
+    whole, ends, released = [], [], []
     for _, job, recorded in changes:
         born = job.born
         for one in recorded:
             event = one.event
             if type(event) is Claimed:
                 begun[born, event.attempt] = _begin(born, event, one.recorded_at_us)
+            elif type(event) is Released:
+                if begun.pop((born, event.attempt), None) is None:
+                    released.append((born, event.attempt))
             elif (end := _end(one)) is not None:
                 key, facts = end
                 if begin := begun.pop((born, key), None):
                     whole.append((*begin, *facts))
                 else:
                     ends.append((*facts, born, key))
+    yield Write(RELEASE, released)
     yield Write(WHOLE, whole)
     yield Write(BEGIN, list(begun.values()))
     yield Write(END, ends)
@@ -133,8 +142,6 @@ def _end(one: Recorded) -> tuple[int, tuple[Any, ...]] | None:
             end = (*end, *_usage(event))
         case Cancelled() as event if event.attempt is not None:
             end = (at, "cancelled", None, event.exit_code, event.signal, None, *_usage(event))
-        case Released() as event:
-            end = (at, "released", event.reason, *(None,) * 11)
         case _:
             return None
     assert event.attempt is not None
@@ -156,7 +163,7 @@ def _usage(event: Succeeded | Failed | Cancelled) -> tuple[Any, ...]:
 
 RUNS = ReadModel(
     name="runs",
-    version=2,
+    version=3,
     kind="job",
     schema=SCHEMA,
     derive=derive,

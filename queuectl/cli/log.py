@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import click
 
+from eventstore.events.job import CancelRequested, Claimed, Released
 from eventstore.events.recorded import EVENT_TYPES, Recorded
 from projections.folds.job import FINAL, Job
 from projections.read_models import runs
@@ -32,9 +33,12 @@ from .words import EVENTS
     "history", epilog=options.examples("queuectl history last", "queuectl history last --json")
 )
 @click.argument("job", metavar="JOB", shell_complete=options.completed_by("job_ids"))
+@click.option(
+    "--all", "unstarted_too", is_flag=True, help="Also show claims that never started (terminal)."
+)
 @options.list_printer
 @options.reading
-def history_command(reading: Reading, out: Printer, job: str) -> None:
+def history_command(reading: Reading, out: Printer, job: str, unstarted_too: bool) -> None:
     """Show every event of a job: when, by whom and why."""
     with reading.read() as tx:
         found = existing(tx, job)
@@ -46,10 +50,26 @@ def history_command(reading: Reading, out: Printer, job: str) -> None:
             return
         if out.terminal:
             line(_title(out, found))
-        Feed(out, found.spec).print(events)
+        shown = _started(events) if out.terminal and not unstarted_too else events
+        Feed(out, found.spec).print(shown)
         steps = [f"retry: queuectl dlq retry {quoted(found.id)}"] * (found.state == "dead")
         steps += output_hint(runs.of_job(tx, found.born), found)
     out.hint(" · ".join(steps))
+
+
+def _started(events: Iterable[Recorded]) -> Iterator[Recorded]:
+    """Leave out claims that were given back before their attempt had started."""
+    held: list[Recorded] = []
+    for one in events:
+        if isinstance(one.event, Released):
+            yield from held[1:]
+            held = []
+        elif isinstance(one.event, Claimed) or (held and isinstance(one.event, CancelRequested)):
+            held.append(one)
+        else:
+            yield from (*held, one)
+            held = []
+    yield from held
 
 
 def _title(out: Printer, job: Job) -> str:

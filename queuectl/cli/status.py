@@ -95,8 +95,10 @@ def _oldest(tx: Reader, queue: str | None) -> Job | None:
 def _busy(worker: Worker, running: int, now: int) -> str:
     started = worker.started
     stopping = ", stopping" if worker.state == "stopping" else ""
+    busy, ahead = min(running, started.slots), max(0, running - started.slots)
+    waiting = f" and {ahead:,} more claimed ahead" if ahead else ""
     return (
-        f"{visible(started.name)}, {running} of {started.slots} slots busy,"
+        f"{visible(started.name)}, {busy} of {started.slots} slots busy{waiting},"
         f" started {ago(worker.started_at_us, now)}{stopping}"
     )
 

@@ -46,6 +46,7 @@ from ..requests import (
     JobRequest,
     Lose,
     NewJob,
+    OfClaim,
     Outcome,
     Policy,
     Rearm,
@@ -219,16 +220,15 @@ def claim(job: Job, asked: Claim) -> Decision:
 
 def release(job: Job, asked: Release) -> Decision:
     """The attempt never ran. Where a cancel was asked for meanwhile, that is its end."""
-    if not _runs(job, asked.attempt):
+    if not _runs(job, asked):
         return StaleAttempt(job.id, asked.attempt)
-    if job.cancel_requested:
-        return (Cancelled(attempt=asked.attempt),)
-    return (Released(attempt=asked.attempt, reason=asked.reason),)
+    released = Released(attempt=asked.attempt, reason=asked.reason)
+    return (released, Cancelled()) if job.cancel_requested else (released,)
 
 
 def finish(job: Job, asked: Finish) -> Decision:
     """Success first; else a cancel that was asked for; else retry or death."""
-    if not _runs(job, asked.attempt):
+    if not _runs(job, asked):
         return StaleAttempt(job.id, asked.attempt)
     outcome = asked.outcome
     if _ended_as(outcome, job.spec.success_exit, job.spec.success_signal):
@@ -283,7 +283,7 @@ def _ended_as(outcome: Outcome, codes: tuple[int, ...], signals: tuple[int, ...]
 
 def lose(job: Job, asked: Lose) -> Decision:
     """No retry used and no delay; but the third loss in a row is the last."""
-    if not _runs(job, asked.attempt):
+    if not _runs(job, asked):
         return StaleAttempt(job.id, asked.attempt)
     if job.cancel_requested:
         return (Cancelled(attempt=asked.attempt),)
@@ -336,8 +336,10 @@ def cancel(job: Job, asked: Cancel) -> Decision:
     return (CancelRequested(attempt=job.attempt, reason=asked.reason),)
 
 
-def _runs(job: Job, attempt: int) -> bool:
-    return job.state == "processing" and job.attempt == attempt
+def _runs(job: Job, asked: OfClaim) -> bool:
+    """Whether the claim is the one in force. A number that was given back is claimed again."""
+    same_worker = asked.worker is None or asked.worker == job.worker
+    return job.state == "processing" and job.attempt == asked.attempt and same_worker
 
 
 def _failed(attempt: int, outcome: Outcome, reason: FailureReason) -> Failed:

@@ -80,4 +80,7 @@ class Ahead:
         """Those that shall not begin here, or not now."""
         given = [claimed.job for claimed in self._claims if which(claimed)]
         self._claims = deque(claimed for claimed in self._claims if not which(claimed))
-        return [Release(job_id=job.id, attempt=job.attempt, reason=reason) for job in given]
+        return [
+            Release(job_id=job.id, attempt=job.attempt, worker=job.worker, reason=reason)
+            for job in given
+        ]

@@ -165,7 +165,7 @@ class Recording:
             self.round([], due=False)
         with self._queue.write(self._worker_id) as session:
             for job in lost:
-                session.ask(Lose(job_id=job.id, attempt=job.attempt))
+                session.ask(Lose(job_id=job.id, attempt=job.attempt, worker=self._worker_id))
             session.ask(EndWorker(worker_id=self._worker_id, reason="keeper-lost"))
 
     def position(self) -> int:
@@ -235,6 +235,7 @@ class Recording:
             Finish(
                 job_id=result.job.id,
                 attempt=result.job.attempt,
+                worker=self._worker_id,
                 outcome=result.outcome,
                 jitter=self._draw(),
                 at_us=session.at_us,

@@ -100,7 +100,7 @@ def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
             if not isinstance(session.ask(asked), Worker):
                 return None  # it had left in order, just before its locks came free
             for job in claims:
-                session.ask(Lose(job_id=job.id, attempt=job.attempt))
+                session.ask(Lose(job_id=job.id, attempt=job.attempt, worker=worker.id))
         for lock in locks:
             lock.remove()
         return [job.id for job in claims]

@@ -112,7 +112,7 @@ def test_a_view_that_is_gone_is_told(worked: Ctl) -> None:
 
 
 @pytest.mark.parametrize(
-    "harm", ["DROP TABLE tags", "ALTER TABLE jobs DROP COLUMN released", "DROP TABLE jobs"]
+    "harm", ["DROP TABLE tags", "ALTER TABLE jobs DROP COLUMN skipped", "DROP TABLE jobs"]
 )
 def test_a_view_that_is_not_as_it_was_made_is_told_and_made_anew(worked: Ctl, harm: str) -> None:
     stranger(str(worked.db), harm)

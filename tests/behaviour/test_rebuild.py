@@ -154,7 +154,7 @@ def test_one_rebuild_at_a_time(path: str) -> None:
 
 def test_first_writer_of_a_new_version_rebuilds(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(path).close()
-    newer = registry.DEFINITION.replace("jobs=1", "jobs=2")
+    newer = registry.DEFINITION.replace("jobs=", "jobs=9")
     monkeypatch.setattr("projections.registry.DEFINITION", newer)
     monkeypatch.setattr("projections.rebuild.DEFINITION", newer)
     from queuectl.reading import Reading
@@ -172,7 +172,7 @@ def test_reader_of_a_new_version_says_what_to_do(
 ) -> None:
     queue = filled(path)
     older = registry.DEFINITION
-    monkeypatch.setattr("projections.registry.DEFINITION", older.replace("jobs=1", "jobs=2"))
+    monkeypatch.setattr("projections.registry.DEFINITION", older.replace("jobs=", "jobs=9"))
     with pytest.raises(StaleReadModels, match="run queuectl replay"), queue.read():
         pass
     queue.close()

@@ -234,9 +234,8 @@ class AnyCommands(RuleBasedStateMachine):
         assert len(running) == (job.state == "processing")
         counted = [run for run in attempts if run.reason not in (None, "worker-stopped")]
         lost = [run for run in counted if run.reason == "worker-lost"]
-        released = [run for run in counted if run.outcome == "released"]
         if job.round == 1:
-            assert len(counted) - len(lost) - len(released) <= job.spec.max_retries + 1
+            assert len(counted) - len(lost) <= job.spec.max_retries + 1
         if job.state in FINAL:
             assert not running
 

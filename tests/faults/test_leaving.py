@@ -3,7 +3,8 @@
 import subprocess
 from signal import SIGTERM
 
-from tests.ctl import PROGRAM, until
+from tests.behaviour.test_terminal import screen
+from tests.ctl import PROGRAM, Ctl, until
 from tests.house import House
 
 
@@ -42,3 +43,19 @@ def test_one_long_job_makes_short_ones_wait_at_most_once(house: House) -> None:
     released = [house.told(job).count("released") for job in behind]
     assert max(released) <= 1
     assert all(house.queue.get(job).attempts == 1 for job in behind)
+
+
+def test_claim_given_back_shifts_no_attempt_number(house: House) -> None:
+    short = [house.enqueue("true") for _ in range(8)]
+    long = [house.enqueue("sleep 0.3") for _ in range(2)]
+    behind = [house.enqueue("echo $QUEUECTL_ATTEMPT >> numbers") for _ in range(4)]
+    house.drain(slots=2)
+    assert house.wait(*short, *long, *behind) == ["completed"] * 14
+    assert any("released" in house.told(job) for job in behind), "no claim was given back"
+    assert (house.work / "numbers").read_text().split() == ["1"] * 4
+    ctl = Ctl(house.path.parent)
+    for job in behind:
+        assert [attempt["attempt"] for attempt in ctl.show(job)["attempts"]] == [1]
+        shown = "\n".join(screen(ctl, "history", job).lines)
+        assert shown.count("claimed") == 1
+        assert "released" not in shown

@@ -59,7 +59,7 @@ FAULTS = (
         (
             Edit(
                 "queuectl/decisions/job.py",
-                'return job.state == "processing" and job.attempt == attempt',
+                'return job.state == "processing" and job.attempt == asked.attempt and same_worker',
                 'return job.state == "processing"',
             ),
         ),

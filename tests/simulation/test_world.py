@@ -6,7 +6,7 @@ import pytest
 
 from eventstore.events.job import Requeued
 from projections.folds.job import Job
-from queuectl.requests import Retry
+from queuectl.requests import OfClaim, Retry
 from queuectl.worker.recording import Recording, Seen
 from tests.simulation.world import World, story
 from tests.torture.proof import amount
@@ -39,11 +39,11 @@ def test_simulated_workers_do_crash() -> None:
     assert sum(story(seed).crashes for seed in range(100, 105)) > 0
 
 
-def _by_job_alone(job: Job, attempt: int) -> bool:
+def _by_job_alone(job: Job, asked: OfClaim) -> bool:
     return job.state == "processing"
 
 
-def _not_at_all(job: Job, attempt: int) -> bool:
+def _not_at_all(job: Job, asked: OfClaim) -> bool:
     return True
 
 

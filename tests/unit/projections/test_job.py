@@ -41,9 +41,31 @@ def test_claimed_job_is_processing_and_its_workers() -> None:
     assert (job.state, job.attempt, job.worker) == ("processing", 1, "3f")
 
 
-def test_released_job_is_pending_and_its_attempt_number_used() -> None:
-    job = given(enqueued(), CLAIMED, Released(attempt=1, reason="stopping"))
-    assert (job.state, job.attempt, job.attempts, job.worker) == ("pending", 1, 0, None)
+def test_claim_that_was_given_back_was_no_attempt() -> None:
+    released = (enqueued(), CLAIMED, Released(attempt=1, reason="stopping"))
+    job = given(*released)
+    assert (job.state, job.attempt, job.attempts, job.worker) == ("pending", 0, 0, None)
+    again = given(*released, CLAIMED)
+    assert (again.attempt, again.attempts) == (1, 1)
+
+
+def test_early_log_in_which_such_a_claim_used_up_a_number_is_read() -> None:
+    job = given(
+        enqueued(), CLAIMED, Released(attempt=1, reason="stopping"), replace(CLAIMED, attempt=2)
+    )
+    assert (job.attempt, job.attempts) == (2, 1)
+    assert given(*EARLY).attempts == 1
+
+
+EARLY = (
+    enqueued(),
+    CLAIMED,
+    Released(attempt=1, reason="stopping"),
+    replace(CLAIMED, attempt=2),
+    Released(attempt=2, reason="stopping"),
+    replace(CLAIMED, attempt=3),
+    Succeeded(attempt=3),
+)
 
 
 def test_succeeded_job_is_completed() -> None:

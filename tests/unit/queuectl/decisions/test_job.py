@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from eventstore import codec
 from eventstore.events.job import (
@@ -188,7 +189,10 @@ def test_same_id_and_request_is_the_same_job() -> None:
 def test_pending_job_is_claimed_under_the_next_number() -> None:
     job = given(enqueued(), CLAIMED, Released(attempt=1, reason="stopping"))
     asked = Claim(job_id="1", worker="4a", slot=2, at_us=job.changed_at_us + 7)
-    assert decide(job, asked) == (Claimed(attempt=2, worker="4a", slot=2, waited_us=7),)
+    assert decide(job, asked) == (Claimed(attempt=1, worker="4a", slot=2, waited_us=7),)
+    failed = given(enqueued(), CLAIMED, Failed(attempt=1, reason="exit"), Requeued(why="retry-due"))
+    asked = Claim(job_id="1", worker="4a", slot=2, at_us=failed.changed_at_us)
+    assert decide(failed, asked) == (Claimed(attempt=2, worker="4a", slot=2),)
 
 
 def test_clock_set_back_makes_no_negative_wait() -> None:
@@ -425,7 +429,8 @@ def test_failure_after_a_cancel_is_the_cancel() -> None:
 def test_cancel_of_a_lost_attempt_sticks() -> None:
     asked = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
     assert decide(asked, Lose(job_id="1", attempt=1)) == (Cancelled(attempt=1),)
-    assert decide(asked, Release(job_id="1", attempt=1, reason="x")) == (Cancelled(attempt=1),)
+    never_ran = decide(asked, Release(job_id="1", attempt=1, reason="x"))
+    assert never_ran == (Released(attempt=1, reason="x"), Cancelled())
 
 
 def test_completed_job_cannot_be_cancelled() -> None:
@@ -461,6 +466,26 @@ def test_job_that_is_not_there_is_not_found(asked: Any) -> None:
 def test_attempt_that_has_ended_can_neither_be_lost_nor_given_back(asked: Any) -> None:
     job = given(enqueued(), CLAIMED, Succeeded(attempt=1))
     assert isinstance(decide(job, asked), StaleAttempt)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Lose(job_id="1", attempt=1, worker="other"),
+        Release(job_id="1", attempt=1, worker="other", reason="x"),
+        Finish(
+            job_id="1",
+            attempt=1,
+            worker="other",
+            outcome=Outcome(ended="exit", exit_code=0),
+            jitter=0.0,
+            at_us=NOW,
+        ),
+    ],
+)
+def test_worker_ends_no_claim_of_another_that_has_the_same_number(asked: Any) -> None:
+    assert isinstance(decide(running(), asked), StaleAttempt)
+    assert not isinstance(decide(running(), replace(asked, worker="3f")), StaleAttempt)
 
 
 def test_attempt_that_never_ran_is_given_back() -> None:

@@ -150,7 +150,7 @@ def stop(queue: "Queue", worker: str | None, now: bool, reason: str | None) -> N
         return
     how: Literal["now", "drain"] = "now" if now else "drain"
     queue.send(*(RequestStop(worker_id=one.id, how=how, reason=reason) for one in stopping))
-    _await_end(queue, [worker for worker in stopping if not _runs_us(queue, worker)])
+    _await_end(queue, [worker for worker in stopping if not _runs_us(queue, worker)], now)
 
 
 def _runs_us(queue: "Queue", worker: "Worker") -> bool:
@@ -187,15 +187,20 @@ def _chosen(queue: "Queue", named: str | None) -> "list[Worker]":
     return []
 
 
-def _await_end(queue: "Queue", stopping: "list[Worker]") -> None:
+def _await_end(queue: "Queue", stopping: "list[Worker]", now: bool) -> None:
     """Wait until each has ended; what a dead one had claimed is put back in line."""
     from ..reading import Reading
+    from ..worker.holdup import HoldUp
     from ..worker.takeover import take_over
 
     reading = Reading(queue.location)
     reading.hang_bell()
+    hold_ups = [HoldUp(queue, worker, force=now) for worker in stopping]
     try:
         while stopping:
+            for hold_up in hold_ups:
+                if hold_up.worker in stopping and (words := hold_up.look()):
+                    note(words)
             for one in stopping:
                 if take_over(queue, one, found_by=queue.actor) is not None:
                     note(f"worker {one.id} had died; its jobs were requeued")

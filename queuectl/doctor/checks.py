@@ -2,7 +2,8 @@
 
 import shlex
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from eventstore.errors import Unwritable
@@ -171,11 +172,26 @@ def views(
     return Finding("views", f"at {position}, as the log")
 
 
-def workers(living: Sequence[str], dead: Sequence[str], claims: int) -> Finding:
-    """Who works. dead: ids of those whose end nobody recorded, which hold `claims` jobs."""
+def workers(
+    living: Sequence[str],
+    dead: Sequence[str],
+    claims: int,
+    frozen: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> Finding:
+    """Who works. dead: ids of those whose end nobody recorded, which hold `claims` jobs.
+
+    frozen: pids of the stopped processes, by worker.
+    """
     if dead:
         words = f"{', '.join(dead)} died with {plural(claims, 'job')} claimed"
         return Finding("workers", words, "queuectl worker start takes over what they had")
+    if frozen:
+        words = ", ".join(
+            f"{worker} is stopped by a signal (process {', '.join(map(str, pids))})"
+            for worker, pids in frozen.items()
+        )
+        stopped = " ".join(str(pid) for pids in frozen.values() for pid in pids)
+        return Finding("workers", words, f"kill -CONT {stopped}")
     return Finding("workers", f"{', '.join(living)} alive" if living else "none")
 
 

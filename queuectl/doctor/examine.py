@@ -162,6 +162,7 @@ def _alive(
         [one.worker.id for one in seen if one.lives],
         [one.worker.id for one in dead],
         sum(len(one.claims) for one in dead),
+        living.frozen(seen),
     )
     yield checks.processes(*living.left_behind(store.identity, before, seen))
     yield checks.locks(*living.lock_files(store, seen))

@@ -14,7 +14,7 @@ from projections.read_models import jobs, workers
 from ..worker import sweep
 from ..worker.keeper import is_kept
 from ..worker.mark import VARIABLE, mark_of
-from ..worker.takeover import OLD_S, boot_id, lock_names
+from ..worker.takeover import OLD_S, boot_id, lock_names, processes
 
 
 class Seen(NamedTuple):
@@ -97,6 +97,14 @@ def left_behind(
     strays -= {os.getpid(), os.getppid()}
     strays = {pid for pid in strays if not is_kept(pid)}
     return sorted(strays | claimed), strays <= claimed
+
+
+def frozen(seen: Iterable[Seen]) -> dict[str, list[int]]:
+    """By worker: which of its processes are stopped, as by SIGSTOP."""
+    stopped = {
+        one.worker.id: [pid for pid in processes(one.worker) if sweep.stopped(pid)] for one in seen
+    }
+    return {worker_id: pids for worker_id, pids in stopped.items() if pids}
 
 
 def lock_files(store: SqliteStore, seen: Iterable[Seen]) -> tuple[int, list[str]]:

@@ -204,8 +204,10 @@ def _watch(
             for number in _requests(wakeup):
                 asked = number
                 _pass_on(line, number)
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
+            ended, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
+            if ended and os.WIFSTOPPED(status):  # by a job, such as `kill -STOP $PPID`
+                os.kill(pid, signal.SIGCONT)
+            elif ended:
                 return os.waitstatus_to_exitcode(status), asked, held
 
 

@@ -7,6 +7,7 @@ import select
 import socket
 import sys
 from random import random
+from signal import SIGCONT
 
 from eventstore.events.worker import WorkerStarted
 from eventstore.sqlite.lock import SqliteLock
@@ -134,6 +135,8 @@ def _serve(
         telling.closing(reason)
     for lock in (own, keepers):
         lock.remove()
+    if sweep.stopped(os.getppid()):  # by Ctrl-Z or by a job: it would never see our end
+        os.kill(os.getppid(), SIGCONT)
     code = _code(reason, interrupted=supervisor.interrupted)
     return JOBS_DIED if code == 0 and options.fail_on_dead and telling.dead else code
 

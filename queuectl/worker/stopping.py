@@ -11,6 +11,9 @@ from typing import Literal
 
 URGING = (signal.SIGINT, signal.SIGTERM)
 
+STOPPING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+"""Signals that would stop a supervisor, which is not in the terminal's foreground group."""
+
 
 class Urgency(IntEnum):
     """How soon to be gone; it only ever rises."""
@@ -61,8 +64,10 @@ class Signals:
         os.set_blocking(self._read, False)
         os.set_blocking(write, False)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, _noted)
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # not in the terminal's foreground group
+        for number in (signal.SIGCHLD, signal.SIGCONT):
+            signal.signal(number, _noted)
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_IGN)
         for number in (*URGING, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
                 signal.signal(number, _noted)

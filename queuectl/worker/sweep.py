@@ -100,6 +100,11 @@ def mark_kept(pids: Iterable[int]) -> bool:
     return not refused
 
 
+def stopped(pid: int) -> bool:
+    """Whether `pid` is stopped, as by SIGSTOP, and waits for SIGCONT."""
+    return _stat(pid)[:1] == [b"T"]
+
+
 def started(pid: int) -> int:
     """Start time of `pid` in clock ticks since boot; 0 where there is no such process."""
     stat = _stat(pid)

@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterable
+from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
 
 from eventstore.errors import Busy, Full
 from eventstore.location import identity
@@ -36,6 +38,8 @@ class Peers:
         for peer in peers.values():
             if again or peer.id not in self._known:
                 self._meet(peer)
+        for worker in active if again else ():
+            wake(worker)
 
     def died(self, worker_id: str) -> None:
         """A process of this worker has ended; its other one may still tidy up."""
@@ -128,6 +132,41 @@ def _free_locks(queue: Queue, worker: Worker) -> list[SqliteLock] | None:
                 other.release()
             return None
     return held
+
+
+def processes(worker: Worker) -> list[int]:
+    """Pids of a worker's keeper and supervisor, of those that live on this machine."""
+    started = worker.started
+    if started.boot_id != boot_id():
+        return []
+    both = (
+        (started.keeper_pid, started.keeper_pid_started),
+        (started.pid, started.pid_started),
+    )
+    return [pid for pid, began in both if sweep.started(pid) == began and sweep.alive(pid)]
+
+
+def wake(worker: Worker) -> list[int]:
+    """Continue those processes of a worker that are stopped, as by a job; which they were."""
+    stopped = [pid for pid in processes(worker) if sweep.stopped(pid)]
+    signal_processes(stopped, SIGCONT)
+    return stopped
+
+
+def kill(worker: Worker) -> None:
+    """End both processes of a worker. The keeper is stopped first, so that it starts no other."""
+    pids = processes(worker)
+    signal_processes(pids[:1], SIGSTOP)
+    signal_processes(pids[::-1], SIGKILL)
+
+
+def signal_processes(pids: Iterable[int], number: Signals) -> None:
+    """Send a signal to each, as far as they live and may be signalled."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass
 
 
 def tidy_locks(queue: Queue) -> None:

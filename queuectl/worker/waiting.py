@@ -138,6 +138,7 @@ class Waiting:
             woken.stops = sum(number in URGING for number in numbers)
             woken.hangup |= signal.SIGHUP in numbers
             woken.children = signal.SIGCHLD in numbers
+            woken.rung |= signal.SIGCONT in numbers  # it slept, or somebody wants it to look
         elif source is self._bell:
             woken.rung = True
         elif source is self._alarm:

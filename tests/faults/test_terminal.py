@@ -1,5 +1,6 @@
 """A worker in a real terminal."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,3 +64,22 @@ def test_closed_terminal_lets_what_runs_finish(house: House) -> None:
         assert house.wait(job) == ["completed"]
         until(lambda: house.workers()[0].ended == "drained" or None, "the worker leaves")
     assert not (house.work / "hit").exists()
+
+
+def test_ctrl_z_gives_the_prompt_back_and_the_worker_goes_on(house: House) -> None:
+    job = house.enqueue(JOB)
+    words = shlex.join([*PROGRAM, "--db", str(house.path), "worker", "start"])
+    shell = pexpect.spawn("bash", ["--norc", "-i"], timeout=30, encoding="utf-8")
+    try:
+        shell.sendline(words)
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        shell.sendcontrol("z")
+        shell.expect("Stopped[^\n]*start")
+        (house.work / "go").touch()
+        assert house.wait(job, house.enqueue("true")) == ["completed"] * 2
+        shell.sendline("fg; echo left with $?")
+        shell.expect("start")  # bash repeats the command
+        shell.sendintr()
+        shell.expect("left with 0")
+    finally:
+        shell.terminate(force=True)

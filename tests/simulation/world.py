@@ -332,6 +332,7 @@ class World:
         class Sweep:
             started = staticmethod(lambda pid: 0)
             end = staticmethod(self.end_marked)
+            stopped = alive = staticmethod(lambda pid: False)
 
         with patch("queuectl.worker.takeover.sweep", Sweep):
             yield

@@ -1,0 +1,138 @@
+"""A keeper or a supervisor that is stopped by a signal, by a job or by Ctrl-Z."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from signal import SIGSTOP
+
+import pytest
+
+from queuectl.worker import holdup
+from queuectl.worker.holdup import HoldUp
+from queuectl.worker.sweep import alive, stopped
+from queuectl.worker.takeover import processes, take_over
+from tests.ctl import Ctl, until
+from tests.house import House
+
+KEEPER = "$(cut -d ' ' -f 4 /proc/$PPID/stat)"
+"""In a job: the pid of the keeper, for its supervisor is $PPID."""
+
+
+def freeze(*pids: int) -> None:
+    for pid in pids:  # the keeper first, which would continue the supervisor
+        os.kill(pid, SIGSTOP)
+    until(lambda: all(map(stopped, pids)) or None, "all to be stopped")
+
+
+@pytest.mark.parametrize("number", ["STOP", "TSTP", "TTIN", "TTOU"])
+def test_job_that_stops_its_supervisor_holds_up_nothing(house: House, number: str) -> None:
+    stops = house.enqueue(f"kill -{number} $PPID; touch sent")
+    with house.worker(slots=1) as running:
+        until(lambda: (house.work / "sent").exists() or None, "the signal")
+        assert house.wait(stops, house.enqueue("true")) == ["completed"] * 2
+        running.kill()
+        assert running.ends().code == 0
+
+
+@pytest.mark.parametrize("number", ["STOP", "TTIN"])
+def test_keeper_that_a_job_stopped_ends_with_its_supervisor(
+    ctl: Ctl, house: House, number: str
+) -> None:
+    job = house.enqueue(f"kill -{number} {KEEPER}; touch sent")
+    with house.worker() as running:
+        assert house.wait(job) == ["completed"]
+        ctl("worker", "stop")
+        assert running.ends().code == 0
+
+
+def test_another_worker_continues_a_stopped_keeper(house: House) -> None:
+    with house.worker() as running:
+        running.says("Ctrl-C")
+        assert house.wait(house.enqueue("true")) == ["completed"]  # its first look is over
+        freeze(running.pid)
+        with house.worker():
+            until(lambda: not stopped(running.pid) or None, "the keeper to be continued")
+
+
+def test_stop_now_continues_what_is_stopped_and_says_so(ctl: Ctl, house: House) -> None:
+    job = house.enqueue("touch up; sleep 60", grace="1s")
+    with house.worker() as running:
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        freeze(running.pid, house.supervisor(running))
+        assert "was stopped by a signal; continued it" in ctl("worker", "stop", "--now").err
+        running.ends()
+    assert house.told(job) == ["enqueued", "claimed", "failed", "requeued"]
+    assert house.wait_for(job, "failed").reason == "worker-stopped"
+
+
+def test_worker_that_never_answers_is_killed_after_its_grace(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holdup, "PATIENCE_S", 0.1)
+    job = house.enqueue("touch up; sleep 60", grace="100ms")
+    with house.worker():
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        (worker,) = house.workers()
+        pids = processes(worker)
+        with kept_frozen(*pids):
+            hold_up = HoldUp(house.queue, worker, force=True)
+            said = until(lambda: _said(hold_up, "killed it"), "the end of patience")
+        assert str(pids[0]) in said
+        until(lambda: not any(map(alive, pids)) or None, "the worker's end")
+        assert take_over(house.queue, worker, "test") == [job]
+    assert house.queue.get(job).state == "pending"
+
+
+def test_draining_worker_that_takes_long_is_not_killed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holdup, "PATIENCE_S", 0.1)
+    job = house.enqueue("touch up; sleep 60")
+    with house.worker():
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        (worker,) = house.workers()
+        hold_up = HoldUp(house.queue, worker, force=False)
+        assert (
+            until(hold_up.look, "words") == f"waiting for worker {worker.id}, which finishes {job}"
+        )
+        assert hold_up.look() is None
+        assert len(processes(worker)) == 2
+
+
+def test_doctor_names_what_is_stopped(ctl: Ctl, house: House) -> None:
+    with house.worker() as running:
+        running.says("Ctrl-C")
+        pids = [running.pid, house.supervisor(running)]
+        freeze(*pids)
+        told = ctl("doctor", code=1).out
+        assert "is stopped by a signal" in told
+        assert f"kill -CONT {pids[0]} {pids[1]}" in told
+
+
+def _said(hold_up: HoldUp, words: str) -> str | None:
+    said = hold_up.look()
+    return said if said and words in said else None
+
+
+@contextmanager
+def kept_frozen(*pids: int) -> Iterator[None]:
+    """Somebody stops these processes again and again."""
+    over = threading.Event()
+
+    def keep() -> None:
+        while not over.wait(0.0005):
+            for pid in pids:
+                try:
+                    os.kill(pid, SIGSTOP)
+                except ProcessLookupError:
+                    return
+
+    freeze(*pids)
+    freezer = threading.Thread(target=keep)
+    freezer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        freezer.join()

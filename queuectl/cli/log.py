@@ -180,7 +180,7 @@ def _named(reading: Reading, stream: str | None) -> str | None:
     if not stream.startswith("$"):
         raise NoSuchJob(stream)
     raise NotFound(
-        f"no stream is called {stream!r:.100}; those of no job are $config, $context and $worker:ID"
+        f"unknown stream {stream!r:.100}; others are $config, $context and $worker:ID"
         " (queuectl worker list --all)"
     )
 

@@ -63,7 +63,7 @@ def logs_command(
         note(typed(f"job {found.id} has not run yet; see queuectl show {quoted(found.id)}"))
         return
     seen = _look(reading, found.id, attempt or max(found.attempt, 1))
-    with sink() as to:
+    with sink(live=follow) as to:
         printed = _print(to, reading, seen, 0, lines)
         if follow:
             _follow(to, reading, seen, printed, only=attempt)
@@ -91,33 +91,39 @@ def _follow(to: Sink, reading: Reading, seen: Seen, printed: int, only: int | No
     while not (seen.ended and (only or seen.job.state in FINAL) and not _more(seen, only)):
         attempt = seen.attempt
         if _more(seen, only):
-            _say_ended(reading, seen)
+            _say_ended(to, reading, seen)
             attempt, printed = attempt + 1, 0
-            note(f"[attempt {attempt}]")
+            _note(to, f"[attempt {attempt}]")
         else:
-            _say_idle(reading, idle, seen)
+            _say_idle(to, reading, idle, seen)
             reading.await_more(None if seen.ended else LOOK_S)
         seen = _look(reading, seen.job.id, attempt)
         printed = _print(to, reading, seen, printed, None)
-    _say_ended(reading, seen)
+    _say_ended(to, reading, seen)
     if seen.job.state in FINAL and seen.attempt >= seen.job.attempt:
-        note(f"[job {seen.job.id} is {seen.job.state}]")
+        _note(to, f"[job {seen.job.id} is {seen.job.state}]")
 
 
-def _say_idle(reading: Reading, idle: Idle, seen: Seen) -> None:
+def _say_idle(to: Sink, reading: Reading, idle: Idle, seen: Seen) -> None:
     if seen.ended:
+        to.pause()
         with reading.read() as tx:
             idle.say(tx, [seen.job])
 
 
-def _say_ended(reading: Reading, seen: Seen) -> None:
+def _say_ended(to: Sink, reading: Reading, seen: Seen) -> None:
     """How the attempt ended; nothing if there was none."""
     run = _run(reading, seen)
     if run is not None and run.error:
         _say_unstarted(run, seen.job)
     elif run is not None:
         took = f" after {duration(run.duration_us)}" if run.duration_us else ""
-        note(f"[attempt {run.attempt} {outcome(run)}{took}]")
+        _note(to, f"[attempt {run.attempt} {outcome(run)}{took}]")
+
+
+def _note(to: Sink, text: str) -> None:
+    to.pause()
+    note(text)
 
 
 def _more(seen: Seen, only: int | None) -> bool:
@@ -139,16 +145,16 @@ def _print(to: Sink, reading: Reading, seen: Seen, since: int, lines: int | None
         printed = tail(printed, lines)
     began, size_bytes, digest = since, 0, sha256()
     for piece in printed:
-        _say_missing(piece.missing_bytes)
+        _say_missing(to, piece.missing_bytes)
         to.write(piece.data)
         since = piece.end
         size_bytes += len(piece.data)
         digest.update(piece.data)
     if seen.ended and seen.output:
-        _say_missing(max(0, seen.output.total_bytes - since))
+        _say_missing(to, max(0, seen.output.total_bytes - since))
         since = seen.output.total_bytes
         if seen.output.kept is None and not began:
-            _say_damaged(reading, seen, size_bytes, digest.hexdigest())
+            _say_damaged(to, reading, seen, size_bytes, digest.hexdigest())
     return since
 
 
@@ -160,16 +166,16 @@ def _pieces(reading: Reading, seen: Seen, since: int) -> Iterable[Piece]:
     return found if seen.output is None else cut_off(found, seen.output.total_bytes)
 
 
-def _say_damaged(reading: Reading, seen: Seen, size_bytes: int, digest: str) -> None:
+def _say_damaged(to: Sink, reading: Reading, seen: Seen, size_bytes: int, digest: str) -> None:
     """Where all that was kept is there, and is something else: a power cut may leave zeros."""
     for one in reading.events(stream=seen.job.id):
         event = one.event
         if isinstance(event, Succeeded | Failed | Cancelled) and event.attempt == seen.attempt:
             if event.kept_bytes == size_bytes and event.output_sha256 not in (None, digest):
-                note("[the output file was damaged: this is not what the job printed]")
+                _note(to, "[the output file was damaged: this is not what the job printed]")
             return
 
 
-def _say_missing(count: int) -> None:
+def _say_missing(to: Sink, count: int) -> None:
     if count:
-        note(f"[{size(count)} not kept]")
+        _note(to, f"[{size(count)} not kept]")

@@ -84,7 +84,7 @@ def _beyond(out: Printer, tx: Reader, queue: str | None) -> None:
     head = tx.head()
     line(f"Head: {head.position}:{head.hash}")
     if dead := counts.total(tx).states["dead"]:
-        out.hint(f"{dead:,} dead: queuectl dlq list")
+        out.hint(f"{dead:,} dead - queuectl dlq list")
 
 
 def _oldest(tx: Reader, queue: str | None) -> Job | None:

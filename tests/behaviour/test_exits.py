@@ -52,10 +52,10 @@ def test_usage_is_2(ctl: Ctl, words: list[str]) -> None:
         ("worker start --workers 4", "did you mean --count?"),
         ("enqueue --command x", "did you mean -- CMD ARG?"),
         ("list --bla", "queuectl list has no option '--bla'; see queuectl list --help"),
-        ("list --state running", "no state is called 'running'; did you mean processing?"),
+        ("list --state running", "unknown state 'running'; did you mean processing?"),
         ("list --state x", "the states are pending, processing, completed, failed, dead,"),
-        ("events --type started", "no event type is called 'started'; did you mean claimed?"),
-        ("config get backoff", "no setting is called 'backoff'; did you mean backoff-base?"),
+        ("events --type started", "unknown event type 'started'; did you mean claimed?"),
+        ("config get backoff", "unknown setting 'backoff'; did you mean backoff-base?"),
         ("list --limit ten", "--limit must be a whole number from 1 to 1,000,000, not 'ten'"),
         ("list -n 0", "--limit must be a whole number from 1 to 1,000,000, not '0'"),
         ("logs 1 --tail 2.5", "--tail must be a whole number of at least 1, not '2.5'"),
@@ -84,10 +84,8 @@ def test_every_subcommand_is_in_a_group_of_the_help() -> None:
 
 def test_a_stream_without_an_event_is_3(ctl: Ctl) -> None:
     ctl.enqueue("true")
-    assert "no job has the id 7" in refused(ctl("events", "--stream", "7", code=3))
-    assert "no stream is called '$worker:x'" in refused(
-        ctl("events", "--stream", "$worker:x", code=3)
-    )
+    assert "job 7 not found" in refused(ctl("events", "--stream", "7", code=3))
+    assert "unknown stream '$worker:x'" in refused(ctl("events", "--stream", "$worker:x", code=3))
     assert ctl("events", "--stream", "$config").out == ""
 
 

@@ -5,6 +5,7 @@ from typing import Self
 
 import pexpect
 import pyte
+import pytest
 
 from tests.ctl import PROGRAM, Ctl
 
@@ -115,7 +116,7 @@ def test_a_person_is_told_what_to_do_next(ctl: Ctl) -> None:
     assert f"retry: queuectl dlq retry {dead}" in screen(ctl, "history", dead).lines[-1]
     ctl.enqueue("true")
     shown = screen(ctl, "show", "last")
-    assert shown.lines[-1] == "it waits for a worker: queuectl worker start"
+    assert shown.lines[-1] == "No worker is running. Start one: queuectl worker start"
 
 
 def test_many_jobs_are_touched_only_after_a_yes(ctl: Ctl) -> None:
@@ -177,3 +178,22 @@ def test_a_list_of_failures_says_why(ctl: Ctl) -> None:
     shown = screen(ctl, "list").lines
     assert "reason" in shown[0]
     assert "exit 3" in shown[1]
+
+
+def test_a_progress_bar_is_one_line(ctl: Ctl) -> None:
+    job = ctl.enqueue(r"for n in $(seq 100); do printf '%s %%\r' $n; done; echo; echo done")
+    ctl.drain()
+    assert screen(ctl, "logs", job).lines == ["100 %", "done"]
+    assert screen(ctl, "logs", job, "--tail", "2").lines == ["100 %", "done"]
+    assert screen(ctl, "logs", job, "-f").lines[:2] == ["100 %", "done"]
+    assert ctl("logs", job).out.count("%") == 100
+
+
+@pytest.mark.parametrize("words", [["wait", "1"], ["logs", "-f", "1"], ["events", "-f"]])
+def test_ctrl_c_leaves_the_prompt_on_a_line_of_its_own(ctl: Ctl, words: list[str]) -> None:
+    ctl.enqueue("true", delay="1d")
+    with Terminal(ctl, *words) as shown:
+        shown.child.expect("enqueued" if words[0] == "events" else "No worker is running")
+        shown.child.sendintr()
+        assert shown.ends() == 130
+        assert shown.raw.endswith(b"\r\n")

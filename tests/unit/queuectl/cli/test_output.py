@@ -2,6 +2,7 @@
 
 import re
 
+import pyte
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,8 +31,28 @@ def test_what_would_act_is_shown() -> None:
     assert shown(b"\x1b[8mhidden\x1b[1;8mtoo") == "hiddentoo"
 
 
-def test_a_line_is_not_written_over() -> None:
-    assert shown(b"10 %\r20 %\r\nok\r") == "10 %\n20 %\nok\n"
+def test_of_a_line_that_is_written_anew_the_last_state_is_shown() -> None:
+    assert shown(b"above\n10 %\r20 %\r\nok\r") == "above\n20 %\nok"
+    bar = b"".join(b"\r\x1b[K%d %%" % percent for percent in range(101)) + b"\ndone\n"
+    assert shown(bar) == "100 %\ndone\n"
+    assert shown(b"\x1b[31mred\x1b[0m\x1b[32m1\r2") == "\x1b[32m2\x1b[0m"
+    assert shown(b"\r\r\n") == "\n"
+
+
+def test_a_followed_line_is_replaced_as_it_changes() -> None:
+    screen = pyte.Screen(20, 4)
+    stream = pyte.Stream(screen)
+    screened = Screened(colours=True, live=True)
+    for piece in (b"above\r\n1", b"0 %\r2", b"0 %", b"\r", b"\nnext", b" one\r\x1b[Klast"):
+        stream.feed(screened.take(piece).replace("\n", "\r\n"))
+        assert screen.display[0].strip() == "above"
+    assert [line.strip() for line in screen.display] == ["above", "20 %", "last", ""]
+
+
+def test_a_line_without_an_end_is_printed_in_flat_memory() -> None:
+    screened = Screened(colours=True)
+    printed = sum(len(screened.take(b"x" * 50_000)) for _ in range(100))
+    assert printed > 4_800_000
 
 
 def test_what_comes_in_pieces_is_put_together() -> None:

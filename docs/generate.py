@@ -1,4 +1,4 @@
-"""Write `commands.md`, `events.md` and `json.md` from the code: `python -m docs.generate`."""
+"""Write commands, events, JSON shapes and manual page from the code: `python -m docs.generate`."""
 
 import ast
 import inspect
@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from docs.manpage import manpage
 from eventstore.events import config, context, job, worker
 from eventstore.events.fact import kebab
 from eventstore.events.recorded import EVENT_TYPES, Recorded
@@ -31,19 +32,22 @@ Exit codes:
 
 | code | meaning |
 |---|---|
-| 0 | done |
-| 1 | negative result (for example a job that was waited for failed) |
-| 2 | wrong usage or bad input; nothing was changed |
-| 3 | not found |
-| 4 | refused in this state, or another process was first |
-| 5 | integrity: the log or a view is not as it should be |
-| 6 | the queue file is missing, foreign, too new, read-only or busy, or the disk is full |
-| 7 | timed out waiting |
-| 8 | outcome unknown: I/O error at the commit |
-| 9 | recorded, but the answer could not be written to standard output; do not repeat it |
-| 130 | interrupted by Ctrl-C |
-| 141 | output pipe closed; the command had nothing to record |
 """
+
+EXIT_CODES = {
+    0: "done",
+    1: "negative result (for example a job that was waited for failed)",
+    2: "wrong usage or bad input; nothing was changed",
+    3: "not found",
+    4: "refused in this state, or another process was first",
+    5: "integrity: the log or a view is not as it should be",
+    6: "the queue file is missing, foreign, too new, read-only or busy, or the disk is full",
+    7: "timed out waiting",
+    8: "outcome unknown: I/O error at the commit",
+    9: "recorded, but the answer could not be written to standard output; do not repeat it",
+    130: "interrupted by Ctrl-C",
+    141: "output pipe closed; the command had nothing to record",
+}
 
 PIPE_HEAD = """\
 ## Columns in a pipe
@@ -110,7 +114,8 @@ def pipe_columns() -> str:
 
 def commands() -> str:
     """The text of `docs/commands.md`."""
-    parts = [COMMANDS_HEAD, pipe_columns()]
+    codes = "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
+    parts = [f"{COMMANDS_HEAD}{codes}", pipe_columns()]
     for path, command in walk(root, "queuectl"):
         with click.Context(
             command, info_name=path, max_content_width=80, help_option_names=["-h", "--help"]
@@ -185,8 +190,14 @@ def _reasons() -> str:
     return "\n".join(f"- `{reason}`: {meaning}" for reason, meaning in found)
 
 
+def manual() -> str:
+    """The text of `docs/queuectl.1`."""
+    return "\n".join(manpage(walk(root, "queuectl"), EXIT_CODES)) + "\n"
+
+
 def main() -> None:
-    """Write all three."""
+    """Write all of them."""
+    (FOLDER / "queuectl.1").write_text(manual())
     (FOLDER / "commands.md").write_text(commands())
     (FOLDER / "events.md").write_text(events())
     (FOLDER / "json.md").write_text(answers())

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import click
 import pytest
 
 from docs import generate
+from queuectl.cli import exits
 from queuectl.cli.main import root
 from tests.ctl import PROGRAM, Ctl
 from tests.torture.proofs import PROOFS
@@ -16,6 +18,8 @@ from tests.torture.proofs import PROOFS
 README = generate.FOLDER.parent / "README.md"
 COMMANDS = dict(generate.walk(root, "queuectl"))
 LEAVES = {path: one for path, one in COMMANDS.items() if not isinstance(one, click.Group)}
+
+GROFF = shutil.which("groff")
 
 
 def examples(command: click.Command) -> list[str]:
@@ -27,6 +31,28 @@ def test_the_generated_documents_are_those_of_this_code() -> None:
     assert (generate.FOLDER / "commands.md").read_text() == generate.commands(), "run make docs"
     assert (generate.FOLDER / "events.md").read_text() == generate.events(), "run make docs"
     assert (generate.FOLDER / "json.md").read_text() == generate.answers(), "run make docs"
+    assert (generate.FOLDER / "queuectl.1").read_text() == generate.manual(), "run make docs"
+
+
+def test_the_manual_page_names_every_command_option_and_exit_code() -> None:
+    page = generate.manual().replace("\\-", "-")
+    for path, command in COMMANDS.items():
+        assert path in page
+        assert all(opt in page for param in command.params for opt in param.opts if opt[0] == "-")
+    codes = {value for name, value in vars(exits).items() if name.isupper() and name != "CODES"}
+    assert codes == set(generate.EXIT_CODES)
+
+
+@pytest.mark.skipif(GROFF is None, reason="groff is not installed")
+def test_the_manual_page_is_sound_roff() -> None:
+    assert GROFF is not None
+    done = subprocess.run(
+        [GROFF, "-man", "-ww", "-z", str(generate.FOLDER / "queuectl.1")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("path", COMMANDS)

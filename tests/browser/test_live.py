@@ -70,7 +70,7 @@ def test_elapsed_time_counts_on(scene: Scene, server: Served, page: Page) -> Non
     job = scene.queue.enqueue("sleep 900")
     scene.claim(job.id)
     goes_live(page, server.address)
-    elapsed = page.locator(".running .elapsed")
+    elapsed = page.locator(".running-jobs .elapsed")
     before = elapsed.text_content()
     assert before
     assert re.fullmatch(r"(\d+m)?(\d+s)?", before)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from queuectl.dashboard import addresses
+from queuectl.queue import Queue
 from tests.ctl import PROGRAM, Ctl, Running
 from tests.served import Served
 
@@ -45,6 +46,7 @@ def test_token_comes_from_a_file(ctl: Ctl, tmp_path: Path) -> None:
 
 
 def test_token_comes_from_stdin(tmp_path: Path) -> None:
+    Queue(tmp_path / "queue.db").close()
     arguments = ("--db", str(tmp_path / "queue.db"), "dashboard", "--port", "0", "--token", "-")
     process = subprocess.Popen(
         [*PROGRAM, *arguments],

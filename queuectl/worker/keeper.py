@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-DELIBERATE = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 9, 130})
+DELIBERATE = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 10, 130})
 """Exit codes by which a supervisor says that it is done; any other end is an accident."""
 TOGETHER_S = 0.01
 """Signals within this time are one request: `timeout` signals its child, then the whole group."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from .keeper import keep
 
 NO = 1
-JOBS_DIED = 9
+JOBS_DIED = 10
 """The supervisor's exit code for it: with 1 the keeper would take it for an accident."""
 
 LOADED_LATE = (

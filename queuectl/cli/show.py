@@ -8,6 +8,7 @@ from typing import NamedTuple
 import click
 import msgspec
 
+from eventstore.location import identity
 from eventstore.store import Reader
 from projections.folds.job import Job
 from projections.folds.worker import Worker
@@ -21,6 +22,7 @@ from ..reading import Reading
 from ..shapes import JobDetail, JobDocument, job_detail
 from ..text.durations import age, exact_duration
 from ..text.outcomes import stragglers
+from ..text.processes import unendable
 from ..units import size_text
 from ..visible import quoted, visible
 from . import options
@@ -38,6 +40,8 @@ class Found(NamedTuple):
     runs: list[Run]
     workers: list[Worker]
     """Those that have not ended."""
+    unendable: list[str]
+    """Of its running attempt: processes that its worker cannot end, and what to do."""
 
 
 @click.command("show", epilog=options.examples("queuectl show last", "queuectl show last --json"))
@@ -47,7 +51,7 @@ class Found(NamedTuple):
 def show_command(reading: Reading, out: Printer, job: str) -> None:
     """Show one job: command, policy, attempts, and why it waits."""
     with reading.read() as tx:
-        found = _look_up(tx, job)
+        found = _look_up(tx, job, reading.location.path)
         position = tx.head().position
     detail = job_detail(found.job, found.cwd, found.runs)
     if out.form == "json":
@@ -55,17 +59,31 @@ def show_command(reading: Reading, out: Printer, job: str) -> None:
     elif out.terminal:
         _picture(out, found, SystemClock().wall_us())
     else:
-        _lines(detail)
+        _lines(detail, found.unendable)
 
 
-def _look_up(tx: Reader, word: str) -> Found:
+def _look_up(tx: Reader, word: str, path: str) -> Found:
     job = existing(tx, word)
     context = contexts.get(tx, job.spec.context)
     cwd = context.cwd if context else None
-    return Found(job, cwd, runs.of_job(tx, job.born), workers.active(tx))
+    active = workers.active(tx)
+    stuck = _unendable(job, active, path)
+    return Found(job, cwd, runs.of_job(tx, job.born), active, stuck)
 
 
-def _lines(detail: JobDetail) -> None:
+def _unendable(job: Job, active: list[Worker], path: str) -> list[str]:
+    from ..worker import sweep
+    from ..worker.mark import mark_of
+
+    file = identity(path)
+    tokens = [worker.started.token for worker in active if worker.id == job.worker]
+    if file is None or not tokens:
+        return []
+    processes = sweep.unendable({mark_of(file, tokens[0], job.id, job.attempt)})
+    return [unendable(*process) for process in processes]
+
+
+def _lines(detail: JobDetail, unendable_processes: list[str]) -> None:
     """Name and value of every field, tab-separated; a line an attempt."""
     fields = msgspec.to_builtins(detail)
     attempts, policy = fields.pop("attempts"), fields.pop("policy")
@@ -73,6 +91,8 @@ def _lines(detail: JobDetail) -> None:
         line(f"{name}\t{_plain(value)}")
     for attempt in attempts:
         line("\t".join(("attempt", *map(_plain, attempt.values()))))
+    for words in unendable_processes:
+        line(f"stuck\t{words}")
 
 
 def _plain(value: object) -> str:
@@ -136,6 +156,8 @@ def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
     for run in found.runs:
         if left := stragglers(run.stragglers, run.straggler_names):
             yield f"attempt {run.attempt}", left
+    for words in found.unendable:
+        yield "stuck", words
     if ended(job):
         yield "last ended", ended(job)
 

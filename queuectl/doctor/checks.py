@@ -8,7 +8,9 @@ from typing import Literal, NamedTuple
 
 from eventstore.errors import Unwritable
 
+from ..text.processes import unendable as process_words
 from ..wording import plural, size
+from ..worker.sweep import Unendable
 
 WAL_BYTES = 256 << 20
 """A larger WAL is one that a reader keeps from being taken in: else it is cut at 64 MiB."""
@@ -203,6 +205,14 @@ def processes(pids: Sequence[int], claimed: bool) -> Finding:
     words = f"{plural(len(pids), 'process', 'processes')} of attempts that are over: {listed}"
     todo = "queuectl worker start ends them" if claimed else f"look at them, then kill -9 {listed}"
     return Finding("processes", words, todo)
+
+
+def unendable(found: Sequence[Unendable]) -> Finding:
+    """Processes that were to end and that their worker cannot end."""
+    words = "; ".join(process_words(*process) for process in found)
+    foreign = [str(process.pid) for process in found if process.user is not None]
+    todo = f"sudo kill {' '.join(foreign)}" if foreign else "bring the disk or the mount back"
+    return Finding("unendable", words, todo)
 
 
 def locks(held: int, stale: Sequence[str]) -> Finding:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -164,6 +165,8 @@ def _alive(
         sum(len(one.claims) for one in dead),
         living.frozen(seen),
     )
+    if stuck := living.unendable(store.identity, seen, time.time_ns() // 1_000):
+        yield checks.unendable(stuck)
     yield checks.processes(*living.left_behind(store.identity, before, seen))
     yield checks.locks(*living.lock_files(store, seen))
 

@@ -107,6 +107,27 @@ def frozen(seen: Iterable[Seen]) -> dict[str, list[int]]:
     return {worker_id: pids for worker_id, pids in stopped.items() if pids}
 
 
+def unendable(
+    identity: tuple[int, int], seen: Iterable[Seen], now_us: int
+) -> list[sweep.Unendable]:
+    """Processes that no signal ends, of running attempts that were to end by now."""
+    marks = {
+        mark_of(identity, worker.started.token, job.id, job.attempt)
+        for worker, _, claims in seen
+        for job in claims
+        if worker.stop == "now" or _is_to_end(job, now_us)
+    }
+    return sweep.unendable(marks) if marks else []
+
+
+def _is_to_end(job: Job, now_us: int) -> bool:
+    """Whether someone cancelled the job, or its timeout has passed."""
+    timeout_us = job.spec.timeout_us
+    return job.cancel_requested or (
+        timeout_us is not None and now_us > job.changed_at_us + timeout_us + sweep.STUCK_US
+    )
+
+
 def lock_files(store: SqliteStore, seen: Iterable[Seen]) -> tuple[int, list[str]]:
     """How many workers' lock files there are, and which are old and of no active worker."""
     folder = store.beside.existing("locks")

@@ -13,6 +13,7 @@ from ..requests import Outcome
 from .launcher import Child, Exit, Launcher, Order
 from .mark import Mark
 from .output import Kept, Output
+from .sweep import STUCK_US, Unendable
 
 CHUNK_BYTES = 65_536
 LAST_CHUNKS = 32
@@ -59,6 +60,8 @@ class Attempt:
         self._worker_stops = False
         self._undecided_until_us: int | None = None
         """Until when a stop of the worker would explain how the main process ended."""
+        self._look_at_us: int | None = None
+        """When to look for processes that no signal ends."""
         self._stragglers: dict[int, str] = {}
         """Name by pid."""
         self._remind: Callable[[int], None] = _unheard
@@ -85,6 +88,7 @@ class Attempt:
             self.end("timeout", now_us)
         if self._kill_at_us is not None and now_us >= self._kill_at_us:
             self._launcher.send({self.mark}, SIGKILL)
+            self._look_soon(now_us)
         if self._output.total_bytes:
             self._output.spill()
 
@@ -95,14 +99,28 @@ class Attempt:
             self._kill_at_us = now_us + self.job.spec.grace_us
             self._remind(self._kill_at_us)
             self._launcher.send({self.mark}, SIGTERM)
+            self._look_soon(now_us)
 
-    def kill(self, why: Ended) -> None:
+    def kill(self, why: Ended, now_us: int) -> None:
         """End all of it without grace."""
         if self._ended == "exit" and self._exit is None:
             self._ended = why
         self._undecided_until_us = None
         self._kill_at_us = 0
         self._launcher.send({self.mark}, SIGKILL)
+        self._look_soon(now_us)
+
+    def unendable(self, now_us: int) -> list[Unendable]:
+        """Its processes that no signal ends, a while after one was sent; each time once."""
+        if self._look_at_us is None or now_us < self._look_at_us:
+            return []
+        self._look_at_us = None
+        return self._launcher.unendable(self.mark)
+
+    def _look_soon(self, now_us: int) -> None:
+        if self._look_at_us is None:
+            self._look_at_us = now_us + STUCK_US
+            self._remind(self._look_at_us)
 
     def worker_stops(self, now_us: int) -> None:
         """Note that the worker was asked to stop: a shutdown signals the jobs as well."""
@@ -146,6 +164,8 @@ class Attempt:
             return True
         left = self._launcher.orphans(self.mark)
         if left and (self._kill_at_us is None or now_us >= self._kill_at_us):
+            if not self._stragglers:
+                self._look_soon(now_us)
             self._stragglers |= self._launcher.kill(left)
         return not left
 

@@ -110,6 +110,9 @@ class Launcher(Protocol):
     def keep(self, mark: Mark) -> None:
         """Let what an ended child left behind live on, whatever happens to this process."""
 
+    def unendable(self, mark: Mark) -> list[sweep.Unendable]:
+        """Its processes that no signal ends."""
+
 
 class OsLauncher:
     """Processes of this machine. `start` costs one vfork; all else is prepared once.
@@ -211,6 +214,10 @@ class OsLauncher:
             left = {*orphans, *(pid for pid in sweep.survivors({mark}) if not is_kept(pid))}
             if not sweep.mark_kept(left):
                 return
+
+    def unendable(self, mark: Mark) -> list[sweep.Unendable]:
+        """Its processes that no signal ends."""
+        return sweep.unendable({mark})
 
     def _all_children(self) -> set[int]:
         """Pids of this process's children, ended and not yet reaped ones too (Linux; else none)."""

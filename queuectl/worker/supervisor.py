@@ -137,6 +137,7 @@ class Supervisor:
             self._conclude(now_us)
         for attempt in self._slots.due(now_us):
             attempt.reminded(now_us)
+            self._telling.unendable(attempt.job.id, attempt.unendable(now_us))
 
     def _heed(self, woken: Woken) -> None:
         """Signals have asked for the end."""
@@ -231,7 +232,7 @@ class Supervisor:
             if urgency == Urgency.NOW:
                 attempt.end("worker-stopped", now_us)
             elif urgency == Urgency.AT_ONCE:
-                attempt.kill("worker-stopped")
+                attempt.kill("worker-stopped", now_us)
 
     def _record(self) -> None:
         """One transaction for all there is to write; none where there is nothing."""
@@ -365,7 +366,7 @@ class Supervisor:
             self._committed(self._now_us())
         lost = [attempt.job for attempt in self._slots]
         for attempt in self._slots:
-            attempt.kill("worker-lost")
+            attempt.kill("worker-lost", self._now_us())
         while [attempt for attempt in self._slots if not attempt.gone(self._now_us())]:
             self._waiting.wait(TRY_AGAIN_US)
             self._reap(self._now_us())

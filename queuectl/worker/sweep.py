@@ -4,6 +4,7 @@ Everything is read from /proc; where there is none (macOS) nothing is found.
 """
 
 import os
+import pwd
 import resource
 import time
 from collections.abc import Collection, Iterable
@@ -18,8 +19,19 @@ RLIMIT_RTTIME = 15
 PAUSE_S = 0.002
 GROUP, THREADS = 2, 17
 """Indexes of process group and number of threads in what `_stat` returns."""
+STUCK_US = 2_000_000
+"""How long after a signal to look for processes that it could not end."""
 QUIET_PASSES = 2
 """Passes in a row that must find nothing: a chain of fast forks may slip through one."""
+
+
+class Unendable(NamedTuple):
+    """A process that no signal of ours ends."""
+
+    pid: int
+    name: str
+    user: str | None
+    """Whose it is; None if it is ours, was killed and does not die."""
 
 
 class Pass(NamedTuple):
@@ -48,6 +60,22 @@ def send(marks: Collection[Mark], number: Signals) -> list[int]:
     """Send a signal once to each survivor; which they were."""
     found = survivors(marks)
     _signal(found, number)
+    return found
+
+
+def unendable(marks: Collection[Mark]) -> list[Unendable]:
+    """Survivors that belong to another user, or that were killed and wait inside the kernel."""
+    found = []
+    for pid in survivors(marks):
+        try:
+            os.kill(pid, 0)
+        except PermissionError:
+            found.append(Unendable(pid, name(pid), _owner(pid)))
+        except ProcessLookupError:
+            continue
+        else:
+            if _is_killed(pid):
+                found.append(Unendable(pid, name(pid), None))
     return found
 
 
@@ -109,6 +137,24 @@ def started(pid: int) -> int:
     """Start time of `pid` in clock ticks since boot; 0 where there is no such process."""
     stat = _stat(pid)
     return int(stat[19]) if stat else 0
+
+
+def _owner(pid: int) -> str:
+    """Name of the user that a process belongs to; the number if it has none."""
+    try:
+        uid = os.stat(f"/proc/{pid}").st_uid
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+    except OSError:
+        return "another user"
+
+
+def _is_killed(pid: int) -> bool:
+    """Whether SIGKILL waits for it. Source: proc_pid_status(5), a mask of pending signals."""
+    lines = _read(f"/proc/{pid}/status").splitlines()
+    masks = [line.split()[1] for line in lines if line.startswith((b"SigPnd:", b"ShdPnd:"))]
+    return any(int(mask, 16) >> (SIGKILL - 1) & 1 for mask in masks)
 
 
 def _mark_kept(pid: int) -> bool:

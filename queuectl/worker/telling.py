@@ -10,9 +10,11 @@ from projections.folds.job import FINAL, STATES, Job, State
 from ..hints import typed
 from ..text.durations import duration
 from ..text.outcomes import manner, stragglers
+from ..text.processes import unendable
 from ..visible import visible
 from .recording import Result
 from .stopping import Urgency
+from .sweep import Unendable
 
 
 class Telling:
@@ -39,6 +41,11 @@ class Telling:
         """A line about the ordinary course of things: not for those who want quiet."""
         if not self._quiet:
             self.say(text)
+
+    def unendable(self, job_id: str, processes: list[Unendable]) -> None:
+        """An attempt was to end, and these of its processes do not."""
+        for process in processes:
+            self.say(f"job {visible(job_id)}: {unendable(*process)}")
 
     def stopping(self, urgency: Urgency, running: int) -> None:
         """Someone asked to stop while something runs."""

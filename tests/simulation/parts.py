@@ -18,6 +18,7 @@ from queuectl.worker.attempt import Attempt
 from queuectl.worker.launcher import Child, Exhausted, Exit, NotStarted, Order
 from queuectl.worker.mark import Mark
 from queuectl.worker.supervisor import Duty, Supervisor
+from queuectl.worker.sweep import Unendable
 from queuectl.worker.takeover import lock_names
 from queuectl.worker.telling import Telling
 from queuectl.worker.timers import Timers
@@ -120,6 +121,9 @@ class SimulatedLauncher:
 
     def kill(self, pids: list[int]) -> dict[int, str]:
         raise AssertionError("no simulated job leaves orphans")
+
+    def unendable(self, mark: Mark) -> list[Unendable]:
+        return []
 
     def keep(self, mark: Mark) -> None:
         raise AssertionError("no simulated job leaves orphans")

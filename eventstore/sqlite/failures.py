@@ -49,7 +49,9 @@ def translated(path: str) -> Iterator[None]:
 
 
 def _why_unwritable(path: str) -> Unwritable | None:
-    return why_unwritable(path) or (None if os.access(path, os.W_OK) else "modes")
+    if (why := why_unwritable(path)) is not None:
+        return why
+    return "modes" if os.path.exists(path) and not os.access(path, os.W_OK) else None
 
 
 def busy(path: str, waited_s: float) -> Busy:

@@ -1,5 +1,6 @@
 """Starting, reaping and ending real processes."""
 
+import ctypes
 import os
 import resource
 import select
@@ -13,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from queuectl.worker.keeper import adopt_orphans
+from queuectl.worker.keeper import PR_SET_CHILD_SUBREAPER, adopt_orphans
 from queuectl.worker.launcher import Child, Exhausted, Exit, NotStarted, Order, OsLauncher
 from queuectl.worker.mark import VARIABLE, mark_of
 from queuectl.worker.mounts import Mounts
@@ -30,6 +31,9 @@ def launcher() -> Iterator[OsLauncher]:
     adopt_orphans()
     yield OsLauncher()
     os.chdir("/")
+    # Or the orphans of all later tests would become zombies of this process.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 def order(

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -157,12 +157,16 @@ def test_chain_of_fast_forks_is_ended(number: int, tmp_path: Path) -> None:
     mark = mark_of(QUEUE, TOKEN, str(number), 1)
     beat = tmp_path / "beat"
     chain = run_in(tmp_path, mark, sys.executable, "-S", "-E", "-c", CHAIN)
-    until(lambda: (beat.exists() and beat.stat().st_size > 50) or None, "the chain")
-    chain.wait()
-    assert end([mark], within_s=10)
-    length = beat.stat().st_size
-    with pytest.raises(AssertionError):
-        until(lambda: beat.stat().st_size > length or None, "a further link", deadline_s=0.3)
+    try:
+        until(lambda: (beat.exists() and beat.stat().st_size > 50) or None, "the chain")
+        chain.wait()
+        assert end([mark], within_s=10)
+        length = beat.stat().st_size
+        with pytest.raises(AssertionError):
+            until(lambda: beat.stat().st_size > length or None, "a further link", deadline_s=0.3)
+    finally:
+        with suppress(ProcessLookupError):  # a chain that was not ended would busy the machine
+            os.killpg(chain.pid, signal.SIGKILL)
 
 
 SWEEP = """

@@ -94,7 +94,7 @@ class IdTaken(Refusal):
     """
 
     def __init__(self, job_id: str, different: Iterable[str]) -> None:
-        names = ", ".join(_as_asked(field) for field in different)
+        names = ", ".join(dict.fromkeys(_as_asked(field) for field in different))
         super().__init__(
             f"ID {job_id} is already used by a different job (not the same: {names});"
             f" choose another, or see queuectl show {quoted(job_id)}"
@@ -104,7 +104,7 @@ class IdTaken(Refusal):
 
 def _as_asked(field: str) -> str:
     """The word for a field of `enqueued` that a user knows."""
-    words = {"due_at_us": "time", "context": "directory or PATH"}
+    words = {"due_at_us": "time", "delay_us": "time", "context": "directory or PATH"}
     return words.get(field) or field.removesuffix("_us").removesuffix("_bytes").replace("_", "-")
 
 

@@ -171,7 +171,7 @@ def test_a_job_killed_by_a_named_signal_is_not_retried(ctl: Ctl, typed: str) -> 
         (["--queue", "q", '{"command": "a"}'], "--queue needs -- CMD"),
         (["--timeout", "-5m", "--", "a"], "not a duration"),
         (["--success-exit", "x", "--", "a"], "no exit code"),
-        (["--max-retries", "x", "--", "a"], "not a valid integer"),
+        (["--max-retries", "x", "--", "a"], "must be a whole number, not 'x'"),
         (["--file", "missing.json"], "No such file"),
         (["--file", "."], "directory"),
         ([], "give a job"),

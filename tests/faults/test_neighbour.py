@@ -304,4 +304,4 @@ def test_dashboard_of_a_named_queue_minds_no_link_where_it_was_started(
     Queue(named).enqueue("true")
     page = create_app(named).test_client().get("/jobs/1")
     assert page.status_code == 200
-    assert f"queuectl --db {named} " in page.text
+    assert f" --db {named}" in page.text

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from eventstore.events.job import Enqueued
     from projections.folds.worker import Worker
 
 _LINE = r"(?<![\w'\"./-])queuectl (?!to )(?=[a-z])"
@@ -16,6 +17,23 @@ def typed(hint: str, db: str | None) -> str:
     if db is None:
         return hint
     return re.sub(_LINE, lambda _: f"queuectl --db {shlex.quote(db)} ", hint)
+
+
+def missing_program(spec: "Enqueued", path: str | None) -> str:
+    """Why the program of a job may not have been found. path: the PATH that was searched."""
+    program, *rest = spec.argv or ("",)
+    line = f"queuectl enqueue -- {shlex.quote(f'{program} {shlex.join(rest)}'.rstrip())}"
+    if re.match(r"[A-Za-z_]\w*=", program):
+        return (
+            f"{program} was taken as a program, since several words run without a shell;"
+            f" use --env {shlex.quote(program)}, or quote the whole line: {line}"
+        )
+    if " " in program:
+        return (
+            f"{shlex.quote(program)} was taken as the name of one program, since several words run"
+            f" without a shell; write each word by itself, or quote the whole line: {line}"
+        )
+    return f"searched in PATH={path or '(the PATH of the worker)'}; set another with --env PATH=…"
 
 
 def unused_queue(name: str, known: Iterable[str]) -> str:

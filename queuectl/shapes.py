@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from eventstore.events.job import Enqueued
 from eventstore.events.recorded import Recorded
 from eventstore.store import Head
+from projections.folds.context import Context
 from projections.folds.job import Job
 from projections.folds.worker import Worker
 from projections.read_models.counts import Counts
@@ -78,6 +80,8 @@ class PolicyShape(Shape, frozen=True, kw_only=True):
     no_retry_exit: tuple[int, ...]
     no_retry_signal: tuple[int, ...]
     cwd: str | None
+    path: str | None
+    """The PATH in which programs are searched; null if the worker's own is used."""
     env: dict[str, str]
     background: str
     """`end` or `keep`: what happens to processes that an attempt leaves behind."""
@@ -272,8 +276,8 @@ def job_shape(job: Job) -> JobShape:
     )
 
 
-def policy_shape(job: Job, cwd: str | None) -> PolicyShape:
-    """The policy of a job. cwd: of the context it was enqueued from, where there is one."""
+def policy_shape(job: Job, context: Context | None) -> PolicyShape:
+    """The policy of a job. context: the one that it was enqueued from, if it was recorded."""
     spec = job.spec
     return PolicyShape(
         backoff_base=spec.backoff_base,
@@ -286,10 +290,16 @@ def policy_shape(job: Job, cwd: str | None) -> PolicyShape:
         success_signal=spec.success_signal,
         no_retry_exit=spec.no_retry_exit,
         no_retry_signal=spec.no_retry_signal,
-        cwd=cwd,
+        cwd=context.cwd if context else None,
+        path=path_of(spec, context),
         env=spec.env,
         background=spec.background,
     )
+
+
+def path_of(spec: Enqueued, context: Context | None) -> str | None:
+    """The PATH of a job: its own, else that of its context; None if the worker's is used."""
+    return spec.env.get("PATH") or (context.path if context else None)
 
 
 def run_shape(run: Run) -> RunShape:
@@ -317,11 +327,11 @@ def run_shape(run: Run) -> RunShape:
     )
 
 
-def job_detail(job: Job, cwd: str | None, runs: list[Run]) -> JobDetail:
-    """A job by itself. cwd: of the context it was enqueued from, where there is one."""
+def job_detail(job: Job, context: Context | None, runs: list[Run]) -> JobDetail:
+    """A job by itself. context: the one that it was enqueued from, if it was recorded."""
     return JobDetail(
         **msgspec.structs.asdict(job_shape(job)),
-        policy=policy_shape(job, cwd),
+        policy=policy_shape(job, context),
         attempts=[run_shape(run) for run in runs],
     )
 

@@ -10,12 +10,14 @@ from eventstore.events.job import Cancelled, Failed, Succeeded
 from eventstore.sqlite import outputs
 from eventstore.sqlite.outputs import Output
 from projections.folds.job import FINAL, Job
-from projections.read_models import runs
+from projections.read_models import contexts, runs
 from projections.read_models.runs import Run
 
 from ..errors import NotFound
+from ..hints import missing_program
 from ..job_waiting import refuse_itself
 from ..reading import Reading
+from ..shapes import path_of
 from ..text.durations import duration
 from ..visible import quoted, visible
 from ..wording import outcome, plural, size
@@ -69,7 +71,7 @@ def logs_command(
             _follow(to, reading, seen, printed, only=attempt)
             return
     if (run := _run(reading, seen)) is not None and run.error:
-        _say_unstarted(run, seen.job)
+        _say_unstarted(reading, run, seen.job)
 
 
 def _run(reading: Reading, seen: Seen) -> Run | None:
@@ -78,9 +80,13 @@ def _run(reading: Reading, seen: Seen) -> Run | None:
     return next((run for run in attempts if run.attempt == seen.attempt), None)
 
 
-def _say_unstarted(run: Run, job: Job) -> None:
+def _say_unstarted(reading: Reading, run: Run, job: Job) -> None:
     """An attempt that the system did not start has printed nothing: why, instead."""
     note(f"attempt {run.attempt} of job {job.id} never started: {outcome(run)}")
+    if run.reason == "not-found":
+        with reading.read() as tx:
+            path = path_of(job.spec, contexts.get(tx, job.spec.context))
+        note(typed(missing_program(job.spec, path)))
 
 
 def _follow(to: Sink, reading: Reading, seen: Seen, printed: int, only: int | None) -> None:
@@ -115,7 +121,8 @@ def _say_ended(to: Sink, reading: Reading, seen: Seen) -> None:
     """How the attempt ended; nothing if there was none."""
     run = _run(reading, seen)
     if run is not None and run.error:
-        _say_unstarted(run, seen.job)
+        to.pause()
+        _say_unstarted(reading, run, seen.job)
     elif run is not None:
         took = f" after {duration(run.duration_us)}" if run.duration_us else ""
         _note(to, f"[attempt {run.attempt} {outcome(run)}{took}]")

@@ -10,6 +10,7 @@ import msgspec
 
 from eventstore.location import identity
 from eventstore.store import Reader
+from projections.folds.context import Context
 from projections.folds.job import Job
 from projections.folds.worker import Worker
 from projections.read_models import contexts, runs, workers
@@ -17,26 +18,30 @@ from projections.read_models.runs import Run
 
 from ..clock import SystemClock
 from ..endings import endings_text
-from ..hints import no_worker
+from ..hints import missing_program, no_worker
 from ..reading import Reading
-from ..shapes import JobDetail, JobDocument, job_detail
+from ..shapes import JobDetail, JobDocument, job_detail, path_of
 from ..text.durations import age, exact_duration
 from ..text.outcomes import stragglers
 from ..text.processes import unendable
 from ..units import size_text
 from ..visible import quoted, visible
 from . import options
+from .asked import typed
 from .columns import ATTEMPT, ended, output_hint, state
 from .printer import Printer, line
 from .selectors import existing
 from .times import ago, moment
+
+NOT_FOUND = 127
+"""The exit code of a shell that did not find a command."""
 
 
 class Found(NamedTuple):
     """All that is told about a job."""
 
     job: Job
-    cwd: str | None
+    context: Context | None
     runs: list[Run]
     workers: list[Worker]
     """Those that have not ended."""
@@ -53,7 +58,7 @@ def show_command(reading: Reading, out: Printer, job: str) -> None:
     with reading.read() as tx:
         found = _look_up(tx, job, reading.location.path)
         position = tx.head().position
-    detail = job_detail(found.job, found.cwd, found.runs)
+    detail = job_detail(found.job, found.context, found.runs)
     if out.form == "json":
         out.document(JobDocument(position=position, job=detail))
     elif out.terminal:
@@ -65,10 +70,9 @@ def show_command(reading: Reading, out: Printer, job: str) -> None:
 def _look_up(tx: Reader, word: str, path: str) -> Found:
     job = existing(tx, word)
     context = contexts.get(tx, job.spec.context)
-    cwd = context.cwd if context else None
     active = workers.active(tx)
     stuck = _unendable(job, active, path)
-    return Found(job, cwd, runs.of_job(tx, job.born), active, stuck)
+    return Found(job, context, runs.of_job(tx, job.born), active, stuck)
 
 
 def _unendable(job: Job, active: list[Worker], path: str) -> list[str]:
@@ -147,8 +151,11 @@ def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
         yield "no retry", f"after {endings_text(spec.no_retry_exit, spec.no_retry_signal)}"
     yield "grace", f"{exact_duration(spec.grace_us)} from TERM to KILL"
     yield "output", f"at most {size_text(spec.output_limit_bytes)} of each attempt are kept"
-    if found.cwd:
-        yield "directory", found.cwd
+    path = path_of(spec, found.context)
+    if found.context:
+        yield "directory", found.context.cwd
+    if path:
+        yield "PATH", path
     if spec.env:
         yield "variables", " ".join(spec.env)
     if spec.background == "keep":
@@ -160,6 +167,8 @@ def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
         yield "stuck", words
     if ended(job):
         yield "last ended", ended(job)
+    if job.failure == "not-found" or (job.failure == "exit" and job.exit_code == NOT_FOUND):
+        yield "hint", typed(missing_program(spec, path))
 
 
 def _retries(job: Job) -> str:

@@ -113,8 +113,7 @@ def job(job_id: str) -> ResponseReturnValue:
         seen = views.job_page(tx, job_id)
         if seen is None:
             abort(404, f"There is no job {job_id}.")
-        cwd = seen.context.cwd if seen.context else None
-        detail = common.job_detail(seen.job, cwd, seen.runs)
+        detail = common.job_detail(seen.job, seen.context, seen.runs)
         return _answer(common.JobDocument(position=tx.head().position, job=detail))
 
 

@@ -3,6 +3,8 @@
 import json
 import signal
 
+import pytest
+
 from tests.behaviour.test_terminal import screen
 from tests.ctl import Ctl
 
@@ -245,3 +247,40 @@ def test_a_time_that_is_not_today_is_shown_with_its_date(ctl: Ctl) -> None:
     shown = " ".join(screen(ctl, "show", job).lines)
     assert "6 May 2031" in shown
     assert f"queuectl retry {job}" in shown
+
+
+def test_the_path_in_force_is_shown(ctl: Ctl) -> None:
+    ctl("enqueue", "--", "ffmpegx", env={"PATH": "/opt/none:/usr/bin"})
+    ctl("enqueue", "--env", "PATH=/own", "--", "true", env={"PATH": "/opt/none:/usr/bin"})
+    assert ctl.show("1")["policy"]["path"] == "/opt/none:/usr/bin"
+    assert ctl.show("2")["policy"]["path"] == "/own"
+    assert "path\t/own" in ctl("show", "2").lines
+    assert "  PATH       /opt/none:/usr/bin" in screen(ctl, "show", "1").lines
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["ffmpegx", "-i"], "searched in PATH=/opt/none:/usr/bin; set another with --env PATH=…"),
+        (
+            ["FOO=1", "make", "a b"],
+            "quote the whole line: queuectl enqueue -- 'FOO=1 make '\"'\"'a",
+        ),
+        (
+            ["FOO=1", "make"],
+            "FOO=1 was taken as a program, since several words run without a shell",
+        ),
+        (["FOO=1", "make"], "use --env FOO=1"),
+        (["make -j2", "all"], "'make -j2' was taken as the name of one program"),
+        (["make -j2", "all"], "quote the whole line: queuectl enqueue -- 'make -j2 all'"),
+        (["ffmpegx; exit $?"], "searched in PATH=/opt/none:/usr/bin"),
+    ],
+)
+def test_a_command_that_was_not_found_says_how_it_was_understood(
+    ctl: Ctl, words: list[str], hint: str
+) -> None:
+    ctl("enqueue", "--max-retries", "0", "--", *words, env={"PATH": "/opt/none:/usr/bin"})
+    ctl.drain()
+    assert hint in "\n".join(screen(ctl, "show", "1", columns=300).lines)
+    if len(words) > 1:
+        assert hint in ctl("logs", "1").err

@@ -51,6 +51,16 @@ class NoHome(Unusable):
         )
 
 
+class NoWorkingDirectory(Unusable):
+    """A relative path means nothing any more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the working directory does not exist any more; change to another one, or name the"
+            " queue file by an absolute path"
+        )
+
+
 class NotYourHome(Unusable):
     """Root acts with the HOME of another user."""
 
@@ -170,6 +180,26 @@ class Full(Unusable):
         super().__init__(f"no space left for {path}; nothing was written, free some and try again")
 
 
+class FileTooLarge(Unusable):
+    """The limit of this process for the size of a file; nothing was written."""
+
+    def __init__(self, path: str, limit_bytes: int) -> None:
+        super().__init__(
+            f"{path} would be larger than the limit of this shell for files"
+            f" ({limit_bytes // 1024:,} kB); raise it (ulimit -f unlimited) and try again"
+        )
+
+
+class TemporaryFull(Unusable):
+    """No room for a temporary file; nothing was written."""
+
+    def __init__(self, folder: str, what: str) -> None:
+        super().__init__(
+            f"no temporary file can be written in {folder} ({what}); free some space there, or"
+            " name another folder by TMPDIR"
+        )
+
+
 class Busy(Unusable):
     """Another process held the write lock longer than the busy timeout; nothing was written."""
 
@@ -200,17 +230,19 @@ class Incomplete(Unusable):
 class StorageFailed(Unusable):
     """An I/O error while reading, or before anything could have been written."""
 
-    def __init__(self, path: str, what: str) -> None:
-        super().__init__(f"{path}: {what}; check the disk, then run queuectl verify")
+    def __init__(
+        self, path: str, what: str, todo: str = "check the disk (dmesg) and try again"
+    ) -> None:
+        super().__init__(f"{path}: {what}; {todo}")
 
 
 class OutcomeUnknown(StoreError):
     """The commit failed with an I/O error: it may or may not be in the log."""
 
-    def __init__(self, path: str, position: int) -> None:
+    def __init__(self, path: str, position: int, cause: str = "the disk failed") -> None:
         super().__init__(
-            f"outcome unknown: {path} failed while recording position {position}; "
-            "check the disk, then look with queuectl events before you try again"
+            f"outcome unknown: {cause} while position {position} of {path} was recorded;"
+            " put that right, then look with queuectl events before you try again"
         )
         self.position = position
 

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import FolderNotMade, ForeignFile, NoAccess, NoHome, NotYourHome
+from .errors import FolderNotMade, ForeignFile, NoAccess, NoHome, NotYourHome, NoWorkingDirectory
 
 if TYPE_CHECKING:
     from .sqlite.log import SqliteStore
@@ -43,7 +43,9 @@ def locate(named: str | None = None) -> Location:
 
     Raises ForeignFile for a link that another user has put there.
     """
-    if named:
+    if named is not None:
+        if not named:
+            raise ForeignFile("''", "is not a path")
         return Location(_followed(named), "--db")
     if from_environment := os.environ.get("QUEUECTL_DB"):
         return Location(_followed(from_environment), "QUEUECTL_DB")
@@ -57,16 +59,22 @@ def _followed(path: str) -> str:
     try:
         found = os.lstat(path)
     except (OSError, ValueError):  # who opens it says what is wrong with it
-        return os.path.realpath(path)
+        return _resolved(path)
     if stat.S_ISLNK(found.st_mode) and found.st_uid not in (0, os.geteuid()):
         raise ForeignFile(path, f"is a link of user {found.st_uid}")
-    resolved = os.path.realpath(path)
-    if identity(resolved) != identity(path):
-        # Links in /proc lead elsewhere than their text says, such as into another container.
-        raise ForeignFile(
-            path, "is reached through a link in /proc and has no path of its own here"
-        )
-    return resolved
+    for _ in range(3):  # someone may be creating the file just now
+        resolved = _resolved(path)
+        if identity(resolved) == identity(path):
+            return resolved
+    # Links in /proc lead elsewhere than their text says, such as into another container.
+    raise ForeignFile(path, "is reached through a link in /proc and has no path of its own here")
+
+
+def _resolved(path: str) -> str:
+    try:
+        return os.path.realpath(path)
+    except FileNotFoundError:  # only a relative path needs the working directory
+        raise NoWorkingDirectory() from None
 
 
 def _own() -> str:

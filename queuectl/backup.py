@@ -13,6 +13,7 @@ from eventstore.location import identity
 from eventstore.sqlite.copying import check_copy, copy_pages, first_hash, first_hash_of_copy
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.opening import look_inside
+from eventstore.sqlite.renaming import NO_LINKS, rename_new
 from eventstore.store import Head
 
 from .errors import Refusal
@@ -20,15 +21,12 @@ from .output_copies import CREATE, FOLDER, clear, copy_outputs, own_folder, sync
 
 Existing = Literal["refuse", "replace"]
 
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What a file system says that knows no hard links: FAT, some network shares."""
-
 
 class BackupExists(Refusal):
     """There is a file of this name."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"{path} is there already; name another, or say --force to replace it")
+        super().__init__(f"{path} already exists; use --force to replace it")
         self.path = path
 
 
@@ -36,7 +34,14 @@ class NoPlace(Unusable):
     """No backup can be written there; what stands there was left as it is."""
 
     def __init__(self, path: str, what: str) -> None:
-        super().__init__(f"{path} {what}; name another file for the backup")
+        super().__init__(f"{path} {what}; choose another file for the backup")
+
+
+class NoFolderForBackup(Unusable):
+    """There is no such folder."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"folder {folder} does not exist; create it or choose another path")
 
 
 class Backup(NamedTuple):
@@ -115,7 +120,7 @@ def _refuse_other_than_a_backup(store: SqliteStore, target: str) -> None:
     It may stand on a network share, and there belong to anyone.
     """
     if os.path.isdir(target):
-        raise NoPlace(target, "is a folder")
+        raise NoPlace(target, "is a directory")
     if os.path.islink(target):
         raise NoPlace(target, "is a link")
     if not os.path.isfile(target):
@@ -136,7 +141,7 @@ def _refuse_shared(folder: str) -> None:
         return
     found = os.lstat(folder)
     if not stat.S_ISDIR(found.st_mode):
-        raise NoPlace(folder, "is not a folder")
+        raise NoPlace(folder, "is not a directory")
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
         raise NoPlace(folder, "may be written by others (chmod go-w would mend that)")
 
@@ -145,7 +150,7 @@ def _make(building: str, target: str) -> None:
     try:
         os.close(os.open(building, CREATE, 0o600))
     except (FileNotFoundError, NotADirectoryError):
-        raise NoPlace(target, "is in no folder that there is; make it") from None
+        raise NoFolderForBackup(os.path.dirname(target)) from None
     except OSError as error:
         raise _unusable(error, target) from None
 
@@ -169,9 +174,10 @@ def _put_in_place(building: str, target: str, existing: Existing) -> None:
         except FileExistsError:
             raise BackupExists(target) from None
         except OSError as error:
-            if error.errno not in _NO_LINKS or os.path.lexists(target):
+            if error.errno not in NO_LINKS:
                 raise
-            os.rename(building, target)
+            if not rename_new(building, target):
+                raise BackupExists(target) from None
     sync(os.path.dirname(target), FOLDER)
 
 

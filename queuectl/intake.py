@@ -4,11 +4,14 @@ import codecs
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from struct import Struct
 from typing import IO, Any
 
 import msgspec
+
+from eventstore.errors import TemporaryFull
 
 from .errors import BadInput
 from .job_keys import new_job
@@ -50,6 +53,27 @@ def jobs_from(document: bytes, now_us: int) -> list[NewJob]:
     return [_placed(f"job {n}", bytes(one), now_us) for n, one in enumerate(asked, 1)]
 
 
+@contextmanager
+def _space_for_temporary_files() -> Iterator[None]:
+    """Raise TemporaryFull if there is no space, which the file that is read is not to blame for."""
+    try:
+        yield
+    except OSError as error:
+        from tempfile import gettempdir
+
+        raise TemporaryFull(gettempdir(), str(error.strerror)) from None
+
+
+def _temporary_file() -> IO[bytes]:
+    from tempfile import TemporaryFile
+
+    try:
+        return TemporaryFile()
+    except OSError as error:
+        folder = error.filename or os.environ.get("TMPDIR") or "/tmp"
+        raise TemporaryFull(str(folder), str(error.strerror)) from None
+
+
 class Spool:
     """Checked jobs in a temporary file: as many as one likes, in flat memory."""
 
@@ -60,16 +84,17 @@ class Spool:
 
         Raises BadInput, which names the line, at the first that is no job.
         """
-        from tempfile import TemporaryFile
-
-        self._file = TemporaryFile()  # noqa: SIM115 - it lives as long as the spool
+        self._file = _temporary_file()
         self._count = 0
         for line, job in _read(source, now_us):
             packed = _packer.encode(job)
-            self._file.write(_HEAD.pack(line, len(packed)) + packed)
+            with _space_for_temporary_files():
+                self._file.write(_HEAD.pack(line, len(packed)) + packed)
             self._count += 1
             if self._count % 1000 == 0:
                 progress(self._count)
+        with _space_for_temporary_files():
+            self._file.flush()
 
     def __len__(self) -> int:
         return self._count

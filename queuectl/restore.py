@@ -23,6 +23,7 @@ from eventstore.sqlite.copying import Copy, check_copy
 from eventstore.sqlite.lock import SqliteLock
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.opening import inspect, look_inside
+from eventstore.sqlite.renaming import NO_LINKS
 from eventstore.sqlite.replacing import set_apart
 from eventstore.sqlite.unwritable import read_only
 from eventstore.store import Head
@@ -309,7 +310,7 @@ def _link(old: str, new: str, undo: Undo) -> None:
         os.link(old, new)
         undo.append(lambda: os.unlink(new))
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+        if error.errno not in NO_LINKS:
             raise
         _move(old, new, undo)  # no hard links on this file system
 

@@ -8,7 +8,7 @@ import apsw
 
 from ..errors import ChainBroken, HeadMissing, StorageFailed
 from ..store import Head
-from .failures import translated
+from .failures import RESTORE, translated
 from .opening import connect
 from .reader import SqliteReader
 from .verify import verify
@@ -80,7 +80,7 @@ def check_copy(
                 raise HeadMissing(expected.position, total, verdict.expected_found)
             found = tx.query("PRAGMA integrity_check(1)")[0][0]
             if found != "ok":
-                raise StorageFailed(source, f"the file is damaged ({found})")
+                raise StorageFailed(source, f"the file is damaged ({found})", RESTORE)
             in_files = [(job, attempt) for job, attempt in tx.rows(IN_FILES)]
             return Copy(verdict.head, first_hash(tx), in_files)
     finally:

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import apsw
 
-from ..errors import Busy, Full, Incomplete, ReadOnly, StorageFailed, Unwritable
+from ..errors import Busy, FileTooLarge, Full, Incomplete, ReadOnly, StorageFailed, Unwritable
+from .file_sizes import size_limit
 from .holders import writer
 from .patience import BUSY_TIMEOUT_S
 from .unwritable import read_only, why_unwritable
@@ -14,6 +15,8 @@ from .unwritable import read_only, why_unwritable
 DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.TooBigError)
 """What reading a damaged file ends in; too big is a text whose length has lost a bit, for nothing
 that we write is."""
+
+RESTORE = "restore a backup: queuectl restore BACKUP"
 
 _LACKING = ("no such", "has no column named", "columns but")
 """What SQLite says of a table that is not there, or not as we made it."""
@@ -31,14 +34,16 @@ def translated(path: str) -> Iterator[None]:
     except (apsw.ReadOnlyError, apsw.PermissionsError):
         raise read_only(path) from None
     except DAMAGED as error:
-        raise StorageFailed(path, f"the file is damaged ({error})") from None
+        raise StorageFailed(path, f"the file is damaged ({error})", RESTORE) from None
     except UnicodeDecodeError:
-        raise StorageFailed(path, "a text in it is damaged") from None
+        raise StorageFailed(path, "a text in it is damaged", RESTORE) from None
     except apsw.SQLError as error:
         if any(words in str(error) for words in _LACKING):
             raise Incomplete(path, str(error)) from None
         raise
     except (apsw.IOError, apsw.CantOpenError, apsw.ProtocolError, apsw.NoMemError) as error:
+        if isinstance(error, apsw.IOError) and (limit := size_limit(path)) is not None:
+            raise FileTooLarge(path, limit) from None
         # Its -shm could not grow, which readers need too.
         if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
             raise Full(path) from None

@@ -20,6 +20,7 @@ from ..store import Head
 from .beside import Beside
 from .doorbell import SqliteDoorbell, ring
 from .failures import busy, translated
+from .file_sizes import size_limit
 from .lock import SqliteLock
 from .names import identity, record_use
 from .opening import connect
@@ -224,6 +225,8 @@ class SqliteStore:
         """
         if not transaction.appended:
             raise StorageFailed(self.path, error)
+        limit = size_limit(self.path)
+        cause = "the disk failed" if limit is None else "the limit of ulimit -f was reached"
         position, hash_ = transaction.last
         try:
             self._disconnect()
@@ -232,9 +235,9 @@ class SqliteStore:
                 raise StreamConflict("", position - 1, position)
             remaining = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except (apsw.Error, StorageFailed):
-            raise OutcomeUnknown(self.path, position) from None
+            raise OutcomeUnknown(self.path, position, cause) from None
         if stands is None or remaining != (0, 0):
-            raise OutcomeUnknown(self.path, position)
+            raise OutcomeUnknown(self.path, position, cause)
 
     def _hash_at(self, position: int) -> bytes | None:
         found = self._connection.execute(

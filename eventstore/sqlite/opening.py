@@ -21,6 +21,7 @@ from . import names
 from .failures import translated
 from .network import network_file_system
 from .patience import Patience
+from .renaming import NO_LINKS, rename_new
 from .schema import APPLICATION_ID, FORMAT, SCHEMA
 from .unwritable import open_frozen, read_only, refuse_endless_retry, uri, why_unwritable
 
@@ -59,7 +60,7 @@ def inspect(path: str) -> None:
     except PermissionError:
         raise _no_access(path) from None
     except OSError as error:
-        raise ForeignFile(path, f"cannot be looked at ({error.strerror})") from None
+        raise ForeignFile(path, f"cannot be read ({error.strerror})") from None
     if problem := _problem(found):
         raise ForeignFile(path, problem)
     if (kind := network_file_system(path, found.st_dev)) is not None:
@@ -110,7 +111,7 @@ def _refuse_not_utf8(path: str) -> None:
 
 def _problem(found: os.stat_result) -> str | None:
     if not stat.S_ISREG(found.st_mode):
-        return "is not a regular file"
+        return "is a directory" if stat.S_ISDIR(found.st_mode) else "is not a regular file"
     if found.st_size == 0:
         return "is empty, not a queue"
     if found.st_size < _SMALLEST:
@@ -279,7 +280,10 @@ def _put_in_place(building: str, path: str, folder: str) -> None:
     except FileExistsError:
         return
     except OSError as error:
-        raise StorageFailed(path, f"could not be put in place ({error.strerror})") from None
+        if error.errno not in NO_LINKS:
+            raise StorageFailed(path, f"it could not be created ({error.strerror})") from None
+        if not rename_new(building, path):
+            return
     _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 

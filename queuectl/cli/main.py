@@ -206,6 +206,17 @@ def _fail(words: str, code: int) -> int:
     return code
 
 
+def _refused(error: OSError) -> str:
+    """What the system refused, and what to do."""
+    if error.filename is not None:
+        return f"{error.strerror}: {error.filename}"
+    if error.errno == errno.ENOSPC:
+        return f"{error.strerror}: standard output"
+    if error.errno == errno.ENOENT:  # asked for without a name, it is where we are
+        return "the working directory does not exist any more; change to another one"
+    return f"{error.strerror}; a limit of this shell (ulimit -a) or of the machine is too low"
+
+
 def system_failed(error: OSError) -> int:
     """Return the exit code after the reader of our output has gone, or the system refused a call.
 
@@ -214,6 +225,5 @@ def system_failed(error: OSError) -> int:
     discard_standard_output()
     if error.errno == errno.EPIPE:
         return exits.PIPE_CLOSED
-    where = error.filename or ("standard output" if error.errno == errno.ENOSPC else "the system")
-    say(f"error: {error.strerror}: {where}")
+    say(f"error: {_refused(error)}")
     return exits.DATABASE

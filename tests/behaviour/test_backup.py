@@ -144,7 +144,7 @@ def test_nothing_is_overwritten_unless_asked(worked: Ctl) -> None:
     worked("backup", "monday.db")
     for name in ("taken", "monday.db"):
         before = digests(worked.folder)
-        assert "is there already" in worked("backup", name, code=4).err
+        assert "already exists" in worked("backup", name, code=4).err
         assert digests(worked.folder) == before
 
 
@@ -239,16 +239,16 @@ def test_what_cannot_be_a_backup_is_refused(worked: Ctl) -> None:
     (worked.folder / "y.db.d").symlink_to("folder")
     for words, told in (
         (("--force", "queue.db"), "is the queue itself"),
-        (("--force", "folder"), "is a folder"),
-        (("nope/x.db",), "is in no folder that there is"),
+        (("--force", "folder"), "is a directory"),
+        (("nope/x.db",), "does not exist; create it"),
         (("x.db",), "has x.db-wal beside it"),
-        (("--force", "y.db"), "is not a folder"),
+        (("--force", "y.db"), "is not a directory"),
     ):
         refused = worked("backup", *words, code=6)
         assert told in refused.err
         assert refused.err.count("\n") == 1
     assert os.listdir(worked.folder / "folder") == []
-    assert "is there already" in worked("backup", "y.db", code=4).err
+    assert "already exists" in worked("backup", "y.db", code=4).err
 
 
 def test_without_a_queue_there_is_nothing_to_back_up(ctl: Ctl) -> None:

@@ -1,5 +1,6 @@
 """Which queue file a command uses, where it creates one, and what it says if it cannot."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Sequence
@@ -8,10 +9,12 @@ from typing import Any
 import pexpect
 import pytest
 
+from eventstore.sqlite.renaming import rename_new
 from queuectl import BadInput, Queue
 from queuectl.errors import IdTaken
 from tests.ctl import PROGRAM, Ctl
 from tests.machine import BECOMES_OTHER_USER, OTHER_USER
+from tests.mounts import by_shell, with_mounts
 from tests.neighbour import shared_folder
 
 NOTHING_TO_DO = (
@@ -216,3 +219,69 @@ def test_many_jobs_are_enqueued_from_dicts(ctl: Ctl) -> None:
         with pytest.raises(IdTaken):
             queue.enqueue_many([{"command": "a", "id": "x"}, {"command": "b", "id": "x"}])
         assert queue.store.head().position == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--db", "q.db", "list"], "the working directory does not exist any more"),
+        (["--db", "q.db", "enqueue", "--", "true"], "the working directory does not exist any"),
+        (["backup", "x.db"], "the working directory does not exist any more"),
+        (["restore", "x.db"], "the working directory does not exist any more"),
+    ],
+    ids=" ".join,
+)
+def test_a_working_directory_that_was_removed_is_the_cause(
+    ctl: Ctl, words: list[str], told: str
+) -> None:
+    ctl.enqueue("true")
+    gone = ctl.folder / "gone"
+    gone.mkdir()
+    done = by_shell(ctl, f'cd gone; rmdir ../gone; "$@" {" ".join(words)}')
+    assert done.returncode == 6
+    assert told in done.stderr
+    assert "change to another one" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_empty_name_is_no_queue(ctl: Ctl) -> None:
+    """As `--db "$QUEUE"` is with an unset variable: it must not be another queue."""
+    assert "is not a path" in ctl("--db", "", "enqueue", "--", "true", code=6).err
+    assert os.listdir(ctl.folder) == []
+
+
+def test_a_full_folder_for_temporary_files_is_the_cause(ctl: Ctl) -> None:
+    (ctl.folder / "jobs").write_text('{"command": "true"}\n' * 20_000)
+    (ctl.folder / "disk").mkdir()
+    script = 'mount -t tmpfs -o size=64k tmpfs disk; TMPDIR=$PWD/disk "$@" enqueue --file jobs'
+    done = with_mounts(ctl, script)
+    assert done.returncode == 6
+    assert f"no temporary file can be written in {ctl.folder}/disk" in done.stderr
+    assert "TMPDIR" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not ctl.db.exists()
+
+
+def test_the_limit_of_file_sizes_is_the_cause(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    for words in ("enqueue -- true", "--db new.db enqueue -- true", "backup copy.db"):
+        done = by_shell(ctl, f'ulimit -f 20; "$@" {words}')
+        assert done.returncode == 6, done
+        assert "raise it (ulimit -f unlimited)" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert ctl("list").jobs == ["1"]
+
+
+def test_a_file_system_without_hard_links_takes_a_queue(
+    ctl: Ctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(old: str, new: str) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    with Queue(ctl.db) as queue:
+        queue.enqueue("true")
+    assert ctl("list").jobs == ["1"]
+    (ctl.folder / "old").write_text("old")
+    assert not rename_new(str(ctl.folder / "old"), str(ctl.db))
+    assert ctl("list").jobs == ["1"]

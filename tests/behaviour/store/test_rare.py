@@ -148,9 +148,9 @@ def test_commit_stands_where_the_bells_are_not_ours_alone(store: SqliteStore, pa
 
 
 def test_name_that_no_log_can_hold_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ForeignFile, match="is a name that is not UTF-8"):
+    with pytest.raises(ForeignFile, match="is a path that is not UTF-8"):
         open_store(str(tmp_path / "queue\udcff.db"))
-    with pytest.raises(ForeignFile, match="cannot be looked at"):
+    with pytest.raises(ForeignFile, match="cannot be read"):
         open_store(str(tmp_path / ("q" * 300)))
 
 
@@ -187,8 +187,8 @@ def test_network_file_system_is_refused(
 def test_file_that_cannot_be_put_in_place_leaves_nothing(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "link", failing(PermissionError(errno.EPERM, "no links here")))
-    with pytest.raises(StorageFailed, match="could not be put in place"):
+    monkeypatch.setattr(os, "link", failing(OSError(errno.EIO, "Input/output error")))
+    with pytest.raises(StorageFailed, match="could not be created"):
         open_store(path, create=True)
     assert list(tmp_path.iterdir()) == []
 

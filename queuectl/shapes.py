@@ -208,7 +208,10 @@ class CheckShape(Shape, frozen=True, kw_only=True):
     """What one check of `doctor` found."""
 
     check: str
+    level: str
+    """`ok`, `note` (worth a look) or `problem` (exit code 1)."""
     well: bool
+    """Whether it is no problem."""
     found: str
     todo: str | None
     """What to do about it."""

@@ -2,7 +2,7 @@
 
 import click
 
-from ..doctor.checks import Finding
+from ..doctor.checks import Level
 from ..doctor.examine import Examination, examine
 from ..reading import Reading
 from ..visible import visible
@@ -15,36 +15,47 @@ from .progress import Progress
 
 @click.command("doctor", epilog=options.examples("queuectl doctor", "queuectl doctor --deep"))
 @click.option("--deep", is_flag=True, help="Also check every record, page and row.")
+@click.option("--verbose", "-v", is_flag=True, help="Also show the checks that found nothing.")
 @options.printer
 @options.reading
-def doctor_command(reading: Reading, out: Printer, deep: bool) -> int:
+def doctor_command(reading: Reading, out: Printer, deep: bool, verbose: bool) -> int:
     """Check the queue and this machine; exit 1 and suggest fixes."""
-    with Progress("looking") as progress:
+    with Progress("checking") as progress:
         found = examine(reading, deep, lambda done, total: progress.show(done, total))
     if out.form == "json":
         _document(out, reading, found)
     elif out.terminal:
-        _picture(out, found)
+        _picture(out, reading, found, verbose)
     else:
         for one in found.findings:
-            words = (_verdict(one), one.check, one.found, typed(one.todo or ""))
+            words = (one.level, one.check, one.found, typed(one.todo or ""))
             line("\t".join(map(visible, words)))
     return exits.DONE if found.well else exits.NO
 
 
-def _verdict(one: Finding) -> str:
-    return "problem" if one.todo else "ok"
+MARKS: dict[Level, tuple[str, str]] = {
+    "ok": ("✓", "completed"),
+    "note": ("!", "failed"),
+    "problem": ("✗", "dead"),
+}
+"""Of each level its sign, and the state that has its colour."""
 
 
-def _picture(out: Printer, found: Examination) -> None:
-    width = max(len(one.check) for one in found.findings)
-    for one in found.findings:
-        mark = out.painted("✗", "dead") if one.todo else out.painted("✓", "completed")
-        line(f"{mark} {one.check:<{width}}  {visible(one.found)}")
+def _picture(out: Printer, reading: Reading, found: Examination, verbose: bool) -> None:
+    """What needs attention, or all; then one line that sums it up."""
+    shown = [one for one in found.findings if verbose or one.level != "ok"]
+    width = max((len(one.check) for one in shown), default=0)
+    for one in shown:
+        line(f"{out.painted(*MARKS[one.level])} {one.check:<{width}}  {visible(one.found)}")
         if one.todo:
             line(f"  {'':<{width}}  → {visible(typed(one.todo))}")
-    problems = sum(one.todo is not None for one in found.findings)
-    line(plural(problems, "problem") if problems else "all is well")
+    levels = [one.level for one in found.findings]
+    problems, notes = levels.count("problem"), levels.count("note")
+    said = [plural(problems, "problem")] * bool(problems) + [plural(notes, "note")] * bool(notes)
+    summary = ", ".join(said) if said else "everything is in order"
+    location = reading.location
+    more = "" if verbose else f"; {plural(len(levels), 'check')} (--verbose shows all)"
+    line(f"{visible(location.path)} ({location.reason}): {summary}{more}")
 
 
 def _document(out: Printer, reading: Reading, found: Examination) -> None:
@@ -54,7 +65,8 @@ def _document(out: Printer, reading: Reading, found: Examination) -> None:
     checks = [
         CheckShape(
             check=one.check,
-            well=one.todo is None,
+            level=one.level,
+            well=one.level != "problem",
             found=one.found,
             todo=None if one.todo is None else typed(one.todo),
         )

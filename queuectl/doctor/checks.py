@@ -24,13 +24,25 @@ DESCRIPTORS = 256
 """A worker needs 64, and 3 for each job that runs at the same time."""
 
 
+Level = Literal["ok", "note", "problem"]
+
+
 class Finding(NamedTuple):
     """What one check found."""
 
     check: str
     found: str
     todo: str | None = None
-    """What to do about it; null where all is well."""
+    """What to do about it; null if everything is in order."""
+    note: bool = False
+    """Whether it is worth a look, and nothing is wrong: it does not change the exit code."""
+
+    @property
+    def level(self) -> Level:
+        """How much it matters."""
+        if self.todo is None:
+            return "ok"
+        return "note" if self.note else "problem"
 
 
 class Entry(NamedTuple):
@@ -48,7 +60,11 @@ def packages(versions: str, folders: Sequence[str]) -> Finding:
     if len(set(folders)) == 1:
         return Finding("versions", versions)
     places = ", ".join(dict.fromkeys(folders))
-    return Finding("versions", f"{versions}, from {places}", "install queuectl anew, in one place")
+    return Finding(
+        "versions",
+        f"{versions}, from {places}",
+        "reinstall queuectl: its files come from several installations",
+    )
 
 
 def modes(entries: Sequence[Entry], me: int) -> Finding:
@@ -60,7 +76,7 @@ def modes(entries: Sequence[Entry], me: int) -> Finding:
         return Finding("modes", words, f"run queuectl as user {owner}, or change the owner")
     if shared := [one.path for one in entries if stat.S_IMODE(one.mode) & 0o077]:
         return Finding(
-            "modes", f"{found}; others may look in", f"chmod go-rwx {shlex.join(shared)}"
+            "modes", f"{found}; others can read them", f"chmod go-rwx {shlex.join(shared)}"
         )
     return Finding("modes", f"{found}, yours")
 
@@ -90,10 +106,10 @@ def wal(wal_bytes: int) -> Finding:
 
 def room(free_bytes: int, free_inodes: int | None) -> Finding:
     """Whether there is room to write. free_inodes: null where the file system does not count."""
-    inodes = "" if free_inodes is None else f", {plural(free_inodes, 'file')} more"
+    inodes = "" if free_inodes is None else f" and {plural(free_inodes, 'inode')}"
     short = free_bytes < FREE_BYTES or (free_inodes is not None and free_inodes < FREE_INODES)
-    todo = "make room: without it nothing is enqueued, and results are held in memory"
-    return Finding("disk", f"{size(free_bytes)} free{inodes}", todo if short else None)
+    todo = "free some space: without it nothing is enqueued, and results are held in memory"
+    return Finding("disk", f"{size(free_bytes)}{inodes} free", todo if short else None)
 
 
 def fsync(median_ms: float) -> Finding:
@@ -131,7 +147,7 @@ def network(kind: str | None, overridden: bool) -> Finding:
 
 def descriptors(soft: int, hard: int | None) -> Finding:
     """How many files may be open. hard: null is as many as one likes."""
-    found = f"{soft:,} files may be open" + ("" if hard is None else f", {hard:,} at most")
+    found = f"open file limit: {soft:,}" + ("" if hard is None else f" (hard limit {hard:,})")
     few = hard is not None and hard < DESCRIPTORS
     todo = "raise the hard limit: a worker needs 64 and 3 for each job at a time (ulimit -Hn)"
     return Finding("descriptors", found, todo if few else None)
@@ -171,7 +187,7 @@ def views(
         return Finding("views", words, "queuectl replay")
     if position != head:
         return Finding("views", f"at {position}, the log at {head}", "queuectl replay")
-    return Finding("views", f"at {position}, as the log")
+    return Finding("views", f"up to date (position {position})")
 
 
 def workers(
@@ -194,15 +210,15 @@ def workers(
         )
         stopped = " ".join(str(pid) for pids in frozen.values() for pid in pids)
         return Finding("workers", words, f"kill -CONT {stopped}")
-    return Finding("workers", f"{', '.join(living)} alive" if living else "none")
+    return Finding("workers", f"{', '.join(living)} alive" if living else "none running")
 
 
 def processes(pids: Sequence[int], claimed: bool) -> Finding:
     """What attempts that are over left running. claimed: all of it by jobs of dead workers."""
     if not pids:
-        return Finding("processes", "none left of attempts that are over")
+        return Finding("processes", "no leftover processes of finished attempts")
     listed = " ".join(map(str, pids))
-    words = f"{plural(len(pids), 'process', 'processes')} of attempts that are over: {listed}"
+    words = f"{plural(len(pids), 'process', 'processes')} of finished attempts: {listed}"
     todo = "queuectl worker start ends them" if claimed else f"look at them, then kill -9 {listed}"
     return Finding("processes", words, todo)
 
@@ -220,4 +236,45 @@ def locks(held: int, stale: Sequence[str]) -> Finding:
     if stale:
         todo = "queuectl worker start takes them away"
         return Finding("locks", f"left over: {', '.join(stale)}", todo)
-    return Finding("locks", f"{plural(held, 'file')}, each of a worker that lives")
+    return Finding("locks", f"{plural(held, 'lock file')}, all held by running workers")
+
+
+OVERDUE_S = 60
+"""Workers look at least every 30 s for what has fallen due."""
+
+
+def dead(jobs: int) -> Finding:
+    """Jobs that have failed for good: somebody has to decide about them, but nothing is broken."""
+    if not jobs:
+        return Finding("dead", "no dead jobs")
+    todo = "queuectl dlq list shows them, queuectl dlq retry runs them again"
+    return Finding("dead", plural(jobs, "dead job"), todo, note=True)
+
+
+def waiting(unserved: Mapping[str, int], workers: int) -> Finding:
+    """Pending jobs that no worker would take. unserved: how many, by queue. workers: that live."""
+    if not unserved:
+        return Finding("waiting", "every pending job has a worker")
+    number = plural(sum(unserved.values()), "job")
+    if not workers:
+        words = f"{number} pending, and no worker is running"
+        return Finding("waiting", words, "queuectl worker start", note=True)
+    names = ", ".join(sorted(unserved))
+    options = " ".join(f"--queue {shlex.quote(name)}" for name in sorted(unserved))
+    words = f"{number} pending in {names}, and no running worker serves that"
+    return Finding("waiting", words, f"queuectl worker start {options}", note=True)
+
+
+def overdue(jobs: int, *, at_least: bool, workers: int) -> Finding:
+    """Retries and delayed jobs whose time passed more than a minute ago.
+
+    at_least: whether there are more than `jobs`. workers: that live; they should have noticed.
+    """
+    if not jobs:
+        return Finding("overdue", "no overdue jobs")
+    words = f"{'at least ' if at_least else ''}{plural(jobs, 'job')} overdue by more than a minute"
+    if not workers:
+        todo = "queuectl worker start"
+        return Finding("overdue", f"{words}, and no worker is running", todo, note=True)
+    todo = "see what the worker waits for, or restart it: queuectl worker stop"
+    return Finding("overdue", f"{words}, although a worker is running", todo)

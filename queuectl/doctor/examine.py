@@ -17,10 +17,12 @@ from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.network import network_file_system
 from eventstore.sqlite.unwritable import why_unwritable
 from eventstore.sqlite.verify import verify
-from eventstore.store import Head
+from eventstore.store import Head, Reader
+from projections.read_models import counts, timers
 from projections.rebuild import misshapen
 from projections.registry import checkpoint, standing
 
+from ..clock import SystemClock
 from ..reading import Reading
 from ..wording import plural
 from . import checks, living, machine
@@ -28,6 +30,10 @@ from .checks import Finding
 
 Progress = Callable[[int, int], None]
 """Called now and then in long checks: how many records are done, of how many."""
+
+
+COUNTED_AT_MOST = 1_000
+"""Overdue jobs: their number costs as much as reading them."""
 
 
 class Examination(NamedTuple):
@@ -45,7 +51,7 @@ class Examination(NamedTuple):
     @property
     def well(self) -> bool:
         """Whether no check found a problem."""
-        return all(one.todo is None for one in self.findings)
+        return all(one.level != "problem" for one in self.findings)
 
 
 def examine(reading: Reading, deep: bool, progress: Progress) -> Examination:
@@ -148,11 +154,32 @@ def _inside(store: SqliteStore) -> tuple[Head | None, list[Finding]]:
             reached = checkpoint(tx)
             drift = checks.views(standing(reached), reached.position, head.position, misshapen(tx))
             findings.append(drift)
-            seen = living.look(store, tx) if drift.todo is None else None
+            if drift.todo is not None:
+                return head, findings
+            seen = living.look(store, tx)
+            findings += _jobs(tx, seen)
     except StoreError as error:
         what, _, todo = str(error).partition("; ")
         return head, [*findings, Finding("views", what, todo or "queuectl replay")]
-    return head, findings if seen is None else [*findings, *_alive(store, before, seen)]
+    return head, [*findings, *_alive(store, before, seen)]
+
+
+def _jobs(tx: Reader, seen: list[living.Seen]) -> Iterator[Finding]:
+    """Jobs that wait for a person, or for a worker that is not there."""
+    alive = [one.worker for one in seen if one.lives]
+    by_queue = counts.by_queue(tx)
+    pending = {name: found.states["pending"] for name, found in by_queue.items()}
+    unserved = {
+        name: number
+        for name, number in pending.items()
+        if number and not any(name in (one.started.queues or (name,)) for one in alive)
+    }
+    now_us = SystemClock().wall_us()
+    late = timers.due(tx, now_us - checks.OVERDUE_S * 1_000_000, COUNTED_AT_MOST + 1)
+    yield checks.dead(counts.total(tx).states["dead"])
+    yield checks.waiting(unserved, len(alive))
+    counted = min(len(late), COUNTED_AT_MOST)
+    yield checks.overdue(counted, at_least=len(late) > counted, workers=len(alive))
 
 
 def _alive(
@@ -186,7 +213,7 @@ def _records(store: SqliteStore, progress: Progress) -> list[Finding]:
         total = tx.head().position
         verdict = verify(tx, progress=lambda done: progress(done, total))
         pages = tx.query("PRAGMA integrity_check(1)")[0][0]
-    restore = "queuectl verify tells all of it; restore a backup"
+    restore = "queuectl verify shows all of it; then queuectl restore BACKUP"
     if verdict.broken:
         what = f"position {verdict.broken.position}: {verdict.broken.what}"
     elif verdict.missing_triggers:
@@ -196,7 +223,7 @@ def _records(store: SqliteStore, progress: Progress) -> list[Finding]:
     sound = not (verdict.broken or verdict.missing_triggers)
     return [
         Finding("log", what, None if sound else restore),
-        Finding("pages", str(pages), None if pages == "ok" else "restore a backup"),
+        Finding("pages", str(pages), None if pages == "ok" else "queuectl restore BACKUP"),
     ]
 
 
@@ -205,6 +232,6 @@ def _rows(store: SqliteStore, progress: Progress) -> list[Finding]:
 
     found = compare(store, lambda p: progress(p.position, p.head))
     if found:
-        words = f"{plural(len(found), 'row')} not as the log has it"
+        words = f"{plural(len(found), 'row')} not equal to the log"
         return [Finding("rows", words, "queuectl replay")]
-    return [Finding("rows", "each as the log has it")]
+    return [Finding("rows", "all match the log")]

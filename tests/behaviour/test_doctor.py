@@ -16,6 +16,7 @@ from queuectl.doctor.checks import Entry, Finding
 from queuectl.doctor.machine import OLD_S
 from queuectl.queue import Queue
 from queuectl.worker.sweep import RLIMIT_RTTIME
+from tests.behaviour.test_terminal import screen
 from tests.ctl import PROGRAM, Ctl, until
 from tests.house import House, kill_both
 from tests.machine import OTHER_USER, needs_another_user, needs_mounts, with_mounts
@@ -130,7 +131,7 @@ def test_a_view_that_is_not_as_it_was_made_is_told_and_made_anew(worked: Ctl, ha
 
 def test_files_that_others_may_see_or_write_are_told(worked: Ctl) -> None:
     worked.db.chmod(0o644)
-    assert "others may look in" in problems(worked)["modes"]
+    assert "others can read them" in problems(worked)["modes"]
     worked.db.chmod(0o660)
     found = problems(worked)
     assert "may be written by others" in found["file"]
@@ -226,13 +227,13 @@ def test_damage_is_found_by_looking_deep(worked: Ctl) -> None:
 
 def test_a_row_that_the_log_does_not_tell_is_found_by_looking_deep(worked: Ctl) -> None:
     stranger(str(worked.db), "UPDATE jobs SET state = 'completed' WHERE id = '2'")
-    assert problems(worked, "--deep") == {"rows": "1 row not as the log has it"}
+    assert problems(worked, "--deep") == {"rows": "1 row not equal to the log"}
 
 
 @pytest.mark.parametrize(
     ("limit", "told"),
     [
-        (resource.RLIMIT_NOFILE, "problem\tdescriptors\t100 files may be open, 100 at most"),
+        (resource.RLIMIT_NOFILE, "problem\tdescriptors\topen file limit: 100 (hard limit 100)"),
         (RLIMIT_RTTIME, "problem\tmarks\tby the environment alone"),
     ],
 )
@@ -273,7 +274,7 @@ def test_a_disk_that_is_nearly_full_is_told(ctl: Ctl) -> None:
     assert "problem\tdisk\t" in told
     assert told.endswith("\n1\n")
     many = mounted_again(ctl)
-    assert "files more\tmake room" in many
+    assert " inodes free\tfree some space" in many
 
 
 def mounted_again(ctl: Ctl) -> str:
@@ -307,3 +308,52 @@ def test_what_figures_mean() -> None:
     assert not well(checks.modes([Entry("/q.db", 0o100600, 8)], 7))
     assert well(checks.descriptors(1024, None))
     assert well(checks.room(10**12, None))
+
+
+def levels(ctl: Ctl, *words: str) -> dict[str, str]:
+    """What is worth a look, by check, with its level."""
+    checks_ = ctl("doctor", *words, "--json", code=None).json["checks"]
+    return {one["check"]: one["level"] for one in checks_ if one["level"] != "ok"}
+
+
+def test_dead_jobs_are_a_note_and_no_problem(worked: Ctl) -> None:
+    assert levels(worked) == {"dead": "note"}
+    assert "note\tdead\t1 dead job\tqueuectl dlq list shows them" in worked("doctor").out
+    worked("dlq", "discard", "--all")
+    assert levels(worked) == {}
+
+
+def test_jobs_that_no_worker_takes_are_a_note(ctl: Ctl) -> None:
+    ctl.enqueue("true", queue="mail")
+    ctl.enqueue("true")
+    assert "note\twaiting\t2 jobs pending, and no worker is running\tqueuectl worker start" in (
+        ctl("doctor").out
+    )
+    with ctl.worker("--queue", "default") as worker:
+        worker.says("worker")
+        ctl("wait", "2")
+        told = ctl("doctor").out
+        assert "1 job pending in mail, and no running worker serves that" in told
+        assert "queuectl worker start --queue mail" in told
+
+
+def test_overdue_jobs_are_a_note_without_a_worker_and_a_problem_with_one(ctl: Ctl) -> None:
+    ctl.enqueue("true", delay="1h")
+    assert levels(ctl) == {}
+    stranger(str(ctl.db), "UPDATE jobs SET due_at = due_at - 7200000000")
+    assert levels(ctl) == {"overdue": "note"}
+    assert checks.overdue(1, at_least=False, workers=0).level == "note"
+    assert checks.overdue(1, at_least=False, workers=1).level == "problem"
+    assert "at least 1,000 jobs" in checks.overdue(1000, at_least=True, workers=0).found
+
+
+def test_a_person_reads_one_line_if_everything_is_in_order(ctl: Ctl) -> None:
+    ctl("config", "set", "jitter", "0")
+    shown = screen(ctl, "doctor", columns=400)
+    assert shown.lines[0].startswith(f"{ctl.db} (named by QUEUECTL_DB): everything is in order; ")
+    assert [text for text in shown.lines[1:] if text.strip()] == []
+    assert len(screen(ctl, "doctor", "--verbose", columns=400).lines) > 10
+    ctl.dead_job()
+    shown = screen(ctl, "doctor", columns=400)
+    assert shown.lines[0].startswith("! dead  1 dead job")
+    assert "): 1 note; " in shown.lines[2]

@@ -87,10 +87,10 @@ def jobs_asked() -> JobsAsked:
     states = tuple(dict.fromkeys(word for word in request.args.getlist("state") if word))
     for word in states:
         if word not in STATES:
-            abort(400, f"There is no state {word!r}; the states are {', '.join(STATES)}.")
+            abort(400, f"There is no state {word[:40]!r}; the states are {', '.join(STATES)}.")
     tag = _text("tag")
     if tag is not None and "=" not in tag:
-        abort(400, f"A tag is written KEY=VALUE, not {tag!r}.")
+        abort(400, f"A tag is written KEY=VALUE, not {tag[:40]!r}.")
     return JobsAsked(
         states=cast(tuple[State, ...], states),
         queue=_text("queue"),
@@ -176,7 +176,8 @@ def events_asked() -> EventsAsked:
     """From the address of the present request."""
     kind = _text("type")
     if kind is not None and kind not in EVENT_TYPES:
-        abort(400, f"There is no event type {kind!r}.")
+        known = ", ".join(sorted(EVENT_TYPES))
+        abort(400, f"There is no event type {kind[:40]!r}; the types are {known}.")
     return EventsAsked(
         stream=_text("stream"),
         type=kind,

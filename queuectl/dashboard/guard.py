@@ -96,13 +96,16 @@ def _host_in_request_line() -> list[str]:
 
 
 def _other_host(name: str) -> Response:
-    text = f"This server does not answer to the name {visible(name[:100])}.\n"
+    text = (
+        f"The host name {visible(name[:100])!r} is not allowed;"
+        " start the dashboard with --trust-host NAME to allow it.\n"
+    )
     return Response(text, 400, mimetype="text/plain")
 
 
 def _refuse_changes() -> None:
     if request.method not in ("GET", "HEAD"):
-        abort(405)
+        abort(405, "These pages are read-only.")
 
 
 def _refuse_other_sites() -> None:
@@ -113,10 +116,10 @@ def _refuse_other_sites() -> None:
         and request.headers.get("Sec-Fetch-Dest") == "document"
     )
     if site not in ("none", "same-origin") and not link:
-        abort(403, "Another site asked for this page.")
+        abort(403, "Another website requested this page; open it directly instead.")
     origin = request.headers.get("Origin")
     if origin is not None and origin != request.host_url.rstrip("/"):
-        abort(403, "Another site asked for this page.")
+        abort(403, "Another website requested this page; open it directly instead.")
 
 
 def _ask_for_token() -> Response | None:
@@ -126,13 +129,13 @@ def _ask_for_token() -> Response | None:
     token: str | None = current_app.config["TOKEN"]
     if token is None:
         if stranger(request.environ):
-            abort(403, "Another user of this machine asked; start the dashboard with --token.")
+            abort(403, "Only its own user may read this dashboard; set QUEUECTL_TOKEN to share it.")
         return None
     typed = request.args.get("token")
     if typed is not None and _equal(typed.strip(), token):
         return _let_in(token)
     if not _knows(request, token):
-        abort(401)
+        abort(401, "Enter the access token of this dashboard.")
     return None
 
 

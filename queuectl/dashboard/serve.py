@@ -55,10 +55,10 @@ def serve(
     address = f"http://{_shown(host)}:{_port(server)}{prefix}/"
     print(f"dashboard of {path} at {address} (Ctrl-C stops it)", file=sys.stderr, flush=True)
     if not token and not _only_here(host):
-        print("anyone who reaches it may read it; set QUEUECTL_TOKEN", file=sys.stderr)
+        text = "warning: anyone who can reach this address can read the pages; set QUEUECTL_TOKEN"
+        print(text, file=sys.stderr)
     if token:
-        link = f"{address}?token={quote(token)}"
-        print(f"open it once with the token: {link}", file=sys.stderr, flush=True)
+        _say_how_to_enter(f"{address}?token={quote(token)}")
     if open_browser:  # without the token: a browser's arguments are in the process list
         webbrowser.open(address)
     _stop_on_signals(app.extensions["pulse"])
@@ -66,6 +66,14 @@ def serve(
         server.run()
     finally:
         server.close()
+
+
+def _say_how_to_enter(link: str) -> None:
+    """Print the link with the token, but only on a terminal: other output may end in a log."""
+    if sys.stderr.isatty():
+        print(f"open it once with the token: {link}", file=sys.stderr, flush=True)
+    else:
+        print("visitors are asked for the access token", file=sys.stderr, flush=True)
 
 
 def _warm_up(app: Flask) -> None:

@@ -56,6 +56,11 @@ function connected() {
   describe();
 }
 
+function failed() {
+  polls = false;
+  disconnected();
+}
+
 function disconnected() {
   root.dataset.live = "off";
   if (polls || lostAt || document.hidden) return;
@@ -64,7 +69,7 @@ function disconnected() {
 }
 
 document.addEventListener("htmx:sse:after:connection", connected);
-document.addEventListener("htmx:sse:error", disconnected);
+document.addEventListener("htmx:sse:error", failed);
 document.addEventListener("htmx:sse:close", disconnected);
 live?.addEventListener("later", () => { polls = true; });
 

@@ -154,3 +154,9 @@ def test_token_file_may_be_private(ctl: Ctl, tmp_path: Path) -> None:
     token.chmod(stat.S_IRUSR)
     with dashboard(ctl, "--token-file", str(token)) as server:
         assert is_asked_for(server)
+
+
+def test_token_is_not_written_to_a_log(ctl: Ctl) -> None:
+    with ctl.running("dashboard", "--port", "0", env={"QUEUECTL_TOKEN": "sesame"}) as running:
+        assert running.says("visitors are asked for the access token")
+        assert "sesame" not in "".join(running.err)

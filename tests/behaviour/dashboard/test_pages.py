@@ -2,6 +2,7 @@
 
 import os
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,20 @@ def test_id_may_end_like_an_address(scene: Scene, client: FlaskClient) -> None:
     scene.queue.enqueue("true", id="notes.json")
     assert "<h1>" in client.get("/jobs/notes.json").text
     assert read(client, "/jobs/notes.json.json")["job"]["id"] == "notes.json"
+
+
+@pytest.mark.parametrize(
+    "job_id", ["a b", "50%", "why?", "x#y", "naïve ☃", "a+b&c", "q;r=s", "%2e"]
+)
+def test_any_id_has_a_page(scene: Scene, client: FlaskClient, job_id: str) -> None:
+    scene.queue.enqueue("true", id=job_id)
+    link = re.search(r'<th scope="row"><a class="id" href="([^"]+)"', client.get("/jobs").text)
+    assert link
+    page = client.get(unescape(link[1]))
+    assert page.status_code == 200
+    feed = re.search(r'href="([^"]+)">This page as JSON', page.text)
+    assert feed
+    assert read(client, unescape(feed[1]))["job"]["id"] == job_id
 
 
 def test_output_is_served_as_plain_text_from_a_byte_on(client: FlaskClient) -> None:

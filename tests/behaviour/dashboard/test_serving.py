@@ -42,7 +42,7 @@ def test_vendored_files_are_what_their_list_says(folder: str) -> None:
 def test_served_to_others_it_says_so(scene: Scene) -> None:
     path = Path(scene.queue.location.path)
     with served(path, "'0.0.0.0', 0") as server:
-        assert server.running.says("anyone who reaches it may read it")
+        assert server.running.says("anyone who can reach this address can read the pages")
         assert server.ask("/", Host="evil.example").status == 400
 
 

@@ -2,8 +2,8 @@
 
 from typing import assert_never
 
-from eventstore.events.config import ConfigChanged
-from eventstore.events.context import ContextRecorded
+from eventstore.events.config import ConfigChanged, ConfigEvent
+from eventstore.events.context import ContextEvent, ContextRecorded
 from eventstore.events.job import (
     Cancelled,
     CancelRequested,
@@ -20,7 +20,13 @@ from eventstore.events.job import (
     Usage,
 )
 from eventstore.events.recorded import Event
-from eventstore.events.worker import StopRequested, WorkerLost, WorkerStarted, WorkerStopped
+from eventstore.events.worker import (
+    StopRequested,
+    WorkerEvent,
+    WorkerLost,
+    WorkerStarted,
+    WorkerStopped,
+)
 from projections.read_models.runs import Run
 
 from .requests import Value
@@ -119,10 +125,10 @@ def what(event: Event, spec: Enqueued | None = None) -> str:
             how = "while waiting" if event.attempt is None else ending(event)
             return _because(how, event.reason)
         case _:
-            return _beside_jobs(event)
+            return _of_other_streams(event)
 
 
-def _beside_jobs(event: Event) -> str:
+def _of_other_streams(event: WorkerEvent | ConfigEvent | ContextEvent) -> str:
     match event:
         case WorkerStarted():
             return f"{event.name}, {plural(event.slots, 'slot')}, pid {event.pid} on {event.host}"
@@ -138,7 +144,7 @@ def _beside_jobs(event: Event) -> str:
         case ContextRecorded():
             return event.cwd
         case _:
-            assert_never(event)  # type: ignore[arg-type]
+            assert_never(event)
 
 
 def _value(key: str, value: Value | None) -> str:

@@ -11,7 +11,7 @@ from tests.ctl import Ctl
 
 PROJECT = Path(__file__).parents[2]
 
-LATE = ("flask", "apscheduler", "waitress", "rich", "platformdirs", "importlib.metadata", "asyncio")
+LATE = ("flask", "apscheduler", "waitress", "rich", "importlib.metadata", "asyncio")
 
 LOADED = (
     "import sys\n"

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import closing, nullcontext
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,10 @@ from . import options
 from .heads import HeadFile
 from .printer import Printer, line, note
 from .progress import Progress
+from .recorded import answering
+
+if TYPE_CHECKING:
+    from ..backup import Backup
 
 
 @click.command(
@@ -43,6 +48,12 @@ def backup_command(
             done = backup(reading.store, target, "replace" if force else "refuse", progress.show)
         if head_file is not None:
             head_file.write(done.head)
+    head_text = f"{done.head.position}:{done.head.hash}"
+    with answering(f"backup {done.path} with head {head_text}"):
+        _answer(out, done, head_text)
+
+
+def _answer(out: Printer, done: "Backup", head_text: str) -> None:
     if out.form == "json":
         from .answers import BackedUp
 
@@ -59,4 +70,4 @@ def backup_command(
     beside = f", {plural(done.outputs, 'long output')} in {done.path}.d" if done.outputs else ""
     events = plural(done.head.position, "event")
     note(f"wrote {done.path}: {events}, {size(done.size_bytes)}{beside}; verified")
-    line(f"{done.head.position}:{done.head.hash}")
+    line(head_text)

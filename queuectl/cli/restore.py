@@ -1,6 +1,7 @@
 """`restore`: put a backup in place of the queue."""
 
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ from .asked import named_db
 from .heads import head_from
 from .printer import Printer, line, note
 from .progress import Progress
+from .recorded import answering
 
 if TYPE_CHECKING:
     from ..restore import Restored
@@ -52,6 +54,11 @@ def restore_command(
             dry_run=dry_run,
             report=progress.show,
         )
+    with nullcontext() if dry_run else answering(f"queue {done.path}, restored from {source}"):
+        _answer(out, done, source, dry_run)
+
+
+def _answer(out: Printer, done: "Restored", source: str, dry_run: bool) -> None:
     if out.form == "json":
         from .answers import RestoredFrom
 

@@ -97,6 +97,23 @@ def test_dead_jobs_retried_without_an_answer_are_named(ctl: Ctl) -> None:
     assert (done.returncode, "the change of job 1;" in done.stderr) == (9, True)
 
 
+def test_a_backup_and_a_restore_without_an_answer_are_said_to_be_done(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    done = shell(ctl, "queuectl backup b.db >/dev/full")
+    head = ctl("--db", "b.db", "status", "--json").json
+    assert done.returncode == 9
+    assert f"b.db with head {head['position']}:{head['head_hash']};" in done.stderr
+    done = shell(ctl, "queuectl restore b.db >/dev/full")
+    assert (done.returncode, f"restored from {ctl.folder / 'b.db'};" in done.stderr) == (9, True)
+
+
+def test_jobs_that_are_to_run_now_without_an_answer_are_named(ctl: Ctl) -> None:
+    job = ctl.enqueue("true", delay="1h")
+    done = shell(ctl, f"queuectl retry {job} | true")
+    assert (done.returncode, "the change of job 1;" in done.stderr) == (9, True)
+    assert ctl.show(job)["state"] == "pending"
+
+
 def test_many_ids_that_cannot_be_written_are_named_as_a_range(ctl: Ctl) -> None:
     done = shell(
         ctl, 'yes \'{"command": "true"}\' | head -3000 | queuectl enqueue --file - >/dev/full'

@@ -15,13 +15,19 @@ class Beside:
     def __init__(self, queue_path: str) -> None:
         self.path = f"{queue_path}.d"
         self._descriptors: dict[str, int] = {}
+        self._removed: list[int] = []
+        """Of folders that are gone: others may hold these, so that none is used anew."""
 
     def folder(self, name: str) -> int:
         """A descriptor of the subfolder `name`, both made (0700) where missing; kept open.
 
+        One that was removed meanwhile, as by a program that tidies up, is made again.
+
         Raises ForeignFile where what stands there is not a folder of ours alone, ReadOnly where it
         cannot be made.
         """
+        if name in self._descriptors and not self._stands(name):
+            self._removed.append(self._descriptors.pop(name))
         if name not in self._descriptors:
             root = self._open(self.path, None)
             try:
@@ -32,7 +38,9 @@ class Beside:
 
     def existing(self, name: str) -> int | None:
         """Like `folder`, but None where there is no such subfolder: readers make nothing."""
-        if name in self._descriptors or os.path.isdir(os.path.join(self.path, name)):
+        if name in self._descriptors and self._stands(name):
+            return self._descriptors[name]
+        if os.path.isdir(os.path.join(self.path, name)):
             return self.folder(name)
         return None
 
@@ -40,6 +48,17 @@ class Beside:
         """Let go of the descriptors."""
         while self._descriptors:
             os.close(self._descriptors.popitem()[1])
+        while self._removed:
+            os.close(self._removed.pop())
+
+    def _stands(self, name: str) -> bool:
+        """Whether the folder that is open has its name still."""
+        try:
+            named = os.stat(os.path.join(self.path, name), follow_symlinks=False)
+        except OSError:
+            return False
+        opened = os.fstat(self._descriptors[name])
+        return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
     def _open(self, name: str, parent: int | None) -> int:
         try:

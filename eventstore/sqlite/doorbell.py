@@ -2,9 +2,17 @@
 
 import errno
 import os
+import selectors
 import stat
+import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
+
+from ..errors import StoreError
+
+IN_ATTRIB = 0x4
+"""Linux's inotify: an attribute of the file has changed."""
 
 # A listener opens its FIFO for reading and writing: then it never sees an end of file when a
 # ringer leaves. A ringer that finds no reader (ENXIO) knows that the listener is gone.
@@ -26,6 +34,15 @@ class SqliteDoorbell:
     def fileno(self) -> int:
         """What to select on for reading."""
         return self._descriptor
+
+    def hangs(self, folder: int) -> bool:
+        """Whether it stands in `folder`, where writers look for it."""
+        try:
+            named = os.stat(self._name, dir_fd=folder, follow_symlinks=False)
+        except OSError:
+            return False
+        opened = os.fstat(self._descriptor)
+        return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
     def drain(self) -> None:
         """Take in all rings so far; read the log after this, never before."""
@@ -53,6 +70,85 @@ class SqliteDoorbell:
         at: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class GuardedDoorbell:
+    """A bell that is hung again when it is removed, as by a program that tidies up.
+
+    folder: returns a descriptor of the folder of bells, made where missing.
+    """
+
+    def __init__(self, folder: Callable[[], int]) -> None:
+        self._folder = folder
+        self._selector = selectors.DefaultSelector()
+        self._bell, self._watch = self._hang()
+
+    def fileno(self) -> int:
+        """Readable once the log may have grown, or the bell was removed."""
+        found = self._selector.fileno()
+        assert isinstance(found, int)
+        return found
+
+    def drain(self) -> None:
+        """Take in all rings so far; read the log after this, never before."""
+        self._bell.drain()
+        if self._watch is not None:
+            try:
+                os.read(self._watch, 4096)
+            except BlockingIOError:
+                return
+        self.check()
+
+    def check(self) -> None:
+        """Hang it again where it is missing; where that cannot be, the next check tries again."""
+        try:
+            if self._bell.hangs(self._folder()):
+                return
+            removed, watch = self._bell, self._watch
+            self._bell, self._watch = self._hang()
+        except (StoreError, OSError):
+            return
+        self._take_down(removed, watch)
+
+    def close(self) -> None:
+        """Take the bell away."""
+        self._take_down(self._bell, self._watch)
+        self._selector.close()
+
+    def _hang(self) -> tuple[SqliteDoorbell, int | None]:
+        bell = SqliteDoorbell(self._folder())
+        watch = _watch_names(bell.fileno())
+        for source in (bell.fileno(), watch):
+            if source is not None:
+                self._selector.register(source, selectors.EVENT_READ)
+        return bell, watch
+
+    def _take_down(self, bell: SqliteDoorbell, watch: int | None) -> None:
+        self._selector.unregister(bell.fileno())
+        bell.close()
+        if watch is not None:
+            self._selector.unregister(watch)
+            os.close(watch)
+
+
+def _watch_names(descriptor: int) -> int | None:
+    """A descriptor that is readable once an open file has lost a name; None if none is to be had.
+
+    Linux's inotify: unlinking changes the number of links, an attribute of the file.
+    """
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    watch = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    if watch < 0:
+        return None
+    if libc.inotify_add_watch(watch, f"/proc/self/fd/{descriptor}".encode(), IN_ATTRIB) < 0:
+        os.close(watch)
+        return None
+    assert isinstance(watch, int)
+    return watch
 
 
 def ring(folder: int) -> None:

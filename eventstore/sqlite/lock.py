@@ -15,6 +15,7 @@ class SqliteLock:
     def __init__(self, folder: int, name: str) -> None:
         self._folder, self.name = folder, name
         self._descriptor: int | None = None
+        self._identity: tuple[int, int] | None = None
 
     def acquire(self) -> bool:
         """Take it, making its file where missing; False where another holds it. Never waits."""
@@ -26,6 +27,10 @@ class SqliteLock:
         Raises FileNotFoundError where there is no file.
         """
         return self._take(_FLAGS)
+
+    def stands(self) -> bool:
+        """Whether the file that was locked last is there still, so that others find it."""
+        return self._identity is not None and self._identity == self._named()
 
     def fileno(self) -> int:
         """The descriptor that holds it."""
@@ -47,11 +52,24 @@ class SqliteLock:
         self.release()
 
     def _take(self, flags: int) -> bool:
-        descriptor = os.open(self.name, flags, 0o600, dir_fd=self._folder)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        """Lock the file that has the name: who held it before may have removed it meanwhile."""
+        while True:
+            descriptor = os.open(self.name, flags, 0o600, dir_fd=self._folder)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            opened = os.fstat(descriptor)
+            if (opened.st_dev, opened.st_ino) == self._named():
+                self._descriptor = descriptor
+                self._identity = (opened.st_dev, opened.st_ino)
+                return True
             os.close(descriptor)
-            return False
-        self._descriptor = descriptor
-        return True
+
+    def _named(self) -> tuple[int, int] | None:
+        try:
+            named = os.stat(self.name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return named.st_dev, named.st_ino

@@ -18,7 +18,7 @@ from ..errors import (
 )
 from ..store import Head
 from .beside import Beside
-from .doorbell import SqliteDoorbell, ring
+from .doorbell import GuardedDoorbell, SqliteDoorbell, ring
 from .failures import busy, translated
 from .file_sizes import size_limit
 from .lock import SqliteLock
@@ -127,6 +127,10 @@ class SqliteStore:
     def doorbell(self) -> SqliteDoorbell:
         """A bell of one's own."""
         return SqliteDoorbell(self.beside.folder("bells"))
+
+    def guarded_doorbell(self) -> GuardedDoorbell:
+        """A bell of one's own that is hung again when somebody removes it."""
+        return GuardedDoorbell(partial(self.beside.folder, "bells"))
 
     def ring(self) -> None:
         """Wake all who listen. Without a folder of bells nobody does. Never fails."""

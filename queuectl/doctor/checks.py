@@ -231,6 +231,15 @@ def unendable(found: Sequence[Unendable]) -> Finding:
     return Finding("unendable", words, todo)
 
 
+def bells(workers: int, unreachable: Sequence[str]) -> Finding:
+    """Whether each worker hears of new jobs at once. unreachable: ids of those without a FIFO."""
+    if unreachable:
+        todo = "it is made again within 30 s; keep programs that clean up away from the .d folder"
+        return Finding("bells", f"{', '.join(unreachable)} has no doorbell", todo)
+    reached = "by its doorbell" if workers == 1 else "by their doorbells"
+    return Finding("bells", f"{plural(workers, 'worker')}, reached {reached}")
+
+
 def locks(held: int, stale: Sequence[str]) -> Finding:
     """The lock files. stale: of workers that are in no log, or left long ago."""
     if stale:

@@ -195,6 +195,7 @@ def _alive(
     if stuck := living.unendable(store.identity, seen, time.time_ns() // 1_000):
         yield checks.unendable(stuck)
     yield checks.processes(*living.left_behind(store.identity, before, seen))
+    yield checks.bells(*living.unreachable(store, seen))
     yield checks.locks(*living.lock_files(store, seen))
 
 

@@ -128,6 +128,15 @@ def _is_to_end(job: Job, now_us: int) -> bool:
     )
 
 
+def unreachable(store: SqliteStore, seen: Iterable[Seen]) -> tuple[int, list[str]]:
+    """How many workers run on this machine, and which of them have no doorbell."""
+    folder = store.beside.existing("bells")
+    names = os.listdir(folder) if folder is not None else []
+    pids = {name.partition("-")[0] for name in names}
+    here = [one.worker for one in seen if one.worker.started.pid in processes(one.worker)]
+    return len(here), [worker.id for worker in here if str(worker.started.pid) not in pids]
+
+
 def lock_files(store: SqliteStore, seen: Iterable[Seen]) -> tuple[int, list[str]]:
     """How many workers' lock files there are, and which are old and of no active worker."""
     folder = store.beside.existing("locks")

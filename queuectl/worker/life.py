@@ -6,11 +6,11 @@ import secrets
 import select
 import socket
 import sys
+from contextlib import closing
 from random import random
 from signal import SIGCONT
 
 from eventstore.events.worker import WorkerStarted
-from eventstore.sqlite.lock import SqliteLock
 from projections.read_models import counts
 
 from .. import __version__
@@ -24,10 +24,11 @@ from ..visible import visible
 from . import sweep
 from .committer import Committer
 from .launcher import OUT_OF_PROCESSES, OsLauncher
+from .presence import Presence
 from .start import JOBS_DIED, Options
 from .stopping import Signals
 from .supervisor import Duty, Reason, Supervisor
-from .takeover import boot_id, lock_names, tidy_locks
+from .takeover import boot_id, tidy_locks
 from .telling import Telling
 from .timers import Timers
 from .waiting import Waiting
@@ -118,14 +119,11 @@ def _serve(
     telling: Telling,
 ) -> int:
     tidy_locks(queue)
-    own, keepers = _take_locks(queue, duty.worker_id)
-    socket.send_fds(line, [b"lock"], [keepers.fileno()])
-    keepers.release()  # from here on the keeper alone holds it
-    with queue.store.doorbell() as bell:
-        waiting = Waiting(signals, bell, alarm, committer, line)
+    with closing(Presence(queue, duty.worker_id, line)) as presence:
+        waiting = Waiting(signals, presence, alarm, committer, line)
         launcher = OsLauncher()
         supervisor = Supervisor(
-            duty, queue, bell, alarm, waiting, committer, launcher, random, telling
+            duty, queue, presence, alarm, waiting, committer, launcher, random, telling
         )
         queue.send(StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)))
         telling.talk(_greeting(duty, queue.location.path))
@@ -133,8 +131,7 @@ def _serve(
         reason = supervisor.run()
     if reason in ("until-empty", "until-idle"):
         telling.closing(reason)
-    for lock in (own, keepers):
-        lock.remove()
+    presence.leave()
     if sweep.stopped(os.getppid()):  # by Ctrl-Z or by a job: it would never see our end
         os.kill(os.getppid(), SIGCONT)
     code = _code(reason, interrupted=supervisor.interrupted)
@@ -166,14 +163,6 @@ def _keep_from_jobs() -> None:
                 os.set_inheritable(int(number), False)
             except OSError:
                 pass  # the one that listed them
-
-
-def _take_locks(queue: Queue, worker_id: str) -> list[SqliteLock]:
-    """The supervisor's lock and the keeper's."""
-    locks = [queue.store.lock(name) for name in lock_names(worker_id)]
-    held = [lock.acquire() for lock in locks]
-    assert all(held), f"the locks of {worker_id} are held although the id was just drawn"
-    return locks
 
 
 def _started(duty: Duty, name: str | None) -> WorkerStarted:

@@ -7,6 +7,7 @@ offset, output is missing. `transcript.py` reads them back.
 """
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 from hashlib import sha256
 from typing import NamedTuple
@@ -47,10 +48,13 @@ class Kept(NamedTuple):
 class Output:
     """Takes in what one attempt prints.
 
-    folder: descriptor of the folder of all outputs. limit_bytes: how much to keep at the most.
+    folder: returns a descriptor of the folder of all outputs. limit_bytes: how much to keep at the
+    most.
     """
 
-    def __init__(self, folder: int, job_id: str, attempt: int, limit_bytes: int) -> None:
+    def __init__(
+        self, folder: Callable[[], int], job_id: str, attempt: int, limit_bytes: int
+    ) -> None:
         self._where = (folder, folder_name(job_id, attempt), limit_bytes)
         self._most_in_memory = min(IN_MEMORY_BYTES, limit_bytes)
         self._memory = bytearray()
@@ -102,7 +106,7 @@ class Output:
 class _Files:
     """Head and tail of a stream. A full disk loses output, not the job: the gap tells."""
 
-    def __init__(self, folder: int, name: str, limit_bytes: int) -> None:
+    def __init__(self, folder: Callable[[], int], name: str, limit_bytes: int) -> None:
         self._parent, self._name = folder, name
         self._quarter = limit_bytes // 4
         self._half = limit_bytes - 2 * self._quarter
@@ -110,6 +114,12 @@ class _Files:
         self._segments: list[_Segment] = []
         # Of the head; of all that is kept; of the head and the last segment, which is what is
         # kept once the segment between them is dropped. So nothing is ever read back.
+        self._of_head, self._of_all, self._of_ends = sha256(), sha256(), sha256()
+
+    def _begin_again(self) -> None:
+        """All files were removed, as by a program that tidies up: keep what comes from now on."""
+        self.close()
+        self._segments.clear()
         self._of_head, self._of_all, self._of_ends = sha256(), sha256(), sha256()
 
     @property
@@ -125,6 +135,8 @@ class _Files:
     def write(self, offset: int, data: bytes) -> None:
         """Keep `data`, which stands at `offset` in the stream, as far as the limit allows."""
         rest = memoryview(data)
+        if self._segments and self._segments[-1].removed:
+            self._begin_again()
         try:
             while rest and (segment := self._segment_at(offset)):
                 written = segment.write(rest)
@@ -148,7 +160,7 @@ class _Files:
             self._segments.pop().remove()
         if self._folder is not None:
             try:
-                os.rmdir(self._name, dir_fd=self._parent)
+                os.rmdir(self._name, dir_fd=self._parent())
             except OSError:
                 pass  # gone, or someone put a file there
 
@@ -171,11 +183,12 @@ class _Files:
 
     def _own_folder(self) -> int:
         if self._folder is None:
+            parent = self._parent()
             try:
-                os.mkdir(self._name, 0o700, dir_fd=self._parent)
+                os.mkdir(self._name, 0o700, dir_fd=parent)
             except FileExistsError:
                 pass  # of a queue file that was put back from a copy
-            self._folder = os.open(self._name, _FOLDER, dir_fd=self._parent)
+            self._folder = os.open(self._name, _FOLDER, dir_fd=parent)
         return self._folder
 
     def _digest(self, data: memoryview) -> None:
@@ -203,6 +216,11 @@ class _Segment:
     def room(self) -> int:
         """Bytes that still fit."""
         return self._limit - self.size
+
+    @property
+    def removed(self) -> bool:
+        """Whether somebody has removed the file while it is open."""
+        return self._file is not None and os.fstat(self._file).st_nlink == 0
 
     def write(self, data: memoryview) -> int:
         """Append what fits; how much that was."""

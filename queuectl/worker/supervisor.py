@@ -9,7 +9,6 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 from eventstore.errors import Busy, Full, StreamConflict
-from eventstore.sqlite.doorbell import SqliteDoorbell
 from eventstore.sqlite.log import Committing, at_once
 
 from ..errors import WorkerEnded
@@ -21,6 +20,7 @@ from .committer import Committer
 from .launcher import Child, Exhausted, Launcher, NotStarted
 from .mark import mark_of
 from .output import Output
+from .presence import Presence
 from .recording import Claimed, Recording, Result, Round
 from .slots import Slots
 from .stopping import Stopping, Urgency
@@ -61,7 +61,7 @@ class Supervisor:
         self,
         duty: Duty,
         queue: Queue,
-        bell: SqliteDoorbell,
+        presence: Presence,
         alarm: Timers,
         waiting: Waiting,
         committer: Committer,
@@ -69,7 +69,7 @@ class Supervisor:
         draw: Callable[[], float],
         telling: Telling,
     ) -> None:
-        self._duty, self._queue, self._bell, self._alarm = duty, queue, bell, alarm
+        self._duty, self._queue, self._presence, self._alarm = duty, queue, presence, alarm
         self._waiting, self._committer = waiting, committer
         self._launcher, self._telling = launcher, telling
         self._stopping = Stopping()
@@ -83,7 +83,8 @@ class Supervisor:
         """Whose main process has ended."""
         self._gone: list[Attempt] = []
         """Of whom nothing lives; their slots are free already."""
-        self._outputs = queue.store.beside.folder("outputs")
+        self._outputs = partial(queue.store.beside.folder, "outputs")
+        self._outputs()  # raises where it cannot be made
         self._position = 0
         """Of the last event seen: what rings beyond it is news."""
         self._rung = self._work = self._due = False
@@ -175,7 +176,7 @@ class Supervisor:
             self._due = True
         self._recording.overdue += self._alarm.overdue(now_us)
         if woken.rung:
-            self._bell.drain()
+            self._presence.drain()
             self._rung = True
         self._died += woken.died
         if not self._committer.busy:
@@ -187,6 +188,7 @@ class Supervisor:
         if now_us >= self._look_at_us:
             self._look_at_us = now_us + LOOK_AGAIN_US
             self._recording.refuse_gone()
+            self._presence.check()
             self._look(now_us, again=True)
         elif rung and self._recording.position() != self._position:
             self._look(now_us, again=False)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -18,7 +19,7 @@ def output(scene: Scene) -> Iterator[Output]:
     """What a running job, 1, prints; the test decides when."""
     job = scene.queue.enqueue("make world")
     scene.claim(job.id)
-    output = Output(scene.queue.store.beside.folder("outputs"), job.id, 1, 1_000_000)
+    output = Output(partial(scene.queue.store.beside.folder, "outputs"), job.id, 1, 1_000_000)
     output.take(LINES)
     output.spill()
     yield output

@@ -1,5 +1,6 @@
 """The pages in a real browser: shown, safe, live, and usable by everyone."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ def test_output_of_a_running_job_grows_on_the_page(
 ) -> None:
     job = scene.queue.enqueue("make world")
     scene.claim(job.id)
-    output = Output(scene.queue.store.beside.folder("outputs"), job.id, 1, 1_000_000)
+    output = Output(partial(scene.queue.store.beside.folder, "outputs"), job.id, 1, 1_000_000)
     output.take(b"\x1b[32mfirst\x1b[0m\n")
     output.spill()
     page.goto(f"{server.address}/jobs/{job.id}")

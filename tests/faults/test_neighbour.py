@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -261,12 +262,12 @@ def test_links_in_the_folder_beside_are_not_followed(sticky: Ctl, victim: Path) 
     with pytest.raises(OSError, match="symbolic links"):
         store.lock("replay").acquire()
     store.ring()
-    output = Output(store.beside.folder("outputs"), "9", 1, 1_000_000)
+    output = Output(partial(store.beside.folder, "outputs"), "9", 1, 1_000_000)
     output.take(b"x" * 100_000)
     output.close()
     (beside / "outputs" / "8.1").mkdir(mode=0o700)
     (beside / "outputs" / "8.1" / "0").symlink_to(victim / "file")
-    output = Output(store.beside.folder("outputs"), "8", 1, 1_000_000)
+    output = Output(partial(store.beside.folder, "outputs"), "8", 1, 1_000_000)
     output.take(b"x" * 100_000)
     output.close()
     store.close()

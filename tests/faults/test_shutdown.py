@@ -81,7 +81,7 @@ def test_two_signals_to_a_group_at_once_are_one_request(house: House) -> None:
         until(lambda: (house.work / "up").exists() or None, "the job")
         for _ in range(2):
             running.kill(SIGTERM)
-        running.says("finishing 1 job")
+        running.says("Finishing 1 job")
         (house.work / "go").touch()
         assert running.ends().code == 0
     assert house.told(job) == ["enqueued", "claimed", "succeeded"]

@@ -23,7 +23,7 @@ def test_first_signal_finishes_what_runs(house: House, number: int) -> None:
     with house.worker(slots=1) as running:
         until(lambda: (house.work / "up").exists() or None, "the job")
         running.kill(number)
-        running.says("finishing 1 job")
+        running.says("Finishing 1 job")
         (house.work / "go").touch()
         assert running.ends().code == 0
     assert house.queue.get(running_job).state == "completed"
@@ -44,7 +44,7 @@ def test_second_signal_stops_what_runs_and_gives_it_back(house: House) -> None:
     job = house.enqueue("trap 'echo tidied > tidied; exit' TERM; touch up; sleep 60 & wait")
     with house.worker() as running:
         until(lambda: (house.work / "up").exists() or None, "the job")
-        for words in ("finishing", "stopping"):
+        for words in ("Finishing", "Stopping"):
             running.kill(SIGINT)
             running.says(words)
         assert running.ends().code == 130
@@ -59,7 +59,7 @@ def test_third_signal_does_not_wait_for_the_deaf(house: House) -> None:
     job = house.enqueue(SHAPES["deaf"], grace="1h")
     with house.worker() as running:
         until(lambda: complete("deaf", house.work), "the job")
-        for words in ("finishing", "stopping", "killing"):
+        for words in ("Finishing", "Stopping", "Killing"):
             running.kill(SIGINT)
             running.says(words)
         assert running.ends().code == 130
@@ -74,7 +74,7 @@ def test_stop_that_was_recorded_is_obeyed(house: House, how: str, state: str) ->
         until(lambda: (house.work / "up").exists() or None, "the job")
         stop = RequestStop(worker_id=house.workers()[0].id, how=how)  # type: ignore[arg-type]
         house.queue.send(stop)
-        running.says("finishing" if how == "drain" else "stopping")
+        running.says("Finishing" if how == "drain" else "Stopping")
         if how == "drain":
             (house.work / "go").touch()
         assert running.ends().code == 0
@@ -88,7 +88,7 @@ def test_jobs_see_no_signal_of_the_terminal(house: House) -> None:
     with house.worker() as running:
         until(lambda: (house.work / "up").exists() or None, "the job")
         running.kill(SIGINT)
-        running.says("finishing")
+        running.says("Finishing")
         (house.work / "go").touch()
         assert running.ends().code == 0
     assert house.wait(job) == ["completed"]

@@ -45,7 +45,7 @@ def test_two_ctrl_c_stop(house: House) -> None:
     job = house.enqueue(JOB, grace="100ms")
     with terminal(house) as child:
         child.sendintr()
-        child.expect("finishing")
+        child.expect("Finishing")
         child.sendintr()
         child.expect(r"Stopping 1 job \(Ctrl-C again to kill it\)")
         child.expect(f"job {job} stopped and requeued")

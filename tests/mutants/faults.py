@@ -85,8 +85,8 @@ FAULTS = (
         "the keeper holds no lock",
         (
             Edit(
-                "queuectl/worker/life.py",
-                '    socket.send_fds(line, [b"lock"], [keepers.fileno()])\n',
+                "queuectl/worker/presence.py",
+                '        socket.send_fds(self._line, [b"lock"], [lock.fileno()])\n',
                 "",
             ),
         ),

@@ -152,6 +152,9 @@ class SimulatedBell:
     def drain(self) -> None:
         self.rung = False
 
+    def check(self) -> None:
+        """Nobody removes anything here."""
+
 
 class SimulatedWaiting:
     """Lends the processor to the others until there is something to wake for."""
@@ -323,14 +326,14 @@ class SimulatedWorker:
         duty = Duty(worker_id=self.worker_id, token="t", slots=2, queues=(), until_empty=False)
         queue.send(StartWorker(worker_id=self.worker_id, started=worker_started(self.worker_id)))
         waiting: Any = SimulatedWaiting(self.world, self)
-        bell: Any = self.bell
+        presence: Any = self.bell
         committer: Any = self.committer
         telling = Telling(jobs=False)
         telling.say = lambda text: None  # type: ignore[method-assign]
         Supervisor(
             duty,
             queue,
-            bell,
+            presence,
             self.alarm,
             waiting,
             committer,

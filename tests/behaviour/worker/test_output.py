@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Iterator[int]:
 
 
 def printed(folder: int, *chunks: bytes, limit: int = LIMIT) -> Output:
-    output = Output(folder, "42", 1, limit)
+    output = Output(lambda: folder, "42", 1, limit)
     for chunk in chunks:
         output.take(chunk)
     return output
@@ -127,7 +127,7 @@ def test_what_is_kept_is_what_the_digest_is_of(
     limit: int, chunks: list[bytes], spill_after: int
 ) -> None:
     root = os.open("/tmp", os.O_RDONLY)
-    output = Output(root, f"test{os.getpid()}", 1, limit)
+    output = Output(lambda: root, f"test{os.getpid()}", 1, limit)
     for number, chunk in enumerate(chunks):
         if number == spill_after:
             output.spill()

@@ -41,7 +41,7 @@ def attempt(started_us: int, spec: Enqueued = SPEC) -> Attempt:
         changed_at_us=0,
         attempt=1,
     )
-    output = Output(-1, "1", 1, 1_000)
+    output = Output(lambda: -1, "1", 1, 1_000)
     return Attempt(job, 1, Mark("cookie", 1), Child(7, None), output, launcher, started_us)
 
 

@@ -1,0 +1,102 @@
+"""The files beside the queue are removed while a worker runs, as by a program that tidies /tmp."""
+
+import fcntl
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from queuectl.worker.presence import Presence
+from tests.ctl import Ctl, until
+from tests.house import House
+
+
+def beside(house: House) -> Path:
+    return house.path.parent / "queue.db.d"
+
+
+def bells(house: House) -> list[str]:
+    folder = beside(house) / "bells"
+    return os.listdir(folder) if folder.exists() else []
+
+
+@pytest.mark.parametrize("what", ["", "bells"])
+def test_worker_hears_of_jobs_after_its_doorbell_was_removed(house: House, what: str) -> None:
+    with house.worker() as running:
+        assert house.wait(house.enqueue("true")) == ["completed"]
+        for _ in range(3):
+            shutil.rmtree(beside(house) / what, ignore_errors=True)
+            until(lambda: bells(house) or None, "a new bell", deadline_s=5)
+            job = house.enqueue("true")
+            house.wait_for(job, "succeeded")
+            (claimed,) = [one for one in house.events(job) if one.type == "claimed"]
+            assert claimed.event.waited_us < 5_000_000  # type: ignore[union-attr]
+        running.kill()
+        assert running.ends(10).code == 0
+
+
+def test_stop_now_ends_a_worker_whose_files_are_gone(ctl: Ctl, house: House) -> None:
+    job = house.enqueue("touch up; sleep 60", grace="100ms")
+    with house.worker() as running:
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        shutil.rmtree(beside(house), ignore_errors=True)
+        ctl("worker", "stop", "--now", deadline_s=9)
+        assert running.ends(5).code == 0
+    assert house.queue.get(job).state == "pending"
+
+
+def test_long_output_is_kept_after_its_folder_was_removed(ctl: Ctl, house: House) -> None:
+    running_job = house.enqueue(
+        "head -c 200000 /dev/zero | tr '\\0' a; touch up; until test -e go; do sleep 0.01; done;"
+        " head -c 200000 /dev/zero | tr '\\0' b"
+    )
+    with house.worker() as running:
+        until(lambda: (house.work / "up").exists() or None, "the first half")
+        outputs = beside(house) / "outputs"
+        until(lambda: list(outputs.glob("*/*")) or None, "its file")
+        shutil.rmtree(beside(house), ignore_errors=True)
+        (house.work / "go").touch()
+        later = house.enqueue("head -c 200000 /dev/zero | tr '\\0' c")
+        assert house.wait(running_job, later) == ["completed"] * 2
+        running.kill()
+        assert running.ends().code == 0
+    assert ctl("logs", later).out == "c" * 200_000
+    kept = ctl("logs", running_job).out
+    assert kept.count("b") == 200_000
+    succeeded = house.wait_for(running_job, "succeeded")
+    assert succeeded.output_bytes == 400_000
+    assert succeeded.kept_bytes == kept.count("a") + kept.count("b")
+
+
+def test_locks_are_made_again(house: House) -> None:
+    mine, keepers = socket.socketpair()
+    presence = Presence(house.queue, "3f2a11", mine)
+    _, held, _, _ = socket.recv_fds(keepers, 64, 8)
+    shutil.rmtree(beside(house))
+    presence.check()
+    _, held_anew, _, _ = socket.recv_fds(keepers, 64, 8)
+    for name in ("worker-3f2a11", "worker-3f2a11.keeper"):
+        with (beside(house) / "locks" / name).open() as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    presence.check()  # all stands, so nothing more is sent
+    keepers.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        keepers.recv(1)
+    presence.close()
+    presence.leave()
+    assert list((beside(house) / "locks").iterdir()) == []
+    for descriptor in (*held, *held_anew):
+        os.close(descriptor)
+
+
+def test_doctor_misses_the_bell_of_a_worker(ctl: Ctl, house: House) -> None:
+    with house.worker() as running:
+        assert house.wait(house.enqueue("true")) == ["completed"]
+        assert "1 worker, reached by its doorbell" in ctl("doctor", code=None).out
+        os.kill(running.pid, 19)
+        os.kill(house.supervisor(running), 19)
+        shutil.rmtree(beside(house))
+        told = ctl("doctor", code=1).out
+        assert f"{house.workers()[0].id} has no doorbell" in told

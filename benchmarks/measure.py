@@ -79,6 +79,6 @@ class Row(NamedTuple):
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as Markdown."""
-    head = ("what", "QueueCTL", "beside it", "ratio", "wanted")
+    head = ("measurement", "QueueCTL", "compared with", "ratio", "target")
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

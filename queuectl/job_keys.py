@@ -5,9 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .endings import Endings, endings, successes
 from .errors import BadInput, nearest
-from .job_ids import check_id
 from .requests import NewJob
 from .settings import setting
 from .units import duration_of, duration_us
@@ -91,7 +89,7 @@ def _unknown(keys: list[str]) -> str:
 def _split_endings(fields: dict[str, Any]) -> None:
     """Exit codes and signals are typed in one list and stored in two."""
     for name in ("success", "no_retry"):
-        if isinstance(listed := fields.get(f"{name}_exit"), Endings):
+        if (listed := fields.get(f"{name}_exit")) is not None:
             fields[f"{name}_exit"], fields[f"{name}_signal"] = listed
 
 
@@ -233,7 +231,21 @@ def _setting(name: str) -> Check:
 
 
 def _id(key: str, value: Any) -> str:
+    from .job_ids import check_id  # most jobs bring no id, and each import counts
+
     return check_id(key, _text(key, value))
+
+
+def _successes(key: str, value: Any) -> object:
+    from .endings import successes
+
+    return successes(key, value)
+
+
+def _endings(key: str, value: Any) -> object:
+    from .endings import endings
+
+    return endings(key, value)
 
 
 name_of_queue = _matching(_NAME, "have 1 to 100 letters, digits, '_', '.' or '-'")
@@ -256,8 +268,8 @@ _KEYS: dict[str, tuple[str, Check]] = {
     "timeout": ("timeout_us", _setting("timeout")),
     "grace": ("grace_us", _setting("grace")),
     "output_limit": ("output_limit_bytes", _setting("output-limit")),
-    "success_exit": ("success_exit", successes),
-    "no_retry_exit": ("no_retry_exit", endings),
+    "success_exit": ("success_exit", _successes),
+    "no_retry_exit": ("no_retry_exit", _endings),
     "cwd": ("cwd", _directory),
     "env": ("env", _env),
     "background": ("background", _background),

@@ -1,4 +1,4 @@
-"""What can go wrong with a log, in words for the person who meets it."""
+"""What can go wrong with a log, each with a sentence for the user."""
 
 from typing import Literal, Self
 
@@ -177,7 +177,9 @@ class Full(Unusable):
     """No room for the write; nothing was written."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"no space left for {path}; nothing was written, free some and try again")
+        super().__init__(
+            f"no space left for {path}; nothing was written, free some space and try again"
+        )
 
 
 class FileTooLarge(Unusable):
@@ -224,7 +226,7 @@ class Incomplete(Unusable):
     """A table or index that we made is not there any more."""
 
     def __init__(self, path: str, what: str) -> None:
-        super().__init__(f"{path} is incomplete ({what}); queuectl replay makes the views anew")
+        super().__init__(f"{path} is incomplete ({what}); run queuectl replay to rebuild the views")
 
 
 class StorageFailed(Unusable):
@@ -251,7 +253,10 @@ class ChainBroken(StoreError):
     """The log is not what was written."""
 
     def __init__(self, position: int, what: str) -> None:
-        super().__init__(f"the log is damaged at position {position}: {what}; restore a backup")
+        super().__init__(
+            f"the log is damaged at position {position}: {what};"
+            " restore a backup: queuectl restore BACKUP"
+        )
         self.position, self.what = position, what
 
 

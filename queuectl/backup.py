@@ -143,7 +143,7 @@ def _refuse_shared(folder: str) -> None:
     if not stat.S_ISDIR(found.st_mode):
         raise NoPlace(folder, "is not a directory")
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
-        raise NoPlace(folder, "may be written by others (chmod go-w would mend that)")
+        raise NoPlace(folder, "may be written by others (chmod go-w fixes that)")
 
 
 def _make(building: str, target: str) -> None:

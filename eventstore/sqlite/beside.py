@@ -89,4 +89,4 @@ class Beside:
         found = os.fstat(descriptor)
         if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
             os.close(descriptor)
-            raise ForeignFile(self.path, "may be written by others (chmod go-w would mend that)")
+            raise ForeignFile(self.path, "may be written by others (chmod go-w fixes that)")

@@ -119,7 +119,7 @@ def _problem(found: os.stat_result) -> str | None:
     if found.st_uid != os.geteuid():
         return f"belongs to user {found.st_uid}, not to you"
     if found.st_mode & 0o022:
-        return "may be written by others (chmod go-w would mend that)"
+        return "may be written by others (chmod go-w fixes that)"
     return None
 
 
@@ -136,7 +136,9 @@ def _refuse_others_beside(path: str) -> None:
         if found.st_uid != os.geteuid():
             raise ForeignFile(beside, f"belongs to user {found.st_uid}, not to you")
         if found.st_nlink > 1:
-            raise ForeignFile(beside, "has another name as well; look for it, and take this away")
+            raise ForeignFile(
+                beside, "has a second name (hard link); keep one of them, and remove this one"
+            )
 
 
 def look_inside(path: str) -> None:
@@ -243,8 +245,8 @@ def _refuse_leftovers(path: str) -> None:
         if _size(leftover) and not os.path.exists(path):  # nobody made one meanwhile
             raise ForeignFile(
                 path,
-                f"is missing while its {os.path.basename(leftover)} stands there; "
-                "put the file back, or move both away",
+                f"is missing, but its {os.path.basename(leftover)} exists; put the file back, restore a"
+                f" backup (queuectl restore BACKUP), or move {leftover} away",
             )
 
 

@@ -69,7 +69,7 @@ def test_full_disk_is_told_for_what_it_is(tmp_path: Path) -> None:
     assert full == "No space left on device"
     for line in refused:
         assert line.startswith("error: no space left for ")
-        assert line.endswith("nothing was written, free some and try again")
+        assert line.endswith("nothing was written, free some space and try again")
     assert later == "2 0 0"
 
 

@@ -137,7 +137,7 @@ def test_leftover_wal_is_never_taken_into_a_new_file(path: str) -> None:
     with store.write("anna@box", 1) as tx:
         tx.append("1", 0, [JOB])
     os.unlink(path)
-    with pytest.raises(ForeignFile, match=r"is missing while its queue\.db-wal stands there"):
+    with pytest.raises(ForeignFile, match=r"is missing, but its queue\.db-wal exists"):
         open_store(path, create=True)
     assert not os.path.exists(path)
     store.close()

@@ -16,15 +16,14 @@ from projections.folds.job import Job
 from projections.read_models import jobs
 from projections.registry import first_schema
 
+from . import arguments
 from .clock import Clock, SystemClock
-from .errors import BadInput, NoSuchJob, QueueError
+from .errors import NoSuchJob, QueueError
 from .job_waiting import wait_for
 from .reading import Reading, refuse_unfit
 from .replay import replay
 from .requests import AnyRequest, Cancel, NewJob, Retry
 from .session import Known, Session
-
-LONGEST_ACTOR = 200
 
 
 class Queue:
@@ -44,8 +43,8 @@ class Queue:
         clock: Clock | None = None,
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
-        self.location: Location = locate(os.fspath(path) if path is not None else None)
-        self.actor = current_user() if actor is None else _checked_actor(actor)
+        self.location: Location = locate(arguments.path_from(path))
+        self.actor = current_user() if actor is None else arguments.actor_from(actor)
         self.clock = clock or SystemClock()
         self.store: SqliteStore = open_store(
             self.location.path, create=True, schema=first_schema(), on_wait=on_wait
@@ -118,12 +117,13 @@ class Queue:
         options as for `enqueue`. Raises BadInput, which names the number of the job, or IdTaken.
         """
         now_us = self.clock.wall_us()
-        checked = [_checked_job(number, job, now_us) for number, job in enumerate(jobs, 1)]
+        checked = [arguments.job_from(number, job, now_us) for number, job in enumerate(jobs, 1)]
         with self.write() as session:
             return [_or_raise(session.enqueue(new)).id for new in checked]
 
     def get(self, job_id: str) -> Job:
         """The job as it is now. Raises NoSuchJob."""
+        job_id = arguments.id_from(job_id)
         with self.read() as tx:
             if (job := jobs.get(tx, job_id)) is None:
                 raise NoSuchJob(job_id)
@@ -131,14 +131,16 @@ class Queue:
 
     def cancel(self, job_id: str, reason: str | None = None) -> Job:
         """End a job: at once where it waits, through its worker where it runs."""
-        return self._one(Cancel(job_id=job_id, reason=reason))
+        reason = arguments.reason_from(reason)
+        return self._one(Cancel(job_id=arguments.id_from(job_id), reason=reason))
 
     def retry(self, job_id: str, reason: str | None = None) -> Job:
         """Make a job available now: one that waits for a retry or a delay, or is dead.
 
         A dead job gets a new round of retries. Does nothing to a pending job. Raises NotWaiting.
         """
-        return self._one(Retry(job_id=job_id, reason=reason))
+        reason = arguments.reason_from(reason)
+        return self._one(Retry(job_id=arguments.id_from(job_id), reason=reason))
 
     def wait(
         self, *job_ids: str, timeout_s: float | None = None, any_of: bool = False
@@ -149,11 +151,12 @@ class Queue:
         once, for no ids. Raises NoSuchJob, TimedOut, WaitsForItself for the job that runs this
         program, and BadInput for `any_of` without ids, which could never return.
         """
-        return wait_for(self._reading, job_ids, timeout_s=timeout_s, any_of=any_of)
+        ids = [arguments.id_from(job_id) for job_id in job_ids]
+        return wait_for(self._reading, ids, timeout_s=timeout_s, any_of=any_of)
 
     def events(self, since: int = 0) -> Iterator[Recorded]:
         """All events after this position, in order, as the log stands when they are read."""
-        return self._reading.events(after=since)
+        return self._reading.events(after=arguments.position_from(since))
 
     def _one(self, asked: AnyRequest) -> Job:
         job = self.send(asked)[0]
@@ -173,29 +176,6 @@ def _or_raise(answer: Any) -> Any:
     if isinstance(answer, QueueError):
         raise answer
     return answer
-
-
-def _checked_job(number: int, job: Mapping[str, Any] | NewJob, now_us: int) -> NewJob:
-    """The job as it was asked for. number: its place in a list, from 1 on, for the error."""
-    from .job_keys import new_job
-
-    if isinstance(job, NewJob):
-        return job
-    if not isinstance(job, Mapping):
-        raise BadInput(f"job {number} is a dict such as {{'command': 'make'}}, not {job!r:.100}")
-    try:
-        return new_job(job, now_us)
-    except BadInput as error:
-        raise BadInput(f"job {number}: {error}") from None
-
-
-def _checked_actor(actor: str) -> str:
-    """The log keeps it for ever, on one line of what is hashed."""
-    if not isinstance(actor, str) or not 0 < len(actor) <= LONGEST_ACTOR:
-        raise BadInput(f"actor is text of 1 to {LONGEST_ACTOR} characters, not {actor!r:.100}")
-    if not actor.isprintable():
-        raise BadInput(f"actor is one line of printable text, not {actor!r:.100}")
-    return actor
 
 
 def current_user() -> str:

@@ -245,8 +245,8 @@ def _refuse_leftovers(path: str) -> None:
         if _size(leftover) and not os.path.exists(path):  # nobody made one meanwhile
             raise ForeignFile(
                 path,
-                f"is missing, but its {os.path.basename(leftover)} exists; put the file back, restore a"
-                f" backup (queuectl restore BACKUP), or move {leftover} away",
+                f"is missing, but its {os.path.basename(leftover)} exists; put the file back,"
+                f" restore a backup (queuectl restore BACKUP), or move {leftover} away",
             )
 
 

@@ -3,14 +3,14 @@
 import errno
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pexpect
 import pytest
 
 from eventstore.sqlite.renaming import rename_new
-from queuectl import BadInput, Queue
+from queuectl import BadInput, Queue, QueueError, StoreError
 from queuectl.errors import IdTaken
 from tests.ctl import PROGRAM, Ctl
 from tests.machine import BECOMES_OTHER_USER, OTHER_USER
@@ -285,3 +285,35 @@ def test_a_file_system_without_hard_links_takes_a_queue(
     (ctl.folder / "old").write_text("old")
     assert not rename_new(str(ctl.folder / "old"), str(ctl.db))
     assert ctl("list").jobs == ["1"]
+
+
+WRONG: dict[str, Callable[[Queue, Any], object]] = {
+    "get": lambda queue, value: queue.get(value),
+    "cancel": lambda queue, value: queue.cancel(value),
+    "retry": lambda queue, value: queue.retry(value),
+    "wait": lambda queue, value: queue.wait(value),
+    "reason": lambda queue, value: queue.cancel("1", reason=value),
+    "events": lambda queue, value: list(queue.events(since=value)),
+    "enqueue_many": lambda queue, value: queue.enqueue_many([value]),
+    "enqueue": lambda queue, value: queue.enqueue(value),
+    "path": lambda _, value: Queue(value),
+}
+
+
+@pytest.mark.parametrize("call", WRONG)
+@pytest.mark.parametrize("value", [object(), ["1", 2], {1: 2}, "\ud800", 1.5, b"\xff\0"])
+def test_a_wrong_value_in_python_is_one_sentence(ctl: Ctl, call: str, value: Any) -> None:
+    with Queue(ctl.db) as queue:
+        queue.enqueue("true", delay="1h")
+        head = queue.store.head()
+        with pytest.raises((QueueError, StoreError)):
+            WRONG[call](queue, value)
+        assert queue.store.head() == head
+
+
+def test_ids_in_python_may_be_numbers(ctl: Ctl) -> None:
+    with Queue(ctl.db) as queue:
+        queue.enqueue("true", delay="1h")
+        assert queue.get(1).id == "1"  # type: ignore[arg-type]
+        assert queue.cancel(1).state == "cancelled"  # type: ignore[arg-type]
+        assert list(queue.events(since=2**70)) == []

@@ -1,0 +1,85 @@
+"""What callers of the Python API pass, checked: wrong values are bad input, not failures inside."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import BadInput, NoSuchJob
+from .requests import NewJob
+
+LONGEST_ACTOR = 200
+LAST_POSITION = 2**63 - 1
+
+
+def path_from(path: object) -> str | None:
+    """The path of a queue file as text; None if none was named. Raises BadInput."""
+    if path is None:
+        return None
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise BadInput(f"a queue file is named by a path, not {path!r:.100}")
+    text = os.fsdecode(path)
+    try:
+        if b"\0" in os.fsencode(text):
+            raise BadInput(f"a path has no NUL character: {text!r:.100}")
+    except UnicodeEncodeError:
+        raise BadInput(f"{text!r:.100} can be no path: it is not UTF-8") from None
+    return text
+
+
+def actor_from(actor: object) -> str:
+    """Who acts, as the log records it. Raises BadInput."""
+    if not isinstance(actor, str) or not 0 < len(actor) <= LONGEST_ACTOR:
+        raise BadInput(f"actor is text of 1 to {LONGEST_ACTOR} characters, not {actor!r:.100}")
+    if not actor.isprintable():
+        raise BadInput(f"actor is one line of printable text, not {actor!r:.100}")
+    return actor
+
+
+def id_from(job_id: object) -> str:
+    """A job's id; a number is taken for its text. Raises BadInput, or NoSuchJob."""
+    if isinstance(job_id, int) and not isinstance(job_id, bool):
+        return str(job_id)
+    if not isinstance(job_id, str):
+        raise BadInput(f"a job's id is text, not {job_id!r:.100}")
+    if not _is_utf8(job_id):
+        raise NoSuchJob(job_id)
+    return job_id
+
+
+def reason_from(reason: object) -> str | None:
+    """A reason to record. Raises BadInput."""
+    if reason is None:
+        return None
+    if not isinstance(reason, str) or not _is_utf8(reason):
+        raise BadInput(f"a reason is text, not {reason!r:.100}")
+    return reason
+
+
+def position_from(position: object) -> int:
+    """A position in the log, 0 or more. Raises BadInput."""
+    if not isinstance(position, int) or isinstance(position, bool):
+        raise BadInput(f"a position is a whole number, not {position!r:.100}")
+    return min(max(position, 0), LAST_POSITION)
+
+
+def job_from(number: int, job: object, now_us: int) -> NewJob:
+    """A job as it is asked for. number: its place in a list, from 1 on. Raises BadInput."""
+    from .job_keys import new_job
+
+    if isinstance(job, NewJob):
+        return job
+    if not isinstance(job, Mapping) or not all(isinstance(key, str) for key in job):
+        raise BadInput(f"job {number} is a dict such as {{'command': 'make'}}, not {job!r:.100}")
+    asked: Mapping[str, Any] = job
+    try:
+        return new_job(asked, now_us)
+    except BadInput as error:
+        raise BadInput(f"job {number}: {error}") from None
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

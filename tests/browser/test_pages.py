@@ -123,7 +123,7 @@ def test_hostile_job_text_is_only_text(scene: Scene, server: Served, page: Page,
     )
     scene.claim(job.id)
     scene.finish(job.id, 1, output=f"{text}\n")
-    for address in ("/", "/jobs", f"/jobs/{job.id}", "/dlq", "/events", "/events?stream=1"):
+    for address in ("/", "/jobs", f"/jobs/{job.id}", "/dlq", "/queues/default", "/events"):
         page.goto(server.address + address)
         expect(page.locator("html")).to_have_attribute("data-live", "on")
         assert "taken" not in page.title()

@@ -5,9 +5,12 @@ import re
 from html import unescape
 from pathlib import Path
 
+import msgspec
 import pytest
 from flask.testing import FlaskClient
 
+from queuectl import shapes
+from queuectl.dashboard import shapes as page_shapes
 from queuectl.dashboard.app import create_app
 from queuectl.queue import Queue
 from tests.behaviour.dashboard.feeds import FEEDS, NOON_US, PAGES, read
@@ -21,6 +24,35 @@ def test_every_page_is_there_and_names_its_feed(client: FlaskClient) -> None:
         feed = re.search(r'href="([^"]+)">This page as JSON', answer.text)
         assert feed, page
         assert read(client, feed[1])["schema"] == 1
+
+
+SHAPES: dict[str, type[shapes.Document]] = {
+    "/status.json": page_shapes.Overview,
+    "/jobs.json?sort=longest": page_shapes.ListedJobs,
+    "/jobs.json?q=train": page_shapes.ListedJobs,
+    "/queues.json": page_shapes.QueueList,
+    "/queues/night.json": page_shapes.QueueDocument,
+    "/upcoming.json": page_shapes.UpcomingPage,
+    "/dlq.json": page_shapes.DeadPage,
+    "/workers.json": shapes.WorkerPage,
+    "/events.json": shapes.EventPage,
+    "/settings.json": page_shapes.SettingsDocument,
+    "/jobs/1.json": shapes.JobDocument,
+}
+
+
+@pytest.mark.parametrize("address", SHAPES)
+def test_a_feed_has_its_documented_shape(client: FlaskClient, address: str) -> None:
+    text = client.get(address).data
+    again = msgspec.json.encode(msgspec.json.decode(text, type=SHAPES[address]))
+    assert again + b"\n" == text
+
+
+def test_an_error_has_its_documented_shape(client: FlaskClient) -> None:
+    answer = client.get("/jobs/none.json")
+    assert answer.status_code == 404
+    error = msgspec.json.decode(answer.data, type=page_shapes.ErrorDocument)
+    assert error == page_shapes.ErrorDocument(error="There is no job none.")
 
 
 def test_overview_counts_what_the_log_holds(client: FlaskClient) -> None:

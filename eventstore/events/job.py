@@ -92,7 +92,7 @@ class Enqueued(Fact, frozen=True, kw_only=True):
 
 
 class FellDue(Fact, frozen=True, kw_only=True):
-    """The time of a delayed job came."""
+    """A delayed job became due."""
 
 
 class Claimed(Fact, frozen=True, kw_only=True):
@@ -129,13 +129,13 @@ class Failed(Usage, frozen=True, kw_only=True):
     exit_code: Exit | None = None
     signal: Signal | None = None
     error: str | None = None
-    """The system's words, where it would not start."""
+    """The error of the system, if it could not be started."""
     counted: bool = True
     """Whether it uses up a retry."""
 
 
 class ScheduledRetry(Fact, frozen=True, kw_only=True):
-    """The retry after `attempt` was put off."""
+    """The retry after `attempt` was scheduled."""
 
     attempt: Count
     retry: Count
@@ -155,7 +155,7 @@ class Rescheduled(Fact, frozen=True, kw_only=True):
 
 
 class Dead(Fact, frozen=True, kw_only=True):
-    """It will not be tried again unless a person asks: it is a dead letter."""
+    """It will not be tried again unless a user retries it: it is in the dead-letter queue."""
 
     attempt: Count
     reason: Literal["retries-used-up", "no-retry-exit", "worker-lost"]
@@ -171,14 +171,14 @@ class Requeued(Fact, frozen=True, kw_only=True):
 
 
 class CancelRequested(Fact, frozen=True, kw_only=True):
-    """Someone asked that a running job be ended; its worker does so."""
+    """A user cancelled a running job; its worker ends it."""
 
     attempt: Count
     reason: str | None = None
 
 
 class Cancelled(Usage, frozen=True, kw_only=True):
-    """It ended because someone asked; it will not run again."""
+    """It was cancelled; it will not run again."""
 
     attempt: Count | None = None
     """The attempt that was ended; null for a job that was waiting."""

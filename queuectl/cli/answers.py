@@ -8,7 +8,7 @@ class Accepted(Document, frozen=True, kw_only=True):
 
     ids: list[str]
     existing: list[str]
-    """Those of them that were there already, asked for alike: nothing was enqueued."""
+    """Those of them that existed already, with the same request: nothing was enqueued for them."""
     head_hash: str
 
 
@@ -43,7 +43,7 @@ class Verified(Document, frozen=True, kw_only=True):
 
 
 class DifferenceShape(Shape, frozen=True, kw_only=True):
-    """A row of a read model that is not what the log says; null where there is none."""
+    """A row of a view that differs from the log; null if there is no such row."""
 
     table: str
     key: list[str]
@@ -52,7 +52,7 @@ class DifferenceShape(Shape, frozen=True, kw_only=True):
 
 
 class Replayed(Document, frozen=True, kw_only=True):
-    """`replay`: what differed, where it was only a check."""
+    """`replay`: the differences that `--check` found."""
 
     differences: list[DifferenceShape]
 

@@ -13,6 +13,7 @@ from ..errors import BadInput
 from . import options
 from .asked import named_db
 from .params import Whole
+from .printer import end_line
 
 _LONGEST_TOKEN = 10_000
 
@@ -71,6 +72,7 @@ def dashboard_command(
         serve(path, host, port, access, open_browser, prefix=path_prefix, trusted_hosts=names)
     except OSError as error:
         raise BadInput(f"{host}:{port}: {os.strerror(error.errno or 0)}; choose another") from None
+    end_line()
 
 
 def _understood(option: str, read: Callable[[str], str], text: str) -> str:

@@ -19,6 +19,7 @@ from .asked import TYPED, typed
 from .database import accept_db, db
 from .look import colours_wanted
 from .options import examples
+from .printer import end_line
 from .recorded import AnswerLost, discard_standard_output, lost, say
 from .words import option_meant, subcommand_meant
 
@@ -163,7 +164,7 @@ def _run(arguments: list[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except (KeyboardInterrupt, click.Abort):
-        _end_line()
+        end_line()
         return exits.INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
         bare = not arguments
@@ -173,13 +174,6 @@ def _run(arguments: list[str]) -> int:
         return _fail(_usage(error), exits.USAGE)
     except click.ClickException as error:
         return _fail(error.format_message(), exits.USAGE)
-
-
-def _end_line() -> None:
-    """A terminal has printed ^C: what comes next, such as a prompt, gets a line of its own."""
-    if sys.stderr.isatty():
-        sys.stdout.flush()
-        click.echo(err=True)
 
 
 def _usage(error: click.UsageError) -> str:

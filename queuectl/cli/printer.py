@@ -87,6 +87,13 @@ def line(text: str = "") -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def end_line() -> None:
+    """A terminal has printed ^C: what comes next, such as a prompt, gets a line of its own."""
+    if sys.stderr.isatty():
+        sys.stdout.flush()
+        click.echo(err=True)
+
+
 def note(text: str) -> None:
     """One line of talk on stderr, below what has been answered so far."""
     sys.stdout.flush()

@@ -112,7 +112,7 @@ def test_a_person_is_told_what_to_do_next(ctl: Ctl) -> None:
         in screen(ctl, "enqueue", "--", "true").lines
     )
     dead = ctl.dead_job()
-    assert screen(ctl, "status").lines[-1] == "1 dead: queuectl dlq list"
+    assert screen(ctl, "status").lines[-1] == "1 dead - queuectl dlq list"
     assert f"retry: queuectl dlq retry {dead}" in screen(ctl, "history", dead).lines[-1]
     ctl.enqueue("true")
     shown = screen(ctl, "show", "last")
@@ -197,3 +197,12 @@ def test_ctrl_c_leaves_the_prompt_on_a_line_of_its_own(ctl: Ctl, words: list[str
         shown.child.sendintr()
         assert shown.ends() == 130
         assert shown.raw.endswith(b"\r\n")
+
+
+def test_ctrl_c_ends_the_dashboard_on_a_line_of_its_own(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    with Terminal(ctl, "dashboard", "--port", "0") as shown:
+        shown.child.expect("http://127.0.0.1:[0-9]+[^\n]*\n")
+        shown.child.sendintr()
+        shown.ends()
+        assert shown.raw.endswith(b"^C\r\n")

@@ -1,7 +1,7 @@
 """The columns of each list, and how states and endings look in them."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from eventstore.events.recorded import Recorded
 from projections.folds.job import Job, State
@@ -130,18 +130,42 @@ EVENT: tuple[Column[Recorded], ...] = (
     Column("what", lambda one: one.data, lambda one, _: what(one.event), wide=True),
 )
 
-WORKER: tuple[Column[Worker], ...] = (
-    same("id", lambda one: one.id),
-    same("name", lambda one: one.started.name, folds=True),
-    same("state", lambda one: one.state),
-    same("slots", lambda one: str(one.started.slots), spare=True),
+
+class WorkerRow(NamedTuple):
+    """A worker in a list."""
+
+    worker: Worker
+    jobs: tuple[str, ...]
+    """Ids of the jobs that it runs or has claimed, oldest first."""
+
+
+WORKER: tuple[Column[WorkerRow], ...] = (
+    same("id", lambda row: row.worker.id),
+    same("name", lambda row: row.worker.started.name, folds=True),
+    same("state", lambda row: row.worker.state),
+    same("slots", lambda row: str(row.worker.started.slots), spare=True),
     Column(
         "queues",
-        lambda one: ",".join(one.started.queues),
-        lambda one, _: ", ".join(one.started.queues) or "all",
+        lambda row: ",".join(row.worker.started.queues),
+        lambda row, _: ", ".join(row.worker.started.queues) or "all",
         spare=True,
     ),
-    same("pid", lambda one: str(one.started.pid), spare=True),
-    moment("started", lambda one: one.started_at_us),
-    same("ended", lambda one: one.ended or "", spare=True),
+    same("pid", lambda row: str(row.worker.started.pid), spare=True),
+    moment("started", lambda row: row.worker.started_at_us),
+    same("ended", lambda row: row.worker.ended or "", spare=True),
+    Column(
+        "jobs",
+        lambda row: ",".join(row.jobs),
+        lambda row, _: _job_list(row),
+        spare=True,
+        folds=True,
+    ),
 )
+
+
+def _job_list(row: WorkerRow) -> str:
+    """As many jobs as it has slots, and how many it has claimed ahead."""
+    slots = row.worker.started.slots
+    ahead = len(row.jobs) - slots
+    shown = ", ".join(row.jobs[:slots])
+    return f"{shown} and {ahead:,} claimed ahead" if ahead > 0 else shown

@@ -114,7 +114,7 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
     from projections.read_models import jobs, workers
 
     from ..shapes import WorkerPage, worker_shape
-    from .columns import WORKER
+    from .columns import WORKER, WorkerRow
 
     with reading.read() as tx:
         found = workers.newest(tx, LAST) if ended_too else workers.active(tx)
@@ -126,7 +126,8 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
     elif out.form == "jsonl":
         out.documents(shapes)
     else:
-        out.table(WORKER, found, none="No worker is running. Start one: queuectl worker start")
+        rows = [WorkerRow(worker, running[worker.id]) for worker in found]
+        out.table(WORKER, rows, none="No worker is running. Start one: queuectl worker start")
 
 
 @worker_command.command(

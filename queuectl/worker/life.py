@@ -80,6 +80,7 @@ def _work(queue: Queue, duty: Duty, options: Options, signals: Signals, line: so
     telling = Telling(
         jobs=options.verbose or (os.isatty(2) and not options.quiet),
         quiet=options.quiet,
+        terminal=os.isatty(2),
         db=queue.location.path if queue.location.named else None,
     )
     committer = Committer()
@@ -126,12 +127,12 @@ def _serve(
             duty, queue, presence, alarm, waiting, committer, launcher, random, telling
         )
         queue.send(StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)))
-        telling.talk(_greeting(duty, queue.location.path))
+        telling.greet(duty.worker_id, duty.slots, duty.queues, queue.location.path)
         _say_unused(queue, options.queues, telling)
         reason = supervisor.run()
-    if reason in ("until-empty", "until-idle"):
-        telling.closing(reason)
     presence.leave()
+    if reason != "keeper-lost":
+        telling.closing(reason)
     if sweep.stopped(os.getppid()):  # by Ctrl-Z or by a job: it would never see our end
         os.kill(os.getppid(), SIGCONT)
     code = _code(reason, interrupted=supervisor.interrupted)
@@ -179,15 +180,6 @@ def _started(duty: Duty, name: str | None) -> WorkerStarted:
         token=duty.token,
         queues=duty.queues,
         version=__version__,
-    )
-
-
-def _greeting(duty: Duty, path: str) -> str:
-    slots = "1 job" if duty.slots == 1 else f"{duty.slots} jobs"
-    queues = f" from {visible(', '.join(duty.queues))}" if duty.queues else ""
-    return (
-        f"worker {duty.worker_id} runs {slots} at a time{queues}, queue {visible(path)}\n"
-        "Press Ctrl-C to finish running jobs and exit, twice to stop them."
     )
 
 

@@ -340,6 +340,7 @@ class Supervisor:
                 attempt.begin(partial(self._slots.remind, slot))
                 self._running[started.pid] = attempt
                 self._waiting.hear(attempt)
+                self._telling.started(job)
                 self._pause_us = TRY_AGAIN_US
             case NotStarted():
                 outcome = Outcome(ended=started.reason, error=started.error)

@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from typing import Literal
 
 from eventstore.events.job import Usage
 from projections.folds.job import FINAL, STATES, Job, State
@@ -16,12 +15,20 @@ from .recording import Result
 from .stopping import Urgency
 from .sweep import Unendable
 
+LEAVING = {"until-empty": "Queue is empty", "until-idle": "No job can run now"}
+"""Why a worker leaves, if nobody stopped it."""
+LONGEST = 60
+"""Characters of a name or a command in a line about a job."""
+
 
 class Telling:
     """Lines to stderr. What each job came to is told where `jobs` is set: a person watches."""
 
-    def __init__(self, *, jobs: bool, quiet: bool = False, db: str | None = None) -> None:
-        """quiet: say only what went wrong. db: what `--db` named, for the hints."""
+    def __init__(
+        self, *, jobs: bool, quiet: bool = False, terminal: bool = False, db: str | None = None
+    ) -> None:
+        """quiet: say only what went wrong. terminal: Ctrl-C can be pressed. db: of `--db`."""
+        self._terminal = terminal
         self._jobs, self._quiet, self._db = jobs, quiet, db
         self._last = ""
         self._finals: Counter[State] = Counter()
@@ -52,19 +59,38 @@ class Telling:
         jobs, them = ("1 job", "it") if running == 1 else (f"{running} jobs", "them")
         match urgency:
             case Urgency.DRAIN:
-                self.talk(f"Finishing {jobs} (Ctrl-C again to stop {them})")
+                self.talk(f"Finishing {jobs}{self._again(f'stop {them}')}")
             case Urgency.NOW:
-                self.talk(f"Stopping {jobs} (Ctrl-C again to kill {them})")
+                self.talk(f"Stopping {jobs}{self._again(f'kill {them}')}")
             case _:
                 self.talk(f"Killing {jobs}")
 
-    def closing(self, reason: Literal["until-empty", "until-idle"]) -> None:
-        """It leaves by itself: what has become of the jobs that ended here."""
+    def _again(self, what: str) -> str:
+        return f" (Ctrl-C again to {what})" if self._terminal else ""
+
+    def greet(self, worker_id: str, slots: int, queues: tuple[str, ...], path: str) -> None:
+        """The worker is ready: what it does, and how to stop it."""
+        jobs = "1 job" if slots == 1 else f"{slots} jobs"
+        served = f" from {visible(', '.join(queues))}" if queues else ""
+        self.talk(f"worker {worker_id} runs {jobs} at a time{served}, queue {visible(path)}")
+        self.talk(
+            "Press Ctrl-C to finish running jobs and exit, twice to stop them."
+            if self._terminal
+            else "SIGTERM or SIGINT: finish running jobs and exit. A second one: stop them."
+        )
+
+    def started(self, job: Job) -> None:
+        """An attempt has begun."""
+        if self._jobs:
+            retry = f", attempt {job.attempt}" if job.attempt > 1 else ""
+            _write(f"{_label(job)} started{retry}: {_shortened(job.spec.command)}")
+
+    def closing(self, reason: str) -> None:
+        """The worker leaves: why, and what has become of the jobs that ended here."""
         counts = ", ".join(
             f"{self._finals[state]:,} {state}" for state in STATES if self._finals[state]
         )
-        why = "Queue is empty" if reason == "until-empty" else "No job can run now"
-        self.talk(f"{why}: {counts or 'no job was run'}.")
+        self.talk(f"{LEAVING.get(reason, 'Stopped')}: {counts or 'no job was run'}.")
 
     def died(self, job_id: str) -> None:
         """A job has died with its worker, for the last time."""
@@ -86,7 +112,18 @@ class Telling:
             see = typed("; see queuectl dlq list", self._db) if job.state == "dead" else ""
             usage = result.outcome.usage
             left = stragglers(usage.stragglers, usage.straggler_names)
-            _write(f"job {job.id} {_became(result, job)}{f'; {left}' if left else ''}{see}")
+            _write(f"{_label(job)} {_became(result, job)}{f'; {left}' if left else ''}{see}")
+
+
+def _label(job: Job) -> str:
+    """`job 7 (nightly backup)`; `job 7` if it has no name."""
+    name = f" ({_shortened(job.spec.name)})" if job.spec.name else ""
+    return f"job {visible(job.id)}{name}"
+
+
+def _shortened(text: str) -> str:
+    shown = visible(text)
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
 
 
 def _became(result: Result, job: Job) -> str:

@@ -19,6 +19,7 @@ def test_workers_are_listed_with_what_they_run(ctl: Ctl) -> None:
         ctl.wait_for(job, "claimed")
         (row,) = [line.split("\t") for line in ctl("worker", "list").lines]
         assert row[1:4] == ["left", "running", "2"]
+        assert row[-1] == job
         (one,) = ctl("worker", "list", "--json").json["workers"]
         assert (one["jobs"], one["queues"]) == ([job], [])
         ctl("cancel", job)

@@ -48,7 +48,7 @@ def test_keeper_that_a_job_stopped_ends_with_its_supervisor(
 
 def test_another_worker_continues_a_stopped_keeper(house: House) -> None:
     with house.worker() as running:
-        running.says("Ctrl-C")
+        running.says("SIGTERM or SIGINT")
         assert house.wait(house.enqueue("true")) == ["completed"]  # its first look is over
         freeze(running.pid)
         with house.worker():
@@ -102,7 +102,7 @@ def test_draining_worker_that_takes_long_is_not_killed(
 
 def test_doctor_names_what_is_stopped(ctl: Ctl, house: House) -> None:
     with house.worker() as running:
-        running.says("Ctrl-C")
+        running.says("SIGTERM or SIGINT")
         pids = [running.pid, house.supervisor(running)]
         freeze(*pids)
         told = ctl("doctor", code=1).out

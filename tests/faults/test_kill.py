@@ -76,7 +76,7 @@ def test_living_worker_takes_over_when_both_of_another_are_killed(house: House) 
     with house.worker(slots=1) as running:
         job = begun(house, running, "bare daemon")
         with house.worker(slots=1) as other:
-            other.says("Ctrl-C")
+            other.says("SIGTERM or SIGINT")
             until(lambda: len(house.workers()) == 2 or None, "the second worker")
             kill_both(running.pid, house.supervisor(running))
             killed = time.monotonic()
@@ -122,7 +122,7 @@ def test_claim_is_nobodys_while_its_keeper_has_yet_to_tidy_up(house: House) -> N
     with house.worker(slots=1) as running:
         job = begun(house, running, "daemon")
         with house.worker(slots=1) as other:
-            other.says("Ctrl-C")
+            other.says("SIGTERM or SIGINT")
             until(lambda: len(house.workers()) == 2 or None, "the second worker")
             supervisor = house.supervisor(running)
             os.kill(running.pid, SIGSTOP)

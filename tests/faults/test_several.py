@@ -34,7 +34,7 @@ def test_idle_worker_starts_what_another_puts_back(house: House) -> None:
         until(lambda: (house.work / "up").exists() or None, "the job")
         with house.worker(slots=1):
             until(lambda: len(house.workers()) == 2 or None, "the second worker")
-            for words in ("finishing", "stopping"):
+            for words in ("Finishing", "Stopping"):
                 running.kill(2)
                 running.says(words)
             assert house.wait(job) == ["completed"]

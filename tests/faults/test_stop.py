@@ -34,7 +34,7 @@ def test_first_signal_finishes_what_runs(house: House, number: int) -> None:
 
 def test_idle_worker_leaves_at_the_first_signal(house: House) -> None:
     with house.worker() as running:
-        running.says("Ctrl-C")
+        running.says("SIGTERM or SIGINT")
         running.kill(SIGINT)
         assert running.ends().code == 0
     assert left_behind(house) == []

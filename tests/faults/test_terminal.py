@@ -22,6 +22,7 @@ def terminal(house: House) -> Iterator[Any]:
     child = pexpect.spawn(sys.executable, words, timeout=30, encoding="utf-8")
     try:
         child.expect("Press Ctrl-C to finish running jobs and exit, twice to stop them")
+        child.expect(r"job \d+ started: trap")
         until(lambda: (house.work / "up").exists() or None, "the job")
         yield child
     finally:
@@ -35,6 +36,7 @@ def test_one_ctrl_c_drains_and_no_job_sees_it(house: House) -> None:
         child.expect(r"Finishing 1 job \(Ctrl-C again to stop it\)")
         (house.work / "go").touch()
         child.expect(f"job {job} completed in")
+        child.expect("Stopped: 1 completed.")
         child.expect(pexpect.EOF)
         child.close()
         assert child.exitstatus == 0
@@ -78,7 +80,7 @@ def test_ctrl_z_gives_the_prompt_back_and_the_worker_goes_on(house: House) -> No
         (house.work / "go").touch()
         assert house.wait(job, house.enqueue("true")) == ["completed"] * 2
         shell.sendline("fg; echo left with $?")
-        shell.expect("start")  # bash repeats the command
+        shell.expect("worker start")  # bash repeats the command
         shell.sendintr()
         shell.expect("left with 0")
     finally:

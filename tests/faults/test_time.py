@@ -83,7 +83,7 @@ def test_job_that_runs_while_the_clock_is_set_back_took_its_time(ctl: Ctl, clock
 def test_delayed_job_runs_once_the_clock_has_passed_it(ctl: Ctl, clock: Clock) -> None:
     delayed = ctl.enqueue("true", delay="5h")
     with ctl.running("worker", "start", env=clock.env) as worker:
-        worker.says("Ctrl-C")
+        worker.says("SIGTERM or SIGINT")
         clock.set(6 * HOUR_S)
         ctl("enqueue", "--", "true", env=clock.env)
         ctl.wait_for(delayed, "succeeded")
@@ -91,7 +91,7 @@ def test_delayed_job_runs_once_the_clock_has_passed_it(ctl: Ctl, clock: Clock) -
 
 def test_retry_that_fell_due_in_its_sleep_comes_when_the_worker_wakes(ctl: Ctl) -> None:
     with ctl.running("worker", "start") as worker:
-        worker.says("Ctrl-C")
+        worker.says("SIGTERM or SIGINT")
         pid = supervisor(worker)
         job = ctl.enqueue("test $QUEUECTL_ATTEMPT = 2", backoff_base=2.0)
         due_at_us = ctl.wait_for(job, "scheduled-retry")["data"]["due_at_us"]
@@ -127,7 +127,7 @@ def test_waits_begin_again_once_a_clock_ten_years_ahead_is_set_right(
 
 def test_delayed_job_of_a_running_worker_begins_its_wait_again(ctl: Ctl, clock: Clock) -> None:
     with ctl.running("worker", "start", env=clock.env) as worker:
-        worker.says("Ctrl-C")
+        worker.says("SIGTERM or SIGINT")
         delayed = ctl("enqueue", "--delay", "2s", "--", "true", env=clock.env).out.strip()
         clock.set(-HOUR_S)
         ctl("enqueue", "--", "true", env=clock.env)  # the worker looks, as it does every 30 s

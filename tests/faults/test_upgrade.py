@@ -54,7 +54,7 @@ def test_worker_whose_program_is_removed_goes_on_and_is_started_again(
     program = tmp_path / "program"
     install(program)
     with worker_of(program, house) as running:
-        greeting = running.says("Ctrl-C")
+        greeting = running.says("SIGTERM or SIGINT")
         shutil.rmtree(program)
         for lifetime in ("first", "second"):
             retried = house.enqueue(

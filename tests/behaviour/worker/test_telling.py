@@ -8,6 +8,7 @@ from eventstore.events.job import Claimed, Enqueued, Failed, ScheduledRetry, Suc
 from projections.folds.job import Job
 from queuectl.requests import Outcome
 from queuectl.worker.recording import Result
+from queuectl.worker.stopping import Urgency
 from queuectl.worker.telling import Telling
 from tests.given import BEGAN_US, SECOND_US, given
 
@@ -48,3 +49,40 @@ def test_what_a_job_is_called_cannot_move_the_cursor(capfd: pytest.CaptureFixtur
     line = told(capfd, Outcome(ended="not-found", error="\x1b[2Jx: command not found"), job)
     assert "\x1b" not in line
     assert "command not found" in line
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_ctrl_c_is_offered_on_a_terminal_only(
+    capfd: pytest.CaptureFixture[str], terminal: bool
+) -> None:
+    telling = Telling(jobs=True, terminal=terminal)
+    telling.greet("5f", 2, (), "/q.db")
+    for urgency in (Urgency.DRAIN, Urgency.NOW, Urgency.AT_ONCE):
+        telling.stopping(urgency, 2)
+    said = capfd.readouterr().err
+    assert ("Ctrl-C" in said) == terminal
+    assert ("SIGTERM" in said) != terminal
+    assert "Finishing 2 jobs" in said
+
+
+def test_start_of_a_job_is_told_with_its_name_and_command(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    spec = Enqueued(command="tar c / " + "x" * 100, name="nightly", max_retries=3, backoff_base=2.0)
+    job = given(spec, Claimed(attempt=1, worker="5f", slot=1))
+    Telling(jobs=True).started(job)
+    line = capfd.readouterr().err
+    assert line.startswith("job 1 (nightly) started: tar c / xxx")
+    assert line.endswith("x…\n")
+    Telling(jobs=False).started(job)
+    assert capfd.readouterr().err == ""
+
+
+def test_last_line_of_a_stopped_worker_counts_its_jobs(capfd: pytest.CaptureFixture[str]) -> None:
+    telling = Telling(jobs=False)
+    telling.ended(
+        Result(an_ended_job(), Outcome(ended="exit", exit_code=0), None),
+        an_ended_job(Succeeded(attempt=1)),
+    )
+    telling.closing("drained")
+    assert capfd.readouterr().err == "Stopped: 1 completed.\n"

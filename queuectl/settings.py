@@ -88,12 +88,16 @@ class Setting(NamedTuple):
 
 _ALL = (
     Setting("max-retries", "count", 3, 1_000_000, "retries after the first attempt"),
-    Setting("backoff-base", "number", 2, 1000, "the delay before retry k is BASE ** k seconds"),
-    Setting("backoff-max", "duration", 3600 * SECOND_US, LONGEST_US, "the longest such delay"),
-    Setting("jitter", "number", 0, 1, "the part of each delay that is drawn at random, 0 to 1"),
-    Setting("timeout", "duration", 0, LONGEST_US, "the longest run of one attempt", off="none"),
-    Setting("grace", "duration", 10 * SECOND_US, LONGEST_US, "from TERM to KILL"),
-    Setting("output-limit", "size", 10 << 20, 1 << 40, "how much output of an attempt is kept"),
+    Setting(
+        "backoff-base", "number", 2, 1000, "exponential backoff: retry k waits BASE**k seconds"
+    ),
+    Setting(
+        "backoff-max", "duration", 3600 * SECOND_US, LONGEST_US, "maximum delay between retries"
+    ),
+    Setting("jitter", "number", 0, 1, "fraction of each delay to randomize, 0 to 1"),
+    Setting("timeout", "duration", 0, LONGEST_US, "stop an attempt after this long", off="none"),
+    Setting("grace", "duration", 10 * SECOND_US, LONGEST_US, "time between SIGTERM and SIGKILL"),
+    Setting("output-limit", "size", 10 << 20, 1 << 40, "maximum output to keep per attempt"),
 )
 SETTINGS = {setting.key: setting for setting in _ALL}
 

@@ -36,7 +36,7 @@ def replay(store: SqliteStore, report: "Report" = lambda _: None) -> int:
     finally:
         if collecting:
             gc.enable()
-        lock.release()
+        lock.remove()
 
 
 class _Breath:

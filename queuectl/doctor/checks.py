@@ -241,11 +241,11 @@ def bells(workers: int, unreachable: Sequence[str]) -> Finding:
 
 
 def locks(held: int, stale: Sequence[str]) -> Finding:
-    """The lock files. stale: of workers that are in no log, or left long ago."""
+    """The lock files. held: how many are in use. stale: those that were left behind."""
     if stale:
-        todo = "queuectl worker start takes them away"
+        todo = "they do no harm; the next queuectl worker start removes them"
         return Finding("locks", f"left over: {', '.join(stale)}", todo)
-    return Finding("locks", f"{plural(held, 'lock file')}, all held by running workers")
+    return Finding("locks", f"{plural(held, 'lock file')}, in use")
 
 
 OVERDUE_S = 60

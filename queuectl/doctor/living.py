@@ -1,7 +1,6 @@
 """Who lives: workers, and processes that attempts left behind. Only looked at, never ended."""
 
 import os
-import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from projections.read_models import jobs, workers
 from ..worker import sweep
 from ..worker.keeper import is_kept
 from ..worker.mark import VARIABLE, mark_of
-from ..worker.takeover import OLD_S, boot_id, lock_names, processes
+from ..worker.takeover import boot_id, lock_names, processes
 
 
 class Seen(NamedTuple):
@@ -138,22 +137,14 @@ def unreachable(store: SqliteStore, seen: Iterable[Seen]) -> tuple[int, list[str
 
 
 def lock_files(store: SqliteStore, seen: Iterable[Seen]) -> tuple[int, list[str]]:
-    """How many workers' lock files there are, and which are old and of no active worker."""
+    """How many lock files there are that somebody holds, and which nobody needs any more."""
     folder = store.beside.existing("locks")
     if folder is None:
         return 0, []
     known = {name for one in seen for name in lock_names(one.worker.id)}
-    names = [name for name in os.listdir(folder) if name.startswith("worker-")]
-    stale = [name for name in names if name not in known and _is_old(folder, name)]
-    return len(names), sorted(stale)
-
-
-def _is_old(folder: int, name: str) -> bool:
-    try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return found.st_mtime < time.time() - OLD_S
+    names = os.listdir(folder)
+    stale = [name for name in names if name not in known and not _held(store, name)]
+    return len(names) - len(stale), sorted(stale)
 
 
 def _pids() -> list[int]:

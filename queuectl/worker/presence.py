@@ -6,12 +6,16 @@ once, the locks at the regular look, and what is missing is made again.
 
 import errno
 import socket
+import time
 
 from eventstore.errors import StoreError
 from eventstore.sqlite.lock import SqliteLock
 
 from ..queue import Queue
 from .takeover import lock_names
+
+TRIES, PAUSE_S = 50, 0.01
+"""Of taking a lock: whoever looks for locks that were left behind holds each for a moment."""
 
 
 class Presence:
@@ -54,9 +58,11 @@ class Presence:
 
     def _lock(self, name: str) -> SqliteLock:
         lock = self._queue.store.lock(name)
-        if not lock.acquire():  # somebody tries it just now
-            raise BlockingIOError(errno.EAGAIN, "a lock of this worker is held", name)
-        return lock
+        for _ in range(TRIES):
+            if lock.acquire():
+                return lock
+            time.sleep(PAUSE_S)
+        raise BlockingIOError(errno.EAGAIN, "a lock of this worker is held", name)
 
     def _lock_for_keeper(self) -> SqliteLock:
         lock = self._lock(self._keepers_name)

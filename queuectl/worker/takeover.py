@@ -1,7 +1,6 @@
 """The claims of a dead worker: its locks are free, its processes gone, only then recorded lost."""
 
 import os
-import time
 from collections.abc import Iterable
 from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
 
@@ -17,9 +16,6 @@ from . import sweep
 from .mark import mark_of
 from .telling import Telling
 from .waiting import Waiting
-
-OLD_S = 600.0
-"""Age of a lock file that no living worker is about to take."""
 
 
 class Peers:
@@ -170,28 +166,21 @@ def signal_processes(pids: Iterable[int], number: Signals) -> None:
 
 
 def tidy_locks(queue: Queue) -> None:
-    """Take away lock files of workers that died before they were in the log, or after their end.
+    """Remove the lock files that nobody holds and no active worker needs to be taken over.
 
-    Only old ones that nobody holds: a worker that is just starting has its own not locked yet.
+    They are of workers that died before they were in the log or after their end, or of a replay.
     """
     folder = queue.store.beside.folder("locks")
     with queue.read() as tx:
         living = {name for worker in workers.active(tx) for name in lock_names(worker.id)}
     for name in os.listdir(folder):
-        if name.startswith("worker-") and name not in living and _is_old(folder, name):
+        if name not in living:
             lock = queue.store.lock(name)
             try:
                 if lock.acquire_existing():
                     lock.remove()
             except FileNotFoundError:
                 pass  # another tidies too
-
-
-def _is_old(folder: int, name: str) -> bool:
-    try:
-        return os.stat(name, dir_fd=folder).st_mtime < time.time() - OLD_S
-    except FileNotFoundError:
-        return False
 
 
 def boot_id() -> str:

@@ -38,11 +38,14 @@ def test_job_inherits_no_descriptor_of_whoever_started_the_worker(
         os.close(descriptor)
 
 
-def test_lock_files_of_workers_that_nobody_knows_are_taken_away(house: House) -> None:
-    stray = house.queue.store.lock("worker-ffffff")
-    assert stray.acquire()
-    stray.release()
-    path = Path(house.queue.store.beside.path) / "locks" / "worker-ffffff"
-    os.utime(path, (1, 1))
+def test_next_worker_removes_the_lock_files_that_nobody_holds(house: House) -> None:
+    for name in ("worker-ffffff", "worker-ffffff.keeper", "replay"):
+        stray = house.queue.store.lock(name)
+        assert stray.acquire()
+        stray.release()
+    held = house.queue.store.lock("worker-eeeeee")
+    assert held.acquire()
     house.drain()
-    assert list(path.parent.iterdir()) == []
+    folder = Path(house.queue.store.beside.path) / "locks"
+    assert [path.name for path in folder.iterdir()] == ["worker-eeeeee"]
+    held.remove()

@@ -1,7 +1,9 @@
 """Locks die with their holder, and follow a descriptor that was sent on."""
 
+import fcntl
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +57,24 @@ def test_locks_are_our_own(store: SqliteStore) -> None:
     folder = store.beside.path
     assert os.stat(folder).st_mode & 0o777 == 0o700
     assert os.stat(f"{folder}/locks/worker-3f").st_mode & 0o777 == 0o600
+
+
+def test_lock_whose_file_is_removed_as_it_is_taken_is_taken_anew(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who held it removes its file between our open and our flock: nobody else would find ours."""
+    store = open_store(path, create=True)
+    lock, taken = store.lock("worker-3f"), fcntl.flock
+    file = Path(f"{path}.d/locks/worker-3f")
+
+    def removed_first(descriptor: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", taken)
+        file.unlink()
+        taken(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", removed_first)
+    assert lock.acquire()
+    assert lock.stands()
+    assert not store.lock("worker-3f").acquire()
+    lock.release()
+    store.close()

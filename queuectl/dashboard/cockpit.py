@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from eventstore.sqlite.reader import SqliteReader
 from projections.folds.job import Job
-from projections.read_models import counts, jobs, ready, throughput, timers
+from projections.read_models import counts, jobs, ready, throughput, timers, workers
 from projections.read_models.timers import Due
 
 from . import causes
@@ -126,8 +126,25 @@ def is_queue(tx: SqliteReader, name: str) -> bool:
 def running(tx: SqliteReader, now_us: int, queue: str | None = None) -> list[Listed]:
     """The jobs that have run longest, of one queue or of all."""
     found = jobs.oldest(tx, jobs.Filter(states=("processing",), queue=queue), 0, RUNNING_READ)
-    found.sort(key=lambda job: job.changed_at_us)
-    return listed(tx, found[:RUNNING], now_us)
+    slots = {worker.id: worker.started.slots for worker in workers.active(tx)}
+    begun = in_slots(found, slots)
+    begun.sort(key=lambda job: job.changed_at_us)
+    return listed(tx, begun[:RUNNING], now_us)
+
+
+def in_slots(claimed: list[Job], slots: dict[str, int]) -> list[Job]:
+    """The jobs that have a slot. slots: of each active worker, by its id.
+
+    A worker claims short jobs ahead of time and starts them in the order of their claims.
+    """
+    free = dict(slots)
+    begun: list[Job] = []
+    for job in sorted(claimed, key=lambda job: job.position):
+        left = free.get(job.worker or "", 1)
+        if left > 0:
+            begun.append(job)
+            free[job.worker or ""] = left - 1 if job.worker in slots else left
+    return begun
 
 
 def queue_rows(tx: SqliteReader, now_us: int, most: int = MOST_QUEUES) -> list[QueueRow]:

@@ -65,7 +65,7 @@ function paint(output) {
   painters.set(output, painter);
   const text = output.textContent.replace(ESCAPE, "\u001b");
   output.replaceChildren(...painter.colours.read(text));
-  equip(output, painter);
+  if (tools(output)?.dataset.running === "yes") toEnd(output);
   return painter;
 }
 
@@ -94,28 +94,25 @@ async function fetchNew(output, painter) {
     if (!answer.ok) return;
     const bytes = await answer.arrayBuffer();
     if (!bytes.byteLength) return;
+    const follows = isAtEnd(output);
     output.append(...painter.colours.read(shown(painter.bytes.decode(bytes, {stream: true}))));
     output.dataset.end = answer.headers.get("X-Output-End");
-    toEnd(output, painter);
+    if (follows) toEnd(output);
     search(output);
   }
 }
 
-// Following: the end stays in sight until somebody scrolls up or pauses.
-function toEnd(output, painter) {
-  if (painter.follows && painter.atEnd !== false) output.scrollTop = output.scrollHeight;
+// Following: the end stays in sight, unless somebody has scrolled up from it.
+function isAtEnd(output) {
+  return output.scrollHeight - output.scrollTop - output.clientHeight < 40;
+}
+
+function toEnd(output) {
+  output.scrollTop = output.scrollHeight;
 }
 
 function tools(output) {
   return document.querySelector(`.tools[data-for="${output.id}"]`);
-}
-
-function equip(output, painter) {
-  const bar = tools(output);
-  output.addEventListener("scroll", () => {
-    painter.atEnd = output.scrollHeight - output.scrollTop - output.clientHeight < 40;
-  });
-  if (bar?.dataset.running === "yes") toEnd(output, painter);
 }
 
 document.addEventListener("click", ({target}) => {
@@ -127,9 +124,10 @@ document.addEventListener("click", ({target}) => {
     painter.follows = !painter.follows;
     output.dataset.follows = painter.follows ? "yes" : "no";
     document.documentElement.toggleAttribute("data-output-paused", !painter.follows);
-    painter.atEnd = true;
-    toEnd(output, painter);
-    if (painter.follows) grow(output, painter.wanted);
+    if (painter.follows) {
+      toEnd(output);
+      grow(output, painter.wanted);
+    }
   }
   if (target.closest(".previous")) step(output, -1);
   if (target.closest(".following-match")) step(output, 1);

@@ -57,7 +57,11 @@ def test_claims_ahead_of_time_do_not_fill_more_slots_than_there_are(
     for _ in range(5):
         scene.claim(scene.queue.enqueue("true").id)
     assert "2 of 2 slots in use" in client.get("/").text
-    assert "2 of 2 slots in use" in client.get("/workers").text
+    assert ids(read(client, "/status.json")["running"]) == ["1", "2"]
+    page = client.get("/workers").text
+    assert "2 of 2 slots in use, 3 more jobs claimed" in page
+    assert "/jobs/2" in page
+    assert "/jobs/3" not in page
 
 
 def test_a_queue_has_a_page_of_its_own(scene: Scene, client: FlaskClient) -> None:

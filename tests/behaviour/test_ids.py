@@ -73,7 +73,7 @@ def test_ids_on_standard_input_stand_one_per_line_or_between_spaces(ctl: Ctl) ->
         ctl("enqueue", "--id", job_id, "--", "true")
     assert ctl("cancel", "-", "--yes", stdin="my film\n\na b\r\n").jobs == ["my film", "a", "b"]
     assert "job c not found" in ctl("cancel", "-", "--yes", stdin="a c\n", code=3).err
-    assert "the id my car" in ctl("cancel", "-", "--yes", stdin="my car\n", code=3).err
+    assert "job my car not found" in ctl("cancel", "-", "--yes", stdin="my car\n", code=3).err
 
 
 def test_the_next_number_is_not_moved_by_ids_with_digits(ctl: Ctl) -> None:

@@ -142,8 +142,7 @@ class NotDead(Refusal):
 
     def __init__(self, job_id: str, state: State, verb: str) -> None:
         super().__init__(
-            f"job {job_id} is {state}, not dead;"
-            f" only dead jobs can be {verb} (see queuectl dlq list)"
+            f"job {job_id} is {state}, not dead - only dead jobs can be {verb} (queuectl dlq list)"
         )
         self.job_id, self.state = job_id, state
 

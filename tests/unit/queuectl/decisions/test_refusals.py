@@ -48,7 +48,7 @@ STALE = "attempt 1 of job 1 is no longer running"
         (
             DONE,
             RetryDead(job_id="1"),
-            "job 1 is completed, not dead; only dead jobs can be retried",
+            "job 1 is completed, not dead - only dead jobs can be retried",
         ),
         (DONE, Retry(job_id="1"), "job 1 has already completed; only a job that waits"),
         (RUNNING, Retry(job_id="1"), "job 1 is already running; only a job that waits"),
@@ -56,7 +56,7 @@ STALE = "attempt 1 of job 1 is no longer running"
         (
             FAILED,
             Discard(job_id="1"),
-            "job 1 is failed, not dead; only dead jobs can be discarded",
+            "job 1 is failed, not dead - only dead jobs can be discarded",
         ),
         (DONE, Cancel(job_id="1"), "job 1 has already completed"),
         (DEAD, Cancel(job_id="1"), "job 1 is already dead and cannot"),

@@ -60,7 +60,8 @@ def logs_command(
         if follow:
             refuse_itself(tx, reading.location, found.id)
     if attempt is not None and attempt > found.attempt:
-        raise NotFound(f"job {visible(found.id)} has only {plural(found.attempt, 'attempt')}")
+        has = f"has only {plural(found.attempt, 'attempt')}" if found.attempt else "has not run yet"
+        raise NotFound(f"job {visible(found.id)} {has}")
     if not found.attempt and not follow:
         note(typed(f"job {found.id} has not run yet; see queuectl show {quoted(found.id)}"))
         return

@@ -54,6 +54,7 @@ def test_a_job_that_has_not_run_has_none(ctl: Ctl) -> None:
     job = ctl.enqueue("true")
     printed = ctl("logs", job)
     assert (printed.out, "not run yet" in printed.err) == ("", True)
+    assert "error: job 1 has not run yet" in ctl("logs", job, "--attempt", "1", code=3).err
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import apsw
 
 from ..errors import Busy, FileTooLarge, Full, Incomplete, ReadOnly, StorageFailed, Unwritable
 from .file_sizes import size_limit
-from .holders import writer
 from .patience import BUSY_TIMEOUT_S
 from .unwritable import read_only, why_unwritable
 
@@ -61,6 +60,8 @@ def _why_unwritable(path: str) -> Unwritable | None:
 
 def busy(path: str, waited_s: float) -> Busy:
     """The error for a lock that was not released in time, with the process that holds it."""
+    from .holders import writer  # hardly ever needed
+
     holder = writer(path)
     if holder is None:
         return Busy(path, waited_s, "another process", "wait until it is done, or end it")

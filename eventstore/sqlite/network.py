@@ -49,13 +49,13 @@ def network_file_system(path: str, device: int) -> str | None:
 def _knows_shared_disks() -> bool:
     """Whether this kernel has loaded a file system for disks that several machines share."""
     try:
-        with open("/proc/filesystems", encoding="utf-8", errors="replace") as known:
+        with open("/proc/filesystems", mode="rb", buffering=0) as known:
             return not _SHARED_DISKS.isdisjoint(known.read().split())
     except OSError:
         return False
 
 
-_SHARED_DISKS = frozenset(_ON_SHARED_DISKS.split())
+_SHARED_DISKS = frozenset(_ON_SHARED_DISKS.encode().split())
 
 
 def _type_of_mount(device: str) -> str | None:

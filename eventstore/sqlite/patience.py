@@ -3,8 +3,6 @@
 import time
 from collections.abc import Callable
 
-from .holders import writer
-
 BUSY_TIMEOUT_S = 75.0
 TOLD_AFTER_S = 1.0
 
@@ -32,6 +30,8 @@ class Patience:
         time.sleep(0.001)
         waited_s = now_s - self._since_s
         if self._on_wait and not self._told and waited_s >= TOLD_AFTER_S:
+            from .holders import writer  # hardly ever needed
+
             self._told = True
             holder = writer(self._path) or "another process"
             self._on_wait(f"waiting for {holder}, which has locked {self._path}")

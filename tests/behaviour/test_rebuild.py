@@ -221,11 +221,11 @@ def test_row_that_nobody_of_ours_wrote_is_refused_and_healed(path: str) -> None:
     queue.close()
     stranger(path, "UPDATE jobs SET spec = '[]'", "UPDATE workers SET started = '{'")
     queue = Queue(path)
-    with pytest.raises(DamagedRow, match="the row of job 1 in jobs is damaged"):
+    with pytest.raises(DamagedRow, match=r"the view jobs has a damaged row \(job 1\)"):
         queue.get("1")
     with (
         queue.read() as tx,
-        pytest.raises(DamagedRow, match="the row of worker 3f in workers is damaged"),
+        pytest.raises(DamagedRow, match=r"the view workers has a damaged row \(worker 3f\)"),
     ):
         workers.get(tx, "3f")
     rebuild(queue.store)

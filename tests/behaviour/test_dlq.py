@@ -25,8 +25,8 @@ def test_only_dead_jobs_can_be_retried(ctl: Ctl) -> None:
     dead, waits = ctl.dead_job(), ctl.enqueue("true")
     refused = ctl("dlq", "retry", dead, waits, code=4)
     assert refused.err == (
-        f"error: job {waits} is pending, not dead; only dead jobs can be retried"
-        " (see queuectl dlq list)\n"
+        f"error: job {waits} is pending, not dead - only dead jobs can be retried"
+        " (queuectl dlq list)\n"
     )
     assert ctl.show(dead)["state"] == "dead"
 

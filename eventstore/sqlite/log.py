@@ -1,5 +1,7 @@
 """A queue file, open: transactions on it, and what a failed commit means."""
 
+import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -30,6 +32,13 @@ from .transaction import SqliteTransaction
 
 OPENED_AT_MOST = 10
 """Times that a file is opened which is replaced meanwhile."""
+
+WAL_BYTES = 64 << 20
+"""Size from which on the WAL is started anew."""
+COMMITS_A_LOOK = 16
+"""Between two looks at its size."""
+RESET_PATIENCE_S, RESET_PAUSE_S = 0.1, 2.0
+"""How long to hold up other writers for it, and how long not to try again where that failed."""
 
 Committing = Callable[[Callable[[], None]], None]
 """What is handed a commit to run: at once, or beside other work."""
@@ -72,6 +81,8 @@ class SqliteStore:
         self._patience = Patience(path, on_wait)
         self._open_connection: apsw.Connection | None
         self._open_connection, self.identity = _opened(path, readonly, self._patience)
+        self._commits, self._reset_at_s = 0, 0.0
+        """Commits so far; when the WAL may be started anew again, by the monotonic clock."""
         self._path_is: Literal["unknown", "new", "recorded"] = "unknown"
         """Whether the file has recorded that it is used as `path`; new: only in its -wal yet."""
 
@@ -198,6 +209,26 @@ class SqliteStore:
             self._publish_path()
         if transaction.appended:
             self.ring()
+        self._commits += 1
+        if self._commits % COMMITS_A_LOOK == 0:
+            self._bound_wal()
+
+    def _bound_wal(self) -> None:
+        """Start the WAL anew if it is large.
+
+        SQLite does so by itself only at a commit that no reader overlaps. While there is always
+        one, the WAL grows without end, although all of it has been written to the file.
+        """
+        now_s = time.monotonic()
+        if now_s < self._reset_at_s or _size(f"{self.path}-wal") <= WAL_BYTES:
+            return
+        self._patience.limit_s = RESET_PATIENCE_S
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.Error:
+            self._reset_at_s = now_s + RESET_PAUSE_S  # a reader takes longer
+        finally:
+            self._patience.limit_s = BUSY_TIMEOUT_S
 
     def _publish_path(self) -> None:
         """Move the new path into the file itself, where whoever opens a second name reads it."""
@@ -248,3 +279,10 @@ class SqliteStore:
             "SELECT hash FROM events WHERE position = ?", (position,)
         ).fetchall()
         return bytes(found[0][0]) if found else None  # type: ignore[arg-type]
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0

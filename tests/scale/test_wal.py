@@ -56,3 +56,25 @@ def test_wal_shrinks_once_a_long_reader_is_gone(tmp_path: Path) -> None:
     assert path.stat().st_size > LIMIT_BYTES
     for one in (reader, store):
         one.close()
+
+
+@pytest.mark.proof
+def test_wal_is_bounded_while_there_is_always_a_reader(tmp_path: Path) -> None:
+    """SQLite starts the WAL anew only where no reader overlaps the commit."""
+    path = tmp_path / "queue.db"
+    store = open_store(str(path), create=True)
+    readers = [open_store(str(path), readonly=True) for _ in range(2)]
+    fill(store, 1, 1)
+    largest, reading = 0, readers[0].read()
+    reading.__enter__().head()
+    for round_ in range(160):
+        fill(store, 2 + round_ * 400, 1, each=400)
+        following = readers[(round_ + 1) % 2].read()
+        following.__enter__().head()
+        reading.__exit__(None, None, None)
+        reading = following
+        largest = max(largest, wal_bytes(path))
+    reading.__exit__(None, None, None)
+    for one in (*readers, store):
+        one.close()
+    assert largest < 2 * LIMIT_BYTES

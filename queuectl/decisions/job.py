@@ -60,6 +60,10 @@ T = TypeVar("T")
 Decision = tuple[JobEvent, ...] | Refusal | NoSuchJob
 
 _PLAIN = NewJob()
+_ASKS_NOTHING = asdict(_PLAIN)
+_NOT_RECORDED = frozenset({"id", "run_at", "run_at_us", "cwd"})
+"""Of a request: known by the stream, the due time and the context."""
+_ZERO_IS_NONE = frozenset({"delay_us", "timeout_us"})
 _NEVER = object()
 _REQUIRED = {"command": "", "max_retries": 0, "backoff_base": 0.0}
 _USUAL = {
@@ -113,54 +117,44 @@ def enqueue(job: Job | None, asked: Enqueue) -> Decision:
             return ()
         different = _differences(job, asked)
         return IdTaken(job.id, different) if different else ()
-    command = asked.new.command
-    if command is not None and replace(asked.new, command=None) == _PLAIN:
-        return (replace(_plain(asked.policy, asked.context), command=command),)
+    if (command := asked.new.command) is not None and replace(asked.new, command=None) == _PLAIN:
+        return (replace(_asks_nothing(asked.policy, asked.context), command=command),)
     return (_enqueued(asked),)
 
 
-@lru_cache(maxsize=64)
-def _plain(policy: Policy, context: int) -> Enqueued:
-    """A job that asks for nothing but its command, as most of a large file do: worked out once."""
-    new = replace(_PLAIN, command="")
-    return _enqueued(
-        Enqueue(job_id="", new=new, policy=policy, context=context, digest=None, at_us=0)
-    )
-
-
 def _enqueued(asked: Enqueue) -> Enqueued:
-    facts = _facts_in_force(asked)
-    # Defaults are left out of the log, and msgspec tells them by identity.
-    return Enqueued(**{name: it for name, it in facts.items() if it != _USUAL.get(name, _NEVER)})
-
-
-def _facts_in_force(asked: Enqueue) -> dict[str, Any]:
-    new, policy = asked.new, asked.policy
-    return {
-        "command": _shell_text(new.argv or ()) if new.command is None else new.command,
-        "argv": new.argv,
-        "name": new.name,
-        "queue": new.queue,
-        "priority": new.priority,
-        "tags": new.tags,
-        "due_at_us": _due_at_us(asked),
-        "delay_us": new.delay_us or None,
-        "max_retries": _given(new.max_retries, policy.max_retries),
-        "backoff_base": _given(new.backoff_base, policy.backoff_base),
-        "backoff_max_us": _given(new.backoff_max_us, policy.backoff_max_us),
-        "jitter": _given(new.jitter, policy.jitter),
-        "timeout_us": _given(new.timeout_us, policy.timeout_us) or None,
-        "grace_us": _given(new.grace_us, policy.grace_us),
-        "output_limit_bytes": _given(new.output_limit_bytes, policy.output_limit_bytes),
-        "success_exit": new.success_exit,
-        "no_retry_exit": new.no_retry_exit,
-        "success_signal": new.success_signal,
-        "no_retry_signal": new.no_retry_signal,
-        "context": asked.context,
-        "env": new.env,
-        "background": new.background,
-        "request_sha256": asked.digest,
+    """The event for a new job: what its request changes in a job that asks for nothing."""
+    facts = {
+        name: value
+        for name, value in asdict(asked.new).items()
+        if value is not _ASKS_NOTHING[name] and value != _ASKS_NOTHING[name]
     }
+    for name in facts.keys() & _NOT_RECORDED:
+        del facts[name]
+    if "argv" in facts:
+        facts["command"] = _shell_text(facts["argv"])
+    for name in facts.keys() & _ZERO_IS_NONE:
+        facts[name] = facts[name] or None
+    if "delay_us" in facts or asked.new.run_at_us is not None:
+        facts["due_at_us"] = _due_at_us(asked)
+    if asked.digest is not None:
+        facts["request_sha256"] = asked.digest
+    return replace(_asks_nothing(asked.policy, asked.context), **_with_usual_objects(facts))
+
+
+@lru_cache(maxsize=64)
+def _asks_nothing(policy: Policy, context: int) -> Enqueued:
+    """The event for a job without a request of its own: worked out once for all jobs of a file."""
+    facts = {**_REQUIRED, **asdict(policy), "timeout_us": policy.timeout_us or None}
+    return Enqueued(**_with_usual_objects({**facts, "context": context}))
+
+
+def _with_usual_objects(facts: dict[str, Any]) -> dict[str, Any]:
+    """Replace values that equal a default by it: msgspec leaves out a default by its identity."""
+    for name, value in facts.items():
+        if value == (usual := _USUAL.get(name, _NEVER)):
+            facts[name] = usual
+    return facts
 
 
 def _differences(job: Job, asked: Enqueue) -> tuple[str, ...]:
@@ -168,19 +162,15 @@ def _differences(job: Job, asked: Enqueue) -> tuple[str, ...]:
 
     The same job may be asked for in other words, such as a default that is spelled out.
     """
-    facts = _facts_in_force(asked)
-    del facts["request_sha256"]
-    return tuple(name for name, value in facts.items() if getattr(job.spec, name) != value)
+    other = asdict(_enqueued(asked))
+    del other["request_sha256"]
+    return tuple(name for name, value in other.items() if getattr(job.spec, name) != value)
 
 
 def _shell_text(argv: tuple[str, ...]) -> str:
     import shlex
 
     return shlex.join(argv)
-
-
-def _given(asked: T | None, in_force: T) -> T:
-    return in_force if asked is None else asked
 
 
 def _due_at_us(asked: Enqueue) -> int | None:

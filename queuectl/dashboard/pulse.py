@@ -66,12 +66,22 @@ class Pulse:
             self._position = None
         try:
             while self._wanted():
-                reading = self._source.reading()
-                reading.hang_bell()
-                self._tell(reading)
-                reading.await_more(LOOK_AGAIN_S)
+                try:
+                    self._follow(self._source.reading())
+                except StoreError:  # gone, replaced or unreadable: the next page reports it
+                    self._pause()
         finally:
             self._source.close()
+
+    def _follow(self, reading: Reading) -> None:
+        """Report the position, then wait for the log to grow. Raises what the store raises."""
+        reading.hang_bell()
+        self._tell(reading)
+        reading.await_more(LOOK_AGAIN_S)
+
+    def _pause(self) -> None:
+        with self._moved:
+            self._moved.wait_for(lambda: self._closed, LOOK_AGAIN_S)
 
     def _wanted(self) -> bool:
         with self._moved:
@@ -79,10 +89,7 @@ class Pulse:
             return self._listening
 
     def _tell(self, reading: Reading) -> None:
-        try:
-            position = 0 if reading.store is None else reading.store.head().position
-        except StoreError:
-            return  # the page that asks next tells the person
+        position = 0 if reading.store is None else reading.store.head().position
         with self._moved:
             if position != self._position:
                 self._position = position

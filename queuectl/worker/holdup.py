@@ -27,10 +27,10 @@ class HoldUp:
 
     def look(self) -> str | None:
         """Return what to tell the person who waits, each thing once; None if there is nothing."""
-        worker = self.worker
+        worker, name = self.worker, f"worker {self.worker.id}"
         stopped, self._stopped = self._stopped or wake(worker), []
-        if stopped:
-            return self._once(f"worker {worker.id} was stopped by a signal; continued it")
+        if stopped and (words := self._once(f"{name} was stopped by a signal; continued it")):
+            return words
         with self._queue.read() as tx:
             running = jobs.of_worker(tx, worker.id)
         grace_s = max((job.spec.grace_us for job in running), default=0) / 1e6 if self._force else 0
@@ -39,10 +39,10 @@ class HoldUp:
         if self._force and (pids := processes(worker)):
             kill(worker)
             killed = ", ".join(map(str, pids))
-            return self._once(f"worker {worker.id} did not answer; killed it (process {killed})")
+            return self._once(f"{name} did not answer; killed it (process {killed})")
         names = ", ".join(job.id for job in running)
         doing = f"finishes {names}" if names else "does not answer"
-        return self._once(f"waiting for worker {worker.id}, which {doing}")
+        return self._once(f"waiting for {name}, which {doing}")
 
     def _once(self, words: str) -> str | None:
         if words in self._said:

@@ -205,7 +205,7 @@ def test_a_file_of_ours_that_is_linked_there_is_not_written(sticky: Ctl, suffix:
     diary.write_text("")
     os.link(diary, f"{sticky.db}{suffix}")
     refused = sticky("enqueue", "--", f"echo {SECRET}", code=6).err
-    assert f"queue.db{suffix} has another name as well" in refused
+    assert f"queue.db{suffix} has a second name (hard link); keep one" in refused
     assert diary.read_bytes() == b""
 
 

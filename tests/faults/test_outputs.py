@@ -31,7 +31,7 @@ LEFT: dict[str, tuple[Callable[[Path], object], str]] = {
     "no file": (lambda file: file.unlink(), "[220 kB not kept]"),
     "empty": (lambda file: os.truncate(file, 0), "[220 kB not kept]"),
     "cut short": (lambda file: os.truncate(file, 120_000), "[100 kB not kept]"),
-    "zeros": (zeros, "[this is not what was printed: its file was damaged since]"),
+    "zeros": (zeros, "[the output file was damaged: this is not what the job printed]"),
     "longer": (longer, ""),
 }
 

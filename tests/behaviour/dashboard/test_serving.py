@@ -11,6 +11,7 @@ from signal import SIGINT
 
 import pytest
 
+from queuectl import Queue
 from queuectl.dashboard.app import STREAMS
 from tests.browser.scene import Scene
 from tests.ctl import Ctl
@@ -75,6 +76,23 @@ def test_moves_of_the_log_are_told_with_their_position(scene: Scene) -> None:
         # One that was away while the log moved is told at once.
         with server.stream("/stream?after=0", Last_Event_ID=str(position)) as lines:
             assert _event(lines)[0] == f"id: {position + 1}"
+
+
+def test_live_updates_go_on_after_another_queue_took_its_place(tmp_path: Path) -> None:
+    path, other = tmp_path / "queue.db", tmp_path / "other.db"
+    for file, jobs in ((path, 1), (other, 3)):
+        with Queue(file) as queue:
+            for _ in range(jobs):
+                queue.enqueue("true", cwd="/")
+    with served(path) as server:
+        position = json.loads(server.ask("/status.json").text)["position"]
+        with server.stream(f"/stream?after={position}") as lines:
+            assert next(lines) == ": live"
+            path.unlink()
+            assert server.ask("/jobs").status != 200
+            other.rename(path)
+            later = json.loads(server.ask("/status.json").text)["position"]
+            assert _event(lines)[0] == f"id: {later}"
 
 
 def _event(lines: Iterator[str]) -> list[str]:

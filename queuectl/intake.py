@@ -4,7 +4,6 @@ import codecs
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import chain
 from struct import Struct
 from typing import IO, Any
@@ -53,17 +52,6 @@ def jobs_from(document: bytes, now_us: int) -> list[NewJob]:
     return [_placed(f"job {n}", bytes(one), now_us) for n, one in enumerate(asked, 1)]
 
 
-@contextmanager
-def _space_for_temporary_files() -> Iterator[None]:
-    """Raise TemporaryFull if there is no space, which the file that is read is not to blame for."""
-    try:
-        yield
-    except OSError as error:
-        from tempfile import gettempdir
-
-        raise TemporaryFull(gettempdir(), str(error.strerror)) from None
-
-
 def _temporary_file() -> IO[bytes]:
     from tempfile import TemporaryFile
 
@@ -88,13 +76,22 @@ class Spool:
         self._count = 0
         for line, job in _read(source, now_us):
             packed = _packer.encode(job)
-            with _space_for_temporary_files():
-                self._file.write(_HEAD.pack(line, len(packed)) + packed)
+            self._write(_HEAD.pack(line, len(packed)) + packed)
             self._count += 1
             if self._count % 1000 == 0:
                 progress(self._count)
-        with _space_for_temporary_files():
-            self._file.flush()
+        self._write(b"", flush=True)
+
+    def _write(self, data: bytes, *, flush: bool = False) -> None:
+        """Raises TemporaryFull: the file that is read is not to blame."""
+        try:
+            self._file.write(data)
+            if flush:
+                self._file.flush()
+        except OSError as error:
+            from tempfile import gettempdir
+
+            raise TemporaryFull(gettempdir(), str(error.strerror)) from None
 
     def __len__(self) -> int:
         return self._count

@@ -86,11 +86,14 @@ def _unknown(keys: list[str]) -> str:
     return "; ".join(parts)
 
 
+_ENDINGS = (("success_exit", "success_signal"), ("no_retry_exit", "no_retry_signal"))
+
+
 def _split_endings(fields: dict[str, Any]) -> None:
     """Exit codes and signals are typed in one list and stored in two."""
-    for name in ("success", "no_retry"):
-        if (listed := fields.get(f"{name}_exit")) is not None:
-            fields[f"{name}_exit"], fields[f"{name}_signal"] = listed
+    for codes, signals in _ENDINGS:
+        if codes in fields:
+            fields[codes], fields[signals] = fields[codes]
 
 
 def _run_at(text: str, now_us: int) -> dict[str, Any]:

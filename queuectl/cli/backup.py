@@ -49,7 +49,7 @@ def backup_command(
         if head_file is not None:
             head_file.write(done.head)
     head_text = f"{done.head.position}:{done.head.hash}"
-    with answering(f"backup {done.path} with head {head_text}"):
+    with answering(lambda: f"backup {done.path} with head {head_text}"):
         _answer(out, done, head_text)
 
 

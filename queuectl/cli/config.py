@@ -94,7 +94,7 @@ def _set(queue: Queue, out: Printer, wanted: Setting, asked: SetConfig) -> None:
         position, _ = session.tx.last
     now = wanted.default if asked.value is None else asked.value
     change = f"{wanted.key} = {wanted.show(now)}"
-    with answering(change):
+    with answering(lambda: change):
         if out.form == "json":
             out.document(Settings(position=position, settings=[_shape(wanted, now)]))
         else:

@@ -216,7 +216,7 @@ def enqueue_command(
             added = act(session)
             added.look(session.tx, out)
             position, head = session.tx.last
-    with answering(jobs_in_short(added.ids)):
+    with answering(lambda: jobs_in_short(added.ids)):
         if out.form == "json":
             from .answers import Accepted
 

@@ -49,7 +49,7 @@ def enqueue(words: list[str]) -> int | None:
     if job_id is None:
         return None
     try:
-        with answering(jobs_in_short([job_id])):
+        with answering(lambda: jobs_in_short([job_id])):
             print(job_id)
     except AnswerLost as error:
         return lost(error)

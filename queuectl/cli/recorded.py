@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from ..visible import visible
@@ -26,19 +26,19 @@ class AnswerLost(Exception):
 
 
 @contextmanager
-def answering(recorded: str) -> Iterator[None]:
+def answering(recorded: Callable[[], str]) -> Iterator[None]:
     """Print, within the block, the answer of a command that has committed its change.
 
-    recorded: as in AnswerLost, which is raised if the answer cannot be written. Ctrl-C within the
-    block also says what was recorded.
+    recorded: returns the words of AnswerLost, which is raised if the answer cannot be written.
+    Ctrl-C within the block also says what was recorded.
     """
     try:
         yield
         sys.stdout.flush()
     except OSError as error:
-        raise AnswerLost(error, recorded) from None
+        raise AnswerLost(error, recorded()) from None
     except KeyboardInterrupt:
-        say(f"interrupted; already recorded: {recorded}")
+        say(f"interrupted; already recorded: {recorded()}")
         raise
 
 

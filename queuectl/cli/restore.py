@@ -54,7 +54,11 @@ def restore_command(
             dry_run=dry_run,
             report=progress.show,
         )
-    with nullcontext() if dry_run else answering(f"queue {done.path}, restored from {source}"):
+    with (
+        nullcontext()
+        if dry_run
+        else answering(lambda: f"queue {done.path}, restored from {source}")
+    ):
         _answer(out, done, source, dry_run)
 
 

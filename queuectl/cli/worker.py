@@ -207,14 +207,18 @@ def _await_end(queue: "Queue", stopping: "list[Worker]", now: bool) -> None:
                     note(f"worker {one.id} had died; its jobs were requeued")
             ended = _ended(reading, stopping)
             for one in ended:
-                with answering(f"worker {one.id} is {one.state}"):
-                    line(f"worker {one.id} is {one.state}")
+                _answer(f"worker {one.id} is {one.state}")
             gone = {one.id for one in ended}
             stopping = [one for one in stopping if one.id not in gone]
             if stopping:
                 reading.await_more(LOOK_AGAIN_S)
     finally:
         reading.close()
+
+
+def _answer(text: str) -> None:
+    with answering(lambda: text):
+        line(text)
 
 
 def _ended(reading: "Reading", among: "list[Worker]") -> "list[Worker]":

@@ -78,7 +78,7 @@ def change_jobs(
     with queue.write() as session:
         changed = act(session)
         position, _ = session.tx.last
-    with answering(f"the change of {jobs_in_short([job_id for job_id, _ in changed])}"):
+    with answering(lambda: f"the change of {jobs_in_short([job_id for job_id, _ in changed])}"):
         if out.form == "json":
             from .answers import Changed
 

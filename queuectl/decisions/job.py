@@ -60,10 +60,12 @@ T = TypeVar("T")
 Decision = tuple[JobEvent, ...] | Refusal | NoSuchJob
 
 _PLAIN = NewJob()
-_ASKS_NOTHING = asdict(_PLAIN)
 _NOT_RECORDED = frozenset({"id", "run_at", "run_at_us", "cwd"})
 """Of a request: known by the stream, the due time and the context."""
-_ZERO_IS_NONE = frozenset({"delay_us", "timeout_us"})
+_ASKS_NOTHING = tuple(
+    (name, value) for name, value in asdict(_PLAIN).items() if name not in _NOT_RECORDED
+)
+_ZERO_IS_NONE = ("delay_us", "timeout_us")
 _NEVER = object()
 _REQUIRED = {"command": "", "max_retries": 0, "backoff_base": 0.0}
 _USUAL = {
@@ -124,18 +126,18 @@ def enqueue(job: Job | None, asked: Enqueue) -> Decision:
 
 def _enqueued(asked: Enqueue) -> Enqueued:
     """The event for a new job: what its request changes in a job that asks for nothing."""
-    facts = {
+    new = asked.new
+    facts: dict[str, Any] = {
         name: value
-        for name, value in asdict(asked.new).items()
-        if value is not _ASKS_NOTHING[name] and value != _ASKS_NOTHING[name]
+        for name, nothing in _ASKS_NOTHING
+        if (value := getattr(new, name)) is not nothing and value != nothing
     }
-    for name in facts.keys() & _NOT_RECORDED:
-        del facts[name]
     if "argv" in facts:
         facts["command"] = _shell_text(facts["argv"])
-    for name in facts.keys() & _ZERO_IS_NONE:
-        facts[name] = facts[name] or None
-    if "delay_us" in facts or asked.new.run_at_us is not None:
+    for name in _ZERO_IS_NONE:
+        if facts.get(name) == 0:
+            facts[name] = None
+    if "delay_us" in facts or new.run_at_us is not None:
         facts["due_at_us"] = _due_at_us(asked)
     if asked.digest is not None:
         facts["request_sha256"] = asked.digest

@@ -19,7 +19,6 @@ from projections.registry import first_schema
 from . import arguments
 from .clock import Clock, SystemClock
 from .errors import NoSuchJob, QueueError
-from .job_waiting import wait_for
 from .reading import Reading, refuse_unfit
 from .replay import replay
 from .requests import AnyRequest, Cancel, NewJob, Retry
@@ -151,6 +150,8 @@ class Queue:
         once, for no ids. Raises NoSuchJob, TimedOut, WaitsForItself for the job that runs this
         program, and BadInput for `any_of` without ids, which could never return.
         """
+        from .job_waiting import wait_for
+
         ids = [arguments.id_from(job_id) for job_id in job_ids]
         return wait_for(self._reading, ids, timeout_s=timeout_s, any_of=any_of)
 

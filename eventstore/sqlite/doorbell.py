@@ -2,7 +2,6 @@
 
 import errno
 import os
-import selectors
 import stat
 import sys
 from collections.abc import Callable
@@ -79,8 +78,10 @@ class GuardedDoorbell:
     """
 
     def __init__(self, folder: Callable[[], int]) -> None:
+        from selectors import DefaultSelector
+
         self._folder = folder
-        self._selector = selectors.DefaultSelector()
+        self._selector = DefaultSelector()
         self._bell, self._watch = self._hang()
 
     def fileno(self) -> int:
@@ -117,10 +118,12 @@ class GuardedDoorbell:
 
     def _hang(self) -> tuple[SqliteDoorbell, int | None]:
         bell = SqliteDoorbell(self._folder())
+        from selectors import EVENT_READ
+
         watch = _watch_names(bell.fileno())
         for source in (bell.fileno(), watch):
             if source is not None:
-                self._selector.register(source, selectors.EVENT_READ)
+                self._selector.register(source, EVENT_READ)
         return bell, watch
 
     def _take_down(self, bell: SqliteDoorbell, watch: int | None) -> None:

@@ -1,7 +1,6 @@
 """The limit for the size of a file that this process may write: `ulimit -f`."""
 
 import os
-import resource
 
 _GROWTH_BYTES = 32_768
 """The -shm grows by so much; the file and its -wal by less."""
@@ -9,6 +8,8 @@ _GROWTH_BYTES = 32_768
 
 def size_limit(path: str) -> int | None:
     """The limit in bytes, if the queue file at `path` or a file beside it has reached it."""
+    import resource
+
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     if limit == resource.RLIM_INFINITY:
         return None

@@ -37,7 +37,7 @@ def endings(shown: str, value: object) -> Endings:
     for word in words:
         if (code := _code(word)) is not None:
             codes.add(code)
-        elif (number := _signal(word)) is not None:
+        elif (number := signal_number(word)) is not None:
             signals.add(number)
         else:
             raise BadInput(f"{shown}: {as_written(word)} is no exit code and no signal; {_HELP}")
@@ -74,7 +74,7 @@ def _code(word: object) -> int | None:
     return word if type(word) is int and 0 <= word <= 255 else None
 
 
-def _signal(word: object) -> int | None:
+def signal_number(word: object) -> int | None:
     """The number of `SIGKILL`, `kill`, `signal:9` or `signal:KILL`; None for other words."""
     from signal import Signals
 

@@ -19,7 +19,7 @@ from eventstore.location import locate
 from eventstore.store import Reader
 from projections.errors import StaleReadModels
 from projections.folds.job import State
-from projections.read_models import counts, jobs, workers
+from projections.read_models import counts, dead, jobs, workers
 from projections.read_models.jobs import Filter
 
 from ..errors import QueueError
@@ -108,6 +108,12 @@ def _workers(tx: Reader, _: str) -> Iterable[tuple[str, str]]:
         yield worker.started.name, worker.id
 
 
+def _causes(tx: Reader, _: str) -> Iterable[tuple[str, str]]:
+    from ..causes import cause_words
+
+    return ((cause_words(group.cause), group.queue) for group in dead.groups(tx, NEWEST))
+
+
 def _from_queue(words: Callable[[Reader, str], Iterable[tuple[str, str]]]) -> Complete:
     """words: yields those that the queue knows, each with its explanation."""
 
@@ -138,6 +144,7 @@ def settings(_: click.Context, __: click.Parameter, incomplete: str) -> list[Com
     ]
 
 
+causes = _from_queue(_causes)
 queues = _from_queue(_queues)
 tags = _from_queue(_tags)
 worker_names = _from_queue(_workers)

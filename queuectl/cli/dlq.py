@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from projections.folds.job import Job
-from projections.read_models import counts
-from projections.read_models.jobs import Filter
+from projections.read_models import jobs
 
 from ..queue import Queue
 from ..reading import Reading
@@ -42,16 +41,16 @@ dlq_command.add_command(show)
     shell_complete=options.completed_by("queues"),
     help="Only jobs in this queue.",
 )
-@click.option("--cause", metavar="C", help="Only jobs dead by C: 'exit 1', 'signal 9' or timeout.")
+@selectors.cause_option
 @pages.pages
 @options.list_printer
 @options.reading
 def list_(reading: Reading, out: Printer, queue: str | None, cause: str | None, page: Page) -> None:
     """List dead jobs, newest first."""
+    which = selectors.filter_of(("dead",), queue, cause=cause)
     with reading.read() as tx:
-        which = Filter(states=("dead",), queue=queue, cause=cause)
         pages.print_page(out, tx, which, page, DEAD)
-        if counts.total(tx, queue).states["dead"]:
+        if jobs.page(tx, which, page.after, limit=1):
             out.hint("retry: queuectl dlq retry JOB · why: queuectl history JOB")
 
 

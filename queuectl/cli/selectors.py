@@ -16,6 +16,7 @@ from projections.folds.job import STATES, Job, State
 from projections.read_models import counts, jobs, sequence
 from projections.read_models.jobs import Filter
 
+from ..causes import cause_from
 from ..clock import SystemClock
 from ..errors import BadInput, NoSuchJob, NotFound
 from ..hints import unused_queue
@@ -139,7 +140,7 @@ def filter_of(
         tag=None if tag is None else _tag(tag),
         since_us=None if since is None else _moment_us(since),
         until_us=None if until is None else _moment_us(until),
-        cause=cause,
+        cause=None if cause is None else cause_from(cause),
     )
 
 
@@ -166,6 +167,13 @@ def _tag(text: str) -> tuple[str, str]:
         raise BadInput(f"--tag must be K=V, not {text!r:.100}")
     return key, value
 
+
+cause_option = click.option(
+    "--cause",
+    metavar="C",
+    shell_complete=completed_by("causes"),
+    help="Only jobs that died of C, as lists show it: 'exit 1', SIGKILL, 'timed out'.",
+)
 
 _FILTERS = (
     click.option(
@@ -196,9 +204,7 @@ _FILTERS = (
         help="Enqueued at this time or later: 14:05, 2h (ago), @POSITION.",
     ),
     click.option("--until", metavar="WHEN", help="Enqueued before this time."),
-    click.option(
-        "--cause", metavar="C", help="Only jobs dead by C: 'exit 1', 'signal 9' or timeout."
-    ),
+    cause_option,
 )
 
 

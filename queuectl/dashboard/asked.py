@@ -10,6 +10,8 @@ from eventstore.events.recorded import EVENT_TYPES
 from projections.folds.job import STATES, State
 from projections.read_models.jobs import Filter
 from projections.read_models.timers import Due
+from queuectl.causes import cause_from
+from queuectl.errors import BadInput
 
 from .chart import SPANS, Span
 from .listing import SORTS, Sort
@@ -96,7 +98,7 @@ def jobs_asked() -> JobsAsked:
         queue=_text("queue"),
         tag=tag,
         search=_search(),
-        cause=_text("cause"),
+        cause=_cause(),
         sort=_sort(),
         before=_number("before"),
         limit=min(_number("limit") or PAGE, LONGEST_PAGE),
@@ -108,6 +110,15 @@ def _search() -> str | None:
     if text is not None and (len(text) > LONGEST_SEARCH or "\0" in text):
         abort(400, f"Search for at most {LONGEST_SEARCH} characters, without NUL.")
     return text
+
+
+def _cause() -> str | None:
+    text = _text("cause")
+    try:
+        return None if text is None else cause_from(text)
+    except BadInput as refusal:
+        message = str(refusal)
+        abort(400, f"{message[0].upper()}{message[1:]}")
 
 
 def _sort() -> Sort:

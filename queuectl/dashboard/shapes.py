@@ -6,6 +6,7 @@ import msgspec
 
 from projections.read_models import counts as counts_model
 from projections.read_models.throughput import Step
+from queuectl.causes import cause_words
 from queuectl.shapes import (
     SCHEMA,
     Document,
@@ -50,7 +51,7 @@ class CauseShape(Shape, frozen=True, kw_only=True):
     """Dead jobs of one queue whose last attempt failed in the same way."""
 
     cause: str
-    """`exit 1`, `signal 9`, or the reason of the failure; as `--cause` takes it."""
+    """`exit 1`, `signal 9`, or the recorded reason of the failure; `--cause` takes it."""
     queue: str
     jobs: int
     """How many; 10,000 may be more."""
@@ -164,7 +165,7 @@ def listed_job(row: Listed) -> ListedJob:
 
 def retry_words(cause: str, queue: str) -> tuple[str, ...]:
     """The command, without the name of the program, that requeues a group of dead jobs."""
-    return ("dlq", "retry", "--cause", cause, "--queue", queue)
+    return ("dlq", "retry", "--cause", cause_words(cause), "--queue", queue)
 
 
 def cause_shape(cause: Cause, command: Callable[..., str]) -> CauseShape:

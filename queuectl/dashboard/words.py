@@ -8,6 +8,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from projections.folds.job import Job
+from queuectl.causes import cause_words
 from queuectl.endings import endings_text
 from queuectl.shapes import rfc3339
 from queuectl.text.durations import age, duration
@@ -138,13 +139,3 @@ def command_line(context: Context, words: str) -> Markup:
     return Markup('{}<span class="db">{}</span>{}').format(
         visible(before), visible(found), visible(after)
     )
-
-
-def cause_words(cause: str) -> str:
-    """A cause of death in the words of the command line: `exit 1`, `signal 9 (SIGKILL)`."""
-    kind, _, number = cause.partition(" ")
-    if number.isdecimal():
-        return (
-            manner(kind, int(number), None) if kind == "exit" else manner(kind, None, int(number))
-        )
-    return manner(cause, None, None)

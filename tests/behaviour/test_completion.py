@@ -75,6 +75,8 @@ def test_ids_queues_and_tags_come_from_the_queue(filled: Ctl, tab: Tab) -> None:
     assert tab("queuectl list -q ") == ["default", "encodes"]
     assert tab("queuectl list --tag ") == ["'album=a b'", "x=1"]
     assert tab("queuectl list --tag x=") == ["1"]
+    assert tab("queuectl dlq list --cause ") == ["'exit 1'"]
+    assert tab("queuectl dlq retry --cause t") == []
     assert filled("verify").code == 0
 
 

@@ -47,3 +47,20 @@ def test_a_dead_job_is_shown(ctl: Ctl) -> None:
     job = ctl.dead_job()
     assert ctl("dlq", "show", job, "--json").json["job"]["state"] == "dead"
     assert [one["id"] for one in ctl("dlq", "list", "--json").json["jobs"]] == [job]
+
+
+def test_the_cause_that_a_list_shows_selects_the_job(ctl: Ctl) -> None:
+    ctl("enqueue", "--max-retries", "0", "--", "no-such-program", "x")
+    ctl.drain()
+    shown = ctl("dlq", "list").lines[0].split("\t")[2]
+    assert ctl("dlq", "list", "--cause", shown).jobs == ["1"]
+    assert ctl("list", "--cause", "not-found").jobs == ["1"]
+    assert ctl("dlq", "retry", "--cause", shown).jobs == ["1"]
+
+
+def test_an_unknown_cause_is_refused(ctl: Ctl) -> None:
+    ctl.dead_job()
+    refused = ctl("dlq", "retry", "--cause", "exit3", code=2)
+    assert refused.err == "error: unknown cause 'exit3'; did you mean 'exit 3'?\n"
+    for command in ("list", "dlq list", "dlq discard", "retry", "cancel"):
+        assert "unknown cause ''" in ctl(*command.split(), "--cause", "", code=2).err

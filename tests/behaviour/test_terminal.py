@@ -206,3 +206,9 @@ def test_ctrl_c_ends_the_dashboard_on_a_line_of_its_own(ctl: Ctl) -> None:
         shown.child.sendintr()
         shown.ends()
         assert shown.raw.endswith(b"^C\r\n")
+
+
+def test_no_retry_is_suggested_for_an_empty_list_of_dead_jobs(ctl: Ctl) -> None:
+    ctl.dead_job()
+    assert "queuectl dlq retry" in screen(ctl, "dlq", "list").lines[-1]
+    assert screen(ctl, "dlq", "list", "--cause", "exit 4").lines == ["No matching jobs."]

@@ -127,7 +127,13 @@ def test_dead_jobs_are_grouped_by_cause_and_queue(scene: Scene, client: FlaskCli
     page = client.get("/dlq").text
     assert "timed out" in page
     assert "dlq retry --cause &#39;exit 2&#39; --queue imports" in page
+    assert "dlq retry --cause &#39;timed out&#39; --queue night" in page
     assert ids(read(client, "/jobs.json?cause=exit+2&queue=night")["jobs"]) == ["5"]
+    for cause in ("timeout", "timed+out"):
+        assert ids(read(client, f"/jobs.json?cause={cause}")["jobs"]) == [lost]
+    assert 'value="timed out"' in client.get("/jobs?cause=timeout").text
+    refused = client.get("/jobs?cause=timedout")
+    assert (refused.status_code, "did you mean &#39;timed out&#39;?" in refused.text) == (400, True)
 
 
 def test_a_group_leaves_when_its_jobs_are_retried_or_discarded(
@@ -161,7 +167,8 @@ def test_dead_jobs_are_selected_by_cause(ctl: Ctl) -> None:
         ctl.enqueue(command, max_retries=0)
     ctl.drain()
     assert ctl("dlq", "list", "--cause", "exit 3").jobs == ["2"]
-    assert ctl("list", "--cause", "signal 9").jobs == ["3"]
+    for words in ("signal 9", "signal 9 (SIGKILL)", "SIGKILL"):
+        assert ctl("list", "--cause", words).jobs == ["3"]
     assert ctl("dlq", "retry", "--cause", "exit 2").jobs == ["1"]
     assert ctl("dlq", "list", "--cause", "exit 2").jobs == []
     assert ctl("replay", "--check").code == 0

@@ -1,0 +1,90 @@
+"""Causes of death: how the last attempt of a dead job failed, as stored, shown and typed."""
+
+import re
+from signal import Signals
+from typing import get_args
+
+from eventstore.events.job import FailureReason
+
+from .endings import signal_number
+from .errors import BadInput, nearest
+from .text.outcomes import manner
+
+LAST_EXIT = 255
+LAST_SIGNAL = 128
+"""The highest signal number of any Linux, as events record it."""
+
+_ERRORS = {
+    "command not found": "not-found",
+    "the interpreter in its first line": "not-found",
+    "not a directory": "not-found",
+    "file name too long": "not-found",
+    "permission denied": "not-executable",
+    "exec format error": "not-executable",
+    "is a directory": "not-executable",
+}
+"""Recorded errors end in these words, and the reasons that are recorded with them."""
+
+_HELP = "write 'exit 1', 'signal 9', SIGKILL, 'timed out', 'command not found' or another cause"
+
+
+def cause_words(cause: str) -> str:
+    """A stored cause as lists and pages show it: `exit 1`, `signal 9 (SIGKILL)`, `timed out`."""
+    kind, _, number = cause.partition(" ")
+    if not number.isdecimal():
+        return manner(cause, None, None)
+    return manner(kind, int(number), None) if kind == "exit" else manner(kind, None, int(number))
+
+
+def cause_from(text: str) -> str:
+    """The stored cause that a text names, in any form in which the program shows it.
+
+    Takes `exit 1`; `signal 9`, `signal 9 (SIGKILL)` and `SIGKILL`; a reason as recorded (`timeout`)
+    or as shown (`timed out`); and a reason with its details (`ffmpeg: command not found`). Case
+    does not matter. Raises BadInput.
+    """
+    words = " ".join(text.lower().split()).removeprefix("failed: ")
+    cause = _ending(words) or _reasons().get(words) or _detailed(words)
+    if cause is None:
+        near = _meant(words)
+        hint = f"did you mean {near!r}?" if near else _HELP
+        raise BadInput(f"unknown cause {text!r:.100}; {hint}")
+    return cause
+
+
+def _ending(words: str) -> str | None:
+    """An exit code or a signal."""
+    if match := re.fullmatch(r"exit ([0-9]{1,3})", words, re.ASCII):
+        return f"exit {int(match[1])}" if int(match[1]) <= LAST_EXIT else None
+    if match := re.fullmatch(r"signal ([0-9]{1,3})(?: \(sig[a-z0-9+-]+\))?", words, re.ASCII):
+        return f"signal {int(match[1])}" if 1 <= int(match[1]) <= LAST_SIGNAL else None
+    number = signal_number(words.removeprefix("signal "))
+    return None if number is None else f"signal {number}"
+
+
+def _reasons() -> dict[str, str]:
+    """Each reason of a failure by its recorded and its shown form."""
+    reasons = [reason for reason in get_args(FailureReason) if reason not in ("exit", "signal")]
+    reasons.append("unknown")
+    return {name: reason for reason in reasons for name in (reason, cause_words(reason))}
+
+
+def _detailed(words: str) -> str | None:
+    """A reason that is followed or preceded by the error of the system."""
+    if words.startswith("working directory "):
+        return "no-directory"
+    if words.startswith("could not be started: "):
+        return "launch"
+    return next((reason for end, reason in _ERRORS.items() if words.endswith(f": {end}")), None)
+
+
+def _meant(words: str) -> str | None:
+    """The cause that a mistyped text probably names: `exit 1` for `exit1`, `exit-1` or `1`."""
+    if match := re.fullmatch(r"([a-z]*)(?:[^0-9]*[^a-z0-9])?([0-9]{1,3})", words, re.ASCII):
+        kind = nearest(match[1] or "exit", ("exit", "signal"))
+        candidate = f"{kind} {int(match[2])}"
+        return candidate if _ending(candidate) else None
+    if words.startswith("sig"):
+        name = nearest(words, [signal.name.lower() for signal in Signals])
+        return name and name.upper()
+    return nearest(words, _reasons())

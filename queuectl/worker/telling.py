@@ -11,11 +11,12 @@ from ..text.durations import duration
 from ..text.outcomes import manner, stragglers
 from ..text.processes import unendable
 from ..visible import visible
+from ..wording import plural
 from .recording import Result
 from .stopping import Urgency
 from .sweep import Unendable
 
-LEAVING = {"until-empty": "Queue is empty", "until-idle": "No job can run now"}
+LEAVING = {"until-empty": "Queue is empty", "until-idle": "Idle"}
 """Why a worker leaves, if nobody stopped it."""
 LONGEST = 60
 """Characters of a name or a command in a line about a job."""
@@ -32,6 +33,8 @@ class Telling:
         self._jobs, self._quiet, self._db = jobs, quiet, db
         self._last = ""
         self._finals: Counter[State] = Counter()
+        self._requeued = 0
+        self._failed = 0
 
     @property
     def dead(self) -> int:
@@ -87,10 +90,20 @@ class Telling:
 
     def closing(self, reason: str) -> None:
         """The worker leaves: why, and what has become of the jobs that ended here."""
-        counts = ", ".join(
-            f"{self._finals[state]:,} {state}" for state in STATES if self._finals[state]
-        )
-        self.talk(f"{LEAVING.get(reason, 'Stopped')}: {counts or 'no job was run'}.")
+        summary = self._summary()
+        if reason == "until-idle":
+            rest = "no other job can run now" if summary else "no job can run now"
+            summary = f"{summary}; {rest}" if summary else rest
+        self.talk(f"{LEAVING.get(reason, 'Stopped')}: {summary or 'no job was run'}.")
+
+    def _summary(self) -> str:
+        """`2 completed, 1 requeued`; empty if no attempt ended here."""
+        counts = [f"{self._finals[state]:,} {state}" for state in STATES if self._finals[state]]
+        if self._requeued:
+            counts.append(f"{self._requeued:,} requeued")
+        if not counts and self._failed:
+            counts = [f"{plural(self._failed, 'attempt')} failed"]
+        return ", ".join(counts)
 
     def died(self, job_id: str) -> None:
         """A job has died with its worker, for the last time."""
@@ -106,13 +119,21 @@ class Telling:
                 " its result was discarded"
             )
             return
-        if job.state in FINAL:
-            self._finals[job.state] += 1
+        self._count(job.state)
         if self._jobs or (self._quiet and job.state == "dead"):
             see = typed("; see queuectl dlq list", self._db) if job.state == "dead" else ""
             usage = result.outcome.usage
             left = stragglers(usage.stragglers, usage.straggler_names)
             _write(f"{_label(job)} {_became(result, job)}{f'; {left}' if left else ''}{see}")
+
+    def _count(self, state: State) -> None:
+        """Count an attempt that ended here. state: of its job now."""
+        if state in FINAL:
+            self._finals[state] += 1
+        elif state == "pending":
+            self._requeued += 1
+        else:
+            self._failed += 1
 
 
 def _label(job: Job) -> str:

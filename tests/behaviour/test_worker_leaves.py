@@ -10,7 +10,7 @@ def test_a_delayed_job_and_a_retry_that_is_not_due_do_not_keep_an_idle_worker(ct
     ctl.enqueue("false", backoff_base=900)
     ctl.enqueue("true")
     done = ctl("worker", "start", "--until-idle")
-    assert "No job can run now: 1 completed." in done.err
+    assert "Idle: 1 completed; no other job can run now." in done.err
     assert [ctl.show(job)["state"] for job in "123"] == ["scheduled", "failed", "completed"]
     assert "until-idle" in ctl("worker", "list", "--all").out
 

@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from eventstore.events.job import Claimed, Enqueued, Failed, ScheduledRetry, Succeeded, Usage
+from eventstore.events.job import (
+    Claimed,
+    Enqueued,
+    Failed,
+    Requeued,
+    ScheduledRetry,
+    Succeeded,
+    Usage,
+)
 from projections.folds.job import Job
 from queuectl.requests import Outcome
 from queuectl.worker.recording import Result
@@ -86,3 +94,30 @@ def test_last_line_of_a_stopped_worker_counts_its_jobs(capfd: pytest.CaptureFixt
     )
     telling.closing("drained")
     assert capfd.readouterr().err == "Stopped: 1 completed.\n"
+
+
+def test_last_line_counts_what_was_requeued(capfd: pytest.CaptureFixture[str]) -> None:
+    telling = Telling(jobs=False)
+    stopped = Failed(attempt=1, reason="worker-stopped", counted=False)
+    requeued = an_ended_job(stopped, Requeued(why="worker-stopped"))
+    telling.ended(Result(an_ended_job(), Outcome(ended="worker-stopped"), None), requeued)
+    telling.closing("stopped")
+    assert capfd.readouterr().err == "Stopped: 1 requeued.\n"
+
+
+def test_last_line_of_a_worker_whose_only_attempt_failed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    telling = Telling(jobs=False)
+    waiting = an_ended_job(
+        Failed(attempt=1, reason="exit", exit_code=1),
+        ScheduledRetry(attempt=1, retry=1, delay_us=2 * SECOND_US, due_at_us=BEGAN_US),
+    )
+    telling.ended(Result(an_ended_job(), Outcome(ended="exit", exit_code=1), None), waiting)
+    telling.closing("until-idle")
+    assert capfd.readouterr().err == "Idle: 1 attempt failed; no other job can run now.\n"
+
+
+def test_an_idle_worker_that_ran_nothing_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    Telling(jobs=False).closing("until-idle")
+    assert capfd.readouterr().err == "Idle: no job can run now.\n"

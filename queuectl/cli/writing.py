@@ -14,6 +14,7 @@ from ..errors import QueueError
 from ..queue import Queue
 from ..requests import JobRequest
 from ..session import Session
+from . import exits
 from .printer import Printer, line, note
 from .recorded import answering, jobs_in_short
 
@@ -96,6 +97,12 @@ def id_and_state(job: Job) -> str:
 
 
 def confirm(out: Printer, count: int, verb: str, yes: bool) -> None:
-    """On a terminal ask before touching more than one job."""
-    if count > 1 and out.terminal and sys.stdin.isatty() and not yes:
-        click.confirm(f"{verb} {count:,} jobs?", abort=True, err=True)
+    """On a terminal, ask before changing more than one job.
+
+    Raises click's Exit with code 1 if the answer is no.
+    """
+    if count <= 1 or yes or not out.terminal or not sys.stdin.isatty():
+        return
+    if not click.confirm(f"{verb} {count:,} jobs?", err=True):
+        note("Nothing changed.")
+        raise click.exceptions.Exit(exits.NO)

@@ -121,11 +121,12 @@ def test_a_person_is_told_what_to_do_next(ctl: Ctl) -> None:
 
 def test_many_jobs_are_touched_only_after_a_yes(ctl: Ctl) -> None:
     ctl("enqueue", '[{"command": "a"}, {"command": "b"}]')
-    for answer, code, left in (("n", 130, ["2", "1"]), ("y", 0, [])):
+    for answer, code, left in (("n", 1, ["2", "1"]), ("", 1, ["2", "1"]), ("y", 0, [])):
         with Terminal(ctl, "cancel", "--all") as asked:
             asked.child.expect("cancel 2 jobs")
             asked.child.sendline(answer)
             assert asked.ends() == code
+        assert (asked.lines[-1] == "Nothing changed.") == (code == 1)
         assert ctl("list", "--state", "pending").jobs == left
 
 

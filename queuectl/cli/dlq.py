@@ -100,6 +100,6 @@ def _change(
 ) -> None:
     with queue.read() as tx:
         ids = chosen.ids(tx, among=("dead",))
-    confirm(out, len(ids), verb, yes or dry_run)
+    confirm(out, len(ids), verb, yes or dry_run or chosen.by_id)
     asked = (request(job_id=job_id, reason=reason) for job_id in ids)
     change_jobs(queue, out, asked, lambda job: f"job {job.id} {became(job)}", dry_run=dry_run)

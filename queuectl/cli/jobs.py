@@ -94,7 +94,7 @@ def cancel_command(
     """Cancel waiting or running jobs."""
     with queue.read() as tx:
         ids = chosen.ids(tx, among=tuple(state for state in STATES if state not in FINAL))
-    confirm(out, len(ids), "cancel", yes or dry_run)
+    confirm(out, len(ids), "cancel", yes or dry_run or chosen.by_id)
     asked = (Cancel(job_id=job_id, reason=reason) for job_id in ids)
     change_jobs(queue, out, asked, _said, dry_run=dry_run)
 
@@ -124,6 +124,6 @@ def retry_command(
     """Run jobs now that wait for a retry or a delay, or are dead."""
     with queue.read() as tx:
         ids = chosen.ids(tx, among=WAITING)
-    confirm(out, len(ids), "retry", yes or dry_run)
+    confirm(out, len(ids), "retry", yes or dry_run or chosen.by_id)
     requests = (Retry(job_id=job_id, reason=reason) for job_id in ids)
     change_jobs(queue, out, requests, lambda job: f"job {job.id} is {job.state}", dry_run=dry_run)

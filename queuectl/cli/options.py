@@ -141,7 +141,13 @@ reason = click.option("--reason", metavar="TEXT", help="Reason to record in the 
 dry_run = click.option(
     "--dry-run", is_flag=True, help="Print the events that would be recorded; record nothing."
 )
-yes = click.option("--yes", "-y", is_flag=True, help="Skip the confirmation.")
+yes = click.option(
+    "--yes",
+    "-y",
+    is_flag=True,
+    help="Do not ask for confirmation. Only a terminal asks, if a range, a filter or --all"
+    " selects several jobs.",
+)
 watch = click.option(
     "--watch",
     "watch_s",

@@ -43,6 +43,11 @@ class Selector(NamedTuple):
     everything: bool = False
     """Whether `--all` was given."""
 
+    @property
+    def by_id(self) -> bool:
+        """Whether each job was named by itself, not by a range, a filter or `--all`."""
+        return self.filter is None and not any(re.fullmatch(RANGE, word) for word in self.words)
+
     def ids(self, tx: Reader, among: tuple[State, ...] = ()) -> list[str]:
         """The ids, each once, in the order named, or oldest first for a filter.
 

@@ -9,8 +9,10 @@ import click
 
 from eventstore.events.recorded import Recorded
 from projections.folds.job import Job
+from projections.read_models import workers
 
 from ..errors import QueueError
+from ..hints import no_worker
 from ..queue import Queue
 from ..requests import JobRequest
 from ..session import Session
@@ -61,17 +63,26 @@ def change_jobs(
 ) -> None:
     """Do what is asked in one transaction, all or nothing, and print what the jobs have become.
 
+    A terminal also gets a hint if no worker would run the jobs that are pending now.
+
     said: of a job, to a person.
     """
     tell: Callable[[Job], Any] = said if out.terminal else id_and_state
     if out.form == "json":
         from ..shapes import job_shape as tell
 
+    pending_queues: set[str] = set()
+
     def act(session: Session) -> list[tuple[str, Any]]:
         """The id of each job, and its line or its shape."""
         ask: Callable[[JobRequest], Job | QueueError] = session.ask
-        jobs = (granted(ask(request)) for request in asked)
-        return [(job.id, tell(job)) for job in jobs]
+        rows = []
+        for request in asked:
+            job = granted(ask(request))
+            if job.state == "pending":
+                pending_queues.add(job.spec.queue)
+            rows.append((job.id, tell(job)))
+        return rows
 
     if dry_run:
         rehearse(queue, out, act)
@@ -79,6 +90,7 @@ def change_jobs(
     with queue.write() as session:
         changed = act(session)
         position, _ = session.tx.last
+        active = workers.active(session.tx) if out.terminal and pending_queues else []
     with answering(lambda: f"the change of {jobs_in_short([job_id for job_id, _ in changed])}"):
         if out.form == "json":
             from .answers import Changed
@@ -87,6 +99,8 @@ def change_jobs(
         else:
             for _, text in changed:
                 line(text)
+        if pending_queues:
+            out.hint(no_worker(active, pending_queues) or "")
     if not changed:
         note("No matching jobs; nothing changed.")
 

@@ -130,6 +130,24 @@ def test_many_jobs_are_touched_only_after_a_yes(ctl: Ctl) -> None:
         assert ctl("list", "--state", "pending").jobs == left
 
 
+def test_jobs_that_are_each_named_are_changed_without_a_question(ctl: Ctl) -> None:
+    ctl("enqueue", '[{"command": "a"}, {"command": "b"}, {"command": "c"}]')
+    with Terminal(ctl, "cancel", "1-2") as asked:
+        asked.child.expect("cancel 2 jobs")
+        asked.child.sendline("n")
+        assert asked.ends() == 1
+    assert screen(ctl, "cancel", "1", "last").lines == ["job 1 is cancelled", "job 3 is cancelled"]
+
+
+def test_a_retry_without_a_worker_says_how_to_start_one(ctl: Ctl) -> None:
+    dead = ctl.dead_job()
+    later = ctl.enqueue("true", delay="1d")
+    hint = "No worker is running. Start one: queuectl worker start"
+    assert screen(ctl, "dlq", "retry", dead).lines[-1] == hint
+    assert screen(ctl, "retry", later).lines == [f"job {later} is pending", hint]
+    assert screen(ctl, "cancel", later).lines == [f"job {later} is cancelled"]
+
+
 def test_ctrl_c_once_drains_and_twice_stops(ctl: Ctl) -> None:
     first = ctl.enqueue("sleep 1; echo done")
     with Terminal(ctl, "worker", "start") as worker:

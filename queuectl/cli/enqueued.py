@@ -35,9 +35,10 @@ class Added:
 
     def __init__(self, before: int) -> None:
         self.ids: list[str] = []
+        self._new_count, self._first_new, self._last_new = 0, "", ""
         self.existing: list[tuple[Job, str | None]] = []
         """Jobs that were there already, each with the directory that was asked for now."""
-        self._before = before
+        self._before = self._newest = before
         self._queues: set[str] = set()
         self._timed: list[Job] = []
         self._passed: list[tuple[Job, int]] = []
@@ -50,6 +51,10 @@ class Added:
         if job.born <= self._before:
             self.existing.append((job, new.cwd))
             return
+        if job.born > self._newest:  # not a repetition of one above
+            self._newest, self._last_new = job.born, job.id
+            self._first_new = self._first_new or job.id
+            self._new_count += 1
         if new.cwd is not None and len(self._directories) < DIRECTORIES_AT_MOST:
             self._directories.add(new.cwd)
         if len(self._queues) < QUEUES_AT_MOST:
@@ -99,15 +104,30 @@ class Added:
 
     def _print_summary(self) -> None:
         if len(self.ids) > 1:
-            line(f"{len(self.ids):,} jobs, {self.ids[0]} to {self.ids[-1]}")
-        elif not self.existing:
-            line(f"job {self.ids[0]} enqueued")
-        for job, _ in self.existing[:SHOWN]:
+            line("; ".join(self._counts()))
+        elif self.existing:
+            job, _ = self.existing[0]
             line(f"job {job.id} already exists ({job.state})")
-        if (more := len(self.existing) - SHOWN) > 0:
-            line(f"... and {more:,} more")
+        else:
+            line(f"job {self.ids[0]} enqueued")
         for text in self._due():
             line(text)
+
+    def _counts(self) -> Iterator[str]:
+        """`2 jobs enqueued: 4 to 5`, `1 already existed: nightly`; one of them, or both."""
+        from ..wording import plural
+
+        if self._new_count:
+            ids = (
+                self._first_new
+                if self._new_count == 1
+                else f"{self._first_new} to {self._last_new}"
+            )
+            yield f"{plural(self._new_count, 'job')} enqueued: {ids}"
+        if existing := dict.fromkeys(job.id for job, _ in self.existing):
+            jobs = f"{len(existing):,}" if self._new_count else plural(len(existing), "job")
+            more = ", …" if len(existing) > SHOWN else ""
+            yield f"{jobs} already existed: {', '.join(list(existing)[:SHOWN])}{more}"
 
     def _due(self) -> Iterator[str]:
         for job in self._timed:

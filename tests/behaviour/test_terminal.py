@@ -1,5 +1,6 @@
 """A real terminal: pictures that fit, hostile text that stays text, questions, Ctrl-C."""
 
+import json
 from collections.abc import Mapping
 from typing import Self
 
@@ -190,6 +191,18 @@ def test_a_job_that_is_there_already_is_not_called_enqueued(ctl: Ctl) -> None:
     ctl.drain()
     again = screen(ctl, "enqueue", "--id", "nightly", "--", "true")
     assert again.lines[0] == "job nightly already exists (completed)"
+
+
+def test_several_jobs_are_counted_as_new_or_as_existing(ctl: Ctl) -> None:
+    def said(*ids: str | None) -> str:
+        jobs = [{"command": "true"} | ({"id": job_id} if job_id else {}) for job_id in ids]
+        return screen(ctl, "enqueue", json.dumps(jobs)).lines[0]
+
+    ctl.enqueue("true")
+    assert said(None, "a") == "2 jobs enqueued: 2 to a"
+    assert said(None, "a") == "1 job enqueued: 3; 1 already existed: a"
+    assert said("a", "b", "b") == "1 job enqueued: b; 1 already existed: a"
+    assert said("a", "b", "a") == "2 jobs already existed: a, b"
 
 
 def test_a_list_of_failures_says_why(ctl: Ctl) -> None:

@@ -13,7 +13,7 @@ from ..text.durations import age, duration
 from ..text.outcomes import manner
 from ..visible import quoted
 from ..wording import memory, outcome, size, what
-from .look import Column
+from .look import ID_WIDTH, TEXT_WIDTH, Column
 from .times import ago, clock
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ def same(
     *,
     wide: bool = False,
     spare: bool = False,
-    folds: bool = False,
+    folds: int = 0,
 ) -> Column[T]:
     """A column that reads the same everywhere."""
     return Column(title, text, lambda row, _: text(row), wide, spare, folds)
@@ -83,7 +83,7 @@ def moment(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
 
 
 JOB: tuple[Column[Job], ...] = (
-    same("id", lambda job: job.id, folds=True),
+    same("id", lambda job: job.id, folds=ID_WIDTH),
     Column("state", lambda job: job.state, lambda job, _: state(job)),
     same("attempts", lambda job: str(job.attempts), spare=True),
     moment("enqueued", lambda job: job.enqueued_at_us),
@@ -93,13 +93,13 @@ JOB: tuple[Column[Job], ...] = (
 
 REASON: Column[Job] = same("reason", ended, spare=True)
 QUEUE: Column[Job] = same("queue", lambda job: job.spec.queue, spare=True)
-NAME: Column[Job] = same("name", lambda job: job.spec.name or "", spare=True, folds=True)
+NAME: Column[Job] = same("name", lambda job: job.spec.name or "", spare=True, folds=TEXT_WIDTH)
 """What a wide terminal has room for beside the others."""
 
 DEAD: tuple[Column[Job], ...] = (
-    same("id", lambda job: job.id, folds=True),
+    same("id", lambda job: job.id, folds=ID_WIDTH),
     same("attempts", lambda job: str(job.attempts), spare=True),
-    same("reason", ended, folds=True),
+    same("reason", ended, folds=TEXT_WIDTH),
     moment("dead since", lambda job: job.changed_at_us),
     same("command", lambda job: job.spec.command, wide=True),
 )
@@ -108,7 +108,7 @@ ATTEMPT: tuple[Column[Run], ...] = (
     same("attempt", lambda run: str(run.attempt)),
     same("worker", lambda run: f"{run.worker}/{run.slot}"),
     moment("began", lambda run: run.claimed_at_us),
-    same("outcome", outcome, folds=True),
+    same("outcome", outcome, folds=TEXT_WIDTH),
     same(
         "took", lambda run: "" if run.duration_us is None else duration(run.duration_us), spare=True
     ),
@@ -141,7 +141,7 @@ class WorkerRow(NamedTuple):
 
 WORKER: tuple[Column[WorkerRow], ...] = (
     same("id", lambda row: row.worker.id),
-    same("name", lambda row: row.worker.started.name, folds=True),
+    same("name", lambda row: row.worker.started.name, folds=TEXT_WIDTH),
     same("state", lambda row: row.worker.state),
     same("slots", lambda row: str(row.worker.started.slots), spare=True),
     Column(
@@ -158,7 +158,7 @@ WORKER: tuple[Column[WorkerRow], ...] = (
         lambda row: ",".join(row.jobs),
         lambda row, _: _job_list(row),
         spare=True,
-        folds=True,
+        folds=TEXT_WIDTH,
     ),
 )
 

@@ -6,6 +6,11 @@ from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
+ID_WIDTH = 36
+"""Of a column of ids: a UUID stays on one line, and no longer id takes the whole list."""
+TEXT_WIDTH = 32
+"""Of a column of other text that continues on the next line."""
+
 COLOURS = {
     "pending": "cyan",
     "processing": "blue",
@@ -31,8 +36,8 @@ class Column(NamedTuple, Generic[T]):
     """Whether it takes the room that is left, and is cut where there is too little."""
     spare: bool = False
     """Whether it is left out where it is empty, or a terminal too narrow, from the right on."""
-    folds: bool = False
-    """Whether what is too long goes on below itself: nobody can type half an id."""
+    folds: int = 0
+    """Characters of a line if longer text continues on the next line; 0 if it does not."""
 
 
 def colours_wanted() -> bool:

@@ -18,8 +18,6 @@ T = TypeVar("T")
 GAP = 2
 WIDE_AT_LEAST = 16
 """Characters of a wide column without which it tells nothing."""
-FOLDED_AT = 32
-"""Characters of a column that folds, in a line: so one long id does not take the whole table."""
 
 
 def table(columns: tuple[Column[T], ...], rows: Sequence[T], now_us: int) -> None:
@@ -28,12 +26,13 @@ def table(columns: tuple[Column[T], ...], rows: Sequence[T], now_us: int) -> Non
     shown = _fitting(columns, rows, now_us, console.width)
     picture = Table(box=None, pad_edge=False, header_style="dim")
     picture.expand = any(column.wide for column in shown)
+    whole = _leaves_room(shown, rows, now_us, console.width)
     for column in shown:
         picture.add_column(
             column.title,
-            no_wrap=not column.folds,
+            no_wrap=not column.folds or (column is shown[0] and whole),
             overflow="fold" if column.folds else "ellipsis",
-            max_width=FOLDED_AT if column.folds else None,
+            max_width=column.folds or None,
             width=WIDE_AT_LEAST if column.wide else None,
             ratio=1 if column.wide else None,
         )
@@ -55,13 +54,22 @@ def _fitting(
     return shown
 
 
+def _leaves_room(columns: list[Column[T]], rows: Sequence[T], now_us: int, width: int) -> bool:
+    """Whether the first column, the ids, can stay unfolded beside the least of the others."""
+    ids, *others = columns
+    longest = _longest(ids, rows, now_us)
+    least = [0 if column.folds else _longest(column, rows, now_us) for column in others]
+    needed = longest + GAP + sum(map(_width, others, least)) - GAP
+    return longest <= (ids.folds or longest) and needed <= width
+
+
 def _longest(column: Column[T], rows: Sequence[T], now_us: int) -> int:
     return max(cell_len(visible(column.shown(row, now_us))) for row in rows)
 
 
 def _width(column: Column[T], longest: int) -> int:
     """With the gap to the next column. longest: of its texts."""
-    most = WIDE_AT_LEAST if column.wide else FOLDED_AT if column.folds else longest
+    most = WIDE_AT_LEAST if column.wide else column.folds or longest
     return max(min(longest, most), cell_len(column.title)) + GAP
 
 

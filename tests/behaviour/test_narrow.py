@@ -46,6 +46,19 @@ def test_the_ids_of_workers_stay_whole(ctl: Ctl) -> None:
         assert "…" not in "".join(lines)
 
 
+@pytest.mark.parametrize("columns", [80, 110, 160])
+def test_a_uuid_stays_on_one_line(ctl: Ctl, columns: int) -> None:
+    uuid = "0b0e7f0a-6a5f-4c59-9d0c-3f6f7a1c2d3e"
+    command = "exit 3; " + "x" * 100
+    ctl("enqueue", "--id", uuid, "--max-retries", "0", "--name", "n" * 50, "--", command)
+    ctl("enqueue", "--max-retries", "0", "--cwd", "/no/such", "--", "true")
+    ctl.drain()
+    for words in (["list"], ["dlq", "list"]):
+        lines = screen(ctl, *words, columns=columns).lines
+        assert uuid in [line.split()[0] for line in lines], lines
+        assert max(map(len, lines)) <= columns
+
+
 @pytest.mark.parametrize("columns", [40, 60, 100])
 def test_one_long_id_does_not_take_the_whole_list(ctl: Ctl, columns: int) -> None:
     ctl("enqueue", "--id", LONG, "--", "make film.mkv")

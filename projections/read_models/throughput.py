@@ -62,7 +62,7 @@ class Minute(NamedTuple):
     started: int
     succeeded: int
     failed: int
-    """Attempts, each time."""
+    """Attempts that failed and counted: not those whose worker was lost or stopped."""
     dead: int
     cancelled: int
     waited_us: int
@@ -77,6 +77,7 @@ class Step(NamedTuple):
     enqueued: int
     succeeded: int
     failed: int
+    """Attempts that failed and counted, as in `Minute`."""
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
@@ -87,6 +88,8 @@ def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
         for one in recorded:
             event = one.event
             if (column := _COLUMN.get(type(event))) is None:
+                continue
+            if type(event) is Failed and not event.counted:
                 continue
             key = (one.recorded_at_us // MINUTE_US, queue)
             if (numbers := minutes.get(key)) is None:
@@ -99,7 +102,7 @@ def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
 
 THROUGHPUT = ReadModel(
     name="throughput",
-    version=1,
+    version=2,
     kind="job",
     schema=SCHEMA,
     derive=derive,

@@ -76,7 +76,7 @@ class ThroughputShape(Shape, frozen=True, kw_only=True):
     enqueued: int
     succeeded: int
     failed: int
-    """Attempts."""
+    """Attempts that failed and counted: not those whose worker was lost or stopped."""
 
 
 class QueueShape(Shape, frozen=True, kw_only=True):
@@ -100,7 +100,7 @@ class QueueDocument(Document, frozen=True, kw_only=True):
 
     queue: QueueShape
     ended_per_minute: float
-    """Attempts ended per minute, over the last five."""
+    """Attempts that ended and counted, per minute, over the last five."""
     running: list[ListedJob]
     waiting: list[ListedJob]
     """In the order in which they will be claimed."""
@@ -139,7 +139,7 @@ class Overview(Status, frozen=True, kw_only=True):
     """`/status.json`: what `status` answers, and what else the overview shows."""
 
     ended_per_minute: float
-    """Attempts ended per minute, over the last five."""
+    """Attempts that ended and counted, per minute, over the last five."""
     running: list[ListedJob]
     """Those that have run longest first."""
     queues: list[QueueShape]

@@ -194,6 +194,19 @@ def test_upcoming_jobs_are_in_order_of_their_due_time(scene: Scene, client: Flas
     assert client.get(f"/upcoming?after={'9' * 30}.1").status_code == 400
 
 
+def test_all_figures_leave_out_an_attempt_that_was_stopped_with_its_worker(
+    scene: Scene, client: FlaskClient
+) -> None:
+    dies(scene)
+    job = scene.queue.enqueue("sleep 60")
+    scene.claim(job.id)
+    scene.finish(job.id, ended="worker-stopped", exit_code=None, signal=15)
+    status = read(client, "/status.json")
+    assert sum(step["failed"] for step in status["throughput"]) == 1
+    assert status["metrics"]["failed_runs"] == 1
+    assert read(client, "/queues.json")["queues"][0]["last_hour"]["failed"] == 1
+
+
 def test_charts_cover_an_hour_a_day_and_a_week(scene: Scene, client: FlaskClient) -> None:
     def enqueued(span: str) -> int:
         steps = read(client, f"/status.json?span={span}")["throughput"]

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from eventstore.chain import GENESIS
-from eventstore.errors import missing_head
+from eventstore.errors import Missing, missing_head
+from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.verify import Verdict
 from eventstore.store import Head
 from projections.rebuild import Difference
@@ -31,7 +32,7 @@ SHOWN = 20
 def replay_command(reading: Reading, out: Printer, check: bool) -> int:
     """Rebuild the views from the log, or only compare them."""
     if reading.store is None:
-        return _replayed(out, 0, [], check)
+        raise Missing(reading.location.path)
     with Progress("replaying") as progress:
         if not check:
             from ..replay import replay
@@ -98,7 +99,9 @@ def _shape(one: Difference) -> DifferenceShape:
 @options.reading
 def verify_command(reading: Reading, out: Printer, expect: str | None) -> int:
     """Verify the hash chain of the event log; exit 5 if it is broken."""
-    verdict = _look(reading, None if expect is None else head_from(expect))
+    if reading.store is None:  # nothing to verify must not pass for a sound queue
+        raise Missing(reading.location.path)
+    verdict = _look(reading.store, None if expect is None else head_from(expect))
     problems = list(_problems(verdict))
     if out.form == "json":
         out.document(_verified(verdict, problems))
@@ -111,13 +114,10 @@ def verify_command(reading: Reading, out: Printer, expect: str | None) -> int:
     return exits.INTEGRITY if problems else exits.DONE
 
 
-def _look(reading: Reading, expected: Head | None) -> Verdict:
+def _look(store: SqliteStore, expected: Head | None) -> Verdict:
     from eventstore.sqlite.verify import verify
 
-    if reading.store is None:
-        found = GENESIS.hex() if expected and expected.position == 0 else None
-        return Verdict(0, Head(0, GENESIS.hex()), None, (), expected, found)
-    with Progress("verifying") as progress, reading.store.read() as tx:
+    with Progress("verifying") as progress, store.read() as tx:
         total = tx.head().position
         return verify(tx, expected, lambda done: progress.show(done, total))
 

@@ -119,9 +119,10 @@ def _file(location: Location, refused: StoreError | None) -> Finding:
     folder = os.path.dirname(location.path)
     if not os.path.isdir(folder) and location.why != "your own":
         return Finding("file", f"{words}: there is no folder {folder}", f"mkdir {folder}")
-    there = os.path.lexists(location.path)
-    missing = "" if there else "; it does not exist yet, the first job creates it"
-    return Finding("file", words + missing)
+    if os.path.lexists(location.path):
+        return Finding("file", words)
+    todo = "enqueue a job, which creates it, or name another file with --db"
+    return Finding("file", f"{words} does not exist", todo, note=True)
 
 
 def _around(path: str, folder: str, found: Examination) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from random import random
 from signal import SIGCONT
 
 from eventstore.events.worker import WorkerStarted
+from eventstore.location import locate
 from projections.read_models import counts
 
 from .. import __version__
@@ -47,7 +48,11 @@ def supervise(path: str | None, options: Options, line: socket.socket) -> int:
     signals = Signals()
     _allow_descriptors(DESCRIPTORS + DESCRIPTORS_A_JOB * options.slots)
     worker_id = secrets.token_hex(3)
+    file = locate(path).path
+    missing = not os.path.lexists(file)
     with Queue(path, actor=worker_id, on_wait=_say) as queue:
+        if missing:  # said with --quiet too: the path may be mistyped
+            _say(f"created queue {file}")
         if options.until_empty:
             _refuse_endless(queue, options.queues)
         _keep_from_jobs()

@@ -76,7 +76,7 @@ def test_it_says_what_matters_to_a_log(worked: Ctl) -> None:
 
 def test_without_a_queue_there_is_nothing_wrong(ctl: Ctl) -> None:
     assert problems(ctl) == {}
-    assert "does not exist yet" in ctl("doctor").out
+    assert f"{ctl.db} (named by QUEUECTL_DB) does not exist" in ctl("doctor").out
     assert os.listdir(ctl.folder) == []
 
 

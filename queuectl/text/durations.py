@@ -28,15 +28,15 @@ def duration(us: int) -> str:
         return f"{us / 1_000:.0f}ms"
     if us < 59_950_000:
         return f"{_decimal(us / SECOND_US)}s"
-    return _two_units(round(us / SECOND_US) * SECOND_US)
+    return _two_units(_rounded(us, SECOND_US))
 
 
 def age(us: int) -> str:
-    """A duration in one unit, rounded down, for times that go on: `2m`. us: microseconds."""
-    for unit in ("d", "h", "m", "s"):
-        if abs(us) >= UNITS_US[unit]:
-            return f"{abs(us) // UNITS_US[unit]}{unit}"
-    return "0s"
+    """The same in whole seconds at most, for times that go on: `42s`, `1h59m`. us: microseconds."""
+    seconds_us = _rounded(abs(us), SECOND_US)
+    if seconds_us < UNITS_US["m"]:
+        return f"{seconds_us // SECOND_US}s"
+    return _two_units(seconds_us)
 
 
 def exact_duration(us: int) -> str:
@@ -55,7 +55,19 @@ def _decimal(number: float) -> str:
 
 
 def _two_units(us: int) -> str:
-    unit, part = next(pair for pair in _LONG if us >= UNITS_US[pair[0]])
+    """A duration of a minute or more, rounded to the smaller of its two units: `1h59m`."""
+    _, part = _long_units(us)
+    us = _rounded(us, UNITS_US[part])
+    unit, part = _long_units(us)  # of 59m59.6s: it is an hour now
     whole, rest = divmod(us, UNITS_US[unit])
     rest //= UNITS_US[part]
     return f"{whole}{unit}{rest}{part}" if rest else f"{whole}{unit}"
+
+
+def _long_units(us: int) -> tuple[str, str]:
+    return next(pair for pair in _LONG if us >= UNITS_US[pair[0]])
+
+
+def _rounded(us: int, step_us: int) -> int:
+    """The nearest multiple of `step_us`; the larger if two are as near."""
+    return (us + step_us // 2) // step_us * step_us

@@ -14,7 +14,7 @@ STAMP = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{2}:[0-
 def test_a_person_reads_when_the_job_is_due(ctl: Ctl, option: tuple[str, str]) -> None:
     ctl.enqueue("true")
     lines = screen(ctl, "enqueue", *option, "--", "true").lines
-    assert re.search(rf"job 2 is due at {STAMP}, in 1h", " ".join(lines))
+    assert re.search(rf"job 2 is due at {STAMP}, in 2h\b", " ".join(lines))
 
 
 def test_a_pipe_gets_the_bare_id(ctl: Ctl) -> None:
@@ -36,7 +36,7 @@ def test_a_time_that_has_passed_is_warned_of(ctl: Ctl, words: list[str]) -> None
     ctl.enqueue("true")
     done = ctl(*words)
     assert re.match(
-        rf"warning: the time given for job 2 has passed \({STAMP}, [0-9]+[dh] ago\);"
+        rf"warning: the time given for job 2 has passed \({STAMP}, [0-9dhm]+ ago\);"
         r" it can run at once\n\Z",
         done.err,
     )

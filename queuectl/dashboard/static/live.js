@@ -8,23 +8,21 @@ const live = document.getElementById("live");
 const notice = document.getElementById("notice");
 
 // Times.
-const UNITS = [["d", 86400], ["h", 3600], ["m", 60]];
+const UNITS = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
 
-function span(seconds) {
-  for (const [unit, length] of UNITS) {
-    if (seconds >= length) return `${Math.floor(seconds / length)}${unit}`;
-  }
-  return `${Math.floor(seconds)}s`;
-}
-
-// As the server writes a duration: two units at most, `38s`, `1m12s`, `3h4m`.
+// As the server writes a duration: two units at most, rounded to the smaller: `38s`, `1m12s`, `3h4m`.
 function duration(seconds) {
-  const sizes = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
-  const at = sizes.findIndex(([, size]) => seconds >= size);
-  if (at < 0) return "0s";
-  const [unit, size] = sizes[at], [part, partSize] = sizes[at + 1] ?? ["", Infinity];
-  const rest = Math.floor(seconds % size / partSize);
-  return `${Math.floor(seconds / size)}${unit}${rest ? rest + part : ""}`;
+  const unitsOf = whole => {
+    const at = UNITS.findIndex(([, size]) => whole >= size);
+    return [UNITS[at], UNITS[at + 1] ?? UNITS[at]];
+  };
+  let whole = Math.round(seconds);
+  if (whole < 1) return "0s";
+  const [, [, step]] = unitsOf(whole);
+  whole = Math.round(whole / step) * step;
+  const [[unit, size], [part, partSize]] = unitsOf(whole);
+  const rest = Math.floor(whole % size / partSize);
+  return `${Math.floor(whole / size)}${unit}${rest ? rest + part : ""}`;
 }
 
 function say(time, words) {
@@ -37,7 +35,7 @@ function tick() {
     const past = (Date.now() - Date.parse(time.dateTime)) / 1000;
     if (Number.isNaN(past)) continue;
     if ("elapsed" in time.dataset) say(time, duration(Math.max(0, Math.floor(past))));
-    else say(time, past < 0 ? `in ${span(-past)}` : `${span(past)} ago`);
+    else say(time, past < 0 ? `in ${duration(-past)}` : `${duration(past)} ago`);
   }
 }
 

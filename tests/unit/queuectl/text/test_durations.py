@@ -26,6 +26,7 @@ from queuectl.units import LONGEST_US, duration_us
         (72_000_000, "1m12s"),
         (3_600_000_000, "1h"),
         (273_600_000_000, "3d4h"),
+        (275_700_000_000, "3d5h"),
         (-2_000_000, "2s"),
     ],
 )
@@ -35,9 +36,26 @@ def test_a_duration_has_two_units_at_most(us: int, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("us", "words"),
-    [(0, "0s"), (999_999, "0s"), (59_999_999, "59s"), (90_000_000, "1m"), (172_800_000_000, "2d")],
+    [
+        (0, "0s"),
+        (499_999, "0s"),
+        (500_000, "1s"),
+        (42_400_000, "42s"),
+        (59_499_999, "59s"),
+        (59_500_000, "1m"),
+        (90_000_000, "1m30s"),
+        (3_599_400_000, "59m59s"),
+        (3_599_999_000, "1h"),
+        (7_199_000_000, "2h"),
+        (7_140_000_000, "1h59m"),
+        (84_600_000_000, "23h30m"),
+        (86_390_000_000, "1d"),
+        (169_200_000_000, "1d23h"),
+        (172_800_000_000, "2d"),
+        (-90_000_000, "1m30s"),
+    ],
 )
-def test_an_age_has_one_unit(us: int, words: str) -> None:
+def test_an_age_has_two_units_and_is_rounded_to_the_smaller(us: int, words: str) -> None:
     assert age(us) == words
 
 

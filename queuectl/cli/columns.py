@@ -91,7 +91,9 @@ JOB: tuple[Column[Job], ...] = (
     same("command", lambda job: job.spec.command, wide=True),
 )
 
-REASON: Column[Job] = same("reason", ended, spare=True)
+REASON: Column[Job] = same(
+    "reason", lambda job: ended(job) if job.state in ("failed", "dead") else "", spare=True
+)
 QUEUE: Column[Job] = same("queue", lambda job: job.spec.queue, spare=True)
 NAME: Column[Job] = same("name", lambda job: job.spec.name or "", spare=True, folds=TEXT_WIDTH)
 """What a wide terminal has room for beside the others."""

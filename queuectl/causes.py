@@ -54,7 +54,7 @@ def cause_from(text: str) -> str:
 
 def _ending(words: str) -> str | None:
     """An exit code or a signal."""
-    if match := re.fullmatch(r"exit ([0-9]{1,3})", words, re.ASCII):
+    if match := re.fullmatch(r"exit ([0-9]{1,3})(?: \(success is only .*\))?", words, re.ASCII):
         return f"exit {int(match[1])}" if int(match[1]) <= LAST_EXIT else None
     if match := re.fullmatch(r"signal ([0-9]{1,3})(?: \(sig[a-z0-9+-]+\))?", words, re.ASCII):
         return f"signal {int(match[1])}" if 1 <= int(match[1]) <= LAST_SIGNAL else None

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from projections.folds.job import Job
+
 from .errors import BadInput
 from .text.outcomes import signal_name
 from .visible import as_written
@@ -58,6 +60,20 @@ def successes(shown: str, value: object) -> Endings:
 def endings_text(codes: Iterable[int], signals: Iterable[int]) -> str:
     """`0, 3, SIGTERM`."""
     return ", ".join((*map(str, codes), *map(signal_name, signals)))
+
+
+def successes_text(codes: Iterable[int], signals: Iterable[int]) -> str:
+    """`0, 3`; `only 3, SIGTERM` if exit code 0 is no success."""
+    codes = tuple(codes)
+    text = endings_text(codes, signals)
+    return text if 0 in codes else f"only {text}"
+
+
+def zero_explained(job: Job) -> str:
+    """` (success is only 3)`, to follow the `exit 0` of a job that failed with it; else empty."""
+    if job.failure != "exit" or job.exit_code != 0:
+        return ""
+    return f" (success is {successes_text(job.spec.success_exit, job.spec.success_signal)})"
 
 
 def _words(value: object) -> list[object]:

@@ -17,7 +17,7 @@ from projections.read_models import contexts, runs, workers
 from projections.read_models.runs import Run
 
 from ..clock import SystemClock
-from ..endings import endings_text
+from ..endings import endings_text, successes_text, zero_explained
 from ..hints import missing_program, no_worker
 from ..reading import Reading
 from ..shapes import JobDetail, JobDocument, job_detail, path_of
@@ -146,7 +146,7 @@ def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
     timeout = "none" if spec.timeout_us is None else exact_duration(spec.timeout_us)
     yield "timeout", timeout
     if spec.success_exit != (0,) or spec.success_signal:
-        yield "success", endings_text(spec.success_exit, spec.success_signal)
+        yield "success", successes_text(spec.success_exit, spec.success_signal)
     if spec.no_retry_exit or spec.no_retry_signal:
         yield "no retry", f"after {endings_text(spec.no_retry_exit, spec.no_retry_signal)}"
     yield "grace", f"{exact_duration(spec.grace_us)} from TERM to KILL"
@@ -166,7 +166,7 @@ def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
     for words in found.unendable:
         yield "stuck", words
     if ended(job):
-        yield "last ended", ended(job)
+        yield "last ended", f"{ended(job)}{zero_explained(job)}"
     if job.failure == "not-found" or (job.failure == "exit" and job.exit_code == NOT_FOUND):
         yield "hint", typed(missing_program(spec, path))
 

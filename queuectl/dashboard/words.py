@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from projections.folds.job import Job
 from queuectl.causes import cause_words
-from queuectl.endings import endings_text
+from queuectl.endings import endings_text, successes_text
 from queuectl.shapes import rfc3339
 from queuectl.text.durations import age, duration
 from queuectl.text.outcomes import manner, stragglers
@@ -35,6 +35,7 @@ def install(app: Flask) -> None:
         size=size,
         plain=visible,
         endings=endings_text,
+        successes=successes_text,
         failure=failure,
         lines=lines,
         clock=clock,

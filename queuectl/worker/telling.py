@@ -6,6 +6,7 @@ from collections import Counter
 from eventstore.events.job import Usage
 from projections.folds.job import FINAL, STATES, Job, State
 
+from ..endings import zero_explained
 from ..hints import typed
 from ..text.durations import duration
 from ..text.outcomes import manner, stragglers
@@ -153,19 +154,20 @@ def _became(result: Result, job: Job) -> str:
         case "completed":
             return f"completed in {duration(usage.duration_us)}"
         case "dead":
-            return f"dead: {_how(result, usage)}"
+            return f"dead: {_how(result, usage, job)}"
         case "failed":
             delay_us = (job.due_at_us or 0) - job.changed_at_us
-            return f"failed: {_how(result, usage)}; retry in {duration(delay_us)}"
+            return f"failed: {_how(result, usage, job)}; retry in {duration(delay_us)}"
         case "pending":
             return "stopped and requeued"
         case _:
             return job.state
 
 
-def _how(result: Result, usage: Usage) -> str:
+def _how(result: Result, usage: Usage, job: Job) -> str:
     outcome = result.outcome
     words = visible(manner(outcome.ended, outcome.exit_code, outcome.signal, outcome.error))
+    words += zero_explained(job)
     return f"{words} after {duration(usage.duration_us)}" if usage.duration_us else words
 
 

@@ -160,6 +160,14 @@ def test_a_wide_terminal_shows_names_and_queues(ctl: Ctl) -> None:
     assert "queue" not in screen(ctl, "list", columns=80).lines[0].split()
 
 
+def test_a_job_that_excludes_exit_code_0_is_shown_with_the_reason_of_its_failure(ctl: Ctl) -> None:
+    job = ctl.enqueue("exit 0", success_exit="only:3", max_retries=0)
+    ctl.drain()
+    facts = [line.split() for line in screen(ctl, "show", job).lines]
+    assert ["success", "only", "3"] in facts
+    assert ["last", "ended", "exit", "0", "(success", "is", "only", "3)"] in facts
+
+
 def test_what_is_overdue_waits_for_a_worker(ctl: Ctl) -> None:
     job = ctl.enqueue("true", delay="1us")
     due, hint = screen(ctl, "show", job).lines[-2:]

@@ -6,6 +6,7 @@ import pytest
 
 from eventstore.events.job import (
     Claimed,
+    Dead,
     Enqueued,
     Failed,
     Requeued,
@@ -46,6 +47,15 @@ def test_failure_is_told_with_the_next_try(capfd: pytest.CaptureFixture[str]) ->
     assert job.changed_at_us == BEGAN_US + 3 * SECOND_US
     line = told(capfd, Outcome(ended="signal", signal=9, usage=Usage(duration_us=4_000)), job)
     assert "failed: signal 9 (SIGKILL) after 4ms; retry in 2s\n" in line
+
+
+def test_an_exit_code_0_that_is_a_failure_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
+    spec = Enqueued(command="x", max_retries=0, backoff_base=2.0, success_exit=(3,))
+    failed = Failed(attempt=1, reason="exit", exit_code=0)
+    dead = Dead(attempt=1, reason="retries-used-up")
+    job = given(spec, Claimed(attempt=1, worker="5f", slot=1), failed, dead)
+    line = told(capfd, Outcome(ended="exit", exit_code=0, usage=Usage(duration_us=4_000)), job)
+    assert "dead: exit 0 (success is only 3) after 4ms" in line
 
 
 def test_superseded_result_is_told(capfd: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from queuectl.errors import BadInput
     [
         ("exit 1", "exit 1"),
         ("failed: exit 255", "exit 255"),
+        ("exit 0 (success is only 3)", "exit 0"),
         ("signal 9", "signal 9"),
         ("signal 9 (SIGKILL)", "signal 9"),
         ("SIGKILL", "signal 9"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from queuectl.endings import endings, endings_text, successes
+from queuectl.endings import endings, endings_text, successes, successes_text
 from queuectl.errors import BadInput
 
 
@@ -65,3 +65,9 @@ def test_a_job_that_could_never_succeed_is_refused(value: object) -> None:
 
 def test_they_read_as_they_are_typed() -> None:
     assert endings_text((0, 3), (15, 40)) == "0, 3, SIGTERM, signal:40"
+
+
+def test_a_success_without_exit_code_0_reads_as_the_only_one() -> None:
+    assert successes_text((0, 3), (15,)) == "0, 3, SIGTERM"
+    assert successes_text((3,), ()) == "only 3"
+    assert successes_text((), (15,)) == "only SIGTERM"

@@ -40,7 +40,9 @@ def as_key(key: str) -> str:
 
 
 def as_option(key: str) -> str:
-    """How an error names an option of `enqueue`."""
+    """How an error names an option of `enqueue`, or the command behind `--`."""
+    if key in ("command", "argv"):
+        return "the command"
     return f"--{key.replace('_', '-')}"
 
 

@@ -17,17 +17,28 @@ _LATEST_US = 253_370_764_800_000_000
 """The year 9999: a later one has no calendar date anywhere."""
 
 
-def instant_us(text: str, now_us: int) -> int:
+class _NoTime(Exception):
+    """The text is not a time."""
+
+
+def instant_us(text: str, now_us: int, example: str = "2h-ago") -> int:
     """Return a time as UTC, microseconds since 1970; without a named zone it is local.
 
-    now_us: the time that `2h-ago`, `in 2h` and `14:05` (today) are relative to. Raises BadInput.
+    now_us: the time that `2h-ago`, `in 2h` and `14:05` (today) are relative to. example: of a
+    relative time, for the error. Raises BadInput.
     """
     words = _normal(text)
     if words.endswith(("-ago", " ago")):
         return now_us - duration_us(words[:-4])
     if (delay_us := relative_us(text)) is not None:
         return now_us + delay_us
-    return _at_us(text, now_us, fold=0)
+    try:
+        return _at_us(text, now_us, fold=0)
+    except _NoTime:
+        raise BadInput(
+            f"{text!r:.100} is not a time; write 2026-11-24T14:05, 14:05, 'tomorrow 9:00'"
+            f" or {example}"
+        ) from None
 
 
 def past_us(text: str, now_us: int) -> int:
@@ -53,7 +64,7 @@ def coming_us(text: str, now_us: int) -> int:
     A time of day that has passed today is tomorrow's, unless the clock shows it a second time, in
     the hour that is repeated in autumn.
     """
-    at_us = instant_us(text, now_us)
+    at_us = instant_us(text, now_us, example="'in 2h'")
     if at_us >= now_us or _normal(text).endswith("ago"):
         return at_us
     repeated_us = _at_us(text, now_us, fold=1)
@@ -75,14 +86,12 @@ def _normal(text: str) -> str:
 
 
 def _at_us(text: str, now_us: int, fold: int) -> int:
-    """fold: 1 for the second of two equal local times. Raises BadInput."""
+    """fold: 1 for the second of two equal local times. Raises BadInput, and _NoTime for others."""
     try:
         at = _on_a_day(_normal(text), now_us) or datetime.fromisoformat(text.strip())
         at_us = round(at.replace(fold=fold).timestamp() * 1_000_000)
     except (ValueError, OverflowError):
-        raise BadInput(
-            f"{text!r:.100} is not a time; write 2026-11-24T14:05, 14:05, 'tomorrow 9:00' or 2h-ago"
-        ) from None
+        raise _NoTime from None
     if at.tzinfo is None:
         _refuse_unknown_zone()
     if not 0 <= at_us <= _LATEST_US:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,7 +22,7 @@ from .look import colours_wanted
 from .options import examples
 from .printer import end_line
 from .recorded import AnswerLost, discard_standard_output, lost, say
-from .words import option_meant, subcommand_meant
+from .words import extra_meant, option_meant, subcommand_meant
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -171,15 +172,15 @@ def _run(arguments: list[str]) -> int:
         click.echo(error.format_message(), err=not bare)
         return exits.DONE if bare else exits.USAGE
     except click.UsageError as error:
-        return _fail(_usage(error), exits.USAGE)
+        return _fail(_usage(error, arguments), exits.USAGE)
     except click.ClickException as error:
         return _fail(error.format_message(), exits.USAGE)
 
 
-def _usage(error: click.UsageError) -> str:
+def _usage(error: click.UsageError, arguments: Sequence[str]) -> str:
     """What was typed wrong, and what is meant, or where to read on."""
     ctx = error.ctx
-    path = ctx.command_path if ctx else "queuectl"
+    path = ctx.command_path if ctx else _typed_path(arguments)
     meant = None
     if ctx and isinstance(error, click.exceptions.NoSuchCommand):
         words = f"{path} has no subcommand {error.command_name!r:.100}"
@@ -191,7 +192,21 @@ def _usage(error: click.UsageError) -> str:
     else:
         words = " ".join(error.format_message().split()).rstrip(".")
         words = f"{words[:1].lower()}{words[1:]}"
+        if ctx and (extra := re.search(r"unexpected extra arguments? \((.*)\)$", words)):
+            meant = extra_meant(path, extra[1], ctx.params)
     return f"{words}; did you mean {meant}?" if meant else f"{words}; see {path} --help"
+
+
+def _typed_path(arguments: Sequence[str]) -> str:
+    """The subcommand that was typed: `queuectl worker start`. click's parser does not say it."""
+    command: click.Command = root
+    path = "queuectl"
+    for word in arguments:
+        if not isinstance(command, click.Group):
+            break
+        if (below := command.get_command(click.Context(command), word)) is not None:
+            command, path = below, f"{path} {word}"
+    return path
 
 
 def _fail(words: str, code: int) -> int:

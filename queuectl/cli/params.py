@@ -100,9 +100,17 @@ class Word(click.ParamType):  # type: ignore[type-arg]
         """Raises UnknownWord."""
         word = str(value)
         if word not in self._known:
+            self._refuse_comma(word, param)
             known = f"the {self._what}s are {', '.join(self._known)}"
             raise UnknownWord(self._what, word, self._known, known, self._meant)
         return word
+
+    def _refuse_comma(self, words: str, param: click.Parameter | None) -> None:
+        """Raise BadInput if these are known words, separated by commas."""
+        parts = [part.strip() for part in words.split(",")]
+        if param and param.multiple and len(parts) > 1 and set(parts) <= set(self._known):
+            repeated = " ".join(f"{shown(param)} {part}" for part in parts)
+            raise BadInput(f"{shown(param)} takes one {self._what}; repeat it: {repeated}")
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str

@@ -22,6 +22,7 @@ from ..errors import BadInput, NoSuchJob, NotFound
 from ..hints import unused_queue
 from ..job_ids import RANGE
 from ..reading import Reading
+from ..visible import quoted, visible
 from ..when import past_us
 from .asked import named_db
 from .options import completed_by
@@ -61,6 +62,8 @@ class Selector(NamedTuple):
         return [job.id for job in matching(tx, which)][::-1]
 
     def _named(self, tx: Reader) -> Iterator[str]:
+        if len(self.words) > 1:
+            _refuse_split_id(tx, self.words)
         for word in self.words:
             yield from _from_stdin(tx) if word == "-" else _named(tx, word)
 
@@ -113,6 +116,24 @@ def _named(tx: Reader, word: str) -> list[str]:
     if found := re.fullmatch(RANGE, word):
         return _in_range(tx, int(found[1]), int(found[2]))
     return [word]
+
+
+def _refuse_split_id(tx: Reader, words: tuple[str, ...]) -> None:
+    """Raise NotFound if an ID with spaces was typed without quotes, so its parts name no job."""
+    for at, word in enumerate(words):
+        if word in ("last", "-") or re.fullmatch(RANGE, word) or jobs.get(tx, word) is not None:
+            continue
+        for joined in _joined_around(words, at):
+            if jobs.get(tx, joined) is not None:
+                raise NotFound(f"job {visible(word)} not found; did you mean {quoted(joined)}?")
+        return
+
+
+def _joined_around(words: tuple[str, ...], at: int) -> Iterator[str]:
+    """Each run of up to ten words that contains the word at this index, and another one."""
+    for start in range(max(0, at - 9), at + 1):
+        for end in range(max(at + 1, start + 2), min(len(words), start + 10) + 1):
+            yield " ".join(words[start:end])
 
 
 def _last(tx: Reader) -> str:

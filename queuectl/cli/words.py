@@ -1,6 +1,7 @@
 """Words that other programs taught people, each with what is meant here."""
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
 
 import click
 
@@ -123,6 +124,22 @@ def subcommand_meant(group: str, word: str, known: Iterable[str]) -> str | None:
     """What to type instead of a subcommand that a group does not have."""
     meant = nearest(word, known, SUBCOMMANDS.get(group, {}))
     return None if meant is None else f"{'queuectl' if group == 'queuectl' else group} {meant}"
+
+
+def extra_meant(path: str, extra: str, params: Mapping[str, object]) -> str | None:
+    """What to type instead of words that a subcommand does not take.
+
+    extra: these words. params: the values that it took.
+    """
+    if path == "queuectl list":
+        state = STATES.get(extra, extra)
+        return f"--state {state}" if state in STATES.values() else f"queuectl show {extra}"
+    if path == "queuectl worker start":
+        return f"--count {extra}" if extra.isdecimal() else f"--queue {extra}"
+    joined = f"{params.get('job')} {extra}"
+    if "job" in params and not joined.replace(" ", "").isdecimal():
+        return f"{path} {shlex.quote(joined)}"
+    return None
 
 
 def option_meant(path: str, word: str, command: click.Command, ctx: click.Context) -> str | None:

@@ -1,6 +1,7 @@
 """The exit code of each kind of end, and one line for each error."""
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,22 @@ def test_usage_is_2(ctl: Ctl, words: list[str]) -> None:
         ("list --stat x", "queuectl list has no option '--stat'; did you mean --state?"),
         ("worker start --workers 4", "did you mean --count?"),
         ("enqueue --command x", "did you mean -- CMD ARG?"),
+        ("list -t", "option '-t' requires an argument; see queuectl list --help"),
+        ("worker start -n", "requires an argument; see queuectl worker start --help"),
+        ("list foo", "got unexpected extra argument (foo); did you mean queuectl show foo?"),
+        ("list pending", "did you mean --state pending?"),
+        ("list running", "did you mean --state processing?"),
+        ("worker start encodes", "did you mean --queue encodes?"),
+        ("worker start 4", "did you mean --count 4?"),
+        ("show my film", "did you mean queuectl show 'my film'?"),
+        ("show 1 2", "(2); see queuectl show --help"),
+        ("list --state dead,completed", "repeat it: --state dead --state completed"),
+        ("enqueue -- ''", "error: the command is empty: there is nothing to run"),
+        (
+            "enqueue --run-at 25:00 -- a",
+            "14:05, 'tomorrow 9:00' or 'in 2h'",
+        ),
+        ("list --since 25:00", "'tomorrow 9:00' or 2h-ago"),
         ("list --bla", "queuectl list has no option '--bla'; see queuectl list --help"),
         ("list --state running", "unknown state 'running'; did you mean processing?"),
         ("list --state x", "the states are pending, processing, completed, failed, dead,"),
@@ -69,7 +86,15 @@ def test_usage_is_2(ctl: Ctl, words: list[str]) -> None:
     ],
 )
 def test_what_was_meant_or_wanted_is_said(ctl: Ctl, words: str, answer: str) -> None:
-    assert answer in refused(ctl(*words.split(), code=2))
+    assert answer in refused(ctl(*shlex.split(words), code=2))
+
+
+def test_an_id_with_spaces_that_was_typed_without_quotes_is_offered_whole(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    ctl("enqueue", "--id", "my new film", "--", "true")
+    told = refused(ctl("wait", "1", "my", "new", "film", code=3))
+    assert told == "error: job my not found; did you mean 'my new film'?\n"
+    assert "job my not found; see" in refused(ctl("cancel", "1", "my", "film", code=3))
 
 
 def test_bare_queuectl_is_help(ctl: Ctl) -> None:

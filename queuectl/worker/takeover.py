@@ -7,11 +7,13 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
 from eventstore.errors import Busy, Full
 from eventstore.location import identity
 from eventstore.sqlite.lock import SqliteLock
+from projections.folds.job import Job
 from projections.folds.worker import Worker
 from projections.read_models import jobs, workers
 
 from ..queue import Queue
 from ..requests import Lose, LoseWorker
+from ..wording import plural
 from . import sweep
 from .mark import mark_of
 from .telling import Telling
@@ -49,10 +51,10 @@ class Peers:
             lost = None  # at the next look, then
         if lost is not None:
             self._forget(peer.id)
-            number = "1 job of its" if len(lost) == 1 else f"{len(lost)} jobs of its"
-            self._telling.say(f"worker {peer.id} had died; {number} taken over")
-            for job_id in self._dead(lost):
-                self._telling.died(job_id)
+            count = plural(len(lost), "job") if lost else "no job"
+            self._telling.say(f"took over {count} of worker {peer.id}, which had died")
+            for job in self._dead(lost):
+                self._telling.died(job)
             return
         self._known[peer.id] = peer
         started = peer.started
@@ -62,10 +64,10 @@ class Peers:
             (started.keeper_pid, started.keeper_pid_started),
         )
 
-    def _dead(self, job_ids: list[str]) -> list[str]:
+    def _dead(self, job_ids: list[str]) -> list[Job]:
         with self._queue.read() as tx:
-            states = {job_id: jobs.get(tx, job_id) for job_id in job_ids}
-        return [job_id for job_id, job in states.items() if job and job.state == "dead"]
+            now = [jobs.get(tx, job_id) for job_id in job_ids]
+        return [job for job in now if job and job.state == "dead"]
 
     def _forget(self, worker_id: str) -> None:
         self._known.pop(worker_id, None)

@@ -106,11 +106,11 @@ class Telling:
             counts = [f"{plural(self._failed, 'attempt')} failed"]
         return ", ".join(counts)
 
-    def died(self, job_id: str) -> None:
+    def died(self, job: Job) -> None:
         """A job has died with its worker, for the last time."""
         self._finals["dead"] += 1
         see = typed("see queuectl dlq list", self._db)
-        _write(f"job {job_id} dead: its worker was lost each time; {see}")
+        _write(f"{_with_command(job)} dead: its worker was lost each time; {see}")
 
     def ended(self, result: Result, job: Job | None) -> None:
         """What an attempt has come to."""
@@ -125,7 +125,8 @@ class Telling:
             see = typed("; see queuectl dlq list", self._db) if job.state == "dead" else ""
             usage = result.outcome.usage
             left = stragglers(usage.stragglers, usage.straggler_names)
-            _write(f"{_label(job)} {_became(result, job)}{f'; {left}' if left else ''}{see}")
+            what = _label(job) if self._jobs else _with_command(job)
+            _write(f"{what} {_became(result, job)}{f'; {left}' if left else ''}{see}")
 
     def _count(self, state: State) -> None:
         """Count an attempt that ended here. state: of its job now."""
@@ -141,6 +142,11 @@ def _label(job: Job) -> str:
     """`job 7 (nightly backup)`; `job 7` if it has no name."""
     name = f" ({_shortened(job.spec.name)})" if job.spec.name else ""
     return f"job {visible(job.id)}{name}"
+
+
+def _with_command(job: Job) -> str:
+    """`job 7 (make film)`, or `job 7 (nightly backup)` if it has a name."""
+    return _label(job) if job.spec.name else f"{_label(job)} ({_shortened(job.spec.command)})"
 
 
 def _shortened(text: str) -> str:

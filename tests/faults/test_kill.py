@@ -82,6 +82,7 @@ def test_living_worker_takes_over_when_both_of_another_are_killed(house: House) 
             killed = time.monotonic()
             house.wait_for(job, "requeued", why="worker-lost")
             assert time.monotonic() - killed < 2
+            assert other.says("took over 1 job of worker ").endswith(", which had died")
             assert house.wait(job) == ["completed"]
     assert in_folder(house.work) == []
 

@@ -131,3 +131,18 @@ def test_last_line_of_a_worker_whose_only_attempt_failed(
 def test_an_idle_worker_that_ran_nothing_says_so(capfd: pytest.CaptureFixture[str]) -> None:
     Telling(jobs=False).closing("until-idle")
     assert capfd.readouterr().err == "Idle: no job can run now.\n"
+
+
+@pytest.mark.parametrize(("name", "shown"), [(None, "tar c /"), ("nightly", "nightly")])
+def test_a_quiet_worker_says_which_job_is_dead(
+    capfd: pytest.CaptureFixture[str], name: str | None, shown: str
+) -> None:
+    spec = Enqueued(command="tar c /", name=name, max_retries=0, backoff_base=2.0)
+    failed = Failed(attempt=1, reason="exit", exit_code=5)
+    dead = Dead(attempt=1, reason="retries-used-up")
+    job = given(spec, Claimed(attempt=1, worker="5f", slot=1), failed, dead)
+    Telling(jobs=False, quiet=True).ended(
+        Result(job, Outcome(ended="exit", exit_code=5), None), job
+    )
+    line = capfd.readouterr().err
+    assert line == f"job 1 ({shown}) dead: exit 5; see queuectl dlq list\n"

@@ -1,5 +1,6 @@
 """`logs`: what an attempt printed, byte for byte; on a terminal without what would act there."""
 
+import sys
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import NamedTuple
@@ -73,6 +74,8 @@ def logs_command(
             return
     if (run := _run(reading, seen)) is not None and run.error:
         _say_unstarted(reading, run, seen.job)
+    elif not printed and sys.stdout.isatty():
+        note("No output." if seen.ended else "No output yet.")
 
 
 def _run(reading: Reading, seen: Seen) -> Run | None:

@@ -205,6 +205,13 @@ def test_several_jobs_are_counted_as_new_or_as_existing(ctl: Ctl) -> None:
     assert said("a", "b", "a") == "2 jobs already existed: a, b"
 
 
+def test_a_job_that_printed_nothing_is_said_to(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    ctl.drain()
+    assert screen(ctl, "logs", "1").lines == ["No output."]
+    assert ctl("logs", "1").err == ""
+
+
 def test_a_list_of_failures_says_why(ctl: Ctl) -> None:
     ctl.dead_job()
     shown = screen(ctl, "list").lines

@@ -115,7 +115,7 @@ def _problem(found: os.stat_result) -> str | None:
     if found.st_size == 0:
         return "is empty, not a queue"
     if found.st_size < _SMALLEST:
-        return "is cut short, not a queue"
+        return "is too short to be a queue"
     if found.st_uid != os.geteuid():
         return f"belongs to user {found.st_uid}, not to you"
     if found.st_mode & 0o022:

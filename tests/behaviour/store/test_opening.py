@@ -39,11 +39,12 @@ def anothers(path: Path) -> None:
 NOT_OURS: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda path: path.touch(0o600), "is empty, not a queue"),
     "text": (lambda path: path.write_text("hello\n" * 99), "is not a queue"),
+    "short text": (lambda path: path.write_text("#!/bin/sh\n"), "is too short to be a queue"),
     "folder": (lambda path: path.mkdir(), "is a directory"),
     "fifo": (lambda path: os.mkfifo(path), "is not a regular file"),
     "foreign": (foreign_wal, "is a database of another program"),
     "world-writable": (world_writable, "may be written by others"),
-    "truncated": (truncated, "is cut short, not a queue"),
+    "truncated": (truncated, "is too short to be a queue"),
     "another's": (anothers, "belongs to user 12345"),
 }
 

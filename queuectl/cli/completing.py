@@ -133,6 +133,23 @@ def _from_queue(words: Callable[[Reader, str], Iterable[tuple[str, str]]]) -> Co
     return complete
 
 
+def background(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What may become of the processes that a job leaves running."""
+    return _starting(("end", "keep"), incomplete)
+
+
+def subcommands(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Subcommands of the group that the words before name."""
+    group: click.Command | None = ctx.find_root().command
+    for word in ctx.params.get("words") or ():
+        group = group.get_command(ctx, word) if isinstance(group, click.Group) else None
+    return _starting(group.list_commands(ctx), incomplete) if isinstance(group, click.Group) else []
+
+
+def _starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
 def settings(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Keys of settings."""
     from ..settings import SETTINGS

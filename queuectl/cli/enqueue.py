@@ -175,6 +175,7 @@ def _words_behind_dashes() -> int:
 @click.option(
     "--background",
     metavar="end|keep",
+    shell_complete=options.completed_by("background"),
     help="End processes that a finished job leaves running, or keep them [default: end].",
 )
 @click.option(

@@ -2,12 +2,14 @@
 
 import click
 
-from .options import examples
+from .options import completed_by, examples
 from .printer import line
 
 
 @click.command("help", epilog=examples("queuectl help enqueue", "queuectl help worker start"))
-@click.argument("words", metavar="[COMMAND...]", nargs=-1)
+@click.argument(
+    "words", metavar="[COMMAND...]", nargs=-1, shell_complete=completed_by("subcommands")
+)
 @click.pass_context
 def help_command(ctx: click.Context, words: tuple[str, ...]) -> None:
     """Show the help of a command."""

@@ -64,6 +64,10 @@ def test_subcommands_and_options_are_offered(tab: Tab) -> None:
     assert tab("queuectl list --state pr") == ["processing"]
     assert tab("queuectl config get back") == ["backoff-base", "backoff-max"]
     assert "enqueue" in tab("queuectl ")
+    assert tab("queuectl enqueue --background ") == ["end", "keep"]
+    assert tab("queuectl help wor") == ["worker"]
+    assert tab("queuectl help worker st") == ["start", "stop"]
+    assert tab("queuectl help worker start ") == []
 
 
 def test_ids_queues_and_tags_come_from_the_queue(filled: Ctl, tab: Tab) -> None:

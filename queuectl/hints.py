@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from eventstore.events.job import Enqueued
     from projections.folds.worker import Worker
 
+QUEUES_NAMED = 5
+"""Queues that a hint lists at most."""
+
 _LINE = r"(?<![\w'\"./-])queuectl (?!to )(?=[a-z])"
 
 
@@ -62,8 +65,12 @@ def no_worker(workers: Sequence["Worker"], queues: Iterable[str]) -> str | None:
     if not missing:
         return None
     which = "queue" if len(missing) == 1 else "queues"
+    named = ", ".join(missing[:QUEUES_NAMED])
+    if len(missing) > QUEUES_NAMED:
+        more = len(missing) - QUEUES_NAMED
+        return (
+            f"No running worker serves {which} {named} and {more:,} more."
+            " Start one for all queues: queuectl worker start"
+        )
     options = " ".join(f"--queue {queue}" for queue in missing)
-    return (
-        f"No running worker serves {which} {', '.join(missing)}."
-        f" Start one: queuectl worker start {options}"
-    )
+    return f"No running worker serves {which} {named}. Start one: queuectl worker start {options}"

@@ -9,6 +9,7 @@ from projections.read_models import counts, jobs, ready, timers, workers
 from projections.read_models.counts import Counts
 
 from ..clock import SystemClock
+from ..hints import no_worker
 from ..reading import Reading
 from ..text.durations import age
 from ..visible import visible
@@ -83,8 +84,19 @@ def _beyond(out: Printer, tx: Reader, queue: str | None) -> None:
         line(f"Next due: {told}")
     head = tx.head()
     line(f"Head: {head.position}:{head.hash}")
+    if active:  # else the line about workers says how to start one
+        out.hint(no_worker(active, _pending_queues(tx, queue)) or "")
     if dead := counts.total(tx).states["dead"]:
         out.hint(f"{dead:,} dead - queuectl dlq list")
+
+
+def _pending_queues(tx: Reader, queue: str | None) -> list[str]:
+    """The queues, or this one of them, that have pending jobs."""
+    return [
+        name
+        for name, counted in counts.by_queue(tx).items()
+        if counted.states["pending"] and queue in (None, name)
+    ]
 
 
 def _oldest(tx: Reader, queue: str | None) -> Job | None:

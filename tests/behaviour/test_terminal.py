@@ -251,3 +251,15 @@ def test_no_retry_is_suggested_for_an_empty_list_of_dead_jobs(ctl: Ctl) -> None:
     ctl.dead_job()
     assert "queuectl dlq retry" in screen(ctl, "dlq", "list").lines[-1]
     assert screen(ctl, "dlq", "list", "--cause", "exit 4").lines == ["No matching jobs."]
+
+
+def test_status_says_which_pending_jobs_no_running_worker_takes(ctl: Ctl) -> None:
+    hint = (
+        "No running worker serves queue encodes. Start one: queuectl worker start --queue encodes"
+    )
+    ctl.enqueue("true", queue="encodes")
+    with ctl.worker("--queue", "other") as worker:
+        worker.says("worker ")
+        assert hint in " ".join(screen(ctl, "status", columns=120).lines)
+        assert hint not in " ".join(screen(ctl, "status", "-q", "other", columns=120).lines)
+        assert hint not in ctl("status").out

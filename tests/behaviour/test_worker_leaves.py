@@ -38,14 +38,14 @@ def test_a_quiet_worker_says_nothing_unless_a_job_dies(ctl: Ctl) -> None:
     ctl.enqueue("exit 3", max_retries=0)
     done = ctl(*quiet, code=1)
     assert done.out == ""
-    assert done.err.startswith("job 3 dead: exit 3 after ")
+    assert done.err.startswith("job 3 (exit 3) dead: exit 3 after ")
     assert done.err.count("\n") == 1
 
 
 def test_a_job_that_kills_its_worker_counts_as_died(ctl: Ctl) -> None:
     ctl.enqueue("kill -9 $PPID")
     done = ctl("worker", "start", "--until-idle", "--quiet", "--fail-on-dead", code=1)
-    assert ") dead: its worker was lost each time; see queuectl dlq list" in done.err
+    assert "job 1 (kill -9 $PPID) dead: its worker was lost each time; see" in done.err
 
 
 def test_dead_jobs_change_the_exit_code_only_if_asked(ctl: Ctl) -> None:

@@ -156,9 +156,14 @@ def descriptors(soft: int, hard: int | None) -> Finding:
 def marks(unlimited: bool) -> Finding:
     """Whether each attempt's processes can carry a mark that they cannot lose by accident."""
     if unlimited:
-        return Finding("marks", "by an inherited resource limit, and by the environment")
-    todo = "raise the hard limit (ulimit -HR unlimited): a daemon without it may be overlooked"
-    return Finding("marks", "by the environment alone: RLIMIT_RTTIME is limited", todo)
+        found = "a job's processes are found by a resource limit and a variable that they inherit"
+        return Finding("marks", found)
+    found = "a job's processes are found by a variable alone: RLIMIT_RTTIME is limited"
+    todo = (
+        "raise the hard limit (ulimit -HR unlimited);"
+        " otherwise a process that clears its environment may be missed"
+    )
+    return Finding("marks", found, todo)
 
 
 def leftovers(paths: Sequence[str]) -> Finding:
@@ -235,9 +240,12 @@ def bells(workers: int, unreachable: Sequence[str]) -> Finding:
     """Whether each worker hears of new jobs at once. unreachable: ids of those without a FIFO."""
     if unreachable:
         todo = "it is made again within 30 s; keep programs that clean up away from the .d folder"
-        return Finding("bells", f"{', '.join(unreachable)} has no doorbell", todo)
-    reached = "by its doorbell" if workers == 1 else "by their doorbells"
-    return Finding("bells", f"{plural(workers, 'worker')}, reached {reached}")
+        found = f"no FIFO to notify a worker of new jobs at once: {', '.join(unreachable)}"
+        return Finding("bells", found, todo)
+    if workers == 0:
+        return Finding("bells", "no running worker to notify of new jobs")
+    verb = "is" if workers == 1 else "are"
+    return Finding("bells", f"{plural(workers, 'worker')} {verb} notified of new jobs at once")
 
 
 def locks(held: int, stale: Sequence[str]) -> Finding:

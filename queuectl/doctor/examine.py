@@ -115,7 +115,8 @@ def _file(location: Location, refused: StoreError | None) -> Finding:
     if refused is not None:
         what, _, todo = str(refused).partition("; ")
         what = what.removeprefix(location.path).strip()
-        return Finding("file", f"{words} {what}", todo or "name another file with --db")
+        space = "" if what.startswith(":") else " "
+        return Finding("file", f"{words}{space}{what}", todo or "name another file with --db")
     folder = os.path.dirname(location.path)
     if not os.path.isdir(folder) and location.why != "your own":
         return Finding("file", f"{words}: there is no folder {folder}", f"mkdir {folder}")

@@ -233,7 +233,7 @@ def test_a_row_that_the_log_does_not_tell_is_found_by_looking_deep(worked: Ctl) 
     ("limit", "told"),
     [
         (resource.RLIMIT_NOFILE, "problem\tdescriptors\topen file limit: 100 (hard limit 100)"),
-        (RLIMIT_RTTIME, "problem\tmarks\tby the environment alone"),
+        (RLIMIT_RTTIME, "problem\tmarks\ta job's processes are found by a variable alone"),
     ],
 )
 def test_limits_that_are_too_low_are_told(worked: Ctl, limit: int, told: str) -> None:
@@ -356,3 +356,17 @@ def test_a_person_reads_one_line_if_everything_is_in_order(ctl: Ctl) -> None:
     shown = screen(ctl, "doctor", columns=400)
     assert shown.lines[0].startswith("! dead  1 dead job")
     assert "): 1 note; " in shown.lines[2]
+
+
+def test_a_damaged_file_is_named_once_with_a_colon_and_no_space_before_it(worked: Ctl) -> None:
+    with open(worked.db, "r+b") as file:
+        file.truncate(4096)
+    told = worked("doctor", code=None).out
+    assert f"problem\tfile\t{worked.db} (named by QUEUECTL_DB): the file is damaged" in told
+
+
+def test_no_worker_needs_no_notification() -> None:
+    assert checks.bells(0, []).found == "no running worker to notify of new jobs"
+    assert checks.bells(1, []).found == "1 worker is notified of new jobs at once"
+    assert checks.bells(2, []).found == "2 workers are notified of new jobs at once"
+    assert checks.bells(2, ["5f"]).level == "problem"

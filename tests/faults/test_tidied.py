@@ -94,9 +94,9 @@ def test_locks_are_made_again(house: House) -> None:
 def test_doctor_misses_the_bell_of_a_worker(ctl: Ctl, house: House) -> None:
     with house.worker() as running:
         assert house.wait(house.enqueue("true")) == ["completed"]
-        assert "1 worker, reached by its doorbell" in ctl("doctor", code=None).out
+        assert "1 worker is notified of new jobs at once" in ctl("doctor", code=None).out
         os.kill(running.pid, 19)
         os.kill(house.supervisor(running), 19)
         shutil.rmtree(beside(house))
         told = ctl("doctor", code=1).out
-        assert f"{house.workers()[0].id} has no doorbell" in told
+        assert f"to notify a worker of new jobs at once: {house.workers()[0].id}" in told

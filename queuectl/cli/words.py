@@ -134,6 +134,10 @@ def extra_meant(path: str, extra: str, params: Mapping[str, object]) -> str | No
     if path == "queuectl list":
         state = STATES.get(extra, extra)
         return f"--state {state}" if state in STATES.values() else f"queuectl show {extra}"
+    if path == "queuectl dlq list":
+        return f"queuectl dlq show {extra}"
+    if path == "queuectl status":
+        return f"--queue {extra}"
     if path == "queuectl worker start":
         return f"--count {extra}" if extra.isdecimal() else f"--queue {extra}"
     joined = f"{params.get('job')} {extra}"

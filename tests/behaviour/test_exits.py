@@ -55,6 +55,8 @@ def test_usage_is_2(ctl: Ctl, words: list[str]) -> None:
         ("list -t", "option '-t' requires an argument; see queuectl list --help"),
         ("worker start -n", "requires an argument; see queuectl worker start --help"),
         ("list foo", "got unexpected extra argument (foo); did you mean queuectl show foo?"),
+        ("dlq list foo", "did you mean queuectl dlq show foo?"),
+        ("status encodes", "did you mean --queue encodes?"),
         ("list pending", "did you mean --state pending?"),
         ("list running", "did you mean --state processing?"),
         ("worker start encodes", "did you mean --queue encodes?"),

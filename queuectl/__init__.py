@@ -44,6 +44,11 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    """The API's names and the module's own attributes."""
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])
+
+
 def __getattr__(name: str) -> "Any":
     """The API's names, imported when first used: the keeper and `--version` need none of them."""
     if name not in __all__:

@@ -187,6 +187,14 @@ class ReplayRunning(Refusal):
         super().__init__("another replay is running; try again when it has finished")
 
 
+class Closed(Refusal):
+    """The Queue object was closed, by `close` or at the end of its `with` block."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"the queue {path} was closed; open it again with Queue({path!r})")
+        self.path = path
+
+
 class WaitsForItself(Refusal):
     """A job would wait for its own end."""
 

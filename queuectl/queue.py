@@ -18,7 +18,7 @@ from projections.registry import first_schema
 
 from . import arguments
 from .clock import Clock, SystemClock
-from .errors import NoSuchJob, QueueError
+from .errors import Closed, NoSuchJob, QueueError
 from .reading import Reading, refuse_unfit
 from .replay import replay
 from .requests import AnyRequest, Cancel, NewJob, Retry
@@ -50,16 +50,19 @@ class Queue:
         )
         self._reading = Reading(self.location, self.store.identity)
         self._known = Known()
+        self._is_closed = False
         self._bring_up_to_date()
 
     def __enter__(self) -> Self:
+        self._refuse_if_closed()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; every later use but another `close` raises Closed."""
+        self._is_closed = True
         self._reading.close()
         self.store.close()
 
@@ -74,6 +77,7 @@ class Queue:
 
         committing, patience_s: as in SqliteStore.write.
         """
+        self._refuse_if_closed()
         at_us = self.clock.wall_us()
         with self.store.write(actor or self.actor, at_us, committing, patience_s) as tx:
             tx.at_us = self.clock.wall_us()  # the lock may have been waited for for a minute
@@ -84,6 +88,7 @@ class Queue:
 
     def read(self) -> AbstractContextManager[SqliteReader]:
         """One state of the queue, for the read models' queries."""
+        self._refuse_if_closed()
         return self._reading.read()
 
     def send(self, *asked: AnyRequest) -> list[Any]:
@@ -152,12 +157,23 @@ class Queue:
         """
         from .job_waiting import wait_for
 
+        self._refuse_if_closed()
         ids = [arguments.id_from(job_id) for job_id in job_ids]
         return wait_for(self._reading, ids, timeout_s=timeout_s, any_of=any_of)
 
     def events(self, since: int = 0) -> Iterator[Recorded]:
         """All events after this position, in order, as the log stands when they are read."""
-        return self._reading.events(after=arguments.position_from(since))
+        self._refuse_if_closed()
+        return self._events(arguments.position_from(since))
+
+    def _events(self, after: int) -> Iterator[Recorded]:
+        for recorded in self._reading.events(after=after):
+            yield recorded
+            self._refuse_if_closed()
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise Closed(self.location.path)
 
     def _one(self, asked: AnyRequest) -> Job:
         job = self.send(asked)[0]

@@ -143,15 +143,25 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
 @options.existing_queue
 def stop(queue: "Queue", worker: str | None, now: bool, reason: str | None) -> None:
     """Stop one worker, or all, after their current jobs, and wait."""
-    from ..requests import RequestStop
-
     stopping = _chosen(queue, worker)
     if not stopping:
         note("No worker is running.")
         return
     how: Literal["now", "drain"] = "now" if now else "drain"
-    queue.send(*(RequestStop(worker_id=one.id, how=how, reason=reason) for one in stopping))
-    _await_end(queue, [worker for worker in stopping if not _runs_us(queue, worker)], now)
+    _ask(queue, stopping, how, reason)
+    waited_for = [worker for worker in stopping if not _runs_us(queue, worker)]
+    _await_end(queue, waited_for, how, reason)
+
+
+def _ask(
+    queue: "Queue", stopping: "list[Worker]", how: Literal["drain", "now"], reason: str | None
+) -> None:
+    """Record the request for each; one that has ended meanwhile needs none."""
+    from ..requests import RequestStop
+
+    with queue.write() as session:
+        for worker in stopping:
+            session.ask(RequestStop(worker_id=worker.id, how=how, reason=reason))
 
 
 def _runs_us(queue: "Queue", worker: "Worker") -> bool:
@@ -188,19 +198,26 @@ def _chosen(queue: "Queue", named: str | None) -> "list[Worker]":
     return []
 
 
-def _await_end(queue: "Queue", stopping: "list[Worker]", now: bool) -> None:
-    """Wait until each has ended; what a dead one had claimed is put back in line."""
+def _await_end(
+    queue: "Queue", stopping: "list[Worker]", how: Literal["drain", "now"], reason: str | None
+) -> None:
+    """Wait until each has ended; what a dead one had claimed is put back in line.
+
+    The keeper of a lost worker may start another in its place: that one is asked to stop, too.
+    """
     from ..reading import Reading
     from ..worker.holdup import HoldUp
     from ..worker.takeover import take_over
 
     reading = Reading(queue.location)
     reading.hang_bell()
-    hold_ups = [HoldUp(queue, worker, force=now) for worker in stopping]
+    hold_ups = [HoldUp(queue, worker, force=how == "now") for worker in stopping]
+    lost: list[Worker] = []
     try:
-        while stopping:
+        while stopping or lost:
+            waited_for = {one.id for one in (*stopping, *lost)}
             for hold_up in hold_ups:
-                if hold_up.worker in stopping and (words := hold_up.look()):
+                if hold_up.worker.id in waited_for and (words := hold_up.look()):
                     note(words)
             for one in stopping:
                 if take_over(queue, one, found_by=queue.actor) is not None:
@@ -210,10 +227,34 @@ def _await_end(queue: "Queue", stopping: "list[Worker]", now: bool) -> None:
                 _answer(f"worker {one.id} is {one.state}")
             gone = {one.id for one in ended}
             stopping = [one for one in stopping if one.id not in gone]
-            if stopping:
+            lost += [one for one in ended if one.state == "lost"]
+            successors, lost = _successors(reading, lost)
+            known = {worker.id for worker in stopping}
+            successors = [worker for worker in successors if worker.id not in known]
+            _ask(queue, successors, how, reason)
+            for successor in successors:
+                note(f"its keeper has started worker {successor.id}; asked it to stop as well")
+            hold_ups += [HoldUp(queue, successor, force=how == "now") for successor in successors]
+            stopping += successors
+            if stopping or lost:
                 reading.await_more(LOOK_AGAIN_S)
     finally:
         reading.close()
+
+
+def _successors(reading: "Reading", lost: "list[Worker]") -> "tuple[list[Worker], list[Worker]]":
+    """The active workers of the keepers of these, and those whose living keeper has none yet."""
+    from projections.read_models import workers
+
+    from ..worker.takeover import keeper_lives, keeper_of
+
+    living = [one for one in lost if keeper_lives(one)]  # before the log: it may end in order
+    with reading.read() as tx:
+        active = {keeper_of(one): one for one in workers.active(tx)}
+    successors = {
+        keeper_of(one): active[keeper_of(one)] for one in lost if keeper_of(one) in active
+    }
+    return list(successors.values()), [one for one in living if keeper_of(one) not in successors]
 
 
 def _answer(text: str) -> None:

@@ -35,33 +35,35 @@ KEPT = 2**62 + 2**61
 """Soft RLIMIT_RTTIME of processes that a finished job left running and that are to stay."""
 
 
-def keep(supervise: Callable[[socket.socket], int]) -> int:
+def keep(supervise: Callable[[socket.socket, tuple[str, ...]], int]) -> int:
     """Run `supervise` in a child, and again when it dies by accident.
 
     Returns in both processes: in the supervisor with what `supervise` returned, so that its errors
     are told as any command's are; in the keeper with the supervisor's exit code. What `supervise`
-    is given is its line to the keeper: a descriptor sent along it is held until nothing that the
+    is given is its line to the keeper, and the names of the supervisors before it. A descriptor
+    sent along the line, with the supervisor's name as text, is held until nothing that the
     supervisor started is left; each byte that comes along it is the number of a stop signal that
-    the keeper was sent; end of file on it means that the other one is dead.
+    the keeper was sent, to this supervisor or to one before it; end of file on it means that the
+    other one is dead.
     """
     _open_standard_descriptors()
     adopt_orphans()
     wakeup = _listen()
     restarts: deque[float] = deque(maxlen=RESTARTS)
-    asked: int | None = None
+    stops: list[int] = []
+    names: list[str] = []
     while True:
         ours, theirs = socket.socketpair()
+        _pass_on(ours, stops)  # before the fork: the supervisor reads them before it takes a job
         pid = _fork_again(wakeup) if restarts else _fork()
         if pid is None:
             return 1
         if pid == 0:
             ours.close()
             os.close(wakeup)
-            return supervise(theirs)
+            return supervise(theirs, tuple(names))
         theirs.close()
-        if asked is not None:  # the one that was asked to stop died; its heir is asked again
-            _pass_on(ours, asked)
-        code, asked, held = _watch(pid, ours, wakeup, asked)
+        code, held = _watch(pid, ours, wakeup, stops, names)
         end_children()
         for descriptor in held:
             os.close(descriptor)
@@ -72,7 +74,9 @@ def keep(supervise: Callable[[socket.socket], int]) -> int:
             _say(f"error: the supervisor {_how(code)}, the fourth time within a minute; giving up")
             return 1
         restarts.append(time.monotonic())
-        _say(f"the supervisor {_how(code)}; its jobs were ended; starting it again")
+        stops += _requests(wakeup)
+        why = " to requeue them" if stops else ""
+        _say(f"the supervisor {_how(code)}; its jobs were ended; starting it again{why}")
 
 
 def adopt_orphans() -> None:
@@ -187,42 +191,51 @@ def _fork_again(wakeup: int) -> int | None:
 
 
 def _watch(
-    pid: int, line: socket.socket, wakeup: int, asked: int | None
-) -> tuple[int, int | None, list[int]]:
-    """Wait for the supervisor's end: its code, the last stop signal, the descriptors to let go."""
+    pid: int, line: socket.socket, wakeup: int, stops: list[int], names: list[str]
+) -> tuple[int, list[int]]:
+    """Wait for the supervisor's end. Returns its exit code and the descriptors to let go.
+
+    Stop signals that come meanwhile are added to `stops`, the supervisor's name to `names`.
+    """
     held: list[int] = []
     sources: list[int | socket.socket] = [wakeup, line]
     while True:
         ready, _, _ = select.select(sources, [], [])
         if line in ready:
-            descriptors = _descriptors_from(line)
+            descriptors = _descriptors_from(line, names)
             if descriptors is None:
                 sources.remove(line)
             else:
                 held += descriptors
         if wakeup in ready:
-            for number in _requests(wakeup):
-                asked = number
-                _pass_on(line, number)
+            stops += (numbers := _requests(wakeup))
+            _pass_on(line, numbers)
             ended, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
             if ended and os.WIFSTOPPED(status):  # by a job, such as `kill -STOP $PPID`
                 os.kill(pid, signal.SIGCONT)
             elif ended:
-                return os.waitstatus_to_exitcode(status), asked, held
+                return os.waitstatus_to_exitcode(status), held
 
 
-def _descriptors_from(line: socket.socket) -> list[int] | None:
-    """The descriptors that the supervisor has sent; None once it has closed its end."""
+def _descriptors_from(line: socket.socket, names: list[str]) -> list[int] | None:
+    """The descriptors that the supervisor has sent; None once it has closed its end.
+
+    The name that it sent along with them is added to `names`.
+    """
     try:
-        said, descriptors, _, _ = socket.recv_fds(line, 64, 8)
+        text, descriptors, _, _ = socket.recv_fds(line, 64, 8)
     except ConnectionResetError:  # it died with a signal of ours unread
         return None
-    return descriptors if said else None
+    names += [name for name in text.decode().split() if name not in names]
+    return descriptors if text else None
 
 
 def _requests(wakeup: int) -> list[int]:
     """The stop signals that have come, each once that came together."""
-    numbers = os.read(wakeup, 4096)
+    try:
+        numbers = os.read(wakeup, 4096)
+    except BlockingIOError:
+        return []
     if not any(number in FORWARDED for number in numbers):
         return []
     time.sleep(TOGETHER_S)
@@ -233,9 +246,9 @@ def _requests(wakeup: int) -> list[int]:
     return sorted({*numbers} & {*FORWARDED})
 
 
-def _pass_on(line: socket.socket, number: int) -> None:
+def _pass_on(line: socket.socket, numbers: list[int]) -> None:
     try:
-        line.send(bytes([number]))
+        line.send(bytes(numbers))
     except OSError:
         pass  # it has just ended
 

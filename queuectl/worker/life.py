@@ -12,7 +12,7 @@ from signal import SIGCONT
 
 from eventstore.events.worker import WorkerStarted
 from eventstore.location import locate
-from projections.read_models import counts
+from projections.read_models import counts, workers
 
 from .. import __version__
 from ..errors import NeverEmpty
@@ -20,7 +20,7 @@ from ..hints import unused_queue
 from ..job_keys import name_of_queue
 from ..job_waiting import running_here
 from ..queue import Queue
-from ..requests import StartWorker
+from ..requests import RequestStop, StartWorker
 from ..visible import visible
 from . import sweep
 from .committer import Committer
@@ -41,8 +41,13 @@ DESCRIPTORS, DESCRIPTORS_A_JOB = 64, 3
 """For the worker itself; for a job's pipe, the folder of its output and a file there."""
 
 
-def supervise(path: str | None, options: Options, line: socket.socket) -> int:
-    """Run a supervisor below its keeper, which `line` leads to, and return its exit code."""
+def supervise(
+    path: str | None, options: Options, line: socket.socket, before: tuple[str, ...]
+) -> int:
+    """Run a supervisor below its keeper, which `line` leads to, and return its exit code.
+
+    before: the ids of the workers that the same keeper had before, all of them dead.
+    """
     for name in options.queues:
         name_of_queue("--queue", name)
     signals = Signals()
@@ -65,7 +70,7 @@ def supervise(path: str | None, options: Options, line: socket.socket) -> int:
             until_empty=options.until_empty,
             until_idle=options.until_idle,
         )
-        return _work(queue, duty, options, signals, line)
+        return _work(queue, duty, options, signals, line, before)
 
 
 def _say(text: str) -> None:
@@ -81,7 +86,14 @@ def _allow_descriptors(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _work(queue: Queue, duty: Duty, options: Options, signals: Signals, line: socket.socket) -> int:
+def _work(
+    queue: Queue,
+    duty: Duty,
+    options: Options,
+    signals: Signals,
+    line: socket.socket,
+    before: tuple[str, ...],
+) -> int:
     telling = Telling(
         jobs=options.verbose or (os.isatty(2) and not options.quiet),
         quiet=options.quiet,
@@ -92,7 +104,7 @@ def _work(queue: Queue, duty: Duty, options: Options, signals: Signals, line: so
     with Timers() as alarm:
         if not _threads_started(committer, alarm, signals, line, telling):
             return 0
-        return _serve(queue, duty, options, signals, line, committer, alarm, telling)
+        return _serve(queue, duty, options, signals, line, before, committer, alarm, telling)
 
 
 def _threads_started(
@@ -120,6 +132,7 @@ def _serve(
     options: Options,
     signals: Signals,
     line: socket.socket,
+    before: tuple[str, ...],
     committer: Committer,
     alarm: Timers,
     telling: Telling,
@@ -131,7 +144,11 @@ def _serve(
         supervisor = Supervisor(
             duty, queue, presence, alarm, waiting, committer, launcher, random, telling
         )
-        queue.send(StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)))
+        _start(
+            queue,
+            StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)),
+            before,
+        )
         telling.greet(duty.worker_id, duty.slots, duty.queues, queue.location.path)
         _say_unused(queue, options.queues, telling)
         reason = supervisor.run()
@@ -142,6 +159,17 @@ def _serve(
         os.kill(os.getppid(), SIGCONT)
     code = _code(reason, interrupted=supervisor.interrupted)
     return JOBS_DIED if code == 0 and options.fail_on_dead and telling.dead else code
+
+
+def _start(queue: Queue, start: StartWorker, before: tuple[str, ...]) -> None:
+    """Record the start, with the stop that was recorded for a worker of the same keeper."""
+    with queue.write() as session:
+        session.ask(start)
+        earlier = [workers.get(session.tx, worker_id) for worker_id in before]
+        for worker in earlier:
+            if worker is not None and worker.stop is not None:
+                reason = f"carried over from worker {worker.id}"
+                session.ask(RequestStop(worker_id=start.worker_id, how=worker.stop, reason=reason))
 
 
 def _refuse_endless(queue: Queue, queues: tuple[str, ...]) -> None:

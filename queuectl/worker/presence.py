@@ -22,7 +22,7 @@ class Presence:
     """The files of a worker. line: leads to its keeper, which holds the second lock alone."""
 
     def __init__(self, queue: Queue, worker_id: str, line: socket.socket) -> None:
-        self._queue, self._line = queue, line
+        self._queue, self._worker_id, self._line = queue, worker_id, line
         self._name, self._keepers_name = lock_names(worker_id)
         self._own, self._keepers = self._lock(self._name), self._lock_for_keeper()
         self._bell = queue.store.guarded_doorbell()
@@ -66,6 +66,7 @@ class Presence:
 
     def _lock_for_keeper(self) -> SqliteLock:
         lock = self._lock(self._keepers_name)
-        socket.send_fds(self._line, [b"lock"], [lock.fileno()])
+        name = f"{self._worker_id}\n".encode()
+        socket.send_fds(self._line, [name], [lock.fileno()])
         lock.release()
         return lock

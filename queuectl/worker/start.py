@@ -58,7 +58,7 @@ def run_worker(path: str | None, options: Options) -> int:
     return NO if code == JOBS_DIED and os.getpid() == keeper else code
 
 
-def _load() -> Callable[[str | None, Options, socket.socket], int]:
+def _load() -> Callable[[str | None, Options, socket.socket, tuple[str, ...]], int]:
     """Import all that a worker may ever need, also to be started again by its keeper.
 
     The program may be upgraded or removed while the worker runs. What is loaded before the fork is

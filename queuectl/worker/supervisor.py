@@ -102,7 +102,8 @@ class Supervisor:
 
     def run(self) -> Reason:
         """Work until it is time to leave, and record that. Raises what the store raises."""
-        woken = Woken(rung=True)
+        woken = self._waiting.wait(0)  # a stop that came to a supervisor before this one
+        woken.rung = True
         while True:
             if woken.keeper_gone:
                 return self._abandon()

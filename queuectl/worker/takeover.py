@@ -144,6 +144,17 @@ def processes(worker: Worker) -> list[int]:
     return [pid for pid, began in both if sweep.started(pid) == began and sweep.alive(pid)]
 
 
+def keeper_of(worker: Worker) -> tuple[str, int, int]:
+    """What identifies a worker's keeper: boot, pid and start time of the process."""
+    started = worker.started
+    return started.boot_id, started.keeper_pid, started.keeper_pid_started
+
+
+def keeper_lives(worker: Worker) -> bool:
+    """Whether the keeper of a worker lives on this machine."""
+    return worker.started.keeper_pid in processes(worker)
+
+
 def wake(worker: Worker) -> list[int]:
     """Continue those processes of a worker that are stopped, as by a job; which they were."""
     stopped = [pid for pid in processes(worker) if sweep.stopped(pid)]

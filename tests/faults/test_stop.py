@@ -5,8 +5,8 @@ from signal import SIGHUP, SIGINT, SIGTERM
 import pytest
 
 from queuectl.requests import RequestStop
-from tests.ctl import until
-from tests.house import House
+from tests.ctl import Ctl, until
+from tests.house import House, kill
 from tests.shapes import SHAPES, complete, in_folder
 
 
@@ -106,3 +106,62 @@ def test_stop_that_is_recorded_while_the_worker_waits_to_write_is_heard(house: H
             until(lambda: not in_folder(house.work) or None, "the job's end")
         assert running.ends(10).code == 0
     assert house.told(job) == ["enqueued", "claimed", "succeeded"]
+
+
+DEAF = "trap '' TERM; touch up; sleep 60"
+
+
+@pytest.mark.parametrize("words", [(), ("--now",)])
+def test_stop_goes_on_when_the_supervisor_is_killed_meanwhile(
+    ctl: Ctl, house: House, words: tuple[str, ...]
+) -> None:
+    job = house.enqueue(DEAF, grace="1h")
+    with house.worker() as running:
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        supervisor = house.supervisor(running)
+        stop = ctl.start("worker", "stop", *words)
+        running.says("Stopping" if words else "Finishing")
+        kill(supervisor)
+        assert stop.ends().code == 0
+        assert not any(worker.active for worker in house.workers())
+        assert running.ends().code == 0
+    assert house.told(job) == ["enqueued", "claimed", "failed", "requeued"]
+    assert house.queue.get(job).retries_used == 0
+
+
+def test_stop_ends_the_worker_that_follows_a_killed_one(ctl: Ctl, house: House) -> None:
+    job = house.enqueue(DEAF, grace="100ms")
+    with house.worker() as running:
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        kill(house.supervisor(running))
+        ctl("worker", "stop", "--now")
+        assert not any(worker.active for worker in house.workers())
+        assert running.ends().code == 0
+    assert house.queue.get(job).state == "pending"
+
+
+@pytest.mark.parametrize(("signals", "code"), [(1, 0), (2, 130)])
+def test_supervisor_that_is_killed_while_it_stops_is_followed_by_one_that_only_requeues(
+    house: House, signals: int, code: int
+) -> None:
+    job = house.enqueue(DEAF, grace="1h")
+    with house.worker() as running:
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        supervisor = house.supervisor(running)
+        for words in ("Finishing", "Stopping")[:signals]:
+            running.kill(SIGTERM)
+            running.says(words)
+        kill(supervisor)
+        assert running.ends().code == code
+    assert house.told(job) == ["enqueued", "claimed", "failed", "requeued"]
+
+
+def test_signal_to_the_keeper_of_a_killed_supervisor_is_obeyed(house: House) -> None:
+    job = house.enqueue(DEAF, grace="1h")
+    with house.worker() as running:
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        supervisor = house.supervisor(running)
+        kill(supervisor)
+        running.kill(SIGTERM)
+        assert running.ends().code == 0
+    assert house.told(job) == ["enqueued", "claimed", "failed", "requeued"]

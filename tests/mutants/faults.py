@@ -86,7 +86,7 @@ FAULTS = (
         (
             Edit(
                 "queuectl/worker/presence.py",
-                '        socket.send_fds(self._line, [b"lock"], [lock.fileno()])\n',
+                "        socket.send_fds(self._line, [name], [lock.fileno()])\n",
                 "",
             ),
         ),

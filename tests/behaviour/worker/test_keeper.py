@@ -27,7 +27,7 @@ def say(*words): print(*words, flush=True)
 def wait():
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (1, 2, 15))
     while True: signal.pause()
-def supervise(line):
+def supervise(line, before):
 {indent(body, "    ")}
 sys.exit(keep(supervise))
 """
@@ -152,16 +152,20 @@ def test_heir_of_a_supervisor_that_was_asked_to_stop_is_asked_too(tmp_path: Path
     seen = tmp_path / "seen"
     body = f"""
 if not os.path.exists({str(seen)!r}):
+    socket.send_fds(line, [b'first\\n'], [0])
     say('up')
-    line.recv(1)
+    for _ in range(2): say('got', *line.recv(1))
     open({str(seen)!r}, 'w').close()
     os.abort()
-say('asked', *line.recv(1))
+say('asked', *line.recv(10), *before)
 """
     with keeper(body) as running:
         running.says("up")
-        running.kill(SIGINT)
-        running.says("asked")
+        for _ in range(2):
+            running.kill(SIGINT)
+            running.says("got 2")
+            running.out.clear()
+        running.says("asked 2 2 first")
         assert running.ends().code == 0
 
 

@@ -292,7 +292,7 @@ import os, sys
 from queuectl.worker.keeper import keep
 from queuectl.worker.launcher import Child, Order, OsLauncher
 from queuectl.worker.mark import mark_of
-def supervise(line):
+def supervise(line, before):
     launcher = OsLauncher()
     mark = mark_of((1, 2), {TOKEN!r}, "closed", 1)
     child = launcher.start(Order("echo out; echo err >&2; cat", None, "/", {{}}, mark))

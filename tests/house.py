@@ -123,10 +123,14 @@ def kill(pid: int) -> None:
 
 
 def kill_both(keeper: int, supervisor: int) -> None:
-    """SIGKILL to both at once: the keeper, stopped first, sees nothing of the other's death."""
+    """SIGKILL to both at once: the keeper, stopped first, sees nothing of the other's death.
+
+    Returns once both have ended: a killed process closes its files before it is seen as dead.
+    """
     os.kill(keeper, SIGSTOP)
     for pid in (supervisor, keeper):
         os.kill(pid, SIGKILL)
+    until(lambda: not any(map(alive, (supervisor, keeper))) or None, "the end of both")
 
 
 def _limit(descriptors: int) -> None:

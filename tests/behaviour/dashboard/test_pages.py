@@ -108,7 +108,7 @@ def test_a_file_that_is_no_queue_is_told_and_left_alone(tmp_path: Path) -> None:
     path.write_text("a shopping list")
     answer = create_app(str(path)).test_client().get("/")
     assert answer.status_code == 503
-    assert "not a queue" in answer.text
+    assert "too short to be a queue" in answer.text
     assert path.read_text() == "a shopping list"
 
 

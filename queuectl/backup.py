@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from eventstore.errors import ForeignFile, Full, ReadOnly, StorageFailed, Unusable
 from eventstore.location import identity
+from eventstore.parts import real_name, whole_of
 from eventstore.sqlite.copying import check_copy, copy_pages, first_hash, first_hash_of_copy
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.opening import look_inside
@@ -102,16 +103,12 @@ def _refuse(store: SqliteStore, target: str, existing: Existing) -> None:
 
 def _refuse_part_of_a_queue(store: SqliteStore, target: str) -> None:
     """Its own names, and those that SQLite or we would take for a part of the file named so."""
-    folder, name = os.path.split(target)
-    real = os.path.join(os.path.realpath(folder), name)
     if os.path.realpath(target) == store.path or identity(target) == store.identity:
         raise NoPlace(target, "is the queue itself")
-    if real.startswith(f"{store.beside.path}/"):
+    if real_name(target).startswith(f"{store.beside.path}/"):
         raise NoPlace(target, "is in the folder of the queue itself")
-    for suffix in ("-wal", "-shm", "-journal", ".d"):
-        whole = target.removesuffix(suffix)
-        if whole != target and os.path.lexists(whole):
-            raise NoPlace(target, f"would be taken for a part of {os.path.basename(whole)}")
+    if (whole := whole_of(target)) is not None:
+        raise NoPlace(target, f"would be taken for a part of {os.path.basename(whole)}")
 
 
 def _refuse_other_than_a_backup(store: SqliteStore, target: str) -> None:

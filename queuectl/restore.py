@@ -22,7 +22,7 @@ from eventstore.sqlite.beside import Beside
 from eventstore.sqlite.copying import Copy, check_copy
 from eventstore.sqlite.lock import SqliteLock
 from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.opening import inspect, look_inside
+from eventstore.sqlite.opening import inspect, look_inside, refuse_part
 from eventstore.sqlite.renaming import NO_LINKS
 from eventstore.sqlite.replacing import set_apart
 from eventstore.sqlite.unwritable import read_only
@@ -107,6 +107,7 @@ def restore(
     _refuse_backup(backup, path)
     if not os.path.isdir(os.path.dirname(path)):
         raise NoFolder(os.path.dirname(path))
+    refuse_part(path)
     copy = _checked(backup, backup, expected, report)
     target = _target(path, copy, backup, existing)
     _refuse_workers(path)

@@ -17,6 +17,7 @@ from ..errors import (
     StorageFailed,
     Unusable,
 )
+from ..parts import whole_of
 from . import names
 from .failures import translated
 from .network import network_file_system
@@ -221,6 +222,7 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
         _refuse_others_beside(path)
     except PermissionError:
         raise _no_access(path) from None
+    refuse_part(path)
     _refuse_leftovers(path)
     building = f"{path}.{os.urandom(6).hex()}.new"
     try:
@@ -237,6 +239,12 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
     finally:
         for leftover in (building, f"{building}-wal", f"{building}-shm", f"{building}-journal"):
             _remove(leftover)
+
+
+def refuse_part(path: str) -> None:
+    """Raise ForeignFile if a new file at `path` would be taken for a part of another one."""
+    if not os.path.lexists(path) and (whole := whole_of(path)) is not None:
+        raise ForeignFile(path, f"would be taken for a part of {os.path.basename(whole)}")
 
 
 def _refuse_leftovers(path: str) -> None:

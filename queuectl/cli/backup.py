@@ -43,7 +43,8 @@ def backup_command(
     if reading.store is None:
         raise Missing(reading.location.path)
     target = os.path.abspath(file)
-    with closing(HeadFile(head)) if head else nullcontext() as head_file:
+    databases = (reading.location.path, target)
+    with closing(HeadFile(head, databases)) if head else nullcontext() as head_file:
         with Progress("copying") as progress:
             done = backup(reading.store, target, "replace" if force else "refuse", progress.show)
         if head_file is not None:

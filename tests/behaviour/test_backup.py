@@ -308,3 +308,50 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(ctl: Ctl) -> None:
     assert done.stdout == "6\n"
     assert done.stderr.startswith("error: no space left for ")
     assert done.stderr.count("\n") == 1
+
+
+HEADS = (
+    *("queue.db", "queue.db-wal", "queue.db-shm", "queue.db-journal", "queue.db.d/head"),
+    *("tuesday.db", "tuesday.db-wal", "tuesday.db.d/head", "tuesday.db.d", "./tuesday.db"),
+    *("monday.db", "other.db", "notes.txt", "link.head", "linked/tuesday.db", "monday.db-wal"),
+)
+"""Files for the head that would damage a queue or a backup, or replace something else."""
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_head_replaces_nothing_but_an_older_head(worked: Ctl, head: str) -> None:
+    folder = worked.folder
+    worked("backup", "monday.db", "--head", "monday.head", code=0)
+    at(worked, folder / "other.db").enqueue("true")
+    (folder / "notes.txt").write_text("a shopping list")
+    (folder / "link.head").symlink_to("monday.head")
+    (folder / "linked").symlink_to(".")
+    (folder / "queue.db.d").mkdir(exist_ok=True)
+    worked("list")
+    (folder / "tuesday.db.d").mkdir()
+    before = digests(folder)
+    refused = worked("backup", "--force", "tuesday.db", "--head", head, code=6)
+    assert refused.err.startswith(f"error: {head} cannot be written (it ")
+    assert refused.err.count("\n") == 1
+    assert digests(folder) == before
+    assert worked("verify").code == 0
+
+
+def test_a_head_replaces_an_older_head_or_an_empty_file(worked: Ctl) -> None:
+    (worked.folder / "monday.head").touch()
+    for _ in range(2):
+        done = worked("backup", "--force", "monday.db", "--head", "monday.head", code=0)
+        assert (worked.folder / "monday.head").read_text() == done.out
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", ".d"])
+def test_no_queue_is_created_under_the_name_of_a_part_of_another(worked: Ctl, suffix: str) -> None:
+    worked("backup", "monday.db", code=0)
+    worked("list")
+    part = f"tuesday.db{suffix}"
+    (worked.folder / "monday.db").rename(worked.folder / "tuesday.db")
+    before = names(worked.folder)
+    for words in (("enqueue", "--", "true"), ("restore", "tuesday.db")):
+        error = worked("--db", part, *words, code=6).err
+        assert "would be taken for a part of tuesday.db" in error
+    assert names(worked.folder) == before

@@ -231,7 +231,8 @@ def _await_end(
             successors, lost = _successors(reading, lost)
             known = {worker.id for worker in stopping}
             successors = [worker for worker in successors if worker.id not in known]
-            _ask(queue, successors, how, reason)
+            if successors:
+                _ask(queue, successors, how, reason)
             for successor in successors:
                 note(f"its keeper has started worker {successor.id}; asked it to stop as well")
             hold_ups += [HoldUp(queue, successor, force=how == "now") for successor in successors]

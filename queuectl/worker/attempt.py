@@ -29,6 +29,9 @@ SHELL_OFFSET = 128
 """A shell whose command was ended by signal n exits with 128 + n."""
 STOP_SEEN_US = 250_000
 """Within this time of a job's death by a shutdown signal its worker has seen its own signal."""
+EXIT_SEEN_US = 50_000
+"""The same for a job that exits: a program that catches the signal may exit with any code. It is
+shorter because every failure is recorded that much later."""
 
 Ended = FailureReason | Literal["cancelled"]
 
@@ -60,6 +63,10 @@ class Attempt:
         self._worker_stops = False
         self._undecided_until_us: int | None = None
         """Until when a stop of the worker would explain how the main process ended."""
+        self._signalled_until_us = 0
+        """Until when a failure is taken for the effect of a signal that stops the worker."""
+        self.decided_at_us = 0
+        """From when on no stop signal can explain any more how it ended."""
         self._look_at_us: int | None = None
         """When to look for processes that no signal ends."""
         self._stragglers: dict[int, str] = {}
@@ -128,6 +135,12 @@ class Attempt:
         if self._undecided_until_us is not None:
             self._stopped(now_us)
 
+    def worker_signalled(self, now_us: int) -> None:
+        """Note that a stop signal came to the worker; the jobs may have had it just before."""
+        self._signalled_until_us = now_us + STOP_SEEN_US
+        if now_us < self.decided_at_us:
+            self._ended, self.decided_at_us = "worker-stopped", 0
+
     def exited(self, exit_: Exit, now_us: int) -> None:
         """Its main process has ended. Longer than its timeout is a timeout, whatever it says.
 
@@ -141,11 +154,16 @@ class Attempt:
         if self._ended != "exit" or exit_.exit_code in self.job.spec.success_exit:
             return
         number = exit_.signal or (exit_.exit_code or 0) - SHELL_OFFSET
-        if self._worker_stops and number in {*SHUTDOWN, SIGKILL}:
+        failed = bool(exit_.exit_code) and exit_.refusal is None
+        if (self._worker_stops and number in {*SHUTDOWN, SIGKILL}) or (
+            failed and now_us < self._signalled_until_us
+        ):
             self._stopped(now_us)
         elif number in SHUTDOWN:
             self._undecided_until_us = now_us + STOP_SEEN_US
             self._remind(self._undecided_until_us)
+        elif failed:
+            self.decided_at_us = now_us + EXIT_SEEN_US
 
     def gone(self, now_us: int) -> bool:
         """Whether nothing of it lives any more. What it left behind is ended: at once, or after

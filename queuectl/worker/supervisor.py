@@ -15,7 +15,7 @@ from ..errors import WorkerEnded
 from ..queue import Queue
 from ..requests import EndWorker, Outcome
 from .ahead import MOMENT_US, Ahead
-from .attempt import Attempt, order
+from .attempt import EXIT_SEEN_US, Attempt, order
 from .committer import Committer
 from .launcher import Child, Exhausted, Launcher, NotStarted
 from .mark import mark_of
@@ -82,7 +82,8 @@ class Supervisor:
         self._ending: list[Attempt] = []
         """Whose main process has ended."""
         self._gone: list[Attempt] = []
-        """Of whom nothing lives; their slots are free already."""
+        """Of whom nothing lives; their slots are free already. A stop signal may yet explain how
+        the last of them ended."""
         self._outputs = partial(queue.store.beside.folder, "outputs")
         self._outputs()  # raises where it cannot be made
         self._position = 0
@@ -146,6 +147,9 @@ class Supervisor:
         if woken.hangup:
             self._stopping.asked("drain")
         self._stopping.signalled(woken.stops, woken.passed_on)
+        now_us = self._now_us()
+        for attempt in (*self._slots, *self._gone):
+            attempt.worker_signalled(now_us)
         self._recording.stop = "now" if self._stopping.urgency > Urgency.DRAIN else "drain"
 
     def _reap(self, now_us: int) -> None:
@@ -163,12 +167,13 @@ class Supervisor:
 
     def _conclude(self, now_us: int) -> None:
         """What has ended is a result now, to be recorded with others."""
-        if not self._recording.results:
+        decided = [attempt for attempt in self._gone if attempt.decided_at_us <= now_us]
+        if decided and not self._recording.results:
             self._record_by_us = now_us + MOMENT_US
-        for attempt in self._gone:
+        for attempt in decided:
+            self._gone.remove(attempt)
             self._waiting.unhear(attempt)
             self._recording.results.append(Result(attempt.job, attempt.outcome(), attempt))
-        self._gone.clear()
 
     def _hear_of(self, woken: Woken, now_us: int) -> None:
         """Note what others did, and look at it once the store is free."""
@@ -355,7 +360,9 @@ class Supervisor:
 
     def _over(self) -> Reason | None:
         """Why it is time to leave; None while something runs, or may come."""
-        if len(self._slots) or self._ahead or self._recording.waits or self._committer.busy:
+        if len(self._slots) or self._gone or self._ahead or self._recording.waits:
+            return None
+        if self._committer.busy:
             return None
         if self._stopping.urgency:
             return "drained" if self._stopping.urgency == Urgency.DRAIN else "stopped"
@@ -368,6 +375,7 @@ class Supervisor:
         self._stopping.asked("now")  # so that what is being claimed is not begun
         if self._committer.busy:
             self._committed(self._now_us())
+        self._conclude(self._now_us() + EXIT_SEEN_US)
         lost = [attempt.job for attempt in self._slots]
         for attempt in self._slots:
             attempt.kill("worker-lost", self._now_us())
@@ -383,6 +391,7 @@ class Supervisor:
         """How long to wait at the most."""
         now_us = self._now_us()
         times = [self._slots.next_reminder(), self._alarm.next_put_off()]
+        times += [attempt.decided_at_us for attempt in self._gone]
         if self._committer.busy:  # it will wake us, and until then there is nothing to record
             times.append(now_us + LOOK_AGAIN_US)
             return _earliest(times) - now_us

@@ -1,18 +1,20 @@
 """A machine, a service or a container shuts down: every process is signalled at once."""
 
 import os
+import time
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM
 
 import pytest
 
+from queuectl.worker.attempt import STOP_SEEN_US
 from tests.ctl import until
 from tests.house import House
 from tests.shapes import sleepers
 
 ORDERS = {"jobs first": -1, "keeper first": 1}
 ROUNDS = 3
-SELF_EXITING = "trap 'exit 143' TERM; sleep 60 & wait"
+SELF_EXITING = "trap 'exit {}' TERM; sleep 60 & wait"
 
 
 def tree(pid: int) -> list[int]:
@@ -46,14 +48,31 @@ def test_job_that_is_ended_by_a_shutdown_runs_again_and_uses_no_retry(
             assert (failed.reason, failed.counted) == ("worker-stopped", False)
 
 
-def test_job_that_exits_because_of_a_shutdown_runs_again_and_uses_no_retry(house: House) -> None:
-    job = house.enqueue(SELF_EXITING, max_retries=0)
+@pytest.mark.parametrize("code", [143, 3])
+@pytest.mark.parametrize("order", ORDERS)
+def test_job_that_exits_because_of_a_shutdown_runs_again_and_uses_no_retry(
+    house: House, order: str, code: int
+) -> None:
+    job = house.enqueue(SELF_EXITING.format(code), max_retries=0)
     with house.worker() as running:
         until(lambda: len(sleepers(house.work)) == 1 or None, "the job")
-        signal_all(tree(running.pid), SIGTERM)
+        signal_all(tree(running.pid)[:: ORDERS[order]], SIGTERM)
         assert running.ends().code == 0
     assert house.queue.get(job).state == "pending"
-    assert house.wait_for(job, "failed").exit_code == 143
+    assert house.wait_for(job, "failed").exit_code == code
+
+
+def test_job_that_fails_while_its_worker_finishes_what_runs_has_failed(house: House) -> None:
+    job = house.enqueue("touch up; until test -e go; do sleep 0.01; done; exit 3", max_retries=0)
+    with house.worker() as running:
+        until(lambda: (house.work / "up").exists() or None, "the job")
+        running.kill(SIGTERM)
+        running.says("Finishing 1 job")
+        time.sleep(STOP_SEEN_US / 1e6)  # an end within this time is put down to the signal
+        (house.work / "go").touch()
+        assert running.ends().code == 0
+    failed = house.wait_for(job, "failed")
+    assert (failed.reason, failed.exit_code, failed.counted) == ("exit", 3, True)
 
 
 def test_job_that_is_ended_by_a_signal_while_its_worker_goes_on_has_failed(house: House) -> None:

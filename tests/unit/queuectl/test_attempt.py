@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from eventstore import codec
 from eventstore.events.job import Enqueued, Succeeded
 from projections.folds.job import Job
-from queuectl.worker.attempt import STOP_SEEN_US, Attempt
+from queuectl.worker.attempt import EXIT_SEEN_US, STOP_SEEN_US, Attempt
 from queuectl.worker.launcher import Child, Exit
 from queuectl.worker.mark import Mark
 from queuectl.worker.output import Output
@@ -87,6 +87,25 @@ def test_job_that_a_shutdown_ends_is_stopped_with_its_worker(number: int, by_she
     for ended in (before, after):
         assert ended.gone(STOP_SEEN_US)
         assert ended.outcome().ended == "worker-stopped"
+
+
+EXIT_3 = Exit(7, 3, None, 10, None)
+
+
+@pytest.mark.parametrize(("later_us", "ended"), [(-1, "worker-stopped"), (0, "exit")])
+def test_failure_just_before_or_after_a_stop_signal_is_put_down_to_it(
+    later_us: int, ended: str
+) -> None:
+    before = attempt(started_us=0)
+    before.exited(EXIT_3, now_us=1_000)
+    assert before.gone(1_000)
+    assert before.decided_at_us == 1_000 + EXIT_SEEN_US
+    before.worker_signalled(1_000 + EXIT_SEEN_US + later_us)
+    after = attempt(started_us=0)
+    after.worker_signalled(1_000)
+    after.exited(EXIT_3, now_us=1_000 + STOP_SEEN_US + later_us)
+    assert after.gone(1_000 + STOP_SEEN_US)
+    assert [before.outcome().ended, after.outcome().ended] == [ended, ended]
 
 
 def test_job_that_a_signal_ends_while_its_worker_goes_on_has_failed() -> None:

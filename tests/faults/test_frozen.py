@@ -110,6 +110,23 @@ def test_doctor_names_what_is_stopped(ctl: Ctl, house: House) -> None:
         assert f"kill -CONT {pids[0]} {pids[1]}" in told
 
 
+def test_stop_ends_a_worker_whose_job_stopped_its_keeper_and_killed_its_supervisor(
+    ctl: Ctl, house: House
+) -> None:
+    job = house.enqueue(f"K={KEEPER}; kill -STOP $K; kill -9 $PPID")
+    with house.worker() as running:
+        supervisor = house.supervisor(running)
+        until(lambda: not alive(supervisor) or None, "the supervisor's death")
+        told = ctl("doctor", code=1).out
+        assert f"is stopped by a signal (process {running.pid})" in told
+        assert f"kill -CONT {running.pid}" in told
+        assert "was stopped by a signal; continued it" in ctl("worker", "stop").err
+        assert not any(worker.active for worker in house.workers())
+        assert running.ends().code == 0
+    assert house.told(job) == ["enqueued", "claimed", "failed", "requeued"]
+    assert house.queue.get(job).retries_used == 0
+
+
 def _said(hold_up: HoldUp, words: str) -> str | None:
     said = hold_up.look()
     return said if said and words in said else None

@@ -135,6 +135,16 @@ class LeftBehind(Unusable):
         )
 
 
+class OtherWal(Unusable):
+    """The file took the place of another one whose -wal is still there."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path}-wal belongs to another queue file that was at {path} before; end all workers,"
+            f" then put that file back or move {path}-wal away"
+        )
+
+
 class NewerFile(Unusable):
     """Written by a newer version."""
 

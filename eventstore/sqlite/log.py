@@ -29,6 +29,7 @@ from .opening import connect
 from .patience import BUSY_TIMEOUT_S, OnWait, Patience
 from .reader import SqliteReader
 from .transaction import SqliteTransaction
+from .wal_owner import record_wal
 
 OPENED_AT_MOST = 10
 """Times that a file is opened which is replaced meanwhile."""
@@ -178,7 +179,8 @@ class SqliteStore:
     def _disconnect(self) -> None:
         closing, self._open_connection = self._open_connection, None
         if closing is not None:
-            closing.close()
+            closing.close()  # perhaps with it goes the -wal that the use was recorded for
+            self._path_is = "unknown"
 
     def _begin(self, patience_s: float) -> None:
         """Take the write lock."""
@@ -194,6 +196,7 @@ class SqliteStore:
         """Let the file know its name, in the first transaction of each store that writes."""
         if self._path_is == "recorded":
             return
+        record_wal(self.path)
         if record_use(self._connection, self.path, self.path):
             self._path_is = "new"
         elif self._path_is == "unknown":

@@ -25,6 +25,7 @@ from .patience import Patience
 from .renaming import NO_LINKS, rename_new
 from .schema import APPLICATION_ID, FORMAT, SCHEMA
 from .unwritable import open_frozen, read_only, refuse_endless_retry, uri, why_unwritable
+from .wal_owner import refuse_other_wal
 
 
 def connect(
@@ -72,6 +73,7 @@ def inspect(path: str) -> None:
         )
     _refuse_others_beside(path)
     look_inside(path)
+    refuse_other_wal(path)
     names.refuse_second_name(path, found, partial(_recorded_in_file, path))
 
 

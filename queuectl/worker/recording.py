@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
-from eventstore.errors import StreamConflict
+from eventstore.errors import Gone, StreamConflict
 from eventstore.sqlite.log import Committing, at_once
 from projections.folds.context import Context
 from projections.folds.job import Job, State
@@ -123,8 +123,8 @@ class Recording:
     def look(self, *, busy: bool) -> Seen:
         """See what others ask of us, what there is to do, and who else works."""
         with self._queue.read() as tx:
-            me = workers.get(tx, self._worker_id)
-            assert me is not None
+            if (me := workers.get(tx, self._worker_id)) is None:
+                raise Gone(self._queue.store.path)  # the file was overwritten by another one
             claims = jobs.of_worker(tx, self._worker_id) if busy else []
             return Seen(
                 me=me,

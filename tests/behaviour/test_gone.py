@@ -9,6 +9,7 @@ import pytest
 from eventstore.errors import Gone
 from queuectl import Queue
 from queuectl.dashboard.app import create_app
+from tests.crashed import leave_a_wal
 from tests.ctl import PROGRAM, Ctl, until
 
 FOLLOWERS = (
@@ -102,3 +103,62 @@ def test_the_dashboard_says_that_the_queue_is_gone(ctl: Ctl) -> None:
     Path(f"{ctl.db}-wal").unlink(missing_ok=True)
     ctl.enqueue("echo anew")
     assert "echo anew" in client.get("/jobs", base_url="http://127.0.0.1:5000").text
+
+
+def other_queue(ctl: Ctl) -> Path:
+    """Another queue, whole in its file."""
+    other = ctl.folder / "other.db"
+    with Queue(other) as queue:
+        queue.enqueue("echo other")
+    return other
+
+
+def test_a_file_put_in_place_of_another_does_not_take_over_its_wal(ctl: Ctl) -> None:
+    other = other_queue(ctl)
+    leave_a_wal(ctl.db)
+    aside = ctl.folder / "aside.db"
+    ctl.db.rename(aside)
+    shutil.copy(other, ctl.db)
+    content = ctl.db.read_bytes()
+    for words in (("list",), ("verify",), ("enqueue", "--", "true"), ("restore", "other.db")):
+        error = ctl(*words, code=6).err
+        assert error.startswith(f"error: {ctl.db}-wal belongs to another queue file")
+        assert error.count("\n") == 1
+    assert ctl.db.read_bytes() == content
+    Path(f"{ctl.db}-wal").rename(f"{aside}-wal")
+    assert "echo other" in ctl("list").out
+    assert ctl("--db", "aside.db", "verify").code == 0
+
+
+def test_a_worker_ends_when_another_file_takes_the_place_of_its_queue(ctl: Ctl) -> None:
+    other = other_queue(ctl)
+    job = ctl.enqueue("until [ -e go ]; do sleep 0.01; done")
+    with ctl.worker() as worker:
+        ctl.wait_for(job, "claimed")
+        shutil.copy(other, ctl.folder / "new.db")
+        (ctl.folder / "new.db").rename(ctl.db)
+        assert "belongs to another queue file" in ctl("list", code=6).err
+        (ctl.folder / "go").touch()
+        worker.says("was deleted or replaced while in use")
+        assert worker.ends().code == 6
+        assert not any("Traceback" in line for line in worker.err)
+
+
+def test_files_moved_or_copied_together_with_their_wal_are_the_same_queue(ctl: Ctl) -> None:
+    leave_a_wal(ctl.db)
+    for name in ("moved", "copied"):
+        (ctl.folder / name).mkdir()
+    for suffix in ("", "-wal"):
+        shutil.copy2(f"{ctl.db}{suffix}", ctl.folder / "copied" / f"queue.db{suffix}")
+        Path(f"{ctl.db}{suffix}").rename(ctl.folder / "moved" / f"queue.db{suffix}")
+    for name in ("moved", "copied"):
+        assert ctl("--db", f"{name}/queue.db", "list").jobs == ["1"]
+
+
+def test_a_backup_put_in_place_where_no_wal_is_left_is_the_queue(ctl: Ctl) -> None:
+    other = other_queue(ctl)
+    ctl.enqueue("true")
+    other.rename(ctl.db)
+    assert "echo other" in ctl("list").out
+    ctl.enqueue("true")
+    assert ctl("verify").code == 0

@@ -14,7 +14,7 @@ from tests.shapes import sleepers
 
 ORDERS = {"jobs first": -1, "keeper first": 1}
 ROUNDS = 3
-SELF_EXITING = "trap 'exit {}' TERM; sleep 60 & wait"
+SELF_EXITING = "trap 'exit {0}' TERM; sleep 60 & wait; exit {0}"
 
 
 def tree(pid: int) -> list[int]:

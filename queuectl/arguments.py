@@ -1,7 +1,7 @@
 """What callers of the Python API pass, checked: wrong values are bad input, not failures inside."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .errors import BadInput, NoSuchJob
@@ -60,6 +60,13 @@ def position_from(position: object) -> int:
     if not isinstance(position, int) or isinstance(position, bool):
         raise BadInput(f"a position is a whole number, not {position!r:.100}")
     return min(max(position, 0), LAST_POSITION)
+
+
+def jobs_from(jobs: object) -> Iterator[tuple[int, object]]:
+    """The jobs of a list, each with its place in it, from 1 on. Raises BadInput."""
+    if not isinstance(jobs, Iterable) or isinstance(jobs, str | bytes | Mapping | NewJob):
+        raise BadInput(f"jobs is a list of dicts, not {jobs!r:.100}")
+    return iter(enumerate(jobs, 1))
 
 
 def job_from(number: int, job: object, now_us: int) -> NewJob:

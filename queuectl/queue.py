@@ -121,7 +121,8 @@ class Queue:
         options as for `enqueue`. Raises BadInput, which names the number of the job, or IdTaken.
         """
         now_us = self.clock.wall_us()
-        checked = [arguments.job_from(number, job, now_us) for number, job in enumerate(jobs, 1)]
+        listed = arguments.jobs_from(jobs)
+        checked = [arguments.job_from(number, job, now_us) for number, job in listed]
         with self.write() as session:
             return [_or_raise(session.enqueue(new)).id for new in checked]
 

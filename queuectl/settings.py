@@ -64,6 +64,8 @@ class Setting(NamedTuple):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise BadInput(f"{self.key} must be a number, not {as_written(value)}")
         if isinstance(value, float) and self.kind in ("count", "size"):
+            if value.is_integer():  # JSON has one kind of number: 2.0 is 2
+                return self._bounded(int(value))
             raise BadInput(f"{self.key} must be a whole number, not {value!r:.100}")
         if self.kind == "number":
             value = float(value)

@@ -3,9 +3,12 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from queuectl import Queue
+from queuectl.errors import BadInput
 from tests.behaviour.test_terminal import screen
 from tests.ctl import PROGRAM, Ctl
 
@@ -227,3 +230,21 @@ def test_a_folder_that_is_not_there_is_said_and_not_made(ctl: Ctl) -> None:
     refused = ctl("--db", "nope/x.db", "enqueue", "--", "ls", code=6).err
     assert refused.startswith(f"error: there is no folder {ctl.folder / 'nope'}; create it")
     assert not (ctl.folder / "nope").exists()
+
+
+def test_a_whole_number_may_have_a_decimal_point_in_json(ctl: Ctl) -> None:
+    ctl(
+        "enqueue",
+        '{"id": "a", "command": "true", "max_retries": 2.0, "output_limit": 4096.0}',
+        code=0,
+    )
+    with Queue(ctl.db) as queue:
+        assert repr(queue.get("a").spec.max_retries) == "2"
+    for number in ("2.5", "1e300", "-1.0"):
+        ctl("enqueue", f'{{"command": "true", "max_retries": {number}}}', code=2)
+
+
+@pytest.mark.parametrize("jobs", [5, None, "true", {"command": "true"}])
+def test_in_python_many_jobs_are_a_list(ctl: Ctl, jobs: Any) -> None:
+    with Queue(ctl.db) as queue, pytest.raises(BadInput, match="jobs is a list of dicts, not "):
+        queue.enqueue_many(jobs)

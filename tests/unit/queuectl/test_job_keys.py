@@ -95,7 +95,7 @@ def test_tags_may_be_written_as_typed() -> None:
         ({"command": "a", "priority": 2**63}, "whole number"),
         ({"command": "a", "max_retries": -1}, "must be between 0 and 1,000,000"),
         ({"command": "a", "max_retries": "3"}, "'max_retries' must be a number"),
-        ({"command": "a", "max_retries": 1.0}, "whole"),
+        ({"command": "a", "max_retries": 1.5}, "whole"),
         ({"command": "a", "jitter": float("nan")}, "jitter"),
         ({"command": "a", "timeout": "-5m"}, "duration"),
         ({"command": "a", "timeout": -1}, "negative"),

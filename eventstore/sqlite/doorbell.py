@@ -4,11 +4,15 @@ import errno
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from ..errors import StoreError
+
+TRIES, PAUSE_S = 5, 0.01
+"""Of hanging a bell again."""
 
 IN_ATTRIB = 0x4
 """Linux's inotify: an attribute of the file has changed."""
@@ -101,15 +105,21 @@ class GuardedDoorbell:
         self.check()
 
     def check(self) -> None:
-        """Hang it again where it is missing; where that cannot be, the next check tries again."""
-        try:
-            if self._bell.hangs(self._folder()):
-                return
-            removed, watch = self._bell, self._watch
-            self._bell, self._watch = self._hang()
-        except (StoreError, OSError):
-            return
-        self._take_down(removed, watch)
+        """Hang it again if it is missing. If that fails, the next check tries again.
+
+        It is tried a few times: a program that removes the folder may still be at work, and may
+        remove the new bell before it is watched.
+        """
+        for _ in range(TRIES):
+            try:
+                if self._bell.hangs(self._folder()):
+                    return
+                removed, watch = self._bell, self._watch
+                self._bell, self._watch = self._hang()
+            except (StoreError, OSError):
+                time.sleep(PAUSE_S)
+                continue
+            self._take_down(removed, watch)
 
     def close(self) -> None:
         """Take the bell away."""

@@ -162,6 +162,7 @@ class Supervisor:
         """Of whom nothing lives any more has ended, and its slot is free."""
         for attempt in [attempt for attempt in self._ending if attempt.gone(now_us)]:
             self._ending.remove(attempt)
+            self._waiting.unhear(attempt)  # `outcome` reads the rest; its slot may be another's
             self._slots.leave(attempt.slot)
             self._gone.append(attempt)
 
@@ -172,7 +173,6 @@ class Supervisor:
             self._record_by_us = now_us + MOMENT_US
         for attempt in decided:
             self._gone.remove(attempt)
-            self._waiting.unhear(attempt)
             self._recording.results.append(Result(attempt.job, attempt.outcome(), attempt))
 
     def _hear_of(self, woken: Woken, now_us: int) -> None:

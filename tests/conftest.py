@@ -30,12 +30,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of this run: `proof` is for --prove alone, `sampled` for both."""
+    """Keep the tests of this run: `proof` is for --prove alone, `sampled` for both.
+
+    The tests in a browser take a minute, so they are proofs too but for a sample.
+    """
     prove = config.getoption("--prove")
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
     for item in items:
-        is_proof = bool(item.get_closest_marker("proof"))
+        is_proof = bool(item.get_closest_marker("proof")) or item.path.parent.name == "browser"
         is_sampled = bool(item.get_closest_marker("sampled"))
         (kept if is_sampled or is_proof == prove else left).append(item)
     config.hook.pytest_deselected(items=left)

@@ -56,6 +56,7 @@ HOSTILE = (
 )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("address", "heading"), list(zip(PAGES, HEADINGS, strict=True)))
 def test_page_renders(lived: Served, page: Page, address: str, heading: str) -> None:
     page.goto(lived.address + address)

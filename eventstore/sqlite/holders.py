@@ -19,7 +19,7 @@ class Process(NamedTuple):
 
     pid: int
     command: str
-    """Its command line, cut; empty if it cannot be seen."""
+    """Its command line, cut, without the folder of its program; empty if it cannot be seen."""
     stopped: bool
     """Whether it was stopped, as by Ctrl-Z or SIGSTOP."""
 
@@ -51,8 +51,8 @@ def users(path: str) -> list[Process]:
 
 def process(pid: int) -> Process:
     """What can be seen of a process."""
-    words = _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace")
-    words = " ".join(words.split())
+    program, *arguments = _read(f"/proc/{pid}/cmdline").decode(errors="replace").split("\0")
+    words = " ".join(" ".join((os.path.basename(program), *arguments)).split())
     command = words if len(words) <= _SHOWN else f"{words[: _SHOWN - 1]}…"
     # Source: proc_pid_stat(5): the state follows the name, which is in parentheses.
     state = _read(f"/proc/{pid}/stat").rpartition(b") ")[2][:1]

@@ -20,9 +20,14 @@ KEEPER = "$(cut -d ' ' -f 4 /proc/$PPID/stat)"
 
 
 def freeze(*pids: int) -> None:
-    for pid in pids:  # the keeper first, which would continue the supervisor
-        os.kill(pid, SIGSTOP)
-    until(lambda: all(map(stopped, pids)) or None, "all to be stopped")
+    """Stop a keeper and its supervisor, again if one still continued the other meanwhile."""
+
+    def stop_all() -> bool | None:
+        for pid in pids:
+            os.kill(pid, SIGSTOP)
+        return all(map(stopped, pids)) or None
+
+    until(stop_all, "all to be stopped")
 
 
 @pytest.mark.parametrize("number", ["STOP", "TSTP", "TTIN", "TTOU"])

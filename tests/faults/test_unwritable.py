@@ -34,7 +34,7 @@ def test_every_command_answers_at_once_on_a_read_only_mount(ctl: Ctl, harm: str)
         "$@" enqueue -- true 2>&1
         "$1" -c '{ENQUEUE_AND_DIE}' disk/queue.db
         {AFTERWARDS[harm]}
-        mount -o remount,ro disk
+        mount -o remount,bind,ro disk
         for words in {COMMANDS}; do
             echo "$ $words"; timeout 8 "$@" $words 2>&1; echo "exit $?"
         done""",

@@ -17,8 +17,7 @@ def program() -> None:
     """
     try:
         code = _run()
-        if sys.stderr is not None:
-            sys.stderr.flush()
+        _flush_messages()
     except KeyboardInterrupt:
         code = INTERRUPTED
     except MemoryError:
@@ -32,9 +31,25 @@ def program() -> None:
 
 def _say_limit(what: str) -> int:
     """Where not even our own code can be loaded, or no memory is left to say it better."""
-    said = f"error: {what}; the limits of this shell (ulimit -a) may be too low\n"
-    os.write(2, said.encode(errors="backslashreplace"))
-    return DATABASE
+    return _refuse(f"{what}; the limits of this shell (ulimit -a) may be too low", DATABASE)
+
+
+def _refuse(why: str, code: int) -> int:
+    """Say why nothing was done, if stderr takes it. Returns the exit code."""
+    try:
+        os.write(2, f"error: {why}\n".encode(errors="backslashreplace"))
+    except OSError:
+        return code
+    return code
+
+
+def _flush_messages() -> None:
+    """A message that could not be written fails here once more, and changes no exit code."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        return
 
 
 def _run() -> int:
@@ -44,9 +59,7 @@ def _run() -> int:
     try:
         words = [os.fsencode(word).decode() for word in sys.argv[1:]]
     except UnicodeDecodeError as error:
-        said = f"error: {error.object!r} is not UTF-8; only UTF-8 can be recorded\n"
-        os.write(2, said.encode())
-        return USAGE
+        return _refuse(f"{error.object!r} is not UTF-8; only UTF-8 can be recorded", USAGE)
     _load_with_care()
     from .cli.express import enqueue
 

@@ -16,9 +16,8 @@ from ..errors import QueueError
 from ..job_keys import new_job
 from ..queue import Queue
 from ..requests import NewJob
-from ..visible import visible
 from . import exits
-from .recorded import AnswerLost, answering, jobs_in_short, lost
+from .recorded import AnswerLost, answering, jobs_in_short, lost, say
 
 
 class _Line(NamedTuple):
@@ -42,7 +41,7 @@ def enqueue(words: list[str]) -> int | None:
             return None  # a person reads when it is due, anyone that its time has passed
         job_id = _enqueued(line.db, new)
     except (Busy, OutcomeUnknown) as error:  # no second try: it took a minute, or may stand
-        print(f"error: {visible(str(error))}", file=sys.stderr)
+        say(f"error: {error}")
         return exits.code_of(error)
     except (QueueError, StoreError):
         return None
@@ -101,14 +100,9 @@ def _job(line: _Line) -> NewJob:
 
 def _enqueued(db: str | None, new: NewJob) -> str | None:
     """The id of the new job; None if there is a job with its own id already, for click to say."""
-    with Queue(db, on_wait=_tell) as queue, queue.write() as session:
+    with Queue(db, on_wait=say) as queue, queue.write() as session:
         before, _ = session.tx.last
         answer = session.enqueue(new)
         if isinstance(answer, QueueError):
             raise answer
         return answer.id if answer.born > before else None
-
-
-def _tell(text: str) -> None:
-    """What is waited for, while only the id goes into a pipe."""
-    print(visible(text), file=sys.stderr, flush=True)

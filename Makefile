@@ -8,7 +8,7 @@ BIN = .venv/bin
 demo: .venv/installed
 	$(BIN)/python -m demo
 
-# All behaviour, and each proof a little: two to three minutes on two cores.
+# All behaviour, and each proof a little: under three minutes on two cores.
 test: .venv/developing
 	$(BIN)/python -m pytest -n auto
 

@@ -14,6 +14,8 @@ from tests.torture.proof import PROVE
 settings.register_profile("queuectl", deadline=None, print_blob=True)
 settings.load_profile("queuectl")
 
+os.environ.pop("PYTHONUNBUFFERED", None)  # users have it not set: what cannot be written is kept
+
 # A shell that runs the tests in the background has it ignored, which every program would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -43,6 +45,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (kept if is_sampled or is_proof == prove else left).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = kept
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Twice as many as there are cores: a test of processes mostly waits for them."""
+    cores = len(os.sched_getaffinity(0))
+    return cores if config.getoption("--prove") else 2 * cores
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from tests.fork_server import Ended, ForkServer
+from tests.fork_server import Ended, Forked, ForkServer
 
 PROGRAM = (sys.executable, "-m", "queuectl")
 DEADLINE_S = 30.0
@@ -58,7 +58,7 @@ class Result:
 class Running:
     """A command that goes on while the test looks: a worker, a follower, a dashboard."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str] | Forked") -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         self.process = process
@@ -119,6 +119,14 @@ class Running:
                 except subprocess.TimeoutExpired:
                     continue
         return self.ends()
+
+
+@contextmanager
+def _running(running: Running) -> Iterator[Running]:
+    try:
+        yield running
+    finally:
+        running.end()
 
 
 _servers: list[ForkServer] = []
@@ -184,7 +192,14 @@ class Ctl:
 
     def start(self, *words: str, env: Mapping[str, str] | None = None) -> Running:
         """`queuectl WORDS`, running; the test ends it."""
+        environment = {**self.env, **(env or {})}
+        if server().serves(words, environment):
+            return Running(server().start(words, str(self.folder), environment))
         return self._start([*PROGRAM, *words], env or {})
+
+    def executed(self, *words: str) -> AbstractContextManager[Running]:
+        """`queuectl WORDS` for the length of the block, under a command line of its own."""
+        return _running(self._start([*PROGRAM, *words], {}))
 
     def start_python(self, program: str, *words: str) -> Running:
         """A Python program that uses the queue as the API does, running; the test ends it."""
@@ -203,14 +218,11 @@ class Ctl:
         )
         return Running(process)
 
-    @contextmanager
-    def running(self, *words: str, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+    def running(
+        self, *words: str, env: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[Running]:
         """`queuectl WORDS` for the length of the block."""
-        running = self.start(*words, env=env)
-        try:
-            yield running
-        finally:
-            running.end()
+        return _running(self.start(*words, env=env))
 
     def worker(self, *words: str) -> AbstractContextManager[Running]:
         """`worker start WORDS` for the length of the block."""

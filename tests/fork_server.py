@@ -9,6 +9,7 @@ import gc
 import json
 import os
 import pkgutil
+import select
 import selectors
 import signal
 import socket
@@ -75,21 +76,74 @@ class ForkServer:
         deadline_s: float,
     ) -> Ended:
         """Run `queuectl WORDS` to its end. Raises TimeoutExpired after `deadline_s` seconds."""
+        in_read, in_write = os.pipe()
+        pid, answer, outputs = self._fork(words, cwd, env, in_read)
+        with answer, answer.makefile("rb") as lines:
+            out, err = _communicate(pid, in_write, stdin, outputs, words, deadline_s)
+            return Ended(int(lines.readline()), out, err)
+
+    def start(self, words: Sequence[str], cwd: str, env: Mapping[str, str]) -> "Forked":
+        """Begin `queuectl WORDS`, with nothing on its standard input."""
+        pid, answer, outputs = self._fork(words, cwd, env, os.open(os.devnull, os.O_RDONLY))
+        return Forked(words, pid, answer, outputs)
+
+    def _fork(
+        self, words: Sequence[str], cwd: str, env: Mapping[str, str], stdin: int
+    ) -> tuple[int, socket.socket, list[int]]:
+        """Its pid, the socket that will tell its exit code, and both its outputs.
+
+        stdin: a descriptor, which is closed here.
+        """
         umask = os.umask(0)
         os.umask(umask)
         order = json.dumps({"words": list(words), "cwd": cwd, "env": dict(env), "umask": umask})
         answer, theirs = socket.socketpair()
-        pipes = [os.pipe() for _ in range(3)]
-        (in_read, in_write), (out_read, out_write), (err_read, err_write) = pipes
-        given = [in_read, out_write, err_write, theirs.fileno()]
+        (out_read, out_write), (err_read, err_write) = os.pipe(), os.pipe()
+        given = [stdin, out_write, err_write, theirs.fileno()]
         socket.send_fds(self._socket, [order.encode(errors="surrogateescape")], given)
         for descriptor in given[:3]:
             os.close(descriptor)
         theirs.close()
-        with answer, answer.makefile("rb") as lines:
-            pid = int(lines.readline())
-            out, err = _communicate(pid, in_write, stdin, [out_read, err_read], words, deadline_s)
-            return Ended(int(lines.readline()), out, err)
+        pid = b""
+        while not pid.endswith(b"\n"):
+            pid += answer.recv(1)
+        return int(pid), answer, [out_read, err_read]
+
+
+class Forked:
+    """A command that runs in a fork, with what `subprocess.Popen` offers of a process."""
+
+    def __init__(
+        self, words: Sequence[str], pid: int, answer: socket.socket, outputs: list[int]
+    ) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self.stdout, self.stderr = (os.fdopen(end, errors="surrogateescape") for end in outputs)
+        self._words, self._answer = words, answer
+
+    def poll(self) -> int | None:
+        """Return its exit code; None while it runs."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code. Raises TimeoutExpired after `timeout` seconds."""
+        if self.returncode is None:
+            if not select.select([self._answer], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(list(self._words), timeout or 0)
+            with self._answer:
+                self.returncode = int(self._answer.recv(64))
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Send it SIGKILL, if it still runs."""
+        self.send_signal(signal.SIGKILL)
 
 
 def _communicate(

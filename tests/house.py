@@ -3,7 +3,7 @@
 import os
 import resource
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from projections.folds.worker import Worker
 from projections.read_models import workers
 from queuectl import Queue
 from queuectl.worker.sweep import alive
-from tests.ctl import DEADLINE_S, PROGRAM, Running, until
+from tests.ctl import DEADLINE_S, PROGRAM, Ctl, Running, until
 
 
 class House:
@@ -41,16 +41,9 @@ class House:
 
         descriptors: how many it may have open, where not as many as we.
         """
-        start = ("--db", str(self.path), "worker", "start", "-v", "--count", str(slots))
-        process = subprocess.Popen(
-            [*PROGRAM, *start, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=partial(_limit, descriptors) if descriptors else None,
-        )
-        running = Running(process)
+        start = ("--db", str(self.path), "worker", "start", "-v", "--count", str(slots), *words)
+        running = _limited(start, descriptors) if descriptors else Ctl(Path.cwd()).start(*start)
+        process = running.process
         try:
             yield running
         finally:
@@ -131,6 +124,18 @@ def kill_both(keeper: int, supervisor: int) -> None:
     for pid in (supervisor, keeper):
         os.kill(pid, SIGKILL)
     until(lambda: not any(map(alive, (supervisor, keeper))) or None, "the end of both")
+
+
+def _limited(words: Sequence[str], descriptors: int) -> Running:
+    process = subprocess.Popen(
+        [*PROGRAM, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(_limit, descriptors),
+    )
+    return Running(process)
 
 
 def _limit(descriptors: int) -> None:

@@ -210,7 +210,7 @@ def test_a_running_worker_keeps_its_queue(backed: Ctl) -> None:
 
 
 def test_a_process_that_has_the_queue_open_is_named(backed: Ctl) -> None:
-    with backed.running("events", "-f") as feed:
+    with backed.executed("events", "-f") as feed:
         feed.says("enqueued")
         error = backed("restore", "--force", "monday.db", code=6).err
         assert f"is in use by process {feed.pid} (" in error

@@ -1,5 +1,6 @@
 """What can go wrong with a log, each with a sentence for the user."""
 
+import errno
 from typing import Literal, Self
 
 
@@ -181,6 +182,10 @@ class Gone(Unusable):
             f"{path} was deleted or replaced while in use, and this command stopped;"
             " start it again, or put the file back first"
         )
+
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Error numbers of a write to a full disk, or beyond the user's quota."""
 
 
 class Full(Unusable):

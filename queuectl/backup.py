@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from eventstore.errors import ForeignFile, Full, ReadOnly, StorageFailed, Unusable
+from eventstore.errors import DISK_FULL, ForeignFile, Full, ReadOnly, StorageFailed, Unusable
 from eventstore.location import identity
 from eventstore.parts import real_name, whole_of
 from eventstore.sqlite.copying import check_copy, copy_pages, first_hash, first_hash_of_copy
@@ -153,7 +153,7 @@ def _make(building: str, target: str) -> None:
 
 
 def _unusable(error: OSError, target: str) -> Full | ReadOnly | StorageFailed:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in DISK_FULL:
         return Full(target)
     if error.errno in (errno.EACCES, errno.EROFS):
         return ReadOnly(target, "mount" if error.errno == errno.EROFS else "modes")

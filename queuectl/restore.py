@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Literal, NamedTuple
 
 from eventstore.errors import (
+    DISK_FULL,
     ChainBroken,
     ForeignFile,
     Full,
@@ -294,7 +295,7 @@ def _undone() -> Iterator[Undo]:
     steps: Undo = []
     try:
         yield steps
-    except BaseException:
+    except BaseException:  # after Ctrl-C too the old queue must be back in its place
         for step in reversed(steps):
             step()
         raise
@@ -317,7 +318,7 @@ def _link(old: str, new: str, undo: Undo) -> None:
 
 
 def _unusable(error: OSError, path: str) -> Unusable:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in DISK_FULL:
         return Full(path)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return read_only(path)

@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 
-from ..errors import ForeignFile, ReadOnly, StorageFailed
+from ..errors import DISK_FULL, ForeignFile, Full, ReadOnly, StorageFailed
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -73,6 +73,8 @@ class Beside:
         except OSError as error:
             if error.errno == errno.EROFS:
                 raise ReadOnly(self.path, "mount") from None
+            if error.errno in DISK_FULL:
+                raise Full(self.path) from None
             raise StorageFailed(self.path, str(error.strerror)) from None
         self._refuse_shared(descriptor)
         return descriptor

@@ -9,7 +9,7 @@ import apsw
 from ..errors import Busy, FileTooLarge, Full, Incomplete, ReadOnly, StorageFailed, Unwritable
 from .file_sizes import size_limit
 from .patience import BUSY_TIMEOUT_S
-from .unwritable import read_only, why_unwritable
+from .unwritable import has_no_inode, read_only, why_unwritable
 
 DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.TooBigError)
 """What reading a damaged file ends in; too big is a text whose length has lost a bit, for nothing
@@ -45,6 +45,8 @@ def translated(path: str) -> Iterator[None]:
             raise FileTooLarge(path, limit) from None
         # Its -shm could not grow, which readers need too.
         if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
+            raise Full(path) from None
+        if isinstance(error, apsw.CantOpenError) and has_no_inode(path):
             raise Full(path) from None
         why = None if isinstance(error, apsw.NoMemError) else _why_unwritable(path)
         if why is not None:

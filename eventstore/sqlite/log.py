@@ -122,7 +122,7 @@ class SqliteStore:
                 transaction = SqliteTransaction(self._connection, actor, at_us)
                 yield transaction
                 transaction.flush()
-        except BaseException:
+        except BaseException:  # whatever ends the block, Ctrl-C too, must not leave the lock held
             self._roll_back()
             raise
         committing(partial(self._commit, transaction))

@@ -8,7 +8,9 @@ from functools import partial
 import apsw
 
 from ..errors import (
+    DISK_FULL,
     ForeignFile,
+    Full,
     Missing,
     NewerFile,
     NoAccess,
@@ -231,8 +233,8 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
         os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
     except (FileNotFoundError, NotADirectoryError):
         raise NoFolder(folder) from None
-    except OSError:
-        raise read_only(path) from None
+    except OSError as error:
+        raise Full(path) if error.errno in DISK_FULL else read_only(path) from None
     try:
         _refuse_network(path, building)
         with translated(path):

@@ -11,7 +11,7 @@ from typing import Literal
 
 import apsw
 
-from ..errors import ReadOnly, Unwritable
+from ..errors import DISK_FULL, ReadOnly, Unwritable
 
 _URI = apsw.SQLITE_OPEN_URI
 _HEADER_BYTES = 32
@@ -24,15 +24,28 @@ def why_unwritable(path: str) -> Unwritable | None:
     Tried with a nameless file: in an ext4 emergency flags and modes say that all is well.
     """
     folder = os.path.dirname(path)
+    error = _error_of_new_file(folder)
+    if isinstance(error, PermissionError):
+        return "modes"
+    if error is not None and error.errno == errno.EROFS:
+        return "mount"
+    if error is not None and not os.access(folder, os.W_OK):
+        return "modes"  # no nameless files here, or no such folder
+    return None
+
+
+def has_no_inode(path: str) -> bool:
+    """Whether no file can be created beside the file at `path`, since the disk is full."""
+    error = _error_of_new_file(os.path.dirname(path))
+    return error is not None and error.errno in DISK_FULL
+
+
+def _error_of_new_file(folder: str) -> OSError | None:
+    """The error of creating a nameless file in `folder`; None if it can be created."""
     try:
         os.close(os.open(folder, os.O_RDWR | getattr(os, "O_TMPFILE", 0), 0o600))
-    except PermissionError:
-        return "modes"
     except OSError as error:
-        if error.errno == errno.EROFS:
-            return "mount"
-        if not os.access(folder, os.W_OK):  # no nameless files here, or no such folder
-            return "modes"
+        return error
     return None
 
 

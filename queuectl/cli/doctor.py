@@ -61,7 +61,7 @@ def _picture(out: Printer, reading: Reading, found: Examination, verbose: bool) 
 def _document(out: Printer, reading: Reading, found: Examination) -> None:
     from ..shapes import CheckShape, Checkup
 
-    ms = found.fsync_ms
+    ms = found.fsync if isinstance(found.fsync, float) else None
     checks = [
         CheckShape(
             check=one.check,

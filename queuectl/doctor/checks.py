@@ -1,12 +1,13 @@
 """What a figure or a fact means: well, or a problem and what to do about it. All pure."""
 
+import errno
 import shlex
 import stat
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from eventstore.errors import Unwritable
+from eventstore.errors import DISK_FULL, Unwritable
 
 from ..text.processes import unendable as process_words
 from ..wording import plural, size
@@ -118,8 +119,11 @@ def fsync(median_ms: float) -> Finding:
     return Finding("fsync", f"{median_ms:.3g} ms", todo if median_ms > FSYNC_MS else None)
 
 
-def unwritable(folder: Entry, me: int, why: Unwritable) -> Finding:
-    """That no job can be enqueued and no result recorded. me: this user's id."""
+def unwritable(folder: Entry, me: int, why: Unwritable | None, error: OSError) -> Finding:
+    """That no job can be enqueued and no result recorded. me: this user's id.
+
+    why: null if files can be created in the folder. error: of the write that was tried.
+    """
     name = shlex.quote(folder.path)
     if why == "mount":
         words = f"{folder.path} is on a file system that is mounted read-only"
@@ -127,6 +131,15 @@ def unwritable(folder: Entry, me: int, why: Unwritable) -> Finding:
             "check the disk: after an error the kernel mounts a file system read-only (dmesg);"
             f" then mount -o remount,rw {name}, or move the queue"
         )
+    elif error.errno in DISK_FULL:
+        words = f"no space left in {folder.path}: no job can be enqueued"
+        todo = "free some space there (df shows how much is left, df -i how many files)"
+    elif error.errno == errno.EFBIG:
+        words = "this shell's limit for the size of a file is reached: no job can be enqueued"
+        todo = "raise the limit (ulimit -f unlimited)"
+    elif why is None:
+        words = f"{folder.path} cannot be written ({error.strerror}): no job can be enqueued"
+        todo = "check the disk (dmesg), or move the queue"
     elif folder.owner != me:
         words = f"{folder.path} belongs to user {folder.owner}: no job can be enqueued"
         todo = f"take it over (sudo chown -R {me} {name}), or name another queue with --db"

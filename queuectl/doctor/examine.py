@@ -45,8 +45,8 @@ class Examination(NamedTuple):
     """None where the file could not be opened."""
     wal_bytes: int
     free_bytes: int | None
-    fsync_ms: float | None
-    """None where nothing may be written there."""
+    fsync: float | OSError | None
+    """Median milliseconds, or why nothing can be written there; None if there is no folder."""
 
     @property
     def well(self) -> bool:
@@ -69,7 +69,7 @@ def examine(reading: Reading, deep: bool, progress: Progress) -> Examination:
         head=None,
         wal_bytes=machine.size_of(f"{path}-wal"),
         free_bytes=machine.free(folder)[0] if has_folder else None,
-        fsync_ms=machine.fsync_ms(folder) if has_folder else None,
+        fsync=machine.fsync(folder) if has_folder else None,
     )
     if has_folder:
         found.findings.extend(_around(path, folder, found))
@@ -132,11 +132,11 @@ def _around(path: str, folder: str, found: Examination) -> Iterator[Finding]:
         yield checks.modes(entries, os.geteuid())
     yield checks.wal(found.wal_bytes)
     yield checks.room(*machine.free(folder))
-    if found.fsync_ms is None:
-        why = why_unwritable(path) or "modes"
-        yield checks.unwritable(machine.entry(folder), os.geteuid(), why)
-    else:
-        yield checks.fsync(found.fsync_ms)
+    if isinstance(found.fsync, OSError):
+        why = why_unwritable(path)
+        yield checks.unwritable(machine.entry(folder), os.geteuid(), why, found.fsync)
+    elif found.fsync is not None:
+        yield checks.fsync(found.fsync)
     overridden = os.environ.get("QUEUECTL_ALLOW_NETWORK") == "1"
     yield checks.network(network_file_system(folder, os.stat(folder).st_dev), overridden)
     yield checks.descriptors(*machine.open_files())

@@ -50,8 +50,8 @@ def free(folder: str) -> tuple[int, int | None]:
     return found.f_bavail * found.f_frsize, found.f_favail if found.f_files else None
 
 
-def fsync_ms(folder: str) -> float | None:
-    """Median milliseconds of an fsync of one page in a nameless file there; None: not writable."""
+def fsync(folder: str) -> float | OSError:
+    """Median milliseconds of an fsync of one page in a nameless file there, or why it failed."""
     took = []
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
@@ -60,8 +60,8 @@ def fsync_ms(folder: str) -> float | None:
                 began = time.perf_counter()
                 os.fsync(file.fileno())
                 took.append((time.perf_counter() - began) * 1000)
-    except OSError:
-        return None
+    except OSError as error:
+        return error
     return statistics.median(took)
 
 

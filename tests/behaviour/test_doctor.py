@@ -1,5 +1,6 @@
 """`doctor` as typed: each problem made for real, found, and with what to do about it."""
 
+import errno
 import os
 import resource
 import subprocess
@@ -282,11 +283,52 @@ def mounted_again(ctl: Ctl) -> str:
     return mounted(ctl, "size=200m,nr_inodes=50", "queuectl enqueue -- true; queuectl doctor")
 
 
+FILL = "queuectl enqueue -- true; dd if=/dev/zero of=disk/filler bs=4k"
+USE_INODES = "queuectl enqueue -- true; touch disk/1 disk/2 disk/3 disk/4 disk/5 disk/6"
+
+
+@needs_mounts
+@pytest.mark.parametrize(("options", "fill"), [("size=2m", FILL), ("nr_inodes=8", USE_INODES)])
+def test_a_full_disk_is_told_and_not_taken_for_a_lack_of_rights(
+    ctl: Ctl, options: str, fill: str
+) -> None:
+    told = mounted(ctl, options, f"({fill}) 2> errors; queuectl doctor")
+    disk = ctl.folder / "disk"
+    file = f"problem\tfile\t{disk}/q.db (named by --db) no space left for {disk}/q.db\t"
+    assert file + "nothing was written, free some space and try again" in told
+    words = f"problem\tfsync\tno space left in {disk}: no job can be enqueued\tfree some space"
+    assert words in told
+    assert "chmod" not in told
+
+
+@needs_mounts
+def test_a_queue_is_not_created_on_a_disk_without_inodes(ctl: Ctl) -> None:
+    script = "touch disk/1 disk/2 disk/3 disk/4 2> errors; queuectl enqueue -- true 2>&1"
+    told = mounted(ctl, "nr_inodes=4", script)
+    words = "nothing was written, free some space and try again"
+    assert told == f"error: no space left for {ctl.folder}/disk/q.db; {words}\n"
+
+
 @needs_mounts
 def test_a_folder_that_may_not_be_written_is_told(ctl: Ctl) -> None:
     script = "queuectl enqueue -- true; mount -o remount,bind,ro disk; queuectl doctor"
     told = mounted(ctl, "size=99m", script)
     assert "disk is on a file system that is mounted read-only\tcheck the disk" in told
+
+
+@pytest.mark.parametrize(
+    ("number", "found", "todo"),
+    [
+        (errno.EDQUOT, "no space left in /q", "free some space there"),
+        (errno.EFBIG, "limit for the size of a file", "ulimit -f unlimited"),
+        (errno.EIO, "/q cannot be written (Input/output error)", "check the disk (dmesg)"),
+    ],
+)
+def test_a_write_that_fails_is_told_with_its_own_reason(number: int, found: str, todo: str) -> None:
+    error = OSError(number, os.strerror(number))
+    finding = checks.unwritable(Entry("/q", 0o40700, 1), 1, None, error)
+    assert found in finding.found
+    assert todo in str(finding.todo)
 
 
 def test_what_figures_mean() -> None:

@@ -13,6 +13,7 @@ import pytest
 from eventstore.errors import (
     ChainBroken,
     ForeignFile,
+    Full,
     ReadOnly,
     StorageFailed,
     StoreError,
@@ -75,7 +76,12 @@ def test_folders_that_another_makes_meanwhile_are_as_good(
 
 @pytest.mark.parametrize(
     ("number", "meant"),
-    [(errno.EACCES, ReadOnly), (errno.EROFS, ReadOnly), (errno.EMFILE, StorageFailed)],
+    [
+        (errno.EACCES, ReadOnly),
+        (errno.EROFS, ReadOnly),
+        (errno.ENOSPC, Full),
+        (errno.EMFILE, StorageFailed),
+    ],
 )
 def test_folder_that_cannot_be_opened_is_told(
     store: SqliteStore,

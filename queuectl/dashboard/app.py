@@ -15,6 +15,7 @@ from eventstore.errors import ForeignFile, NoHome, StoreError
 from eventstore.location import locate
 
 from . import guard, words
+from .asked import refuse_unknown_parameters
 from .feeds import feeds
 from .pages import page, pages, source
 from .pulse import Pulse
@@ -46,6 +47,7 @@ def create_app(
     app.extensions["queue"] = source
     app.extensions["pulse"] = Pulse(source, STREAMS)
     guard.install(app, token, guard.trusted_hosts(host, trusted_hosts))
+    app.before_request(refuse_unknown_parameters)
     words.install(app)
     app.jinja_env.globals.update(
         ctl=_commands(path),

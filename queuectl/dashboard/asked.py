@@ -14,6 +14,7 @@ from queuectl.causes import cause_from
 from queuectl.errors import BadInput
 
 from .chart import SPANS, Span
+from .guard import TOKEN
 from .listing import SORTS, Sort
 from .stream import Shown
 
@@ -22,6 +23,43 @@ LONGEST_PAGE = 500
 LONGEST_SEARCH = 400
 LARGEST = 2**63 - 1
 """The largest number that SQLite holds."""
+
+
+_JOBS = frozenset({"state", "queue", "tag", "q", "cause", "sort", "before", "limit"})
+_SPAN = frozenset({"span"})
+PARAMETERS = {
+    "overview": _SPAN,
+    "status": _SPAN,
+    "jobs": _JOBS,
+    "dlq": _JOBS,
+    "job": frozenset({"attempt"}),
+    "output": frozenset({"from", "download"}),
+    "queues": frozenset(),
+    "queue": _SPAN,
+    "upcoming": frozenset({"after", "limit"}),
+    "settings": frozenset({"before"}),
+    "workers": frozenset(),
+    "events": frozenset({"stream", "type", "before", "limit"}),
+    "stream": frozenset({"after", "job", "attempt", "end"}),
+}
+"""The parameters of each page and of the JSON of the same name. `token` opens any of them."""
+REPEATABLE = "state"
+
+
+def refuse_unknown_parameters() -> None:
+    """Answer 400 for a parameter that the present page does not have, or one given twice.
+
+    Ignoring it would answer with more than what was asked for.
+    """
+    known = PARAMETERS.get((request.endpoint or "").rpartition(".")[2])
+    if known is None:
+        return
+    for name, values in request.args.lists():
+        if name not in known and name != TOKEN:
+            listed = f"the parameters are {', '.join(sorted(known))}" if known else "it has none"
+            abort(400, f"This page has no parameter {name[:40]!r}; {listed}.")
+        if len(values) > 1 and name != REPEATABLE:
+            abort(400, f"{name} is given {len(values)} times; give it once.")
 
 
 class JobsAsked(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +141,15 @@ def jobs_asked() -> JobsAsked:
         before=_number("before"),
         limit=min(_number("limit") or PAGE, LONGEST_PAGE),
     )
+
+
+def dlq_asked() -> JobsAsked:
+    """The same of dead jobs."""
+    asked = jobs_asked()
+    for word in asked.states:
+        if word != "dead":
+            abort(400, f"The dead letter queue holds dead jobs only; see /jobs?state={word}.")
+    return msgspec.structs.replace(asked, states=("dead",))
 
 
 def _search() -> str | None:

@@ -14,6 +14,7 @@ from . import causes, cockpit, printed, shapes, views
 from .asked import (
     LARGEST,
     before_asked,
+    dlq_asked,
     download_asked,
     events_asked,
     first_byte_asked,
@@ -84,7 +85,7 @@ def jobs() -> Response:
 @feeds.get("/dlq.json")
 def dlq() -> Response:
     """The dead jobs, and the groups of them."""
-    asked = msgspec.structs.replace(jobs_asked(), states=("dead",))
+    asked = dlq_asked()
     with source().read() as tx:
         found = job_list(tx, asked.filter, asked.before, asked.limit, now_us(), asked.sort)
         groups = [] if asked.is_part else causes.causes(tx, source(), GROUPS)

@@ -12,6 +12,9 @@ from queuectl.visible import visible
 
 from .peer import stranger
 
+TOKEN = "token"
+"""The parameter of an address that hands over the access token."""
+
 _POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -131,7 +134,7 @@ def _ask_for_token() -> Response | None:
         if stranger(request.environ):
             abort(403, "Only its own user may read this dashboard; set QUEUECTL_TOKEN to share it.")
         return None
-    typed = request.args.get("token")
+    typed = request.args.get(TOKEN)
     if typed is not None and _equal(typed.strip(), token):
         return _let_in(token)
     if not _knows(request, token):

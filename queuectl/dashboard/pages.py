@@ -2,7 +2,6 @@
 
 import time
 
-import msgspec
 from flask import Blueprint, abort, current_app, render_template
 from flask.typing import ResponseReturnValue
 
@@ -16,6 +15,7 @@ from . import causes, chart, cockpit, printed, views
 from .asked import (
     attempt_asked,
     before_asked,
+    dlq_asked,
     events_asked,
     jobs_asked,
     span_asked,
@@ -86,7 +86,7 @@ def jobs() -> ResponseReturnValue:
 @pages.get("/dlq")
 def dlq() -> ResponseReturnValue:
     """The dead jobs by cause, and one by one, newest first."""
-    asked = msgspec.structs.replace(jobs_asked(), states=("dead",))
+    asked = dlq_asked()
     with source().read() as tx:
         found = job_list(tx, asked.filter, asked.before, asked.limit, now_us(), asked.sort)
         groups = [] if asked.is_part else causes.causes(tx, source(), GROUPS)

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from flask.testing import FlaskClient
+from markupsafe import escape
 
+from queuectl.dashboard.asked import PARAMETERS
 from queuectl.queue import Queue
 from tests.served import Served, served
 
@@ -151,6 +153,45 @@ def test_a_number_in_an_address_is_answered_or_refused(
     answer = client.get(address, buffered=False)
     answer.close()
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("address", "error"),
+    [
+        ("/jobs{}?since=zz", "This page has no parameter 'since'; the parameters are before, "),
+        ("/jobs{}?after=zzz", "This page has no parameter 'after'; the parameters are before, "),
+        ("/jobs{}?stat=dead", "This page has no parameter 'stat'; the parameters are before, "),
+        ("/jobs{}?queue=a&queue=b", "queue is given 2 times; give it once."),
+        ("/dlq{}?since=1e999", "This page has no parameter 'since'; the parameters are before, "),
+        ("/dlq{}?state=completed", "The dead letter queue holds dead jobs only; see /jobs?state="),
+        ("/events{}?types=dead", "This page has no parameter 'types'; the parameters are before, "),
+        ("/upcoming{}?before=7", "This page has no parameter 'before'; the parameters are after, "),
+        ("/settings{}?key=x", "This page has no parameter 'key'; the parameters are before."),
+        ("/workers{}?all=1", "This page has no parameter 'all'; it has none."),
+        ("/queues{}?q=x", "This page has no parameter 'q'; it has none."),
+        (
+            "/queues/default{}?spam=day",
+            "This page has no parameter 'spam'; the parameters are ",
+        ),
+        ("/jobs/1{}?before=7", "This page has no parameter 'before'; the parameters are attempt."),
+    ],
+)
+def test_a_parameter_that_a_page_does_not_have_is_refused(
+    client: FlaskClient, address: str, error: str
+) -> None:
+    page = client.get(address.format(""))
+    assert (page.status_code, escape(error) in page.text) == (400, True)
+    answer = client.get(address.format(".json"))
+    assert (answer.status_code, error in answer.get_json()["error"]) == (400, True)
+
+
+def test_the_parameters_of_every_page_are_known(client: FlaskClient) -> None:
+    endpoints = client.application.view_functions.keys() - {"static"}
+    assert {name.rpartition(".")[2] for name in endpoints} == PARAMETERS.keys()
+    assert client.get("/stream?since=1").status_code == 400
+    assert client.get("/status.json?since=1").status_code == 400
+    assert client.get("/jobs/1/output/1?to=1").status_code == 400
+    assert client.get("/jobs?state=dead&state=failed&token=x").status_code == 200
 
 
 def test_a_refused_number_is_named_with_its_bounds(client: FlaskClient) -> None:

@@ -111,12 +111,13 @@ def open_store(
     Raises Missing, ForeignFile,
     NewerFile, ReadOnly or StorageFailed.
     """
-    from .sqlite import opening
     from .sqlite.log import SqliteStore
 
     if create and not os.path.lexists(path):
+        from .sqlite import creating  # once in the life of a queue
+
         _make_own_folder(os.path.dirname(path))
-        opening.create(path, schema)
+        creating.create(path, schema)
     return SqliteStore(path, readonly=readonly, on_wait=on_wait)
 
 

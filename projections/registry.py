@@ -73,7 +73,7 @@ class _Moved(msgspec.Struct):
     recorded: list[Recorded]
 
 
-class _Fold(NamedTuple):
+class _Fold(msgspec.Struct, frozen=True):
     evolve: Callable[[Any, Recorded], Any]
     load: Callable[[Reader, str, Tables], Any]
 

@@ -1,9 +1,9 @@
 """The delay before a retry."""
 
-from typing import NamedTuple
+import msgspec
 
 
-class Backoff(NamedTuple):
+class Backoff(msgspec.Struct, frozen=True):
     """How long to wait between attempts."""
 
     base: float

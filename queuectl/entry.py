@@ -1,5 +1,6 @@
 """Where the program begins: before all else, Ctrl-C is minded and the words are read."""
 
+import gc
 import os
 import sys
 from _signal import SIG_DFL, SIGINT, default_int_handler, getsignal, signal  # type: ignore
@@ -60,9 +61,12 @@ def _run() -> int:
         words = [os.fsencode(word).decode() for word in sys.argv[1:]]
     except UnicodeDecodeError as error:
         return _refuse(f"{error.object!r} is not UTF-8; only UTF-8 can be recorded", USAGE)
+    gc.disable()  # nothing of what is loaded is garbage: to look for some takes a twentieth
     _load_with_care()
     from .cli.express import enqueue
 
+    gc.freeze()
+    gc.enable()
     if minded:
         signal(SIGINT, default_int_handler)
     code = enqueue(words)

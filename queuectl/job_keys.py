@@ -230,7 +230,7 @@ def _directory(key: str, value: Any) -> str:
 
 def _setting(name: str) -> Check:
     def check(key: str, value: Any) -> int | float:
-        return setting(name)._replace(key=key).accept(value)
+        return setting(name).named(key).accept(value)
 
     return check
 

@@ -21,9 +21,10 @@ from eventstore.errors import (
 from eventstore.location import identity
 from eventstore.sqlite.beside import Beside
 from eventstore.sqlite.copying import Copy, check_copy
+from eventstore.sqlite.creating import refuse_part
 from eventstore.sqlite.lock import SqliteLock
 from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.opening import inspect, look_inside, refuse_part
+from eventstore.sqlite.opening import inspect, look_inside
 from eventstore.sqlite.renaming import NO_LINKS
 from eventstore.sqlite.replacing import set_apart
 from eventstore.sqlite.unwritable import read_only

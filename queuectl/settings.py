@@ -5,7 +5,9 @@ The log keeps values in stored units: microseconds, bytes or a plain number.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, Self
+
+import msgspec
 
 from .errors import BadInput, UnknownWord
 from .requests import Policy, Value
@@ -35,7 +37,7 @@ _NUMBERS: dict[Kind, tuple[str, str]] = {
 }
 
 
-class Setting(NamedTuple):
+class Setting(msgspec.Struct, frozen=True):
     """A key. Default and bounds are in the stored unit."""
 
     key: str
@@ -45,6 +47,10 @@ class Setting(NamedTuple):
     help: str
     off: str | None = None
     """The word for 0, where 0 means that there is no limit."""
+
+    def named(self, key: str) -> Self:
+        """The same setting, whose errors call it `key`."""
+        return msgspec.structs.replace(self, key=key)
 
     def parse(self, text: str) -> Number:
         """The stored value of what a person typed. Raises BadInput."""

@@ -1,7 +1,8 @@
 """Dead jobs by the cause of their last failure and by queue."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from eventstore.store import Reader
 
@@ -42,7 +43,7 @@ COUNTED = 10_000
 """Jobs counted per group; a larger group has at least so many."""
 
 
-class Group(NamedTuple):
+class Group(msgspec.Struct, frozen=True):
     """The dead jobs of one queue whose last attempt failed in the same way."""
 
     cause: str

@@ -1,7 +1,8 @@
 """The settings in force, where they differ from their defaults."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from eventstore.events.config import ConfigChanged
 from eventstore.store import Reader
@@ -29,7 +30,7 @@ LOAD = "SELECT key, value, version FROM {settings}"
 CHANGES = "SELECT key, changed_at, changed_by FROM settings ORDER BY key"
 
 
-class LastChange(NamedTuple):
+class LastChange(msgspec.Struct, frozen=True):
     """When a setting was last changed (UTC, microseconds since 1970), and by whom."""
 
     at_us: int

@@ -1,7 +1,8 @@
 """What happened in each minute, by queue: enqueued, started, finished, failed, and the waiting."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from eventstore.events.job import Cancelled, Claimed, Dead, Enqueued, Failed, Succeeded
 from eventstore.store import Reader
@@ -53,7 +54,7 @@ _COLUMN = {
 _WAITED = 6
 
 
-class Minute(NamedTuple):
+class Minute(msgspec.Struct, frozen=True):
     """One minute's numbers, by the clock that recorded them."""
 
     started_at_us: int
@@ -69,7 +70,7 @@ class Minute(NamedTuple):
     """Summed over the started."""
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True):
     """The numbers of several minutes together."""
 
     started_at_us: int

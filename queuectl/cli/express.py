@@ -6,7 +6,8 @@ what goes wrong before anything is written.
 
 import os
 import sys
-from typing import NamedTuple
+
+import msgspec
 
 from eventstore.errors import Busy, OutcomeUnknown, StoreError
 from eventstore.location import locate
@@ -20,7 +21,7 @@ from . import exits
 from .recorded import AnswerLost, answering, jobs_in_short, lost, say
 
 
-class _Line(NamedTuple):
+class _Line(msgspec.Struct, frozen=True):
     """What is typed: `enqueue -- CMD ARG...` or `enqueue JSON`, with `--db` before or after."""
 
     db: str | None

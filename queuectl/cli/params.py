@@ -64,7 +64,7 @@ class OfSetting(click.ParamType):  # type: ignore[type-arg]
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | float:
         """In the setting's stored unit. Raises BadInput."""
-        return setting(self._key)._replace(key=shown(param)).parse(str(value))
+        return setting(self._key).named(shown(param)).parse(str(value))
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg]

@@ -21,6 +21,8 @@ LOADED_LATE = (
     "apscheduler.triggers.date",
     "concurrent.futures.thread",
     "difflib",
+    "eventstore.sqlite.creating",
+    "eventstore.sqlite.holders",
     "json",
     "projections.rebuild",
     "shlex",

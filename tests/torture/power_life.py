@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import apsw
 
-from eventstore.sqlite import opening
+from eventstore.sqlite import creating, opening
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.patience import Patience
 from projections.registry import READ_MODELS
@@ -62,7 +62,7 @@ def live(folder: str, seed: str, *pragmas: str) -> Life:
 @contextmanager
 def _recorded(disk: Disk, views: dict[int, Views], pragmas: tuple[str, ...]) -> Iterator[None]:
     """The real code, with its acknowledgements and its file operations written down."""
-    commit, connect, link, sync = SqliteStore._commit, opening._open, os.link, opening._sync
+    commit, connect, link, sync = SqliteStore._commit, opening._open, os.link, creating._sync
 
     def acknowledged(store: SqliteStore, transaction: Any) -> None:
         commit(store, transaction)
@@ -90,7 +90,7 @@ def _recorded(disk: Disk, views: dict[int, Views], pragmas: tuple[str, ...]) -> 
     with ExitStack() as stack:
         stack.enter_context(patch.object(SqliteStore, "_commit", acknowledged))
         stack.enter_context(patch.object(opening, "_open", connected))
-        stack.enter_context(patch.object(opening, "_sync", synced))
+        stack.enter_context(patch.object(creating, "_sync", synced))
         stack.enter_context(patch.object(os, "link", linked))
         yield
 

@@ -184,7 +184,8 @@ def test_network_file_system_is_refused(
 ) -> None:
     if there:
         open_store(path, create=True).close()
-    monkeypatch.setattr("eventstore.sqlite.opening.network_file_system", lambda *_: "nfs4")
+    for module in ("opening", "creating"):
+        monkeypatch.setattr(f"eventstore.sqlite.{module}.network_file_system", lambda *_: "nfs4")
     with pytest.raises(ForeignFile, match="on nfs4, which several machines can share"):
         open_store(path, create=True)
     assert os.path.exists(path) == there

@@ -1,0 +1,124 @@
+"""A new queue file: made under another name, and given its own once it is whole."""
+
+import os
+from collections.abc import Iterable
+
+import apsw
+
+from ..errors import DISK_FULL, ForeignFile, Full, NoFolder, StorageFailed
+from ..parts import whole_of
+from . import names
+from .failures import translated
+from .network import network_file_system
+from .opening import no_access, refuse_not_utf8, refuse_others_beside
+from .renaming import NO_LINKS, rename_new
+from .schema import APPLICATION_ID, FORMAT, SCHEMA
+from .unwritable import read_only
+
+
+def create(path: str, extra: Iterable[str] = ()) -> None:
+    """Make the queue file at `path`, whole or not at all; if another did meanwhile, theirs stays.
+
+    extra: further statements for the same schema (the read models').
+    """
+    refuse_not_utf8(path)
+    folder = os.path.dirname(path)
+    try:
+        refuse_others_beside(path)
+    except PermissionError:
+        raise no_access(path) from None
+    refuse_part(path)
+    _refuse_leftovers(path)
+    building = f"{path}.{os.urandom(6).hex()}.new"
+    try:
+        os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoFolder(folder) from None
+    except OSError as error:
+        raise Full(path) if error.errno in DISK_FULL else read_only(path) from None
+    try:
+        _refuse_network(path, building)
+        with translated(path):
+            _build(building, path, extra)
+        _put_in_place(building, path, folder)
+    finally:
+        for leftover in (building, f"{building}-wal", f"{building}-shm", f"{building}-journal"):
+            _remove(leftover)
+
+
+def refuse_part(path: str) -> None:
+    """Raise ForeignFile if a new file at `path` would be taken for a part of another one."""
+    if not os.path.lexists(path) and (whole := whole_of(path)) is not None:
+        raise ForeignFile(path, f"would be taken for a part of {os.path.basename(whole)}")
+
+
+def _refuse_leftovers(path: str) -> None:
+    """SQLite would carry what a WAL of another file holds into the new one."""
+    for leftover in (f"{path}-wal", f"{path}-journal"):
+        if _size(leftover) and not os.path.exists(path):  # nobody made one meanwhile
+            raise ForeignFile(
+                path,
+                f"is missing, but its {os.path.basename(leftover)} exists; put the file back,"
+                f" restore a backup (queuectl restore BACKUP), or move {leftover} away",
+            )
+
+
+def _refuse_network(path: str, building: str) -> None:
+    if (kind := network_file_system(building, os.stat(building).st_dev)) is not None:
+        raise ForeignFile(
+            path,
+            f"would be on {kind}, which several machines can share: SQLite's locks do not work"
+            " there (QUEUECTL_ALLOW_NETWORK=1 overrides)",
+        )
+
+
+def _build(building: str, path: str, extra: Iterable[str]) -> None:
+    connection = apsw.Connection(building, apsw.SQLITE_OPEN_READWRITE)
+    try:
+        connection.execute("BEGIN")
+        for statement in (*SCHEMA, *extra):
+            connection.execute(statement)
+        names.record_use(connection, path, building)
+        connection.execute(f"PRAGMA user_version={FORMAT}")
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute("COMMIT")  # what fails before needs no rollback: the file goes
+        # Last: until here a crash leaves an ordinary file under a name that nobody opens.
+        connection.execute("PRAGMA journal_mode=WAL").fetchall()
+    finally:
+        connection.close()
+
+
+def _put_in_place(building: str, path: str, folder: str) -> None:
+    _sync(building, os.O_RDONLY)
+    try:
+        os.link(building, path)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise StorageFailed(path, f"it could not be created ({error.strerror})") from None
+        if not rename_new(building, path):
+            return
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: str, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0

@@ -6,12 +6,18 @@ import secrets
 import select
 import socket
 import sys
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from random import random
 from signal import SIGCONT
 
+from eventstore.events.job import Dead
+from eventstore.events.recorded import Recorded
 from eventstore.events.worker import WorkerStarted
 from eventstore.location import locate
+from eventstore.store import Reader
+from projections.folds.worker import stream_of
 from projections.read_models import counts, workers
 
 from .. import __version__
@@ -158,7 +164,9 @@ def _serve(
     if sweep.stopped(os.getppid()):  # by Ctrl-Z or by a job: it would never see our end
         os.kill(os.getppid(), SIGCONT)
     code = _code(reason, interrupted=supervisor.interrupted)
-    return JOBS_DIED if code == 0 and options.fail_on_dead and telling.dead else code
+    if code == 0 and options.fail_on_dead and (telling.dead or _jobs_died_before(queue, before)):
+        return JOBS_DIED
+    return code
 
 
 def _start(queue: Queue, start: StartWorker, before: tuple[str, ...]) -> None:
@@ -170,6 +178,20 @@ def _start(queue: Queue, start: StartWorker, before: tuple[str, ...]) -> None:
             if worker is not None and worker.stop is not None:
                 reason = f"carried over from worker {worker.id}"
                 session.ask(RequestStop(worker_id=start.worker_id, how=worker.stop, reason=reason))
+
+
+def _jobs_died_before(queue: Queue, before: tuple[str, ...]) -> bool:
+    """Whether a worker of the same keeper, killed since, recorded that a job is dead."""
+    with queue.read() as tx:
+        starts = [start for worker in before for start in islice(_events_of(tx, worker), 1)]
+        return bool(starts) and any(
+            isinstance(recorded.event, Dead) and recorded.actor in before
+            for recorded in tx.events(after=starts[0].position)
+        )
+
+
+def _events_of(tx: Reader, worker_id: str) -> Iterator[Recorded]:
+    return tx.events(stream=stream_of(worker_id))
 
 
 def _refuse_endless(queue: Queue, queues: tuple[str, ...]) -> None:

@@ -25,7 +25,8 @@ def test_a_job_that_runs_elsewhere_keeps_no_idle_worker(ctl: Ctl) -> None:
     job = ctl.enqueue("sleep 60")
     with ctl.worker():
         ctl.wait_for(job, "claimed")
-        ctl("worker", "start", "--until-idle")
+        assert "Idle: no job can run now." in ctl("worker", "start", "--until-idle").err
+        assert ctl.show(job)["state"] == "processing"
         ctl("cancel", job)
 
 
@@ -46,6 +47,18 @@ def test_a_job_that_kills_its_worker_counts_as_died(ctl: Ctl) -> None:
     ctl.enqueue("kill -9 $PPID")
     done = ctl("worker", "start", "--until-idle", "--quiet", "--fail-on-dead", code=1)
     assert "job 1 (kill -9 $PPID) dead: its worker was lost each time; see" in done.err
+
+
+def test_a_job_that_died_before_the_supervisor_was_killed_counts_as_died(ctl: Ctl) -> None:
+    died = ctl.enqueue("exit 3", max_retries=0)
+    killer = ctl.enqueue(
+        "until test -e go; do sleep 0.01; done; test $QUEUECTL_ATTEMPT = 2 || kill -9 $PPID"
+    )
+    with ctl.worker("--until-empty", "--quiet", "--fail-on-dead") as worker:
+        ctl.wait_for(died, "dead")
+        (ctl.folder / "go").touch()
+        assert worker.ends().code == 1
+    assert ctl.show(killer)["state"] == "completed"
 
 
 def test_dead_jobs_change_the_exit_code_only_if_asked(ctl: Ctl) -> None:

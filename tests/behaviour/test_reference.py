@@ -39,11 +39,13 @@ def test_a_job_is_enqueued_inline(ctl: Ctl) -> None:
 
 
 def test_a_worker_finishes_its_job_after_ctrl_c(ctl: Ctl) -> None:
-    job = ctl.enqueue("sleep 0.5")
-    worker = ctl.start("worker", "start", "--count", "1")
-    ctl.wait_for(job, "claimed")
-    worker.kill(signal.SIGINT)
-    assert worker.ends().code == 0
+    job = ctl.enqueue("until test -e go; do sleep 0.01; done")
+    with ctl.worker("--count", "1") as worker:
+        ctl.wait_for(job, "claimed")
+        worker.kill(signal.SIGINT)
+        worker.says("Finishing 1 job")
+        (ctl.folder / "go").touch()
+        assert worker.ends().code == 0
     assert ctl.show(job)["state"] == "completed"
 
 

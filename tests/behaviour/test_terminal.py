@@ -150,11 +150,12 @@ def test_a_retry_without_a_worker_says_how_to_start_one(ctl: Ctl) -> None:
 
 
 def test_ctrl_c_once_drains_and_twice_stops(ctl: Ctl) -> None:
-    first = ctl.enqueue("sleep 1; echo done")
+    first = ctl.enqueue("until test -e go; do sleep 0.01; done")
     with Terminal(ctl, "worker", "start") as worker:
         ctl.wait_for(first, "claimed")
         worker.child.sendintr()
         worker.child.expect("Ctrl-C again")
+        (ctl.folder / "go").touch()
         assert worker.ends() == 0
     assert ctl.show(first)["state"] == "completed"
     second = ctl.enqueue("sleep 60")

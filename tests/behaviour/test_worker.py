@@ -12,6 +12,15 @@ def test_a_worker_that_leaves_says_what_it_did(ctl: Ctl) -> None:
     assert ctl.drain().err.splitlines()[-1] == "Queue is empty: 1 completed, 1 dead."
 
 
+def test_what_quick_failures_have_printed_kills_no_worker(ctl: Ctl) -> None:
+    """Each has left its slot already when its output is there to be read."""
+    jobs = [ctl.enqueue("echo out; exit 3", max_retries=0) for _ in range(8)]
+    assert "supervisor failed" not in ctl.drain().err
+    for job in jobs:
+        assert ctl.told(job) == ["enqueued", "claimed", "failed", "dead"]
+        assert ctl("logs", job).out == "out\n"
+
+
 def test_workers_are_listed_with_what_they_run(ctl: Ctl) -> None:
     assert ctl("worker", "list").lines == []
     job = ctl.enqueue("sleep 60")
@@ -29,11 +38,14 @@ def test_workers_are_listed_with_what_they_run(ctl: Ctl) -> None:
 
 
 def test_a_worker_that_is_asked_to_stop_finishes_first(ctl: Ctl) -> None:
-    job = ctl.enqueue("sleep 0.5")
-    worker = ctl.start("worker", "start")
-    ctl.wait_for(job, "claimed")
-    assert "stopped" in ctl("worker", "stop").out
-    assert worker.ends().code == 0
+    job = ctl.enqueue("until test -e go; do sleep 0.01; done")
+    with ctl.worker() as worker:
+        ctl.wait_for(job, "claimed")
+        with ctl.running("worker", "stop") as stopping:
+            worker.says("Finishing 1 job")
+            (ctl.folder / "go").touch()
+            assert "stopped" in stopping.ends().out
+        assert worker.ends().code == 0
     assert ctl.show(job)["state"] == "completed"
 
 

@@ -97,6 +97,8 @@ def test_all_of_an_attempt_that_did_not_end_by_itself_is_ended(house: House, how
         if how == "worker lost":
             kill(house.supervisor(running))
         until(lambda: not alive(pid) or None, "the end of the server")
+        told = {"timeout": "dead", "cancel": "cancelled", "worker lost": "requeued"}[how]
+        assert house.wait_for(job, told)
 
 
 def test_doctor_does_not_complain_of_kept_processes(house: House) -> None:

@@ -19,20 +19,20 @@ from tests.ctl import PROGRAM, Ctl, until
 from tests.house import House
 
 LOCK = """
-import sqlite3, sys, time
+import sqlite3, signal, sys
 database = sqlite3.connect(sys.argv[1], isolation_level=None)
 database.execute("BEGIN IMMEDIATE")
 print("locked", flush=True)
-time.sleep(float(sys.argv[2]))
+signal.pause()
 """
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc says who holds a lock")
 
 
 @contextmanager
-def locked(db: Path, seconds: float = 120) -> Iterator["subprocess.Popen[str]"]:
+def locked(db: Path) -> Iterator["subprocess.Popen[str]"]:
     """A process that holds the write lock of the queue for the length of the block."""
-    command = [sys.executable, "-c", LOCK, str(db), str(seconds)]
+    command = [sys.executable, "-c", LOCK, str(db)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "locked\n"
@@ -113,9 +113,9 @@ def test_a_job_that_locks_the_queue_is_ended_at_its_timeout(ctl: Ctl) -> None:
     """The worker has a result to record meanwhile, and must not wait for the very job to end."""
     house = House(ctl.folder)
     (house.work / "lock.py").write_text(LOCK)
-    locking = f"touch up; exec {sys.executable} lock.py {house.path} 60"
+    locking = f"exec {sys.executable} lock.py {house.path} > up"
     holding = house.enqueue(locking, timeout=3, max_retries=0)
-    short = house.enqueue("until [ -e up ]; do sleep 0.01; done; sleep 1")
+    short = house.enqueue("until [ -s up ]; do sleep 0.01; done")
     after = house.enqueue("true")
     with house.worker(slots=2):
         until(lambda: writer(str(house.path)), "the lock")

@@ -36,7 +36,7 @@ TRY_AGAIN_US = 1_000_000
 
 TRY_LOCK_AGAIN_US = 100_000
 LOCKED_TOO_LONG = 4
-"""Tries, of half a second each, after which to say who holds the write lock."""
+"""Tries, of half a second each, after which to say who has held the write lock all the time."""
 
 Reason = Literal["drained", "stopped", "until-empty", "until-idle", "keeper-lost"]
 
@@ -98,8 +98,8 @@ class Supervisor:
         self._pause_us = TRY_AGAIN_US
         """How long to claim nothing if the next launch is refused."""
         self._hastened = Urgency.NONE
-        self._holds = 0
-        """How often in a row the store had no room."""
+        self._locked_by, self._refused = "", 0
+        """Who held the write lock when a transaction was refused, and how often in a row."""
 
     def run(self) -> Reason:
         """Work until it is time to leave, and record that. Raises what the store raises."""
@@ -286,9 +286,11 @@ class Supervisor:
         """The store has no room at the moment: keep what waits, and try again."""
         if self._stopping.urgency == Urgency.AT_ONCE:
             raise error
-        self._holds += 1
         if isinstance(error, Busy):
-            if self._holds == LOCKED_TOO_LONG:
+            # Many short transactions of others are a crowd, and nobody is to blame.
+            self._refused = self._refused + 1 if error.holder == self._locked_by else 1
+            self._locked_by = error.holder
+            if self._refused == LOCKED_TOO_LONG:
                 self._telling.say(f"waiting for {error.holder}, which has locked the queue")
             self._held_until_us = now_us + TRY_LOCK_AGAIN_US
         else:
@@ -312,7 +314,7 @@ class Supervisor:
 
     def _recorded(self, done: Round, now_us: int) -> None:
         """It is in the log; only now what was claimed is launched."""
-        self._holds = 0
+        self._refused = 0
         if done.before == self._position:  # else others wrote before it, and are yet to be heard
             self._position = done.position
         self._arm(done.earliest_us)

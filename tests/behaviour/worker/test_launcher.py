@@ -232,7 +232,9 @@ def test_program_cannot_tell_that_its_child_might_have_blocked(
 
 def test_lack_of_descriptors_is_not_the_jobs_fault(launcher: OsLauncher) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
     try:
         assert isinstance(launcher.start(order("true")), Exhausted)
     finally:

@@ -216,21 +216,13 @@ def _refuse_workers(path: str) -> None:
         if folder is None:
             return
         names = [name for name in os.listdir(folder) if name.startswith("worker-")]
-        held = {name.removesuffix(".keeper") for name in names if _is_held(folder, name)}
+        held = {
+            name.removesuffix(".keeper") for name in names if SqliteLock(folder, name).is_held()
+        }
     finally:
         beside.close()
     if held:
         raise WorkersRunning(sorted(name.removeprefix("worker-") for name in held))
-
-
-def _is_held(folder: int, name: str) -> bool:
-    lock = SqliteLock(folder, name)
-    try:
-        free = lock.acquire_existing()
-    except FileNotFoundError:
-        return False
-    lock.release()
-    return not free
 
 
 def _kept_name(path: str) -> str:

@@ -28,6 +28,15 @@ class SqliteLock:
         """
         return self._take(_FLAGS)
 
+    def is_held(self) -> bool:
+        """Whether someone holds it. It is taken for a moment: ask only if nobody wants it now."""
+        try:
+            free = self.acquire_existing()
+        except FileNotFoundError:
+            return False
+        self.release()
+        return not free
+
     def stands(self) -> bool:
         """Whether the file that was locked last is there still, so that others find it."""
         return self._identity is not None and self._identity == self._named()

@@ -111,13 +111,7 @@ def _words_behind_dashes() -> int:
     multiple=True,
     help="Add a tag (repeatable).",
 )
-@click.option(
-    "--queue",
-    "-q",
-    metavar="Q",
-    shell_complete=options.completed_by("queues"),
-    help="Queue name [default: default].",
-)
+@options.queue_name("Queue name [default: default].")
 @click.option(
     "--priority",
     metavar="N",

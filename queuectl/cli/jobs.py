@@ -1,6 +1,7 @@
 """`list`, `cancel` and `retry`: several jobs at a time."""
 
 import shutil
+from typing import Any
 
 import click
 
@@ -20,11 +21,13 @@ from .look import Column
 from .pages import Page
 from .printer import Printer, line
 from .selectors import Selector
+from .several import change, takes_jobs
 from .watching import watch
-from .writing import change_jobs, confirm
 
 WAITING: tuple[State, ...] = ("failed", "scheduled")
 """The states that `retry` selects by filters: jobs that wait for their time."""
+
+NOT_FINAL = tuple(state for state in STATES if state not in FINAL)
 
 WIDE = 100
 """Columns of a terminal from which on a list shows more of each job."""
@@ -82,27 +85,14 @@ def _columns(out: Printer, tx: Reader) -> tuple[Column[Job], ...]:
         "queuectl cancel last", "queuectl cancel --queue default --state pending --yes"
     ),
 )
-@selectors.several
-@options.reason
-@options.dry_run
-@options.yes
-@options.printer
-@options.existing_queue
-def cancel_command(
-    queue: Queue, out: Printer, chosen: Selector, reason: str | None, dry_run: bool, yes: bool
-) -> None:
+@takes_jobs
+def cancel_command(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
     """Cancel waiting or running jobs."""
-    with queue.read() as tx:
-        ids = chosen.ids(tx, among=tuple(state for state in STATES if state not in FINAL))
-    confirm(out, len(ids), "cancel", yes or dry_run or chosen.by_id)
-    asked = (Cancel(job_id=job_id, reason=reason) for job_id in ids)
-    change_jobs(queue, out, asked, _said, dry_run=dry_run)
+    change(queue, out, chosen, Cancel, "cancel", _cancelled, among=NOT_FINAL, **how)
 
 
-def _said(job: Job) -> str:
-    if job.cancel_requested:
-        return f"job {job.id} is running; asked its worker to stop it"
-    return f"job {job.id} is {job.state}"
+def _cancelled(job: Job) -> str:
+    return "is running; asked its worker to stop it" if job.cancel_requested else _is(job)
 
 
 @click.command(
@@ -112,18 +102,11 @@ def _said(job: Job) -> str:
         "queuectl retry --queue default --yes --reason 'the server is back'",
     ),
 )
-@selectors.several
-@options.reason
-@options.dry_run
-@options.yes
-@options.printer
-@options.existing_queue
-def retry_command(
-    queue: Queue, out: Printer, chosen: Selector, reason: str | None, dry_run: bool, yes: bool
-) -> None:
+@takes_jobs
+def retry_command(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
     """Run jobs now that wait for a retry or a delay, or are dead."""
-    with queue.read() as tx:
-        ids = chosen.ids(tx, among=WAITING)
-    confirm(out, len(ids), "retry", yes or dry_run or chosen.by_id)
-    requests = (Retry(job_id=job_id, reason=reason) for job_id in ids)
-    change_jobs(queue, out, requests, lambda job: f"job {job.id} is {job.state}", dry_run=dry_run)
+    change(queue, out, chosen, Retry, "retry", _is, among=WAITING, **how)
+
+
+def _is(job: Job) -> str:
+    return f"is {job.state}"

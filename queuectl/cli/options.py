@@ -137,6 +137,13 @@ def list_printer(run: Callable[..., R]) -> Callable[..., R]:
     return add(printer(run))
 
 
+def queue_name(help_: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """The option `--queue Q`, which completes the names of the queues. help_: what Q is."""
+    return click.option(
+        "--queue", "-q", metavar="Q", shell_complete=completed_by("queues"), help=help_
+    )
+
+
 reason = click.option("--reason", metavar="TEXT", help="Reason to record in the log.")
 dry_run = click.option(
     "--dry-run", is_flag=True, help="Print the events that would be recorded; record nothing."

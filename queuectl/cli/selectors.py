@@ -25,7 +25,7 @@ from ..reading import Reading
 from ..visible import quoted, visible
 from ..when import past_us
 from .asked import named_db
-from .options import completed_by
+from .options import completed_by, queue_name
 from .params import Word
 from .printer import note
 from .words import STATES as MEANT
@@ -194,6 +194,7 @@ def _tag(text: str) -> tuple[str, str]:
     return key, value
 
 
+queue_option = queue_name("Only jobs in this queue.")
 cause_option = click.option(
     "--cause",
     metavar="C",
@@ -210,13 +211,7 @@ _FILTERS = (
         type=Word("state", STATES, MEANT),
         help="Only jobs in this state, such as pending or dead (repeatable).",
     ),
-    click.option(
-        "--queue",
-        "-q",
-        metavar="Q",
-        shell_complete=completed_by("queues"),
-        help="Only jobs in this queue.",
-    ),
+    queue_option,
     click.option(
         "--tag",
         "-t",

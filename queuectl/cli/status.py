@@ -25,13 +25,7 @@ REFERENCE_STATES: tuple[State, ...] = ("pending", "processing", "completed", "fa
 
 
 @click.command("status", epilog=options.examples("queuectl status", "queuectl status --json"))
-@click.option(
-    "--queue",
-    "-q",
-    metavar="Q",
-    shell_complete=options.completed_by("queues"),
-    help="Count only this queue.",
-)
+@options.queue_name("Count only this queue.")
 @options.watch
 @options.printer
 @options.reading

@@ -52,13 +52,7 @@ def _held(store: SqliteStore, name: str) -> bool:
     """Only asked of a worker whose processes are gone: to try a lock is to take it for a moment."""
     if store.beside.existing("locks") is None:
         return False
-    lock = store.lock(name)
-    try:
-        free = lock.acquire_existing()
-    except FileNotFoundError:
-        return False
-    lock.release()
-    return not free
+    return store.lock(name).is_held()
 
 
 def marked(identity: tuple[int, int]) -> dict[int, str]:

@@ -177,6 +177,15 @@ class WorkerPage(Document, frozen=True, kw_only=True):
     workers: list[WorkerShape]
 
 
+class SettingShape(Shape, frozen=True, kw_only=True):
+    """A setting as a person types it."""
+
+    key: str
+    value: str
+    default: str
+    help: str
+
+
 class Metrics(Shape, frozen=True, kw_only=True):
     """The metrics summary."""
 

@@ -1,6 +1,6 @@
 """The JSON of what only the command line answers."""
 
-from ..shapes import Document, JobShape, Shape
+from ..shapes import Document, JobShape, SettingShape, Shape
 
 
 class Accepted(Document, frozen=True, kw_only=True):
@@ -16,15 +16,6 @@ class Changed(Document, frozen=True, kw_only=True):
     """`wait`, `cancel`, `retry`, `dlq retry` and `dlq discard`: the jobs as they are now."""
 
     jobs: list[JobShape]
-
-
-class SettingShape(Shape, frozen=True, kw_only=True):
-    """A setting as a person types it."""
-
-    key: str
-    value: str
-    default: str
-    help: str
 
 
 class Settings(Document, frozen=True, kw_only=True):

@@ -10,8 +10,9 @@ from ..reading import Reading
 from ..requests import SetConfig
 from ..session import Session
 from ..settings import SETTINGS, Setting, setting
+from ..shapes import SettingShape
 from . import options
-from .answers import Settings, SettingShape
+from .answers import Settings
 from .look import Column
 from .printer import Printer, line
 from .recorded import answering

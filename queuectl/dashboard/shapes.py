@@ -14,6 +14,7 @@ from queuectl.shapes import (
     JobPage,
     JobShape,
     Metrics,
+    SettingShape,
     Shape,
     Status,
     Waiting,
@@ -116,13 +117,9 @@ class UpcomingPage(Document, frozen=True, kw_only=True):
     next: str | None
 
 
-class SettingInForce(Shape, frozen=True, kw_only=True):
-    """A setting as a person types it, and who changed it last."""
+class SettingInForce(SettingShape, frozen=True, kw_only=True):
+    """A setting, and who changed it last."""
 
-    key: str
-    value: str
-    default: str
-    help: str
     changed_at: str | None
     changed_by: str | None
 

@@ -348,4 +348,4 @@ def _failed(attempt: int, outcome: Outcome, reason: FailureReason) -> Failed:
 
 def _facts(usage: Usage) -> dict[str, Any]:
     """The measurements, as fields of the event that records them."""
-    return {name: getattr(usage, name) for name in Usage.__struct_fields__}
+    return asdict(usage)

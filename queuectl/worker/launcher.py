@@ -143,10 +143,12 @@ class OsLauncher:
         else in this process uses a relative path. What lies on a mount that may block is entered,
         looked up and executed in a forked child instead: see docs/decisions/0012.
         """
-        if not self._mounts.local(order.cwd.encode()):
+        cwd = order.cwd.encode()
+        self._mounts.refresh()
+        if not self._mounts.local(cwd):
             return self._start_apart(order)
         try:
-            os.chdir(order.cwd.encode())
+            os.chdir(cwd)
         except OSError as error:
             return _not_entered(order, error)
         try:
@@ -168,8 +170,8 @@ class OsLauncher:
             if pid == 0:
                 return ended
             if self._running.pop(pid, None):
-                refusal = self._refusal(pid)
-                ended.append(_exit(pid, status, usage, own_peak)._replace(refusal=refusal))
+                refusal = self._refusal(pid) if pid in self._reports else None
+                ended.append(_exit(pid, status, usage, own_peak, refusal))
 
     def send(self, marks: Collection[Mark], number: signal.Signals) -> int:
         """Signal everything that bears one of `marks`; how many processes that were."""
@@ -262,6 +264,8 @@ class OsLauncher:
         return self._spawn(program, _words(order), environment, order.mark)
 
     def _runs_locally(self, name: str, order: Order) -> bool:
+        if not self._mounts.any_foreign:
+            return True
         return self._mounts.runs_locally(*absolute_candidates(order.cwd, name, _path(order)))
 
     def _start_apart(self, order: Order) -> Child | Exhausted:
@@ -283,8 +287,8 @@ class OsLauncher:
         return self._started(pid, read, order.mark)
 
     def _refusal(self, pid: int) -> NotStarted | None:
-        """Why a child that has ended did not start its program; None if it did."""
-        if (pipe := self._reports.pop(pid, None)) is None or not (said := apart.report(pipe)):
+        """Why a forked child that has ended did not start its program; None if it did."""
+        if not (said := apart.report(self._reports.pop(pid))):
             return None
         return msgspec.json.decode(said, type=NotStarted)
 
@@ -401,7 +405,13 @@ def _told(error: OSError, order: Order) -> NotStarted | Exhausted:
     return NotStarted(reason, told)
 
 
-def _exit(pid: int, status: int, usage: resource.struct_rusage, own_peak: int) -> Exit:
+def _exit(
+    pid: int,
+    status: int,
+    usage: resource.struct_rusage,
+    own_peak: int,
+    refusal: NotStarted | None,
+) -> Exit:
     code = os.waitstatus_to_exitcode(status)
     peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return Exit(
@@ -411,4 +421,5 @@ def _exit(pid: int, status: int, usage: resource.struct_rusage, own_peak: int) -
         cpu_us=round((usage.ru_utime + usage.ru_stime) * 1e6),
         memory_bytes=peak_bytes if usage.ru_maxrss > own_peak else None,
         memory_below_bytes=None if usage.ru_maxrss > own_peak else peak_bytes,
+        refusal=refusal,
     )

@@ -37,9 +37,23 @@ class Mounts:
             self._changed.register(self._table, select.POLLPRI)
             self._foreign = _foreign(self._table)
 
+    @property
+    def any_foreign(self) -> bool:
+        """Whether there is a mount that may block."""
+        return bool(self._foreign)
+
+    def refresh(self) -> None:
+        """Forget old answers and take in what was mounted. Call it before each launch."""
+        now = time.monotonic()
+        if now < self._until or self._table is None:
+            return
+        self._until = now + REMEMBERED_S
+        self._answers.clear()
+        if self._changed.poll(0):
+            self._foreign = _foreign(self._table)
+
     def local(self, *paths: bytes) -> bool:
         """Whether all of these absolute paths lead through local file systems only."""
-        self._refresh()
         if not self._foreign:
             return True
         if (answer := self._answers.get(paths)) is None:
@@ -48,22 +62,12 @@ class Mounts:
 
     def runs_locally(self, *programs: bytes) -> bool:
         """The same for programs: their interpreters, if they are scripts, are local as well."""
-        self._refresh()
         if not self._foreign:
             return True
         key = (b"#!", *programs)
         if (answer := self._answers.get(key)) is None:
             answer = self._answers[key] = all(self._runs_locally(one) for one in programs)
         return answer
-
-    def _refresh(self) -> None:
-        now = time.monotonic()
-        if now < self._until or self._table is None:
-            return
-        self._until = now + REMEMBERED_S
-        self._answers.clear()
-        if self._changed.poll(0):
-            self._foreign = _foreign(self._table)
 
     def _runs_locally(self, program: bytes) -> bool:
         for _ in range(MOST_INTERPRETERS):

@@ -55,7 +55,8 @@ class Output:
     def __init__(
         self, folder: Callable[[], int], job_id: str, attempt: int, limit_bytes: int
     ) -> None:
-        self._where = (folder, folder_name(job_id, attempt), limit_bytes)
+        self._folder, self._job_id, self._attempt = folder, job_id, attempt
+        self._limit_bytes = limit_bytes
         self._most_in_memory = min(IN_MEMORY_BYTES, limit_bytes)
         self._memory = bytearray()
         self.total_bytes = 0
@@ -64,7 +65,8 @@ class Output:
     @cached_property
     def _files(self) -> "_Files":
         """Made for output that is long, or slow; most is neither."""
-        return _Files(*self._where)
+        name = folder_name(self._job_id, self._attempt)
+        return _Files(self._folder, name, self._limit_bytes)
 
     def take(self, data: bytes) -> None:
         """Add what was printed."""

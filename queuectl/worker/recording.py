@@ -216,7 +216,7 @@ class Recording:
             )
         self._taken_up = Waits(self.results, self.releases, self.overdue, self.stop, self._suspect)
         self.results, self.releases, self.overdue, self.stop = [], [], [], None
-        self._suspect = next((job.job_id for job in chosen if _is_suspect(job)), suspect)
+        self._suspect = next((job.job_id for job in _suspects(chosen)), suspect)
         return done
 
     def undo(self) -> None:
@@ -270,9 +270,12 @@ class Recording:
         one that kills workers. Suspects therefore run one at a time, next to ordinary jobs.
         """
         candidates = ready.next_ready(session.tx, self._queues, number)
-        if sum(map(_is_suspect, candidates)) + (suspect is not None) > 1:
+        suspects = _suspects(candidates)
+        if not suspects:
+            return candidates
+        if len(suspects) + (suspect is not None) > 1:
             candidates = ready.next_ready(session.tx, self._queues, number + LOOK_BEYOND)
-        suspects = [job for job in candidates if _is_suspect(job)]
+            suspects = _suspects(candidates)
         postponed = suspects if suspect is not None else suspects[1:]
         return [job for job in candidates if job not in postponed][:number]
 
@@ -292,9 +295,9 @@ class Recording:
         return self._contexts[position]
 
 
-def _is_suspect(job: ready.Ready) -> bool:
-    """Whether the next lost worker would make this job dead."""
-    return job.lost_in_row >= MOST_LOST_IN_ROW - 1
+def _suspects(candidates: list[ready.Ready]) -> list[ready.Ready]:
+    """Those of the jobs that the next lost worker would make dead."""
+    return [job for job in candidates if job.lost_in_row >= MOST_LOST_IN_ROW - 1]
 
 
 def _retries(ended: list[tuple[Result, Job | None]], at_us: int) -> Iterator[Retry]:

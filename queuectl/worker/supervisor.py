@@ -393,7 +393,8 @@ class Supervisor:
         """How long to wait at the most."""
         now_us = self._now_us()
         times = [self._slots.next_reminder(), self._alarm.next_put_off()]
-        times += [attempt.decided_at_us for attempt in self._gone]
+        if self._gone:
+            times += [attempt.decided_at_us for attempt in self._gone]
         if self._committer.busy:  # it will wake us, and until then there is nothing to record
             times.append(now_us + LOOK_AGAIN_US)
             return _earliest(times) - now_us

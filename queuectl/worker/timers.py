@@ -5,6 +5,7 @@ least every half minute besides, for clocks step and machines sleep.
 """
 
 import os
+import signal
 from datetime import UTC, datetime
 from functools import cached_property
 from heapq import heappop, heappush
@@ -104,7 +105,12 @@ class Timers:
             executors={"default": DebugExecutor()},
             job_defaults={"misfire_grace_time": None, "coalesce": True},
         )
-        scheduler.start()
+        # The thread inherits the mask: a signal that came to it would only make it take turns.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            scheduler.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return scheduler
 
     def _go_off(self) -> None:

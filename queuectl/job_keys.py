@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from .errors import BadInput, nearest
@@ -34,6 +35,7 @@ Check = Callable[[str, Any], object]
 """Takes the key as its user wrote it, for the error, and the value; returns the stored value."""
 
 
+@lru_cache(1_024)
 def as_key(key: str) -> str:
     """How an error names a key of the JSON."""
     return f"{key!r:.100}"

@@ -53,6 +53,9 @@ _MACHINE_MADE = (Claim, ComeDue, Finish, Rearm, Release, Lose)
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _NOTHING_ASKED = asdict(NewJob())
 
+_BY_THE_CLOCK = (ComeDue, Rearm)
+"""Requests made because a time has come. A tuple: a union would be built anew for each request."""
+
 
 class Known:
     """What a writer remembers from one of its transactions to the next: nobody wrote between."""
@@ -160,7 +163,7 @@ class Session:
                 state.version if state is not None else 0,
                 events,
                 cause=state.position if made_by_machine and state is not None else None,
-                actor="timer" if isinstance(asked, ComeDue | Rearm) else None,
+                actor="timer" if isinstance(asked, _BY_THE_CLOCK) else None,
             )
         )
         if stream == config_fold.STREAM:

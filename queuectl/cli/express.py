@@ -17,8 +17,8 @@ from ..errors import QueueError
 from ..job_keys import new_job
 from ..queue import Queue
 from ..requests import NewJob
-from . import exits
-from .recorded import AnswerLost, answering, jobs_in_short, lost, say
+from . import exit_codes
+from .ui.recorded import AnswerLost, answering, jobs_in_short, lost, say
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ def enqueue(words: list[str]) -> int | None:
         job_id = _enqueued(line.db, new)
     except (Busy, OutcomeUnknown) as error:  # no second try: it took a minute, or may stand
         say(f"error: {error}")
-        return exits.code_of(error)
+        return exit_codes.code_of(error)
     except (QueueError, StoreError):
         return None
     if job_id is None:
@@ -53,7 +53,7 @@ def enqueue(words: list[str]) -> int | None:
             print(job_id)
     except AnswerLost as error:
         return lost(error)
-    return exits.DONE
+    return exit_codes.DONE
 
 
 def _line(words: list[str]) -> _Line | None:

@@ -15,14 +15,14 @@ from eventstore.errors import StoreError
 
 from .. import __version__
 from ..errors import QueueError
-from . import exits
-from .asked import TYPED, typed
-from .database import accept_db, db
-from .look import colours_wanted
-from .options import examples
-from .printer import end_line
-from .recorded import AnswerLost, discard_standard_output, lost, say
-from .words import extra_meant, option_meant, subcommand_meant
+from . import exit_codes
+from .ui.database_option import accept_db, db
+from .ui.foreign_words import extra_meant, option_meant, subcommand_meant
+from .ui.invocation import TYPED, typed
+from .ui.options import examples
+from .ui.printer import end_line
+from .ui.recorded import AnswerLost, discard_standard_output, lost, say
+from .ui.style import colours_wanted
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -35,13 +35,13 @@ SUBCOMMANDS = {
     "wait": "wait",
     "cancel": "jobs",
     "retry": "jobs",
-    "history": "log",
+    "history": "events",
     "status": "status",
     "worker": "worker",
     "dlq": "dlq",
     "config": "config",
     "dashboard": "dashboard",
-    "events": "log",
+    "events": "events",
     "replay": "integrity",
     "verify": "integrity",
     "doctor": "doctor",
@@ -76,7 +76,7 @@ class LazyGroup(click.Group):
         """The subcommand of this name."""
         if cmd_name not in SUBCOMMANDS:
             return None
-        module = import_module(f".{SUBCOMMANDS[cmd_name]}", __package__)
+        module = import_module(f".commands.{SUBCOMMANDS[cmd_name]}", __package__)
         found = getattr(module, f"{cmd_name}_command")
         assert isinstance(found, click.Command)
         return accept_db(found)
@@ -151,7 +151,7 @@ def _run(arguments: list[str]) -> int:
     if asked := os.environ.get(COMPLETE):
         from click.shell_completion import shell_complete
 
-        from .completing import install
+        from .ui.completion import install
 
         install()
         return shell_complete(root, {}, "queuectl", COMPLETE, asked)
@@ -159,22 +159,22 @@ def _run(arguments: list[str]) -> int:
         with root.make_context("queuectl", list(arguments)) as ctx:
             ctx.meta[TYPED] = arguments
             try:
-                return root.invoke(ctx) or exits.DONE
+                return root.invoke(ctx) or exit_codes.DONE
             except (QueueError, StoreError) as error:
-                return _fail(typed(str(error)), exits.code_of(error))
+                return _fail(typed(str(error)), exit_codes.code_of(error))
     except click.exceptions.Exit as done:
         return done.exit_code
     except (KeyboardInterrupt, click.Abort):
         end_line()
-        return exits.INTERRUPTED
+        return exit_codes.INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
         bare = not arguments
         click.echo(error.format_message(), err=not bare)
-        return exits.DONE if bare else exits.USAGE
+        return exit_codes.DONE if bare else exit_codes.USAGE
     except click.UsageError as error:
-        return _fail(_usage(error, arguments), exits.USAGE)
+        return _fail(_usage(error, arguments), exit_codes.USAGE)
     except click.ClickException as error:
-        return _fail(error.format_message(), exits.USAGE)
+        return _fail(error.format_message(), exit_codes.USAGE)
 
 
 def _usage(error: click.UsageError, arguments: Sequence[str]) -> str:
@@ -233,6 +233,6 @@ def system_failed(error: OSError) -> int:
     """
     discard_standard_output()
     if error.errno == errno.EPIPE:
-        return exits.PIPE_CLOSED
+        return exit_codes.PIPE_CLOSED
     say(f"error: {_refused(error)}")
-    return exits.DATABASE
+    return exit_codes.DATABASE

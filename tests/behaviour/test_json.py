@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from queuectl import shapes
-from queuectl.cli import answers
+from queuectl.cli.ui import json_answers
 from tests.ctl import Ctl
 
 ANSWERS: dict[str, type[shapes.Document]] = {
-    "enqueue --json -- true": answers.Accepted,
+    "enqueue --json -- true": json_answers.Accepted,
     "list --json": shapes.JobPage,
     "dlq list --json": shapes.JobPage,
     "show 1 --json": shapes.JobDocument,
@@ -18,18 +18,18 @@ ANSWERS: dict[str, type[shapes.Document]] = {
     "enqueue --dry-run --json -- true": shapes.EventPage,
     "status --json": shapes.Status,
     "worker list --all --json": shapes.WorkerPage,
-    "config list --json": answers.Settings,
-    "config get jitter --json": answers.Settings,
-    "config set jitter 0.5 --json": answers.Settings,
-    "wait 2 --json": answers.Changed,
-    "cancel 3 --json": answers.Changed,
-    "dlq retry 1 --json": answers.Changed,
-    "verify --json": answers.Verified,
-    "replay --json": answers.Replayed,
-    "replay --check --json": answers.Replayed,
+    "config list --json": json_answers.Settings,
+    "config get jitter --json": json_answers.Settings,
+    "config set jitter 0.5 --json": json_answers.Settings,
+    "wait 2 --json": json_answers.Changed,
+    "cancel 3 --json": json_answers.Changed,
+    "dlq retry 1 --json": json_answers.Changed,
+    "verify --json": json_answers.Verified,
+    "replay --json": json_answers.Replayed,
+    "replay --check --json": json_answers.Replayed,
     "doctor --json": shapes.Checkup,
-    "backup copy.db --json": answers.BackedUp,
-    "restore copy.db --force --json": answers.RestoredFrom,
+    "backup copy.db --json": json_answers.BackedUp,
+    "restore copy.db --force --json": json_answers.RestoredFrom,
 }
 
 LINES: dict[str, type[shapes.Shape]] = {

@@ -7,7 +7,7 @@ import pytest
 
 from eventstore import codec
 from queuectl import intake
-from queuectl.cli import output
+from queuectl.cli.ui import job_output
 from tests.torture import fuzz
 from tests.torture.faces import faces
 from tests.torture.fuzz import FUZZ, tried
@@ -51,7 +51,7 @@ def test_half_a_surrogate_that_is_let_in_is_found(monkeypatch: pytest.MonkeyPatc
 
 
 def test_output_that_acts_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "visible", lambda text, keep="": text)
+    monkeypatch.setattr(job_output, "visible", lambda text, keep="": text)
     assert any("acts" in one for one in found("terminal"))
 
 

@@ -12,7 +12,7 @@ from eventstore.sqlite.verify import verify
 from projections.folds.job import FINAL
 from projections.read_models import jobs
 from projections.rebuild import compare
-from queuectl.cli import exits
+from queuectl.cli import exit_codes
 from queuectl.errors import QueueError
 from queuectl.queue import Queue
 from tests.ctl import Ctl
@@ -22,7 +22,7 @@ KILLED = -9
 """strace ends as what it traced."""
 GAVE_UP = 1
 """A keeper whose supervisors were all killed at the same call."""
-DOCUMENTED = (exits.DONE, exits.DATABASE, exits.UNKNOWN, exits.ANSWER_LOST)
+DOCUMENTED = (exit_codes.DONE, exit_codes.DATABASE, exit_codes.UNKNOWN, exit_codes.ANSWER_LOST)
 """What a command may answer to a failing disk."""
 
 
@@ -81,11 +81,11 @@ def _enqueued(queue: Queue, scene: Scene, after: After) -> Iterator[str]:
         there = {job.id for job in jobs.page(tx, jobs.Filter(), limit=100)}
     told = f"exit {after.code}, {after.out!r}, {after.err!r}; there are {sorted(there)}"
     printed = re.findall(r"^\d+$", after.out, re.MULTILINE)
-    if not set(printed) <= there or (after.code == exits.DONE and not printed):
+    if not set(printed) <= there or (after.code == exit_codes.DONE and not printed):
         yield f"acknowledged and lost: {told}"
-    if after.code == exits.DATABASE and len(there) > scene.jobs:
+    if after.code == exit_codes.DATABASE and len(there) > scene.jobs:
         yield f"refused and done: {told}"
-    if after.code == exits.ANSWER_LOST and len(there) == scene.jobs:
+    if after.code == exit_codes.ANSWER_LOST and len(there) == scene.jobs:
         yield f"said to be recorded and lost: {told}"
 
 
@@ -111,5 +111,9 @@ def _worked(after: After) -> Iterator[str]:
         yield f"two results: {double}"
     if over := [job.id for job in found if ran[job.id] > job.attempt]:
         yield f"ran more often than it was claimed: {over}, {dict(ran)}"
-    if after.code == exits.DONE and not after.killed and (again := [j for j in ran if ran[j] > 1]):
+    if (
+        after.code == exit_codes.DONE
+        and not after.killed
+        and (again := [j for j in ran if ran[j] > 1])
+    ):
         yield f"ran twice though its worker went on: {again}; {after.err!r}"

@@ -11,7 +11,7 @@ import msgspec
 from eventstore import codec
 from eventstore.errors import ChainBroken
 from eventstore.events.recorded import EVENT_TYPES
-from queuectl.cli.output import Screened
+from queuectl.cli.ui.job_output import Screened
 from queuectl.decisions.job import decide
 from queuectl.errors import BadInput
 from queuectl.intake import Spool, jobs_from

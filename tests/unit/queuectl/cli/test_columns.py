@@ -1,7 +1,7 @@
 """What the columns of lists show."""
 
 from eventstore.events.job import Claimed, Enqueued, Failed, Requeued, ScheduledRetry
-from queuectl.cli.columns import REASON
+from queuectl.cli.ui.columns import REASON
 from tests.given import given
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from queuectl.cli.recorded import jobs_in_short
+from queuectl.cli.ui.recorded import jobs_in_short
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The subcommands, one file for each group of them: parse, call, print."""

@@ -1,0 +1,73 @@
+"""`dlq`: the jobs that failed for good."""
+
+from copy import copy
+from typing import Any
+
+import click
+
+from projections.folds.job import Job
+from projections.read_models import jobs
+
+from ...queue import Queue
+from ...reading import Reading
+from ...requests import Discard, RetryDead
+from ..ui import job_selection, options, paging
+from ..ui.columns import DEAD
+from ..ui.job_selection import Selector
+from ..ui.paging import Page
+from ..ui.printer import Printer
+from ..ui.several import change, takes_jobs
+from .show import show_command
+
+
+@click.group("dlq")
+def dlq_command() -> None:
+    """List, retry or discard dead jobs (out of retries)."""
+
+
+show = copy(show_command)
+show.epilog = options.examples("queuectl dlq show last")
+dlq_command.add_command(show)
+
+
+@dlq_command.command(
+    "list", epilog=options.examples("queuectl dlq list", "queuectl dlq list --json")
+)
+@job_selection.queue_option
+@job_selection.cause_option
+@paging.pages
+@options.list_printer
+@options.reading
+def list_(reading: Reading, out: Printer, queue: str | None, cause: str | None, page: Page) -> None:
+    """List dead jobs, newest first."""
+    which = job_selection.filter_of(("dead",), queue, cause=cause)
+    with reading.read() as tx:
+        paging.print_page(out, tx, which, page, DEAD)
+        if jobs.page(tx, which, page.after, limit=1):
+            out.hint("retry: queuectl dlq retry JOB · why: queuectl history JOB")
+
+
+@dlq_command.command(
+    "retry", epilog=options.examples("queuectl dlq retry last", "queuectl dlq retry --all --yes")
+)
+@takes_jobs
+def retry(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
+    """Requeue dead jobs with their retry count reset."""
+    change(queue, out, chosen, RetryDead, "retry", _retried, among=("dead",), **how)
+
+
+def _retried(job: Job) -> str:
+    return f"is {job.state} again"
+
+
+@dlq_command.command(
+    "discard", epilog=options.examples("queuectl dlq discard last --reason 'source file is gone'")
+)
+@takes_jobs
+def discard(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
+    """Permanently discard dead jobs (they become cancelled)."""
+    change(queue, out, chosen, Discard, "discard", _discarded, among=("dead",), **how)
+
+
+def _discarded(_: Job) -> str:
+    return "is discarded"

@@ -1,0 +1,304 @@
+"""`enqueue`: jobs from JSON, from a file, or as a command with options."""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from ...clock import SystemClock
+from ...errors import BadInput, IdTaken, QueueError, Refusal
+from ...job_keys import as_option, new_job
+from ...requests import NewJob
+from ..ui import options
+from ..ui.enqueue_answer import Added
+from ..ui.param_types import OfSetting, Whole
+from ..ui.printer import Printer
+from ..ui.progress import Progress
+from ..ui.recorded import answering, jobs_in_short
+
+if TYPE_CHECKING:
+    from ...intake import Spool
+    from ...session import Session
+
+    Jobs = list[NewJob] | Spool
+
+_BEHIND = "queuectl.words_behind_dashes"
+
+
+class EnqueueCommand(click.Command):
+    """Remembers how many words came behind `--`: only these make a command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; a command without `--` before it is answered with the line to type."""
+        ctx.meta[_BEHIND] = len(args) - args.index("--") - 1 if "--" in args else 0
+        typed = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            first = self._first_word(ctx, typed)
+            if first is None or "--" in typed or _looks_like_json(typed[first]):
+                raise
+            if any(word.startswith(error.option_name) for word in typed[:first]):
+                raise
+            raise BadInput(_without_dashes(typed[:first], typed[first:])) from None
+
+    def _first_word(self, ctx: click.Context, args: list[str]) -> int | None:
+        """The index of the first word that is neither an option nor its value."""
+        with_value = {
+            name
+            for param in self.get_params(ctx)
+            if isinstance(param, click.Option) and not param.is_flag
+            for name in param.opts
+        }
+        index = 0
+        while index < len(args) and args[index].startswith("-"):
+            index += 2 if args[index] in with_value else 1
+        return index if index < len(args) else None
+
+
+def _without_dashes(options_: list[str], words: Sequence[str]) -> str:
+    """The error for a command that was typed without `--`."""
+    import shlex
+
+    if len(words) == 1 and (os.path.isfile(words[0]) or words[0] == "-"):
+        return (
+            f"{words[0]!r:.200} is not JSON; to read jobs from a file:"
+            f" queuectl enqueue --file {shlex.quote(words[0])}"
+        )
+    line_ = shlex.join(["queuectl", "enqueue", *options_, "--", *words])
+    return f"{words[0]!r:.200} is not JSON; to run it as a command: {line_:.500}"
+
+
+def _words_behind_dashes() -> int:
+    return int(click.get_current_context().meta[_BEHIND])
+
+
+@click.command(
+    "enqueue",
+    cls=EnqueueCommand,
+    epilog=options.examples(
+        """queuectl enqueue '{"command": "echo hello", "max_retries": 2}'""",
+        "queuectl enqueue --queue encodes --timeout 2h -- sh -c 'sleep 1; echo done'",
+        """echo '{"command": "echo one"}' | queuectl enqueue --file -""",
+    ),
+)
+@click.argument(
+    "words",
+    metavar="[JSON | -- CMD ARG...]",
+    nargs=-1,
+    shell_complete=options.completed_by("command_words"),
+)
+@click.option(
+    "--file",
+    metavar="F",
+    shell_complete=options.completed_by("files"),
+    help="Read jobs from F: a JSON object, an array, or one object per line (- for stdin).",
+)
+@click.option(
+    "--id",
+    metavar="ID",
+    help="Custom job ID. Enqueueing the same job with the same ID again does nothing.",
+)
+@click.option("--name", metavar="TEXT", help="Human-readable name.")
+@click.option(
+    "--tag",
+    "-t",
+    metavar="K=V",
+    shell_complete=options.completed_by("tags"),
+    multiple=True,
+    help="Add a tag (repeatable).",
+)
+@options.queue_name("Queue name [default: default].")
+@click.option(
+    "--priority",
+    metavar="N",
+    type=Whole(-1_000_000, 1_000_000),
+    help="Priority; higher runs first [default: 0].",
+)
+@click.option(
+    "--delay", metavar="D", help="Wait this long before the first run: 90 (seconds), 5m, 1h30m."
+)
+@click.option(
+    "--run-at",
+    metavar="WHEN",
+    help="Run no earlier than this time: 14:05, 'tomorrow 9:00', ISO 8601.",
+)
+@click.option(
+    "--max-retries",
+    metavar="N",
+    type=OfSetting("max-retries"),
+    help="Retries after the first attempt.",
+)
+@click.option(
+    "--backoff-base",
+    metavar="B",
+    type=OfSetting("backoff-base"),
+    help="Exponential backoff base: retry k waits B**k seconds.",
+)
+@click.option("--backoff-max", metavar="D", help="Maximum delay between retries.")
+@click.option(
+    "--jitter",
+    metavar="F",
+    type=OfSetting("jitter"),
+    help="Randomize this fraction of each delay (0 to 1).",
+)
+@click.option(
+    "--no-retry-exit",
+    metavar="CODES",
+    help="Do not retry after these exit codes or signals: 64,SIGKILL; 137 is also signal 9.",
+)
+@click.option(
+    "--success-exit",
+    metavar="CODES",
+    help="Also count these as success (besides 0): 3,SIGTERM; 'only:3' excludes 0.",
+)
+@click.option("--timeout", metavar="D", help="Stop an attempt after this long ('none': no limit).")
+@click.option("--grace", metavar="D", help="Time between SIGTERM and SIGKILL.")
+@click.option(
+    "--output-limit", metavar="SIZE", help="Maximum output to keep per attempt: 512K, 10M."
+)
+@click.option(
+    "--cwd",
+    metavar="DIR",
+    shell_complete=options.completed_by("folders"),
+    help="Working directory [default: current].",
+)
+@click.option(
+    "--background",
+    metavar="end|keep",
+    shell_complete=options.completed_by("background"),
+    help="End processes that a finished job leaves running, or keep them [default: end].",
+)
+@click.option(
+    "--env", metavar="K=V", multiple=True, help="Set an environment variable (repeatable)."
+)
+@options.dry_run
+@options.printer
+def enqueue_command(
+    words: tuple[str, ...],
+    file: str | None,
+    dry_run: bool,
+    out: Printer,
+    **typed: Any,
+) -> None:
+    """Add jobs to the queue (all or nothing) and print their IDs."""
+    given = {key: value for key, value in typed.items() if value not in (None, ())}
+    jobs = _asked(words, file, given, behind=_words_behind_dashes())
+    if not jobs:
+        raise BadInput("no jobs given; nothing was enqueued")
+    from ..ui.mutations import rehearse
+
+    def act(session: "Session") -> Added:
+        added = Added(before=session.tx.last[0])
+        with Progress("enqueuing") as progress:
+            for n, new in enumerate(jobs, 1):
+                job = session.enqueue(new)
+                if isinstance(job, QueueError):
+                    raise _placed(job, file, jobs, n)
+                added.take(new, job)
+                if n % 1000 == 0:
+                    progress.show(n, len(jobs))
+        return added
+
+    with options.open_queue() as queue:
+        if dry_run:
+            rehearse(queue, out, act)
+            return
+        with queue.write() as session:
+            added = act(session)
+            added.look(session.tx, out)
+            position, head = session.tx.last
+    with answering(lambda: jobs_in_short(added.ids)):
+        if out.form == "json":
+            from ..ui.json_answers import Accepted
+
+            existing = [job.id for job, _ in added.existing]
+            head_hash = head.hex()
+            out.document(
+                Accepted(position=position, ids=added.ids, existing=existing, head_hash=head_hash)
+            )
+            added.warn()
+        else:
+            added.print(out)
+
+
+def _placed(refusal: QueueError, file: str | None, jobs: "Jobs", n: int) -> QueueError:
+    """The refusal of the `n`th of several jobs, with its place in the input."""
+    if len(jobs) == 1 or not isinstance(refusal, IdTaken):
+        return refusal
+    source = "" if file is None else f"{file}: "
+    first = next(i for i, new in enumerate(jobs, 1) if new.id == refusal.job_id)
+    what = str(refusal)
+    if first < n:
+        what = (
+            f"ID {refusal.job_id} is already used by {_place(jobs, first)} for a different job"
+            f" (not the same: {refusal.names})"
+        )
+    return Refusal(f"{source}{_place(jobs, n)}: {what}; nothing was enqueued")
+
+
+def _place(jobs: "Jobs", n: int) -> str:
+    return f"job {n}" if isinstance(jobs, list) else jobs.place(n)
+
+
+def _asked(words: tuple[str, ...], file: str | None, given: dict[str, Any], behind: int) -> "Jobs":
+    """The jobs asked for, checked to the last one before the queue is touched.
+
+    behind: how many of the words came behind `--`.
+    """
+    if len(words) > max(behind, 1):
+        if not _looks_like_json(words[0]):
+            raise BadInput(_without_dashes(_as_options(given), words))
+        raise BadInput("give either JSON or a command, not both; put several jobs in an array")
+    if behind and file is None:
+        command = {"command": words[0]} if len(words) == 1 else {"argv": list(words)}
+        return [new_job({**given, **command}, SystemClock().wall_us(), named=as_option)]
+    if words and not _looks_like_json(words[0]) and file is None:
+        raise BadInput(_without_dashes(_as_options(given), words))
+    if given:
+        raise BadInput(
+            f"{as_option(next(iter(given)))} needs -- CMD; in JSON, set it as a key of the job"
+        )
+    if file is not None and not words:
+        return _from_file(file)
+    if len(words) == 1 and file is None:
+        return _from_json(words[0])
+    raise click.UsageError("give a job as one JSON text, --file F, or -- CMD ARG")
+
+
+def _from_json(text: str) -> "Jobs":
+    from ...intake import jobs_from
+
+    return jobs_from(text.encode(errors="surrogateescape"), SystemClock().wall_us())
+
+
+def _looks_like_json(text: str) -> bool:
+    return text.lstrip("\ufeff \t\r\n").startswith(("{", "[", '"'))
+
+
+def _as_options(given: dict[str, Any]) -> list[str]:
+    """Options that were typed, as they may be typed again."""
+    words = []
+    for key, value in given.items():
+        for text in value if isinstance(value, tuple) else (value,):
+            words += [as_option(key), f"{text:g}" if isinstance(text, float) else str(text)]
+    return words
+
+
+def _from_file(name: str) -> "Jobs":
+    from ...intake import Spool
+
+    try:
+        with _opened(name) as source, Progress("checking jobs") as progress:
+            return Spool(source, SystemClock().wall_us(), progress.show)
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}; nothing was enqueued") from None
+    except OSError as error:
+        raise BadInput(f"{name}: {error.strerror}; nothing was enqueued") from None
+
+
+def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
+    return nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb")

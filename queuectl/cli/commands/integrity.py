@@ -1,0 +1,147 @@
+"""`replay` and `verify`: whether the views are what the log says, and the log what was written."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from eventstore.chain import GENESIS
+from eventstore.errors import Missing, missing_head
+from eventstore.sqlite.log import SqliteStore
+from eventstore.sqlite.verify import Verdict
+from eventstore.store import Head
+from projections.rebuild import Difference
+
+from ...reading import Reading
+from ...wording import plural
+from .. import exit_codes
+from ..ui import options
+from ..ui.heads import head_from
+from ..ui.invocation import typed
+from ..ui.json_answers import DifferenceShape, Replayed, Verified
+from ..ui.printer import Printer, line
+from ..ui.progress import Progress
+
+SHOWN = 20
+"""Differences printed; JSON has all."""
+
+
+@click.command("replay", epilog=options.examples("queuectl replay", "queuectl replay --check"))
+@click.option("--check", is_flag=True, help="Only compare; exit 5 if something differs.")
+@options.printer
+@options.reading
+def replay_command(reading: Reading, out: Printer, check: bool) -> int:
+    """Rebuild the views from the log, or only compare them."""
+    if reading.store is None:
+        raise Missing(reading.location.path)
+    with Progress("replaying") as progress:
+        if not check:
+            from ...replay import replay
+
+            with options.open_queue() as queue:
+                position = replay(queue.store, lambda p: progress.show(p.position, p.head))
+            return _replayed(out, position, [], check)
+        from projections.rebuild import compare
+
+        found = compare(reading.store, lambda p: progress.show(p.position, p.head))
+    return _replayed(out, reading.store.head().position, found, check)
+
+
+def _replayed(out: Printer, position: int, found: list[Difference], check: bool) -> int:
+    if out.form == "json":
+        out.document(Replayed(position=position, differences=[_shape(one) for one in found]))
+    elif found:
+        for one in found[:SHOWN]:
+            line(_told(one))
+        if len(found) > SHOWN:
+            line(f"... and {len(found) - SHOWN:,} more")
+        repair = typed("run queuectl replay to rebuild the views")
+        line(f"{plural(len(found), 'row')} of the views differ from the log; {repair}")
+    else:
+        done = "views match the log" if check else "views rebuilt"
+        line(f"ok: {done}, {plural(position, 'event')}")
+    return exit_codes.INTEGRITY if found else exit_codes.DONE
+
+
+def _told(one: Difference) -> str:
+    key = ", ".join(map(str, one.key))
+    if not one.key and one.rebuilt and one.live is None:
+        return f"{one.table}: {one.rebuilt[0]} is missing"
+    if one.live is None:
+        return f"{one.table} {key}: missing"
+    if one.rebuilt is None:
+        return f"{one.table} {key}: should not be there"
+    pairs = zip(one.live, one.rebuilt, strict=True)
+    return f"{one.table} {key}: " + ", ".join(f"{a!r} is {b!r}" for a, b in pairs if a != b)
+
+
+def _shape(one: Difference) -> DifferenceShape:
+    def texts(row: tuple[Any, ...] | None) -> list[str] | None:
+        return None if row is None else [str(value) for value in row]
+
+    return DifferenceShape(
+        table=one.table, key=texts(one.key) or [], live=texts(one.live), rebuilt=texts(one.rebuilt)
+    )
+
+
+@click.command(
+    "verify",
+    epilog=options.examples(
+        "queuectl verify",
+        f"queuectl verify --expect 0:{GENESIS.hex()}",
+    ),
+)
+@click.option(
+    "--expect",
+    metavar="P:HASH",
+    help="Check against a head saved earlier (from 'queuectl status'); @FILE reads it.",
+)
+@options.printer
+@options.reading
+def verify_command(reading: Reading, out: Printer, expect: str | None) -> int:
+    """Verify the hash chain of the event log; exit 5 if it is broken."""
+    if reading.store is None:  # nothing to verify must not pass for a sound queue
+        raise Missing(reading.location.path)
+    verdict = _look(reading.store, None if expect is None else head_from(expect))
+    problems = list(_problems(verdict))
+    if out.form == "json":
+        out.document(_verified(verdict, problems))
+    else:
+        for problem in problems:
+            line(problem)
+        if not problems:
+            head = verdict.head
+            line(f"ok: {plural(verdict.records, 'event')}, head {head.position}:{head.hash}")
+    return exit_codes.INTEGRITY if problems else exit_codes.DONE
+
+
+def _look(store: SqliteStore, expected: Head | None) -> Verdict:
+    from eventstore.sqlite.verify import verify
+
+    with Progress("verifying") as progress, store.read() as tx:
+        total = tx.head().position
+        return verify(tx, expected, lambda done: progress.show(done, total))
+
+
+def _problems(verdict: Verdict) -> Iterator[str]:
+    if verdict.broken:
+        yield f"position {verdict.broken.position}: {verdict.broken.what}"
+    for trigger in verdict.missing_triggers:
+        yield f"the trigger {trigger} was removed or changed: someone has made the log editable"
+    if verdict.contradicts:
+        assert verdict.expected is not None
+        yield _contradiction(verdict, verdict.expected)
+
+
+def _contradiction(verdict: Verdict, expected: Head) -> str:
+    return missing_head(expected.position, verdict.head.position, verdict.expected_found)
+
+
+def _verified(verdict: Verdict, problems: list[str]) -> Verified:
+    return Verified(
+        position=verdict.head.position,
+        sound=verdict.sound,
+        head_hash=verdict.head.hash,
+        broken_at=verdict.broken.position if verdict.broken else None,
+        problems=problems,
+    )

@@ -1,0 +1,112 @@
+"""`list`, `cancel` and `retry`: several jobs at a time."""
+
+import shutil
+from typing import Any
+
+import click
+
+from eventstore.location import Location
+from eventstore.store import Reader
+from projections.folds.job import FINAL, STATES, Job, State
+from projections.read_models import counts
+from projections.read_models.jobs import Filter
+
+from ...queue import Queue
+from ...reading import Reading
+from ...requests import Cancel, Retry
+from ...visible import visible
+from ..ui import job_selection, options, paging
+from ..ui.columns import JOB, NAME, QUEUE, REASON
+from ..ui.job_selection import Selector
+from ..ui.paging import Page
+from ..ui.printer import Printer, line
+from ..ui.several import change, takes_jobs
+from ..ui.style import Column
+from ..ui.watch import watch
+
+WAITING: tuple[State, ...] = ("failed", "scheduled")
+"""The states that `retry` selects by filters: jobs that wait for their time."""
+
+NOT_FINAL = tuple(state for state in STATES if state not in FINAL)
+
+WIDE = 100
+"""Columns of a terminal from which on a list shows more of each job."""
+
+
+@click.command(
+    "list",
+    epilog=options.examples(
+        "queuectl list --state pending",
+        "queuectl list --queue default --since 2h-ago",
+        "queuectl list --all --jsonl",
+    ),
+)
+@job_selection.filters
+@paging.pages
+@options.watch
+@options.list_printer
+@options.reading
+def list_command(
+    reading: Reading, out: Printer, which: Filter, page: Page, watch_s: float | None
+) -> None:
+    """List jobs, newest first."""
+
+    def show() -> None:
+        with reading.read() as tx:
+            paging.print_page(out, tx, which, page, _columns(out, tx))
+        if out.terminal:
+            line(_queue(reading.location, shutil.get_terminal_size().columns))
+
+    watch(reading, out, show, watch_s)
+
+
+def _queue(location: Location, width: int) -> str:
+    """Which queue file the list is of; a long path loses its beginning."""
+    before, after = "Queue: ", f" ({location.reason})"
+    path, room = visible(location.path), width - len(before) - len(after)
+    if len(path) > room:
+        after, room = "", width - len(before)
+    return f"{before}{path if len(path) <= room else f'…{path[1 - room :]}'}{after}"
+
+
+def _columns(out: Printer, tx: Reader) -> tuple[Column[Job], ...]:
+    """A terminal gets why jobs failed; a wide one also names, and queues if there are several."""
+    if not out.terminal:
+        return JOB
+    if shutil.get_terminal_size().columns < WIDE:
+        return (*JOB[:-1], REASON, JOB[-1])
+    queue = (QUEUE,) if len(counts.by_queue(tx)) > 1 else ()
+    return (*JOB[:-1], REASON, *queue, NAME, JOB[-1])
+
+
+@click.command(
+    "cancel",
+    epilog=options.examples(
+        "queuectl cancel last", "queuectl cancel --queue default --state pending --yes"
+    ),
+)
+@takes_jobs
+def cancel_command(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
+    """Cancel waiting or running jobs."""
+    change(queue, out, chosen, Cancel, "cancel", _cancelled, among=NOT_FINAL, **how)
+
+
+def _cancelled(job: Job) -> str:
+    return "is running; asked its worker to stop it" if job.cancel_requested else _is(job)
+
+
+@click.command(
+    "retry",
+    epilog=options.examples(
+        "queuectl retry last",
+        "queuectl retry --queue default --yes --reason 'the server is back'",
+    ),
+)
+@takes_jobs
+def retry_command(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
+    """Run jobs now that wait for a retry or a delay, or are dead."""
+    change(queue, out, chosen, Retry, "retry", _is, among=WAITING, **how)
+
+
+def _is(job: Job) -> str:
+    return f"is {job.state}"

@@ -1,0 +1,192 @@
+"""`logs`: what an attempt printed, byte for byte; on a terminal without what would act there."""
+
+import sys
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import NamedTuple
+
+import click
+
+from eventstore.events.job import Cancelled, Failed, Succeeded
+from eventstore.sqlite import outputs
+from eventstore.sqlite.outputs import Output
+from projections.folds.job import FINAL, Job
+from projections.read_models import contexts, runs
+from projections.read_models.runs import Run
+
+from ...errors import NotFound
+from ...hints import missing_program
+from ...job_waiting import refuse_itself
+from ...reading import Reading
+from ...shapes import path_of
+from ...text.durations import duration
+from ...visible import quoted, visible
+from ...wording import outcome, plural, size
+from ...worker.transcript import Piece, cut_off, piece_of, pieces, tail
+from ..ui import options
+from ..ui.idle_notice import Idle
+from ..ui.invocation import typed
+from ..ui.job_output import Sink, sink
+from ..ui.job_selection import existing
+from ..ui.param_types import Whole
+from ..ui.printer import note
+
+LOOK_S = 0.2
+"""While something runs: what it prints rings no bell."""
+
+
+class Seen(NamedTuple):
+    """An attempt at one moment. Its output is read after this, so none of it is missed."""
+
+    job: Job
+    attempt: int
+    ended: bool
+    output: Output | None
+
+
+@click.command(
+    "logs", epilog=options.examples("queuectl logs last", "queuectl logs last --tail 20 -f")
+)
+@click.argument("job", metavar="JOB", shell_complete=options.completed_by("job_ids"))
+@click.option("--attempt", metavar="N", type=Whole(1), help="Attempt number [default: latest].")
+@click.option("--tail", "-n", "lines", metavar="N", type=Whole(1), help="Only the last N lines.")
+@click.option("--follow", "-f", is_flag=True, help="Follow until the job finishes, across retries.")
+@options.reading
+def logs_command(
+    reading: Reading, job: str, attempt: int | None, lines: int | None, follow: bool
+) -> None:
+    """Show a job's output (raw bytes when piped)."""
+    with reading.read() as tx:
+        found = existing(tx, job)
+        if follow:
+            refuse_itself(tx, reading.location, found.id)
+    if attempt is not None and attempt > found.attempt:
+        has = f"has only {plural(found.attempt, 'attempt')}" if found.attempt else "has not run yet"
+        raise NotFound(f"job {visible(found.id)} {has}")
+    if not found.attempt and not follow:
+        note(typed(f"job {found.id} has not run yet; see queuectl show {quoted(found.id)}"))
+        return
+    seen = _look(reading, found.id, attempt or max(found.attempt, 1))
+    with sink(live=follow) as to:
+        printed = _print(to, reading, seen, 0, lines)
+        if follow:
+            _follow(to, reading, seen, printed, only=attempt)
+            return
+    if (run := _run(reading, seen)) is not None and run.error:
+        _say_unstarted(reading, run, seen.job)
+    elif not printed and sys.stdout.isatty():
+        note("No output." if seen.ended else "No output yet.")
+
+
+def _run(reading: Reading, seen: Seen) -> Run | None:
+    with reading.read() as tx:
+        attempts = runs.of_job(tx, seen.job.born)
+    return next((run for run in attempts if run.attempt == seen.attempt), None)
+
+
+def _say_unstarted(reading: Reading, run: Run, job: Job) -> None:
+    """An attempt that the system did not start has printed nothing: why, instead."""
+    note(f"attempt {run.attempt} of job {job.id} never started: {outcome(run)}")
+    if run.reason == "not-found":
+        with reading.read() as tx:
+            path = path_of(job.spec, contexts.get(tx, job.spec.context))
+        note(typed(missing_program(job.spec, path)))
+
+
+def _follow(to: Sink, reading: Reading, seen: Seen, printed: int, only: int | None) -> None:
+    """Until the job has ended, or its attempt `only`."""
+    idle = Idle()
+    reading.hang_bell()
+    reading.mind_reader()
+    while not (seen.ended and (only or seen.job.state in FINAL) and not _more(seen, only)):
+        attempt = seen.attempt
+        if _more(seen, only):
+            _say_ended(to, reading, seen)
+            attempt, printed = attempt + 1, 0
+            _note(to, f"[attempt {attempt}]")
+        else:
+            _say_idle(to, reading, idle, seen)
+            reading.await_more(None if seen.ended else LOOK_S)
+        seen = _look(reading, seen.job.id, attempt)
+        printed = _print(to, reading, seen, printed, None)
+    _say_ended(to, reading, seen)
+    if seen.job.state in FINAL and seen.attempt >= seen.job.attempt:
+        _note(to, f"[job {seen.job.id} is {seen.job.state}]")
+
+
+def _say_idle(to: Sink, reading: Reading, idle: Idle, seen: Seen) -> None:
+    if seen.ended:
+        to.pause()
+        with reading.read() as tx:
+            idle.say(tx, [seen.job])
+
+
+def _say_ended(to: Sink, reading: Reading, seen: Seen) -> None:
+    """How the attempt ended; nothing if there was none."""
+    run = _run(reading, seen)
+    if run is not None and run.error:
+        to.pause()
+        _say_unstarted(reading, run, seen.job)
+    elif run is not None:
+        took = f" after {duration(run.duration_us)}" if run.duration_us else ""
+        _note(to, f"[attempt {run.attempt} {outcome(run)}{took}]")
+
+
+def _note(to: Sink, text: str) -> None:
+    to.pause()
+    note(text)
+
+
+def _more(seen: Seen, only: int | None) -> bool:
+    """Whether this attempt has ended and another has begun."""
+    return only is None and seen.job.attempt > seen.attempt
+
+
+def _look(reading: Reading, job_id: str, attempt: int) -> Seen:
+    with reading.read() as tx:
+        job = existing(tx, job_id)
+        runs = job.state == "processing" and job.attempt == attempt
+        return Seen(job, attempt, not runs, outputs.get(tx, job_id, attempt))
+
+
+def _print(to: Sink, reading: Reading, seen: Seen, since: int, lines: int | None) -> int:
+    """Print from byte `since` on, of that the last `lines`. Returns up to where it was printed."""
+    printed: Iterable[Piece] = _pieces(reading, seen, since)
+    if lines is not None:
+        printed = tail(printed, lines)
+    began, size_bytes, digest = since, 0, sha256()
+    for piece in printed:
+        _say_missing(to, piece.missing_bytes)
+        to.write(piece.data)
+        since = piece.end
+        size_bytes += len(piece.data)
+        digest.update(piece.data)
+    if seen.ended and seen.output:
+        _say_missing(to, max(0, seen.output.total_bytes - since))
+        since = seen.output.total_bytes
+        if seen.output.kept is None and not began:
+            _say_damaged(to, reading, seen, size_bytes, digest.hexdigest())
+    return since
+
+
+def _pieces(reading: Reading, seen: Seen, since: int) -> Iterable[Piece]:
+    if seen.output is not None and seen.output.kept is not None:
+        return piece_of(seen.output.kept, since)
+    folder = reading.store.beside.existing("outputs") if reading.store else None
+    found = pieces(folder, seen.job.id, seen.attempt, since)
+    return found if seen.output is None else cut_off(found, seen.output.total_bytes)
+
+
+def _say_damaged(to: Sink, reading: Reading, seen: Seen, size_bytes: int, digest: str) -> None:
+    """Where all that was kept is there, and is something else: a power cut may leave zeros."""
+    for one in reading.events(stream=seen.job.id):
+        event = one.event
+        if isinstance(event, Succeeded | Failed | Cancelled) and event.attempt == seen.attempt:
+            if event.kept_bytes == size_bytes and event.output_sha256 not in (None, digest):
+                _note(to, "[the output file was damaged: this is not what the job printed]")
+            return
+
+
+def _say_missing(to: Sink, count: int) -> None:
+    if count:
+        _note(to, f"[{size(count)} not kept]")

@@ -1,0 +1,218 @@
+"""`show`: one job, its policy, its attempts, and why it waits."""
+
+import shutil
+from collections.abc import Iterator
+from textwrap import wrap
+from typing import NamedTuple
+
+import click
+import msgspec
+
+from eventstore.location import identity
+from eventstore.store import Reader
+from projections.folds.context import Context
+from projections.folds.job import Job
+from projections.folds.worker import Worker
+from projections.read_models import contexts, runs, workers
+from projections.read_models.runs import Run
+
+from ...clock import SystemClock
+from ...endings import endings_text, successes_text, zero_explained
+from ...hints import missing_program, no_worker
+from ...reading import Reading
+from ...shapes import JobDetail, JobDocument, job_detail, path_of
+from ...text.durations import age, exact_duration
+from ...text.outcomes import stragglers
+from ...text.processes import unendable
+from ...units import size_text
+from ...visible import quoted, visible
+from ..ui import options
+from ..ui.columns import ATTEMPT, ended, output_hint, state
+from ..ui.invocation import typed
+from ..ui.job_selection import existing
+from ..ui.printer import Printer, line
+from ..ui.times import ago, moment
+
+NOT_FOUND = 127
+"""The exit code of a shell that did not find a command."""
+
+
+class Found(NamedTuple):
+    """All that is told about a job."""
+
+    job: Job
+    context: Context | None
+    runs: list[Run]
+    workers: list[Worker]
+    """Those that have not ended."""
+    unendable: list[str]
+    """Of its running attempt: processes that its worker cannot end, and what to do."""
+
+
+@click.command("show", epilog=options.examples("queuectl show last", "queuectl show last --json"))
+@click.argument("job", metavar="JOB", shell_complete=options.completed_by("job_ids"))
+@options.printer
+@options.reading
+def show_command(reading: Reading, out: Printer, job: str) -> None:
+    """Show one job: command, policy, attempts, and why it waits."""
+    with reading.read() as tx:
+        found = _look_up(tx, job, reading.location.path)
+        position = tx.head().position
+    detail = job_detail(found.job, found.context, found.runs)
+    if out.form == "json":
+        out.document(JobDocument(position=position, job=detail))
+    elif out.terminal:
+        _picture(out, found, SystemClock().wall_us())
+    else:
+        _lines(detail, found.unendable)
+
+
+def _look_up(tx: Reader, word: str, path: str) -> Found:
+    job = existing(tx, word)
+    context = contexts.get(tx, job.spec.context)
+    active = workers.active(tx)
+    stuck = _unendable(job, active, path)
+    return Found(job, context, runs.of_job(tx, job.born), active, stuck)
+
+
+def _unendable(job: Job, active: list[Worker], path: str) -> list[str]:
+    from ...worker import sweep
+    from ...worker.mark import mark_of
+
+    file = identity(path)
+    tokens = [worker.started.token for worker in active if worker.id == job.worker]
+    if file is None or not tokens:
+        return []
+    processes = sweep.unendable({mark_of(file, tokens[0], job.id, job.attempt)})
+    return [unendable(*process) for process in processes]
+
+
+def _lines(detail: JobDetail, unendable_processes: list[str]) -> None:
+    """Name and value of every field, tab-separated; a line an attempt."""
+    fields = msgspec.to_builtins(detail)
+    attempts, policy = fields.pop("attempts"), fields.pop("policy")
+    for name, value in {**fields, **policy}.items():
+        line(f"{name}\t{_plain(value)}")
+    for attempt in attempts:
+        line("\t".join(("attempt", *map(_plain, attempt.values()))))
+    for words in unendable_processes:
+        line(f"stuck\t{words}")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{visible(key)}={visible(text)}" for key, text in value.items())
+    if isinstance(value, list | tuple):
+        return ",".join(map(_plain, value))
+    text = "" if value is None else visible(str(value))
+    return text.lower() if isinstance(value, bool) else text
+
+
+def _picture(out: Printer, found: Found, now: int) -> None:
+    job = found.job
+    now_is = out.painted(state(job), job.state)
+    line(f"job {visible(job.id)}  {now_is}, {ago(job.changed_at_us, now)}")
+    width = shutil.get_terminal_size().columns
+    for label, text in _facts(found, now):
+        _fact(label, visible(text), width)
+    if found.runs:
+        line()
+        out.table(ATTEMPT, found.runs)
+    line()
+    out.hint(_next_step(found, now))
+
+
+def _fact(label: str, text: str, width: int) -> None:
+    """Wrapped by words; a command is left whole, so that it can be copied."""
+    before = f"  {label:<10} "
+    if label == "command":
+        line(before + text)
+    else:
+        below = " " * len(before)
+        for part in wrap(text, width, initial_indent=before, subsequent_indent=below):
+            line(part)
+
+
+def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
+    job, spec = found.job, found.job.spec
+    yield "command", spec.command
+    if spec.name:
+        yield "name", spec.name
+    yield "queue", f"{spec.queue}, priority {spec.priority}" if spec.priority else spec.queue
+    if spec.tags:
+        yield "tags", " ".join(f"{key}={text}" for key, text in spec.tags.items())
+    yield "enqueued", f"{moment(job.enqueued_at_us, now)}, {ago(job.enqueued_at_us, now)}"
+    yield "retries", _retries(job)
+    timeout = "none" if spec.timeout_us is None else exact_duration(spec.timeout_us)
+    yield "timeout", timeout
+    if spec.success_exit != (0,) or spec.success_signal:
+        yield "success", successes_text(spec.success_exit, spec.success_signal)
+    if spec.no_retry_exit or spec.no_retry_signal:
+        yield "no retry", f"after {endings_text(spec.no_retry_exit, spec.no_retry_signal)}"
+    yield "grace", f"{exact_duration(spec.grace_us)} from TERM to KILL"
+    yield "output", f"at most {size_text(spec.output_limit_bytes)} of each attempt are kept"
+    path = path_of(spec, found.context)
+    if found.context:
+        yield "directory", found.context.cwd
+    if path:
+        yield "PATH", path
+    if spec.env:
+        yield "variables", " ".join(spec.env)
+    if spec.background == "keep":
+        yield "background", "processes that it leaves running are kept"
+    for run in found.runs:
+        if left := stragglers(run.stragglers, run.straggler_names):
+            yield f"attempt {run.attempt}", left
+    for words in found.unendable:
+        yield "stuck", words
+    if ended(job):
+        yield "last ended", f"{ended(job)}{zero_explained(job)}"
+    if job.failure == "not-found" or (job.failure == "exit" and job.exit_code == NOT_FOUND):
+        yield "hint", typed(missing_program(spec, path))
+
+
+def _retries(job: Job) -> str:
+    spec = job.spec
+    again = f", round {job.round}" if job.round > 1 else ""
+    jitter = f", jitter {spec.jitter:g}" if spec.jitter else ""
+    most = exact_duration(spec.backoff_max_us)
+    return (
+        f"{job.retries_used} of {spec.max_retries} used{again};"
+        f" retry k after {spec.backoff_base:g} ** k seconds, at most {most}{jitter}"
+    )
+
+
+def _next_step(found: Found, now: int) -> str:
+    """Why it waits, or what to do next."""
+    job = found.job
+    match job.state:
+        case "pending":
+            return _why_pending(found)
+        case "processing":
+            return f"running on worker {job.worker} · queuectl logs {quoted(job.id)} -f"
+        case "failed" | "scheduled":
+            return _when_due(found, now)
+        case "dead":
+            first = f"retry: queuectl dlq retry {quoted(job.id)}"
+        case _:
+            first = f"history: queuectl history {quoted(job.id)}"
+    return " · ".join((first, *output_hint(found.runs, job)))
+
+
+def _when_due(found: Found, now: int) -> str:
+    due = found.job.due_at_us
+    assert due is not None
+    what = "first attempt" if found.job.state == "scheduled" else "next attempt"
+    if due > now:
+        return (
+            f"{what} {ago(due, now)}, at {moment(due, now)}"
+            f" · run it now: queuectl retry {quoted(found.job.id)}"
+        )
+    if not found.workers:
+        return f"overdue since {moment(due, now)} ({age(now - due)}) · {_why_pending(found)}"
+    return f"{what} was due {ago(due, now)} · {_why_pending(found)}"
+
+
+def _why_pending(found: Found) -> str:
+    missing = no_worker(found.workers, [found.job.spec.queue])
+    return missing or "Waiting for a free slot: queuectl worker list"

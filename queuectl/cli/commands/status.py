@@ -1,0 +1,122 @@
+"""`status`: the counts and metrics of the reference, then workers, what waits, and the head."""
+
+import click
+
+from eventstore.store import Reader
+from projections.folds.job import Job, State
+from projections.folds.worker import Worker
+from projections.read_models import counts, jobs, ready, timers, workers
+from projections.read_models.counts import Counts
+
+from ...clock import SystemClock
+from ...hints import no_worker
+from ...reading import Reading
+from ...text.durations import age
+from ...visible import visible
+from ..ui import options
+from ..ui.invocation import typed
+from ..ui.job_selection import say_if_unused
+from ..ui.printer import Printer, line
+from ..ui.times import ago
+from ..ui.watch import watch
+
+REFERENCE_STATES: tuple[State, ...] = ("pending", "processing", "completed", "failed", "dead")
+"""Always shown, in this order; the others only where there are any."""
+
+
+@click.command("status", epilog=options.examples("queuectl status", "queuectl status --json"))
+@options.queue_name("Count only this queue.")
+@options.watch
+@options.printer
+@options.reading
+def status_command(
+    reading: Reading, out: Printer, queue: str | None, watch_s: float | None
+) -> None:
+    """Show job counts, run totals and workers."""
+
+    def show() -> None:
+        with reading.read() as tx:
+            say_if_unused(tx, queue)
+            if out.form == "json":
+                _document(out, tx, queue)
+            else:
+                _reference(counts.total(tx, queue))
+                line(f"Queue: {visible(reading.location.path)} ({reading.location.reason})")
+                _beyond(out, tx, queue)
+
+    watch(reading, out, show, watch_s)
+
+
+def _reference(found: Counts) -> None:
+    line("Job counts by state:")
+    for state in REFERENCE_STATES:
+        line(f"  {state}: {found.states[state]}")
+    line("Metrics summary:")
+    line(f"  total_jobs: {found.total_jobs}")
+    line(f"  success_runs: {found.success_runs}")
+    line(f"  failed_runs: {found.failed_runs}")
+    others = {state: n for state, n in found.states.items() if state not in REFERENCE_STATES and n}
+    if others:
+        line("Other states:")
+        for state, number in others.items():
+            line(f"  {state}: {number}")
+
+
+def _beyond(out: Printer, tx: Reader, queue: str | None) -> None:
+    """What the original did not show."""
+    now = SystemClock().wall_us()
+    active = workers.active(tx)
+    none = typed("none (start one with: queuectl worker start)")
+    line(f"Workers: {len(active) or none}")
+    for worker in active:
+        line(f"  {visible(worker.id)}: {_busy(worker, len(jobs.of_worker(tx, worker.id)), now)}")
+    if (oldest := _oldest(tx, queue)) is not None:
+        line(f"Oldest waiting: job {visible(oldest.id)}, for {age(now - oldest.changed_at_us)}")
+    if (due := timers.earliest(tx)) is not None:
+        overdue = due <= now and not active
+        told = f"overdue for {age(now - due)}, no worker is running" if overdue else ago(due, now)
+        line(f"Next due: {told}")
+    head = tx.head()
+    line(f"Head: {head.position}:{head.hash}")
+    if active:  # else the line about workers says how to start one
+        out.hint(no_worker(active, _pending_queues(tx, queue)) or "")
+    if dead := counts.total(tx).states["dead"]:
+        out.hint(f"{dead:,} dead - queuectl dlq list")
+
+
+def _pending_queues(tx: Reader, queue: str | None) -> list[str]:
+    """The queues, or this one of them, that have pending jobs."""
+    return [
+        name
+        for name, counted in counts.by_queue(tx).items()
+        if counted.states["pending"] and queue in (None, name)
+    ]
+
+
+def _oldest(tx: Reader, queue: str | None) -> Job | None:
+    job_id = ready.oldest_waiting(tx, queue)
+    return jobs.get(tx, job_id) if job_id else None
+
+
+def _busy(worker: Worker, running: int, now: int) -> str:
+    started = worker.started
+    stopping = ", stopping" if worker.state == "stopping" else ""
+    busy, ahead = min(running, started.slots), max(0, running - started.slots)
+    waiting = f" and {ahead:,} more claimed ahead" if ahead else ""
+    return (
+        f"{visible(started.name)}, {busy} of {started.slots} slots busy{waiting},"
+        f" started {ago(worker.started_at_us, now)}{stopping}"
+    )
+
+
+def _document(out: Printer, tx: Reader, queue: str | None) -> None:
+    from ...shapes import status_shape, worker_shape
+
+    active = [
+        worker_shape(worker, tuple(job.id for job in jobs.of_worker(tx, worker.id)))
+        for worker in workers.active(tx)
+    ]
+    oldest = _oldest(tx, queue)
+    out.document(
+        status_shape(tx.head(), counts.total(tx, queue), active, oldest, timers.earliest(tx))
+    )

@@ -1,0 +1,1 @@
+"""What several subcommands share: options, selections, tables, lines and progress."""

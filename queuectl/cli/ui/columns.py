@@ -1,0 +1,173 @@
+"""The columns of each list, and how states and endings look in them."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from eventstore.events.recorded import Recorded
+from projections.folds.job import Job, State
+from projections.folds.worker import Worker
+from projections.read_models.runs import Run
+
+from ...shapes import instant, rfc3339
+from ...text.durations import age, duration
+from ...text.outcomes import manner
+from ...visible import quoted
+from ...wording import memory, outcome, size, what
+from .style import ID_WIDTH, TEXT_WIDTH, Column
+from .times import ago, clock
+
+T = TypeVar("T")
+
+GLYPHS: dict[State, str] = {
+    "pending": "○",
+    "processing": "▶",
+    "completed": "✓",
+    "failed": "↻",
+    "dead": "✗",
+    "scheduled": "◷",
+    "cancelled": "⊘",
+}
+
+
+def state(job: Job) -> str:
+    """Glyph and word."""
+    ending = ", being cancelled" if job.cancel_requested else ""
+    return f"{GLYPHS[job.state]} {job.state}{ending}"
+
+
+def ended(job: Job) -> str:
+    """How its last ended attempt failed; empty if it did not."""
+    return manner(job.failure, job.exit_code, job.signal) if job.failure else ""
+
+
+def output_hint(attempts: Sequence[Run], job: Job) -> list[str]:
+    """Where to read what its last attempt that printed something printed."""
+    for run in reversed(attempts):
+        if run.output_bytes:
+            which = "" if run.attempt == job.attempt else f" --attempt {run.attempt}"
+            return [f"output: queuectl logs {quoted(job.id)}{which}"]
+    return []
+
+
+def due(job: Job, now: int) -> str:
+    """When its next attempt comes. A running worker lets none be late."""
+    if job.due_at_us is None:
+        return ""
+    late = job.due_at_us <= now
+    return f"overdue {age(now - job.due_at_us)}" if late else ago(job.due_at_us, now)
+
+
+def same(
+    title: str,
+    text: Callable[[T], str],
+    *,
+    wide: bool = False,
+    spare: bool = False,
+    folds: int = 0,
+) -> Column[T]:
+    """A column that reads the same everywhere."""
+    return Column(title, text, lambda row, _: text(row), wide, spare, folds)
+
+
+def moment(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
+    """A column of times: RFC 3339, or for a person the distance from now."""
+
+    def plain(row: T) -> str:
+        return instant(at_us(row)) or ""
+
+    def shown(row: T, now: int) -> str:
+        at = at_us(row)
+        return "" if at is None else ago(at, now)
+
+    return Column(title, plain, shown, spare=True)
+
+
+JOB: tuple[Column[Job], ...] = (
+    same("id", lambda job: job.id, folds=ID_WIDTH),
+    Column("state", lambda job: job.state, lambda job, _: state(job)),
+    same("attempts", lambda job: str(job.attempts), spare=True),
+    moment("enqueued", lambda job: job.enqueued_at_us),
+    Column("next attempt", lambda job: instant(job.due_at_us) or "", due, spare=True),
+    same("command", lambda job: job.spec.command, wide=True),
+)
+
+REASON: Column[Job] = same(
+    "reason", lambda job: ended(job) if job.state in ("failed", "dead") else "", spare=True
+)
+QUEUE: Column[Job] = same("queue", lambda job: job.spec.queue, spare=True)
+NAME: Column[Job] = same("name", lambda job: job.spec.name or "", spare=True, folds=TEXT_WIDTH)
+"""What a wide terminal has room for beside the others."""
+
+DEAD: tuple[Column[Job], ...] = (
+    same("id", lambda job: job.id, folds=ID_WIDTH),
+    same("attempts", lambda job: str(job.attempts), spare=True),
+    same("reason", ended, folds=TEXT_WIDTH),
+    moment("dead since", lambda job: job.changed_at_us),
+    same("command", lambda job: job.spec.command, wide=True),
+)
+
+ATTEMPT: tuple[Column[Run], ...] = (
+    same("attempt", lambda run: str(run.attempt)),
+    same("worker", lambda run: f"{run.worker}/{run.slot}"),
+    moment("began", lambda run: run.claimed_at_us),
+    same("outcome", outcome, folds=TEXT_WIDTH),
+    same(
+        "took", lambda run: "" if run.duration_us is None else duration(run.duration_us), spare=True
+    ),
+    same("cpu", lambda run: "" if run.cpu_us is None else duration(run.cpu_us), spare=True),
+    same("memory", lambda run: memory(run.memory_bytes, run.memory_below_bytes), spare=True),
+    same(
+        "output", lambda run: "" if run.output_bytes is None else size(run.output_bytes), spare=True
+    ),
+)
+
+EVENT: tuple[Column[Recorded], ...] = (
+    same("position", lambda one: str(one.position)),
+    Column(
+        "time", lambda one: rfc3339(one.recorded_at_us), lambda one, _: clock(one.recorded_at_us)
+    ),
+    same("stream", lambda one: one.stream),
+    same("type", lambda one: one.type),
+    same("actor", lambda one: one.actor),
+    Column("what", lambda one: one.data, lambda one, _: what(one.event), wide=True),
+)
+
+
+class WorkerRow(NamedTuple):
+    """A worker in a list."""
+
+    worker: Worker
+    jobs: tuple[str, ...]
+    """Ids of the jobs that it runs or has claimed, oldest first."""
+
+
+WORKER: tuple[Column[WorkerRow], ...] = (
+    same("id", lambda row: row.worker.id),
+    same("name", lambda row: row.worker.started.name, folds=TEXT_WIDTH),
+    same("state", lambda row: row.worker.state),
+    same("slots", lambda row: str(row.worker.started.slots), spare=True),
+    Column(
+        "queues",
+        lambda row: ",".join(row.worker.started.queues),
+        lambda row, _: ", ".join(row.worker.started.queues) or "all",
+        spare=True,
+    ),
+    same("pid", lambda row: str(row.worker.started.pid), spare=True),
+    moment("started", lambda row: row.worker.started_at_us),
+    same("ended", lambda row: row.worker.ended or "", spare=True),
+    Column(
+        "jobs",
+        lambda row: ",".join(row.jobs),
+        lambda row, _: _job_list(row),
+        spare=True,
+        folds=TEXT_WIDTH,
+    ),
+)
+
+
+def _job_list(row: WorkerRow) -> str:
+    """As many jobs as it has slots, and how many it has claimed ahead."""
+    slots = row.worker.started.slots
+    ahead = len(row.jobs) - slots
+    shown = ", ".join(row.jobs[:slots])
+    return f"{shown} and {ahead:,} claimed ahead" if ahead > 0 else shown

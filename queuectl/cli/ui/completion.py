@@ -1,0 +1,218 @@
+"""What a shell may complete: files, programs, and from the queue ids, queues, tags and workers.
+
+Completion never writes, never makes a queue, and answers nothing instead of an error. The words
+come from jobs, so they are hostile: what cannot stand on a line is left out, and bash, which
+inserts a word as it is, gets it quoted.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from typing import Any, ClassVar
+
+import click
+from click.shell_completion import BashComplete, CompletionItem, add_completion_class
+
+from eventstore.errors import StoreError
+from eventstore.location import locate
+from eventstore.store import Reader
+from projections.errors import StaleReadModels
+from projections.folds.job import State
+from projections.read_models import counts, dead, jobs, workers
+from projections.read_models.jobs import Filter
+
+from ...errors import QueueError
+from ...reading import Reading
+from ...visible import visible
+
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+NEWEST = 200
+"""Jobs among whose ids and tags to look."""
+
+SHOWN = 50
+"""Words that are offered."""
+
+PROGRAMS_AT_MOST = 500
+
+STATES: dict[str, tuple[State, ...]] = {
+    "cancel": ("pending", "processing", "failed", "scheduled"),
+    "retry": ("failed", "scheduled", "dead"),
+    "dlq retry": ("dead",),
+    "dlq discard": ("dead",),
+    "dlq show": ("dead",),
+}
+"""Of the jobs that a subcommand takes; any for the others."""
+
+
+def files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete a file name."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def folders(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete the name of a folder."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def command_words(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The program of a job, behind `--`, and then file names."""
+    if not ctx.params.get("words") and "/" not in incomplete:
+        found = [CompletionItem(name) for name in _programs(incomplete)]
+        if found:
+            return found
+    return files(ctx, param, incomplete)
+
+
+def _programs(prefix: str) -> list[str]:
+    names: set[str] = set()
+    for folder in os.get_exec_path():
+        try:
+            with os.scandir(folder) as entries:
+                names |= {one.name for one in entries if one.name.startswith(prefix)}
+        except OSError:
+            continue
+    return sorted(names)[:PROGRAMS_AT_MOST]
+
+
+def job_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Ids of jobs that the subcommand would take, the newest first."""
+    states = STATES.get(ctx.command_path.removeprefix("queuectl "), ())
+
+    def words(tx: Reader, prefix: str) -> Iterable[tuple[str, str]]:
+        for job in jobs.page(tx, Filter(states=states), limit=NEWEST):
+            yield job.id, f"{job.state}: {job.spec.command}"
+        older = jobs.get(tx, prefix) if prefix else None
+        if older is not None:
+            yield older.id, older.spec.command
+
+    return _from_queue(words)(ctx, param, incomplete)
+
+
+def _queues(tx: Reader, _: str) -> Iterable[tuple[str, str]]:
+    return ((name, "") for name in sorted(counts.by_queue(tx)))
+
+
+def _tags(tx: Reader, _: str) -> Iterable[tuple[str, str]]:
+    for job in jobs.page(tx, Filter(), limit=NEWEST):
+        for key, value in job.spec.tags.items():
+            yield f"{key}={value}", ""
+
+
+def _workers(tx: Reader, _: str) -> Iterable[tuple[str, str]]:
+    for worker in workers.active(tx):
+        yield worker.id, worker.started.name
+        yield worker.started.name, worker.id
+
+
+def _causes(tx: Reader, _: str) -> Iterable[tuple[str, str]]:
+    from ...causes import cause_words
+
+    return ((cause_words(group.cause), group.queue) for group in dead.groups(tx, NEWEST))
+
+
+def _from_queue(words: Callable[[Reader, str], Iterable[tuple[str, str]]]) -> Complete:
+    """words: yields those that the queue knows, each with its explanation."""
+
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        named = ctx.find_root().obj
+        try:
+            with closing(Reading(locate(named))) as reading, reading.read() as tx:
+                found = {
+                    word: CompletionItem(word, help=visible(told)[:60])
+                    for word, told in words(tx, incomplete)
+                    if word.startswith(incomplete) and word and visible(word) == word
+                }
+        except (StoreError, QueueError, StaleReadModels, OSError):
+            return []
+        return list(found.values())[:SHOWN]
+
+    return complete
+
+
+def background(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What may become of the processes that a job leaves running."""
+    return _starting(("end", "keep"), incomplete)
+
+
+def subcommands(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Subcommands of the group that the words before name."""
+    group: click.Command | None = ctx.find_root().command
+    for word in ctx.params.get("words") or ():
+        group = group.get_command(ctx, word) if isinstance(group, click.Group) else None
+    return _starting(group.list_commands(ctx), incomplete) if isinstance(group, click.Group) else []
+
+
+def _starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+def settings(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Keys of settings."""
+    from ...settings import SETTINGS
+
+    return [
+        CompletionItem(one.key, help=one.help)
+        for one in SETTINGS.values()
+        if one.key.startswith(incomplete)
+    ]
+
+
+causes = _from_queue(_causes)
+queues = _from_queue(_queues)
+tags = _from_queue(_tags)
+worker_names = _from_queue(_workers)
+
+_BREAKS = re.compile("^.*[:=]", re.DOTALL)
+"""Bash takes what follows a `:` or a `=` for a word of its own, and replaces only that."""
+
+
+class Bash(BashComplete):
+    """click's, for words that a shell would act on and for those with `:` or `=` in them."""
+
+    name: ClassVar[str] = "bash"
+    source_template: ClassVar[str] = """\
+%(complete_func)s() {
+    local line kind value
+    COMPREPLY=()
+    while IFS= read -r line; do
+        kind=${line%%%%,*}
+        value=${line#*,}
+        case $kind in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            plain) COMPREPLY+=("$value") ;;
+        esac
+    done < <(COMP_LINE=${COMP_LINE:0:COMP_POINT} %(complete_var)s=bash_complete $1 2>/dev/null)
+}
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """The words before the cursor, and the one at it."""
+        from click.shell_completion import split_arg_string
+
+        typed = os.environ.get("COMP_LINE")
+        if typed is None:
+            return super().get_completion_args()
+        words = split_arg_string(typed)
+        incomplete = "" if not words or typed[-1:].isspace() else words.pop()
+        self._done = match[0] if (match := _BREAKS.match(incomplete)) else ""
+        return words[1:], incomplete
+
+    _done = ""
+
+    def format_completion(self, item: CompletionItem[Any]) -> str:
+        """Type and word, quoted as it must be typed, without what bash keeps."""
+        from ...visible import quoted
+
+        word = str(item.value).removeprefix(self._done)
+        return f"{item.type},{quoted(word) if item.type == 'plain' and word else word}"
+
+
+def install() -> None:
+    """Let bash be answered by the class above."""
+    add_completion_class(Bash)

@@ -1,0 +1,154 @@
+"""The answer of `enqueue`: ids for a pipe; for a person also what is due or exists already.
+
+What most calls do not print is imported when it is printed.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+
+from eventstore.store import Reader
+from projections.folds.job import Job
+from projections.read_models import contexts, workers
+
+from ...clock import SystemClock
+from ...hints import no_worker
+from ...requests import NewJob
+from ...visible import quoted
+from .printer import Printer, line, note
+
+SHOWN = 5
+"""Jobs of a kind that are named; the others are counted."""
+
+QUEUES_AT_MOST = 20
+"""Queues for which to say that no worker serves them."""
+
+DIRECTORIES_AT_MOST = 20
+"""Directories that were named, of which to say that they do not exist."""
+
+
+class Added:
+    """The jobs of one `enqueue`, as far as its answer needs them.
+
+    before: position of the log's last event before.
+    """
+
+    def __init__(self, before: int) -> None:
+        self.ids: list[str] = []
+        self._new_count, self._first_new, self._last_new = 0, "", ""
+        self.existing: list[tuple[Job, str | None]] = []
+        """Jobs that were there already, each with the directory that was asked for now."""
+        self._before = self._newest = before
+        self._queues: set[str] = set()
+        self._timed: list[Job] = []
+        self._passed: list[tuple[Job, int]] = []
+        self._timed_count = self._passed_count = 0
+        self._directories: set[str] = set()
+
+    def take(self, new: NewJob, job: Job) -> None:
+        """Add a job that was asked for, and what it has become."""
+        self.ids.append(job.id)
+        if job.born <= self._before:
+            self.existing.append((job, new.cwd))
+            return
+        if job.born > self._newest:  # not a repetition of one above
+            self._newest, self._last_new = job.born, job.id
+            self._first_new = self._first_new or job.id
+            self._new_count += 1
+        if new.cwd is not None and len(self._directories) < DIRECTORIES_AT_MOST:
+            self._directories.add(new.cwd)
+        if len(self._queues) < QUEUES_AT_MOST:
+            self._queues.add(job.spec.queue)
+        if job.spec.due_at_us is not None:
+            self._timed_count += 1
+            if len(self._timed) < SHOWN:
+                self._timed.append(job)
+        elif new.run_at_us is not None:
+            self._passed_count += 1
+            if len(self._passed) < SHOWN:
+                self._passed.append((job, new.run_at_us))
+
+    def look(self, tx: Reader, out: Printer) -> None:
+        """Look up, before the transaction ends, what the answer says of the queue."""
+        self._elsewhere = list(_elsewhere(tx, self.existing[:SHOWN]))
+        self._no_worker = no_worker(workers.active(tx), self._queues) if out.terminal else None
+
+    def print(self, out: Printer) -> None:
+        """A pipe gets the bare ids; a person what to do next. Warnings go to stderr."""
+        if out.terminal:
+            self._print_summary()
+        else:
+            for job_id in self.ids:
+                line(job_id)
+        self.warn()
+        if out.terminal:
+            out.hint(self._no_worker or f"queuectl show {quoted(self.ids[-1])}")
+
+    def warn(self) -> None:
+        """Say what may surprise: another directory, a time that has passed."""
+        for job, directory, asked in self._elsewhere:
+            note(f"job {job.id} already exists and runs in {directory}, not in {asked}")
+        for directory in sorted(self._directories):
+            if not os.path.isdir(directory):
+                note(f"warning: there is no directory {directory} here; jobs cannot run without it")
+        for job, at_us in self._passed:
+            note(
+                f"warning: the time given for job {job.id} has passed"
+                f" ({_when(at_us)}); it can run at once"
+            )
+        if (more := self._passed_count - len(self._passed)) > 0:
+            note(f"... and for {more:,} more")
+        if not sys.stdout.isatty() and sys.stderr.isatty():
+            for text in self._due():
+                note(text)
+
+    def _print_summary(self) -> None:
+        if len(self.ids) > 1:
+            line("; ".join(self._counts()))
+        elif self.existing:
+            job, _ = self.existing[0]
+            line(f"job {job.id} already exists ({job.state})")
+        else:
+            line(f"job {self.ids[0]} enqueued")
+        for text in self._due():
+            line(text)
+
+    def _counts(self) -> Iterator[str]:
+        """`2 jobs enqueued: 4 to 5`, `1 already existed: nightly`; one of them, or both."""
+        from ...wording import plural
+
+        if self._new_count:
+            ids = (
+                self._first_new
+                if self._new_count == 1
+                else f"{self._first_new} to {self._last_new}"
+            )
+            yield f"{plural(self._new_count, 'job')} enqueued: {ids}"
+        if existing := dict.fromkeys(job.id for job, _ in self.existing):
+            jobs = f"{len(existing):,}" if self._new_count else plural(len(existing), "job")
+            more = ", …" if len(existing) > SHOWN else ""
+            yield f"{jobs} already existed: {', '.join(list(existing)[:SHOWN])}{more}"
+
+    def _due(self) -> Iterator[str]:
+        for job in self._timed:
+            yield f"job {job.id} is due at {_when(job.spec.due_at_us or 0)}"
+        if (more := self._timed_count - len(self._timed)) > 0:
+            yield f"... and {more:,} more"
+
+
+def _elsewhere(
+    tx: Reader, existing: list[tuple[Job, str | None]]
+) -> Iterator[tuple[Job, str, str]]:
+    """Existing jobs that run in another directory than asked for now, and the two directories."""
+    for job, cwd in existing:
+        context = contexts.get(tx, job.spec.context)
+        asked = cwd or os.getcwd()
+        if context is not None and context.cwd != asked:
+            yield job, context.cwd, asked
+
+
+def _when(at_us: int) -> str:
+    """A time and its distance from now."""
+    from .times import ago, stamp
+
+    return f"{stamp(at_us)}, {ago(at_us, SystemClock().wall_us())}"

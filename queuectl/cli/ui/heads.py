@@ -1,0 +1,123 @@
+"""`POSITION:HASH`: the head of a log, as it is typed and as it is kept in a file."""
+
+import os
+import re
+import stat
+from collections.abc import Iterable
+
+from eventstore.errors import Unusable
+from eventstore.location import identity
+from eventstore.parts import PARTS, real_name, whole_of
+from eventstore.store import Head
+
+from ...errors import BadInput
+
+_HEAD = r"([0-9]{1,18}):([0-9a-fA-F]{64})"
+_HEAD_BYTES = 200
+"""More than a head has."""
+
+
+class HeadNotWritten(Unusable):
+    """The file for the head could not be written."""
+
+    def __init__(self, file: str, what: str, head: Head | None = None) -> None:
+        """head: of the backup, if that has been written already."""
+        todo = (
+            "choose another file for the head"
+            if head is None
+            else f"the backup is complete, and its head is {head.position}:{head.hash}"
+        )
+        super().__init__(f"{file} cannot be written ({what}); {todo}")
+
+
+def head_from(text: str) -> Head:
+    """The head that `--expect` names: itself, or after `@` the file that holds it."""
+    if text.startswith("@"):
+        text = _read(text[1:])
+    match = re.fullmatch(_HEAD, text)
+    if not match:
+        raise BadInput(
+            f"{text!r:.100} is not a head; give POSITION:HASH as 'queuectl status' prints it,"
+            " or @FILE"
+        )
+    return Head(int(match[1]), match[2].lower())
+
+
+class HeadFile:
+    """A file for a head: it keeps what it holds until `write`, which replaces it in one step."""
+
+    def __init__(self, file: str, databases: Iterable[str]) -> None:
+        """Check that the file can be written and holds nothing but a head.
+
+        databases: paths of the queue and of its backup (absolute), which it must not be a part of.
+        Raises HeadNotWritten.
+        """
+        self._file, self._building = file, f"{file}.{os.urandom(6).hex()}.new"
+        problem = _conflict(os.path.abspath(file), databases) or _other_content(file)
+        if problem is not None:
+            raise HeadNotWritten(file, problem)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._descriptor = os.open(self._building, flags, 0o644)
+        except OSError as error:
+            raise HeadNotWritten(file, str(error.strerror)) from None
+
+    def write(self, head: Head) -> None:
+        """Write the head as `queuectl status` prints it, and wait until it is on the disk."""
+        try:
+            os.write(self._descriptor, f"{head.position}:{head.hash}\n".encode())
+            os.fsync(self._descriptor)
+            os.rename(self._building, self._file)
+        except OSError as error:
+            raise HeadNotWritten(self._file, str(error.strerror), head) from None
+
+    def close(self) -> None:
+        """Remove what was not written."""
+        os.close(self._descriptor)
+        try:
+            os.unlink(self._building)
+        except FileNotFoundError:
+            pass
+
+
+def _conflict(file: str, databases: Iterable[str]) -> str | None:
+    """Why a file of this name would be one of the databases, or be taken for a part of one."""
+    path = real_name(file)
+    for database in databases:
+        name = os.path.basename(database)
+        if path == real_name(database) or identity(file) == identity(database) is not None:
+            return f"it is the same file as {name}"
+        if path.startswith(f"{real_name(database)}.d/"):
+            return f"it is in the folder {name}.d"
+        if path.removeprefix(real_name(database)) in PARTS:
+            return f"it would be taken for a part of {name}"
+    whole = whole_of(file)
+    return f"it would be taken for a part of {os.path.basename(whole)}" if whole else None
+
+
+def _other_content(file: str) -> str | None:
+    """Why the file that has this name must be kept; None if there is none, or it holds a head."""
+    try:
+        status = os.lstat(file)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return "it is a directory" if stat.S_ISDIR(status.st_mode) else "it is not a regular file"
+    if status.st_size == 0:
+        return None
+    try:
+        with open(file, "rb") as opened:
+            content = opened.read(_HEAD_BYTES)
+    except OSError as error:
+        return str(error.strerror)
+    if not re.fullmatch(_HEAD, content.decode(errors="replace").strip()):
+        return "it exists and holds something else than a head"
+    return None
+
+
+def _read(file: str) -> str:
+    try:
+        with open(file, encoding="utf-8", errors="replace") as opened:
+            return opened.read(_HEAD_BYTES).strip()
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror}; --expect @FILE reads a head from it") from None

@@ -1,0 +1,278 @@
+"""`JOB...`: which jobs are meant: ids, `last`, a range `3-9`, `-` for stdin, or filters."""
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar, cast
+
+import click
+from msgspec.structs import replace
+
+from eventstore.location import locate
+from eventstore.store import Reader
+from projections.folds.job import STATES, Job, State
+from projections.read_models import counts, jobs, sequence
+from projections.read_models.jobs import Filter
+
+from ...causes import cause_from
+from ...clock import SystemClock
+from ...errors import BadInput, NoSuchJob, NotFound
+from ...hints import unused_queue
+from ...job_ids import RANGE
+from ...reading import Reading
+from ...visible import quoted, visible
+from ...when import past_us
+from .foreign_words import STATES as MEANT
+from .invocation import named_db
+from .options import completed_by, queue_name
+from .param_types import Word
+from .printer import note
+
+R = TypeVar("R")
+
+_PAGE = 1_000
+
+
+class Selector(NamedTuple):
+    """The jobs that a person named, not looked up yet."""
+
+    words: tuple[str, ...]
+    filter: Filter | None
+    """Instead of words; an empty one is `--all`."""
+    everything: bool = False
+    """Whether `--all` was given."""
+
+    @property
+    def by_id(self) -> bool:
+        """Whether each job was named by itself, not by a range, a filter or `--all`."""
+        return self.filter is None and not any(re.fullmatch(RANGE, word) for word in self.words)
+
+    def ids(self, tx: Reader, among: tuple[State, ...] = ()) -> list[str]:
+        """The ids, each once, in the order named, or oldest first for a filter.
+
+        among: the states that a filter is restricted to where it names none. Raises NotFound for a
+        range or `last` without a job; an id itself is not looked up.
+        """
+        if self.filter is None:
+            return list(dict.fromkeys(self._named(tx)))
+        say_if_unused(tx, self.filter.queue)
+        which = replace(self.filter, states=self.filter.states or among)
+        return [job.id for job in matching(tx, which)][::-1]
+
+    def _named(self, tx: Reader) -> Iterator[str]:
+        if len(self.words) > 1:
+            _refuse_split_id(tx, self.words)
+        for word in self.words:
+            yield from _from_stdin(tx) if word == "-" else _named(tx, word)
+
+
+def matching(tx: Reader, which: Filter, before: int | None = None) -> Iterator[Job]:
+    """All jobs that a filter lets through, newest first from below `before` on, in flat memory."""
+    while page := jobs.page(tx, which, before, _PAGE):
+        yield from page
+        before = page[-1].born
+
+
+def say_if_unused(tx: Reader, queue: str | None) -> None:
+    """A mistyped queue looks like an empty one."""
+    if queue is not None and queue not in (known := counts.by_queue(tx)):
+        note(unused_queue(queue, known))
+
+
+def existing(tx: Reader, word: str) -> Job:
+    """The one job that a word names. Raises NotFound."""
+    job_id = _last(tx) if word == "last" else word
+    if (job := jobs.get(tx, job_id)) is None:
+        raise NoSuchJob(job_id)
+    return job
+
+
+def _from_stdin(tx: Reader) -> Iterator[str]:
+    """The ids on standard input, one per line; several on one line are separated by spaces."""
+    try:
+        text = sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        raise BadInput("standard input is not UTF-8; give ids, one per line") from None
+    for one_line in text.split("\n"):
+        yield from _on_line(tx, one_line.strip())
+
+
+def _on_line(tx: Reader, text: str) -> list[str]:
+    """An id may contain spaces: a line that is one is not taken apart. Raises NoSuchJob."""
+    words = text.split()
+    if len(words) < 2 or jobs.get(tx, text) is not None:
+        return [text] if words else []
+    missing = [word for word in words if jobs.get(tx, word) is None]
+    if missing:
+        raise NoSuchJob(missing[0] if len(missing) < len(words) else text)
+    return words
+
+
+def _named(tx: Reader, word: str) -> list[str]:
+    if word == "last":
+        return [_last(tx)]
+    if found := re.fullmatch(RANGE, word):
+        return _in_range(tx, int(found[1]), int(found[2]))
+    return [word]
+
+
+def _refuse_split_id(tx: Reader, words: tuple[str, ...]) -> None:
+    """Raise NotFound if an ID with spaces was typed without quotes, so its parts name no job."""
+    for at, word in enumerate(words):
+        if word in ("last", "-") or re.fullmatch(RANGE, word) or jobs.get(tx, word) is not None:
+            continue
+        for joined in _joined_around(words, at):
+            if jobs.get(tx, joined) is not None:
+                raise NotFound(f"job {visible(word)} not found; did you mean {quoted(joined)}?")
+        return
+
+
+def _joined_around(words: tuple[str, ...], at: int) -> Iterator[str]:
+    """Each run of up to ten words that contains the word at this index, and another one."""
+    for start in range(max(0, at - 9), at + 1):
+        for end in range(max(at + 1, start + 2), min(len(words), start + 10) + 1):
+            yield " ".join(words[start:end])
+
+
+def _last(tx: Reader) -> str:
+    if (last := jobs.last_id(tx)) is None:
+        raise NotFound("there are no jobs yet; add one with queuectl enqueue")
+    return last
+
+
+def _in_range(tx: Reader, first: int, last: int) -> list[str]:
+    highest = min(last, sequence.last_number(tx))
+    found = [str(n) for n in range(first, highest + 1) if jobs.get(tx, str(n)) is not None]
+    if not found:
+        raise NotFound(f"no jobs from {first} to {last}; see queuectl list")
+    return found
+
+
+def filter_of(
+    states: Iterable[str] = (),
+    queue: str | None = None,
+    tag: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    cause: str | None = None,
+) -> Filter:
+    """A filter as typed. Raises BadInput."""
+    dead: tuple[State, ...] = () if cause is None else ("dead",)
+    return Filter(
+        states=cast(tuple[State, ...], tuple(states)) or dead,
+        queue=queue,
+        tag=None if tag is None else _tag(tag),
+        since_us=None if since is None else _moment_us(since),
+        until_us=None if until is None else _moment_us(until),
+        cause=None if cause is None else cause_from(cause),
+    )
+
+
+def _moment_us(text: str) -> int:
+    """UTC, microseconds since 1970, of a time, or of the event at a position: `@4711`."""
+    position = position_of(text)
+    if position is None:
+        return past_us(text, SystemClock().wall_us())
+    with closing(Reading(locate(named_db()))) as reading:
+        for one in reading.events(position - 1, position):
+            return one.recorded_at_us
+    raise NotFound(f"the log has no position {position}; queuectl status shows the last one")
+
+
+def position_of(text: str) -> int | None:
+    """The position that `@4711` names; None for other text."""
+    found = re.fullmatch(r"@([0-9]{1,18})", text)
+    return int(found[1]) if found else None
+
+
+def _tag(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise BadInput(f"--tag must be K=V, not {text!r:.100}")
+    return key, value
+
+
+queue_option = queue_name("Only jobs in this queue.")
+cause_option = click.option(
+    "--cause",
+    metavar="C",
+    shell_complete=completed_by("causes"),
+    help="Only jobs that died of C, as lists show it: 'exit 1', SIGKILL, 'timed out'.",
+)
+
+_FILTERS = (
+    click.option(
+        "--state",
+        "states",
+        metavar="STATE",
+        multiple=True,
+        type=Word("state", STATES, MEANT),
+        help="Only jobs in this state, such as pending or dead (repeatable).",
+    ),
+    queue_option,
+    click.option(
+        "--tag",
+        "-t",
+        metavar="K=V",
+        shell_complete=completed_by("tags"),
+        help="Only jobs with this tag.",
+    ),
+    click.option(
+        "--since",
+        metavar="WHEN",
+        help="Enqueued at this time or later: 14:05, 2h (ago), @POSITION.",
+    ),
+    click.option("--until", metavar="WHEN", help="Enqueued before this time."),
+    cause_option,
+)
+
+
+def filters(run: Callable[..., R]) -> Callable[..., R]:
+    """Add the options that choose jobs, and give the subcommand `which`, a Filter."""
+
+    @wraps(run)
+    def filtered(
+        *args: Any,
+        states: tuple[str, ...],
+        queue: str | None,
+        tag: str | None,
+        since: str | None,
+        until: str | None,
+        cause: str | None,
+        **kwargs: Any,
+    ) -> R:
+        which = filter_of(states, queue, tag, since, until, cause)
+        return run(*args, which=which, **kwargs)
+
+    decorated: Callable[..., R] = filtered
+    for option in reversed(_FILTERS):
+        decorated = option(decorated)
+    return decorated
+
+
+def several(run: Callable[..., R]) -> Callable[..., R]:
+    """Add `JOB...` and the filters, and give the subcommand `chosen`, a Selector."""
+
+    @wraps(run)
+    def selected(
+        *args: Any, words: tuple[str, ...], which: Filter, everything: bool, **kwargs: Any
+    ) -> R:
+        return run(*args, chosen=_selector(words, which, everything), **kwargs)
+
+    add = click.option("--all", "everything", is_flag=True, help="All jobs.")
+    return click.argument(
+        "words", metavar="[JOB...]", nargs=-1, shell_complete=completed_by("job_ids")
+    )(filters(add(selected)))
+
+
+def _selector(words: tuple[str, ...], which: Filter, everything: bool) -> Selector:
+    filtering = which != Filter()
+    if words and (filtering or everything):
+        raise BadInput("give either job IDs or filters, not both")
+    if not words and not filtering and not everything:
+        raise BadInput(
+            "no jobs given; name them (an ID, last, 3-9, - for stdin), use a filter, or give --all"
+        )
+    return Selector(words, None if words else which, everything)

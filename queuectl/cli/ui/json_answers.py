@@ -1,0 +1,73 @@
+"""The JSON of what only the command line answers."""
+
+from ...shapes import Document, JobShape, SettingShape, Shape
+
+
+class Accepted(Document, frozen=True, kw_only=True):
+    """`enqueue`: the ids, in order. `head_hash`: of the log's last record, to keep elsewhere."""
+
+    ids: list[str]
+    existing: list[str]
+    """Those of them that existed already, with the same request: nothing was enqueued for them."""
+    head_hash: str
+
+
+class Changed(Document, frozen=True, kw_only=True):
+    """`wait`, `cancel`, `retry`, `dlq retry` and `dlq discard`: the jobs as they are now."""
+
+    jobs: list[JobShape]
+
+
+class Settings(Document, frozen=True, kw_only=True):
+    """`config list`; `config get` and `config set` answer with the one setting."""
+
+    settings: list[SettingShape]
+
+
+class Verified(Document, frozen=True, kw_only=True):
+    """`verify`: `broken_at` is the first position that is wrong."""
+
+    sound: bool
+    head_hash: str
+    broken_at: int | None
+    problems: list[str]
+
+
+class DifferenceShape(Shape, frozen=True, kw_only=True):
+    """A row of a view that differs from the log; null if there is no such row."""
+
+    table: str
+    key: list[str]
+    live: list[str] | None
+    rebuilt: list[str] | None
+
+
+class Replayed(Document, frozen=True, kw_only=True):
+    """`replay`: the differences that `--check` found."""
+
+    differences: list[DifferenceShape]
+
+
+class BackedUp(Document, frozen=True, kw_only=True):
+    """`backup`: what was written. Keep `position` and `head_hash`, of the log in it, elsewhere."""
+
+    head_hash: str
+    path: str
+    bytes: int
+    outputs: int
+    """Attempts whose long output was copied into the folder `<path>.d`."""
+
+
+class RestoredFrom(Document, frozen=True, kw_only=True):
+    """`restore`: what was done, or would be done if `dry_run`."""
+
+    head_hash: str
+    path: str
+    backup: str
+    kept_as: str | None
+    """The new name of the queue that was replaced; null if there was none."""
+    discarded_events: int
+    """Events of the replaced queue that are not in the backup."""
+    outputs: int
+    """Attempts whose long output was copied."""
+    dry_run: bool

@@ -1,0 +1,122 @@
+"""What the subcommands that write share: ask, raise a refusal, or only show what would happen."""
+
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import click
+
+from eventstore.events.recorded import Recorded
+from projections.folds.job import Job
+from projections.read_models import workers
+
+from ...errors import QueueError
+from ...hints import no_worker
+from ...queue import Queue
+from ...requests import JobRequest
+from ...session import Session
+from .. import exit_codes
+from .printer import Printer, line, note
+from .recorded import answering, jobs_in_short
+
+T = TypeVar("T")
+
+
+class _Rehearsed(Exception):
+    """Undoes the transaction of a rehearsal."""
+
+
+def granted(answer: T | QueueError) -> T:
+    """The answer, unless it is a refusal: that is raised."""
+    if isinstance(answer, QueueError):
+        raise answer
+    return answer
+
+
+def rehearse(queue: Queue, out: Printer, act: Callable[[Session], object]) -> None:
+    """Print the events that `act` would append, and write nothing."""
+    from ...shapes import EventPage, event_shape
+    from .columns import EVENT
+
+    recorded: list[Recorded] = []
+    position = 0
+    with suppress(_Rehearsed), queue.write() as session:
+        position = session.tx.head().position
+        act(session)
+        recorded = list(session.tx.events(after=position))
+        raise _Rehearsed
+    if out.form == "json":
+        events = [event_shape(one) for one in recorded]
+        out.document(EventPage(position=position, events=events, next=None))
+    else:
+        out.table(EVENT, recorded, none="Nothing would change.")
+
+
+def change_jobs(
+    queue: Queue,
+    out: Printer,
+    asked: Iterable[JobRequest],
+    said: Callable[[Job], str],
+    *,
+    dry_run: bool,
+) -> None:
+    """Do what is asked in one transaction, all or nothing, and print what the jobs have become.
+
+    A terminal also gets a hint if no worker would run the jobs that are pending now.
+
+    said: of a job, to a person.
+    """
+    tell: Callable[[Job], Any] = said if out.terminal else id_and_state
+    if out.form == "json":
+        from ...shapes import job_shape as tell
+
+    pending_queues: set[str] = set()
+
+    def act(session: Session) -> list[tuple[str, Any]]:
+        """The id of each job, and its line or its shape."""
+        ask: Callable[[JobRequest], Job | QueueError] = session.ask
+        rows = []
+        for request in asked:
+            job = granted(ask(request))
+            if job.state == "pending":
+                pending_queues.add(job.spec.queue)
+            rows.append((job.id, tell(job)))
+        return rows
+
+    if dry_run:
+        rehearse(queue, out, act)
+        return
+    with queue.write() as session:
+        changed = act(session)
+        position, _ = session.tx.last
+        active = workers.active(session.tx) if out.terminal and pending_queues else []
+    with answering(lambda: f"the change of {jobs_in_short([job_id for job_id, _ in changed])}"):
+        if out.form == "json":
+            from .json_answers import Changed
+
+            out.document(Changed(position=position, jobs=[shape for _, shape in changed]))
+        else:
+            for _, text in changed:
+                line(text)
+        if pending_queues:
+            out.hint(no_worker(active, pending_queues) or "")
+    if not changed:
+        note("No matching jobs; nothing changed.")
+
+
+def id_and_state(job: Job) -> str:
+    """What a pipe reads of a job that was changed or waited for."""
+    return f"{job.id}\t{job.state}"
+
+
+def confirm(out: Printer, count: int, verb: str, yes: bool) -> None:
+    """On a terminal, ask before changing more than one job.
+
+    Raises click's Exit with code 1 if the answer is no.
+    """
+    if count <= 1 or yes or not out.terminal or not sys.stdin.isatty():
+        return
+    if not click.confirm(f"{verb} {count:,} jobs?", err=True):
+        note("Nothing changed.")
+        raise click.exceptions.Exit(exit_codes.NO)

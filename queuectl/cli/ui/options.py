@@ -1,0 +1,166 @@
+"""What the subcommands share: how the queue is opened and the answer printed, and their options."""
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from .invocation import named_db
+from .param_types import Seconds
+from .printer import Form, Printer, note
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from ...queue import Queue
+    from ...reading import Reading
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def examples(*lines: str) -> str:
+    """The end of a subcommand's help: lines that work as printed."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def completed_by(
+    name: str,
+) -> "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]":
+    """Let a function of `completing` complete the value; it is imported when a shell asks."""
+
+    def complete(
+        ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> "list[CompletionItem]":
+        from . import completion
+
+        found: list[CompletionItem] = getattr(completion, name)(ctx, param, incomplete)
+        return found
+
+    return complete
+
+
+def reading(run: "Callable[Concatenate[Reading, P], R]") -> Callable[P, R]:
+    """Give the subcommand the queue to read from."""
+
+    @wraps(run)
+    def opened(*args: P.args, **kwargs: P.kwargs) -> R:
+        from eventstore.location import locate
+
+        from ...reading import Reading
+
+        source = Reading(locate(named_db()))
+        try:
+            return run(source, *args, **kwargs)
+        finally:
+            source.close()
+
+    return opened
+
+
+def queue(run: "Callable[Concatenate[Queue, P], R]") -> Callable[P, R]:
+    """Give the subcommand the queue to write to, made where missing."""
+
+    @wraps(run)
+    def opened(*args: P.args, **kwargs: P.kwargs) -> R:
+        with open_queue() as target:
+            return run(target, *args, **kwargs)
+
+    return opened
+
+
+def existing_queue(run: "Callable[Concatenate[Queue, P], R]") -> Callable[P, R]:
+    """Give the subcommand the queue to write to, if it can do nothing in a new one.
+
+    None is created: if it was named, it must be there, and otherwise a missing one is empty.
+    """
+
+    @wraps(run)
+    def opened(*args: P.args, **kwargs: P.kwargs) -> R:
+        with open_queue(create=False) as target:
+            return run(target, *args, **kwargs)
+
+    return opened
+
+
+def open_queue(*, create: bool = True) -> "Queue":
+    """The queue to write to. If it had to be created, a note says where it is.
+
+    With --dry-run, or without `create`, an empty queue elsewhere stands for one that is missing.
+    Raises Missing if that was named by --db.
+    """
+    from eventstore.errors import Missing
+    from eventstore.location import locate
+
+    from ...queue import Queue
+
+    location = locate(named_db())
+    missing = not os.path.lexists(location.path)
+    if missing and not create and location.named:
+        folder = os.path.dirname(location.path)
+        raise Missing(location.path, None if os.path.isdir(folder) else folder)
+    if missing and (not create or click.get_current_context().params.get("dry_run")):
+        return _passing_queue()
+    target = Queue(location.path if location.named else None, on_wait=note)
+    if missing:
+        note(f"created queue {location.path}")
+    return target
+
+
+def _passing_queue() -> "Queue":
+    """An empty queue that goes with the command."""
+    from tempfile import TemporaryDirectory
+
+    from ...queue import Queue
+
+    folder = TemporaryDirectory(prefix="queuectl-")
+    click.get_current_context().call_on_close(folder.cleanup)
+    return Queue(os.path.join(folder.name, "queue.db"))
+
+
+def printer(run: Callable[..., R]) -> Callable[..., R]:
+    """Add `--json`, and give the subcommand `out` to answer on."""
+
+    @wraps(run)
+    def printing(*args: Any, form: Form, **kwargs: Any) -> R:
+        return run(*args, out=Printer(form), **kwargs)
+
+    add = click.option("--json", "form", flag_value="json", help="Output JSON.")
+    return add(printing)
+
+
+def list_printer(run: Callable[..., R]) -> Callable[..., R]:
+    """The same with `--jsonl`, for lists."""
+    add = click.option("--jsonl", "form", flag_value="jsonl", help="Output JSON Lines.")
+    return add(printer(run))
+
+
+def queue_name(help_: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """The option `--queue Q`, which completes the names of the queues. help_: what Q is."""
+    return click.option(
+        "--queue", "-q", metavar="Q", shell_complete=completed_by("queues"), help=help_
+    )
+
+
+reason = click.option("--reason", metavar="TEXT", help="Reason to record in the log.")
+dry_run = click.option(
+    "--dry-run", is_flag=True, help="Print the events that would be recorded; record nothing."
+)
+yes = click.option(
+    "--yes",
+    "-y",
+    is_flag=True,
+    help="Do not ask for confirmation. Only a terminal asks, if a range, a filter or --all"
+    " selects several jobs.",
+)
+watch = click.option(
+    "--watch",
+    "watch_s",
+    metavar="[S]",
+    type=Seconds(),
+    is_flag=False,
+    flag_value=2.0,
+    help="Refresh on every change, and at least every S seconds [default: 2].",
+)

@@ -1,0 +1,121 @@
+"""Types of options: what is typed becomes a value, or is refused with the option's own name."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from ...errors import NO_WORDS, BadInput, UnknownWord
+from ...settings import setting
+from ...visible import as_written
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+def shown(param: click.Parameter | None) -> str:
+    """How an error names an option: by its longest spelling."""
+    return max(param.opts, key=len) if param else "the value"
+
+
+class Whole(click.ParamType):  # type: ignore[type-arg]
+    """A whole number from `lowest` to `highest`, in ASCII digits."""
+
+    name = "number"
+
+    def __init__(self, lowest: int, highest: int = 2**63 - 1) -> None:
+        self._lowest, self._highest = lowest, highest
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Raises BadInput."""
+        text = str(value)
+        if re.fullmatch("[+-]?[0-9]{1,19}", text):
+            number = int(text)
+            if self._lowest <= number <= self._highest:
+                return number
+        limits = f"from {self._lowest:,} to {self._highest:,}"
+        if self._highest == 2**63 - 1:
+            limits = f"of at least {self._lowest:,}"
+        raise BadInput(f"{shown(param)} must be a whole number {limits}, not {as_written(text)}")
+
+
+class Cursor(Whole):
+    """Where a page ends: the position of a job's first event, `114` or `@114`."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Raises BadInput."""
+        return super().convert(str(value).removeprefix("@"), param, ctx)
+
+
+class OfSetting(click.ParamType):  # type: ignore[type-arg]
+    """A value that a setting takes."""
+
+    name = "value"
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        """In the setting's stored unit. Raises BadInput."""
+        return setting(self._key).named(shown(param)).parse(str(value))
+
+
+class Seconds(click.ParamType):  # type: ignore[type-arg]
+    """A duration of at least a tenth of a second."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Raises BadInput."""
+        from ...units import duration_us
+
+        seconds = duration_us(str(value)) / 1_000_000
+        if seconds < 0.1:
+            raise BadInput(f"{shown(param)} must be at least 0.1 s, not {as_written(str(value))}")
+        return seconds
+
+
+class Word(click.ParamType):  # type: ignore[type-arg]
+    """One of some words. meant: words that other programs use, each with ours."""
+
+    name = "word"
+
+    def __init__(
+        self, what: str, known: Collection[str], meant: Mapping[str, str] = NO_WORDS
+    ) -> None:
+        self._what, self._known, self._meant = what, known, meant
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Raises UnknownWord."""
+        word = str(value)
+        if word not in self._known:
+            self._refuse_comma(word, param)
+            known = f"the {self._what}s are {', '.join(self._known)}"
+            raise UnknownWord(self._what, word, self._known, known, self._meant)
+        return word
+
+    def _refuse_comma(self, words: str, param: click.Parameter | None) -> None:
+        """Raise BadInput if these are known words, separated by commas."""
+        parts = [part.strip() for part in words.split(",")]
+        if param and param.multiple and len(parts) > 1 and set(parts) <= set(self._known):
+            repeated = " ".join(f"{shown(param)} {part}" for part in parts)
+            raise BadInput(f"{shown(param)} takes one {self._what}; repeat it: {repeated}")
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> "list[CompletionItem]":
+        """Those that begin so."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(word) for word in self._known if word.startswith(incomplete)]

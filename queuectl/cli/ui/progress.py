@@ -1,0 +1,48 @@
+"""How far something long has come: on stderr, on a terminal, once it takes over a second."""
+
+import sys
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self
+
+if TYPE_CHECKING:
+    from .rich_table import Bar
+
+PATIENCE_S = 1.0
+
+Time = Literal["remaining", "elapsed"]
+
+
+class Progress:
+    """Shows a bar from the first second on; use it in a `with` block.
+
+    time: the one that the bar shows. How long a wait for others goes on cannot be foretold.
+    """
+
+    def __init__(self, what: str, time: Time = "remaining") -> None:
+        self._what, self._time = what, time
+        self._begun = monotonic()
+        self._wanted = sys.stderr.isatty()
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        if self._bar:
+            self._bar.close()
+
+    def show(self, done: int, total: int | None = None) -> None:
+        """So much is done; of so much, where that is known."""
+        if not self._wanted or monotonic() - self._begun < PATIENCE_S:
+            return
+        if self._bar is None:
+            from .rich_table import Bar
+
+            self._bar = Bar(self._what, self._time)
+        self._bar.show(done, total)

@@ -1,0 +1,51 @@
+"""What subcommands share that change several jobs at a time: options, confirmation, change."""
+
+from collections.abc import Callable
+
+from projections.folds.job import Job, State
+
+from ...queue import Queue
+from ...requests import Cancel, Discard, Retry, RetryDead
+from . import job_selection, options
+from .job_selection import Selector
+from .mutations import change_jobs, confirm
+from .printer import Printer
+
+
+def takes_jobs(run: Callable[..., None]) -> Callable[..., None]:
+    """Add `JOB...`, the filters and the options of a change, and give the subcommand the queue."""
+    for add in (
+        options.existing_queue,
+        options.printer,
+        options.yes,
+        options.dry_run,
+        options.reason,
+        job_selection.several,
+    ):
+        run = add(run)
+    return run
+
+
+def change(
+    queue: Queue,
+    out: Printer,
+    chosen: Selector,
+    request: type[Cancel | Retry | RetryDead | Discard],
+    verb: str,
+    became: Callable[[Job], str],
+    *,
+    among: tuple[State, ...],
+    reason: str | None,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Send a request for each chosen job, once a person at a terminal has agreed.
+
+    verb: names the change in the question. became: what to say of a job after `job ID`. among:
+    the states that a filter is restricted to if it names none.
+    """
+    with queue.read() as tx:
+        ids = chosen.ids(tx, among=among)
+    confirm(out, len(ids), verb, yes or dry_run or chosen.by_id)
+    requests = (request(job_id=job_id, reason=reason) for job_id in ids)
+    change_jobs(queue, out, requests, lambda job: f"job {job.id} {became(job)}", dry_run=dry_run)

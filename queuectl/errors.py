@@ -5,8 +5,7 @@ from types import MappingProxyType
 
 from projections.folds.job import State
 
-from .text.durations import SECOND_US, duration
-from .visible import quoted, visible
+from .escape import quoted, visible
 
 LISTED = 5
 """Ids that an error lists at most."""
@@ -220,8 +219,10 @@ class NeverEmpty(Refusal):
 class TimedOut(QueueError):
     """The jobs that were waited for did not end in time."""
 
-    def __init__(self, waiting: Sequence[tuple[str, State]], timeout_s: float) -> None:
-        """waiting: ids and states of those that have not ended."""
+    def __init__(
+        self, waiting: Sequence[tuple[str, State]], timeout_s: float, in_words: str
+    ) -> None:
+        """waiting: ids and states of those that have not ended. in_words: the timeout, as shown."""
         if len(waiting) == 1:
             ((job_id, state),) = waiting
             still = f"job {job_id} is still {state}"
@@ -229,5 +230,5 @@ class TimedOut(QueueError):
             ids = ", ".join(job_id for job_id, _ in waiting[:LISTED])
             more = ", …" if len(waiting) > LISTED else ""
             still = f"{len(waiting):,} jobs have not ended: {ids}{more}"
-        super().__init__(f"timed out after {duration(round(timeout_s * SECOND_US))}; {still}")
+        super().__init__(f"timed out after {in_words}; {still}")
         self.timeout_s = timeout_s

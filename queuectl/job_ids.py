@@ -3,7 +3,7 @@
 import re
 
 from .errors import BadInput
-from .visible import as_written, visible
+from .escape import as_written, visible
 
 LONGEST = 200
 """Characters of an id."""

@@ -11,6 +11,7 @@ from projections.read_models import jobs
 
 from .errors import BadInput, NoSuchJob, TimedOut, WaitsForItself
 from .reading import Reading
+from .text.durations import SECOND_US, duration
 
 Looked = Callable[[SqliteReader, Sequence[Job]], None]
 """Is called after each look with the transaction and the jobs that have not ended."""
@@ -46,7 +47,9 @@ def wait_for(
             return [found[job_id] for job_id in job_ids]
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
-            raise TimedOut([(job.id, job.state) for job in waiting], timeout_s or 0)
+            timeout_s = timeout_s or 0
+            in_words = duration(round(timeout_s * SECOND_US))
+            raise TimedOut([(job.id, job.state) for job in waiting], timeout_s, in_words)
         reading.await_more(left if look_s is None else min(look_s, left or look_s))
 
 

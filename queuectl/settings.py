@@ -10,16 +10,10 @@ from typing import Literal, Self
 import msgspec
 
 from .errors import BadInput, UnknownWord
+from .escape import as_written
 from .requests import Policy, Value
-from .text.durations import SECOND_US, exact_duration
-from .units import (
-    LONGEST_US,
-    duration_of,
-    duration_us,
-    size_bytes,
-    size_text,
-)
-from .visible import as_written
+from .text.durations import LONGEST_US, SECOND_US, duration_of, duration_us, exact_duration
+from .text.sizes import size_bytes, size_text
 
 Kind = Literal["count", "number", "duration", "size"]
 Number = int | float

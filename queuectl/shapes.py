@@ -3,8 +3,6 @@
 Times are RFC 3339 in UTC, durations in seconds, sizes in bytes, what is absent is null.
 """
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from eventstore.events.job import Enqueued
@@ -15,6 +13,8 @@ from projections.folds.job import Job
 from projections.folds.worker import Worker
 from projections.read_models.counts import Counts
 from projections.read_models.runs import Run
+
+from .text.timestamps import instant, rfc3339
 
 SCHEMA = 1
 
@@ -240,20 +240,6 @@ class Checkup(Document, frozen=True, kw_only=True):
     fsync_s: float | None
     """Median of a few; null where nothing may be written."""
     checks: list[CheckShape]
-
-
-def rfc3339(at_us: int) -> str:
-    """UTC, microseconds since 1970, as `2026-11-24T14:05:09.311000Z`."""
-    seconds, rest = divmod(at_us, 1_000_000)
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
-    except (ValueError, OverflowError, OSError):  # beyond the year 9999: no calendar has it
-        return f"@{seconds}.{rest:06d}"
-
-
-def instant(at_us: int | None) -> str | None:
-    """The same, where there may be none."""
-    return None if at_us is None else rfc3339(at_us)
 
 
 def seconds(us: int | None) -> float | None:

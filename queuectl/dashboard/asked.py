@@ -10,8 +10,8 @@ from eventstore.events.recorded import EVENT_TYPES
 from projections.folds.job import STATES, State
 from projections.read_models.jobs import Filter
 from projections.read_models.timers import Due
-from queuectl.causes import cause_from
 from queuectl.errors import BadInput
+from queuectl.text.causes import cause_from
 
 from .chart import SPANS, Span
 from .guard import TOKEN

@@ -8,7 +8,7 @@ import socket
 
 from flask import Flask, Request, Response, abort, current_app, redirect, request
 
-from queuectl.visible import visible
+from queuectl.escape import visible
 
 from .peer import stranger
 

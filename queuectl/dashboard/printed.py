@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from eventstore.sqlite import outputs
 from eventstore.sqlite.reader import SqliteReader
-from queuectl.wording import size
+from queuectl.text.sizes import size
 from queuectl.worker.transcript import Piece, piece_of, pieces
 
 from .source import Source

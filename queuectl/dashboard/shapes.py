@@ -6,7 +6,6 @@ import msgspec
 
 from projections.read_models import counts as counts_model
 from projections.read_models.throughput import Step
-from queuectl.causes import cause_words
 from queuectl.shapes import (
     SCHEMA,
     Document,
@@ -18,11 +17,11 @@ from queuectl.shapes import (
     Shape,
     Status,
     Waiting,
-    instant,
     job_shape,
-    rfc3339,
     seconds,
 )
+from queuectl.text.causes import cause_words
+from queuectl.text.timestamps import instant, rfc3339
 
 from .causes import Cause
 from .cockpit import QueueRow

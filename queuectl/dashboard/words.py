@@ -8,13 +8,15 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from projections.folds.job import Job
-from queuectl.causes import cause_words
-from queuectl.endings import endings_text, successes_text
-from queuectl.shapes import rfc3339
+from queuectl.escape import visible
+from queuectl.event_wording import what
+from queuectl.text.causes import cause_words
 from queuectl.text.durations import age, duration
-from queuectl.text.outcomes import manner, stragglers
-from queuectl.visible import visible
-from queuectl.wording import came_to, memory, plural, size, what
+from queuectl.text.exit_lists import endings_text, successes_text
+from queuectl.text.numbers import plural
+from queuectl.text.outcomes import came_to, manner, memory, stragglers
+from queuectl.text.sizes import size
+from queuectl.text.timestamps import rfc3339
 
 from .settings_view import shown
 from .shapes import retry_words

@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple
 
 from eventstore.errors import DISK_FULL, Unwritable
 
+from ..text.numbers import plural
 from ..text.processes import unendable as process_words
-from ..wording import plural, size
+from ..text.sizes import size
 from ..worker.sweep import Unendable
 
 WAL_BYTES = 256 << 20

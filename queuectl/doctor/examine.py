@@ -24,7 +24,7 @@ from projections.registry import checkpoint, standing
 
 from ..clock import SystemClock
 from ..reading import Reading
-from ..wording import plural
+from ..text.numbers import plural
 from . import checks, living, machine
 from .checks import Finding
 

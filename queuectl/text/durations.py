@@ -1,7 +1,11 @@
-"""Durations, written as people type them: `250ms`, `2.3s`, `1m30s`, `3d4h`.
+"""Durations, to words and from words: `250ms`, `2.3s`, `1m30s`, `3d4h`, `90`.
 
 All of the program uses these functions, so one duration reads the same everywhere.
 """
+
+import re
+
+from ..errors import BadInput
 
 SECOND_US = 1_000_000
 
@@ -16,6 +20,12 @@ UNITS_US = {
     "us": 1,
 }
 _WRITTEN = {unit: size for unit, size in UNITS_US.items() if unit != "w"}
+LONGEST_US = 100 * 365 * UNITS_US["d"]
+"""A hundred years: far beyond any use, and far from where 64 bits end."""
+
+# Patterns are compiled when first used: most commands name no duration, and each import counts.
+_NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,6})?)"
+_DURATION = "".join(rf"(?:{_NUMBER}{unit}\s*)?" for unit in UNITS_US)
 _LONG = (("d", "h"), ("h", "m"), ("m", "s"))
 
 
@@ -49,6 +59,25 @@ def exact_duration(us: int) -> str:
     return "".join(parts) or "0s"
 
 
+def duration_us(text: str) -> int:
+    """Microseconds of a duration; a bare number is seconds. Raises BadInput."""
+    text = text.strip()
+    if re.fullmatch(_NUMBER, text):
+        return duration_of(float(text))
+    found = re.fullmatch(_DURATION, text)
+    if not text or not found:
+        raise BadInput(f"{text!r:.100} is not a duration; write 90, 90s, 5m, 1h30m, 2d or 100ms")
+    parts = zip(found.groups(), UNITS_US.values(), strict=True)
+    return _bounded(text, sum(float(number) * unit for number, unit in parts if number))
+
+
+def duration_of(seconds: float) -> int:
+    """Microseconds of a number of seconds. Raises BadInput for what is no length of time."""
+    if not seconds >= 0:
+        raise BadInput(f"{seconds} is not a duration; it cannot be negative")
+    return _bounded(f"{seconds} seconds", seconds * SECOND_US)
+
+
 def _decimal(number: float) -> str:
     """One decimal, unless it is 0: `2.3`, `38`."""
     return f"{number:.1f}".removesuffix(".0")
@@ -71,3 +100,9 @@ def _long_units(us: int) -> tuple[str, str]:
 def _rounded(us: int, step_us: int) -> int:
     """The nearest multiple of `step_us`; the larger if two are as near."""
     return (us + step_us // 2) // step_us * step_us
+
+
+def _bounded(text: str, us: float) -> int:
+    if us > LONGEST_US:
+        raise BadInput(f"{text:.100} is too long; a duration is at most a hundred years")
+    return round(us)

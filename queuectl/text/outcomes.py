@@ -2,6 +2,12 @@
 
 from collections.abc import Iterable
 
+from eventstore.events.job import Cancelled, Failed, Succeeded, Usage
+from projections.read_models.runs import Run
+
+from .durations import duration
+from .sizes import size
+
 _REASONS = {
     "timeout": "timed out",
     "not-found": "command not found",
@@ -49,3 +55,46 @@ def stragglers(count: int | None, names: Iterable[str] | None) -> str:
         return ""
     ended = f"ended {count:,} background process{'' if count == 1 else 'es'}"
     return f"{ended}: {', '.join(names)}" if names else ended
+
+
+def came_to(run: Run) -> str:
+    """What an attempt came to: `succeeded`, `failed`, `timed out`, `worker lost`, `running`."""
+    if run.outcome == "failed" and run.reason in ("timeout", "worker-lost", "worker-stopped"):
+        return manner(run.reason, None, None)
+    return run.outcome or "running"
+
+
+def outcome(run: Run) -> str:
+    """The same with how it ended: `failed: exit 1`, `failed: ffmpeg: command not found`."""
+    words = came_to(run)
+    if words == "failed":
+        return f"failed: {manner(run.reason, run.exit_code, run.signal, run.error)}"
+    if words == "succeeded" and (run.exit_code or run.signal):
+        return f"succeeded: {manner(None, run.exit_code, run.signal)}"
+    return words
+
+
+def ending(event: Usage) -> str:
+    """How an attempt ended: `exit 1 after 38s`."""
+    words = _manner(event)
+    if event.duration_us:
+        words += f" after {duration(event.duration_us)}"
+    left = stragglers(event.stragglers, event.straggler_names)
+    return f"{words}; {left}" if left else words
+
+
+def memory(exact_bytes: int | None, below_bytes: int | None) -> str:
+    """Peak memory as `8.2 MB`, or `< 30 MB` if only a bound is known; empty if nothing is."""
+    if exact_bytes is not None:
+        return size(exact_bytes)
+    return "" if below_bytes is None else f"< {size(below_bytes)}"
+
+
+def _manner(event: Usage) -> str:
+    match event:
+        case Failed():
+            return manner(event.reason, event.exit_code, event.signal, event.error)
+        case Cancelled() | Succeeded():
+            return manner(None, event.exit_code, event.signal)
+        case _:
+            return "ended"

@@ -22,12 +22,12 @@ from projections.read_models import counts, workers
 
 from .. import __version__
 from ..errors import NeverEmpty
-from ..hints import unused_queue
+from ..escape import visible
 from ..job_keys import name_of_queue
 from ..job_waiting import running_here
 from ..queue import Queue
 from ..requests import RequestStop, StartWorker
-from ..visible import visible
+from ..text.hints import unused_queue
 from . import sweep
 from .committer import Committer
 from .launcher import OUT_OF_PROCESSES, OsLauncher

@@ -13,7 +13,7 @@ from projections.read_models import jobs, workers
 
 from ..queue import Queue
 from ..requests import Lose, LoseWorker
-from ..wording import plural
+from ..text.numbers import plural
 from . import sweep
 from .mark import mark_of
 from .telling import Telling

@@ -6,13 +6,13 @@ from collections import Counter
 from eventstore.events.job import Usage
 from projections.folds.job import FINAL, STATES, Job, State
 
-from ..endings import zero_explained
-from ..hints import typed
+from ..escape import visible
 from ..text.durations import duration
+from ..text.exit_lists import zero_explained
+from ..text.hints import typed
+from ..text.numbers import plural
 from ..text.outcomes import manner, stragglers
 from ..text.processes import unendable
-from ..visible import visible
-from ..wording import plural
 from .recording import Result
 from .stopping import Urgency
 from .sweep import Unendable

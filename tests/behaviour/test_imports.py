@@ -91,7 +91,13 @@ def test_one_job_into_a_pipe_is_enqueued_without_click(
 def test_enqueue_loads_no_view_of_what_it_does_not_show(ctl: Ctl) -> None:
     ctl.enqueue("true")
     modules = loaded(ctl, "enqueue", "--", "true")
-    unwanted = {"queuectl.shapes", "queuectl.wording", "queuectl.cli.ui.columns", "tempfile", "ssl"}
+    unwanted = {
+        "queuectl.shapes",
+        "queuectl.event_wording",
+        "queuectl.cli.ui.columns",
+        "tempfile",
+        "ssl",
+    }
     assert not modules & unwanted
 
 

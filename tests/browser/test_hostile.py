@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from queuectl.visible import visible
+from queuectl.escape import visible
 from tests.browser.scene import Scene
 from tests.hostile import texts
 from tests.served import Served, served

@@ -19,8 +19,8 @@ from flask.testing import FlaskClient
 from queuectl import Queue
 from queuectl.cli.main import main, root
 from queuectl.dashboard.app import create_app
+from queuectl.escape import visible
 from queuectl.reading import Reading
-from queuectl.visible import visible
 from tests.torture import drawing
 
 from .targets import KEYS, Broken

@@ -14,11 +14,11 @@ from eventstore.events.recorded import EVENT_TYPES
 from queuectl.cli.ui.job_output import Screened
 from queuectl.decisions.job import decide
 from queuectl.errors import BadInput
+from queuectl.escape import visible
 from queuectl.intake import Spool, jobs_from
 from queuectl.job_keys import _KEYS
 from queuectl.requests import Enqueue, NewJob
 from queuectl.settings import policy
-from queuectl.visible import visible
 
 from . import drawing
 

@@ -9,7 +9,8 @@ import click
 from eventstore.errors import Missing
 
 from ...reading import Reading
-from ...wording import plural, size
+from ...text.numbers import plural
+from ...text.sizes import size
 from ..ui import options
 from ..ui.heads import HeadFile
 from ..ui.printer import Printer, line, note

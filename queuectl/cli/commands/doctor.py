@@ -4,9 +4,9 @@ import click
 
 from ...doctor.checks import Level
 from ...doctor.examine import Examination, examine
+from ...escape import visible
 from ...reading import Reading
-from ...visible import visible
-from ...wording import plural
+from ...text.numbers import plural
 from .. import exit_codes
 from ..ui import options
 from ..ui.invocation import typed

@@ -15,10 +15,10 @@ from projections.read_models import runs
 
 from ...clock import SystemClock
 from ...errors import NoSuchJob, NotFound
+from ...escape import quoted, visible
 from ...reading import Reading
 from ...shapes import EventPage, event_shape
-from ...visible import quoted, visible
-from ...when import past_us
+from ...text.timestamps import moment, past_us
 from ..ui import options
 from ..ui.columns import output_hint, state
 from ..ui.event_lines import Feed
@@ -26,7 +26,6 @@ from ..ui.foreign_words import EVENTS
 from ..ui.job_selection import existing, position_of
 from ..ui.param_types import Word
 from ..ui.printer import Printer, line
-from ..ui.times import moment
 
 
 @click.command(

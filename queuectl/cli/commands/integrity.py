@@ -13,7 +13,7 @@ from eventstore.store import Head
 from projections.rebuild import Difference
 
 from ...reading import Reading
-from ...wording import plural
+from ...text.numbers import plural
 from .. import exit_codes
 from ..ui import options
 from ..ui.heads import head_from

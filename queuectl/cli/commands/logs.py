@@ -15,13 +15,15 @@ from projections.read_models import contexts, runs
 from projections.read_models.runs import Run
 
 from ...errors import NotFound
-from ...hints import missing_program
+from ...escape import quoted, visible
 from ...job_waiting import refuse_itself
 from ...reading import Reading
 from ...shapes import path_of
 from ...text.durations import duration
-from ...visible import quoted, visible
-from ...wording import outcome, plural, size
+from ...text.hints import missing_program
+from ...text.numbers import plural
+from ...text.outcomes import outcome
+from ...text.sizes import size
 from ...worker.transcript import Piece, cut_off, piece_of, pieces, tail
 from ..ui import options
 from ..ui.idle_notice import Idle

@@ -8,7 +8,7 @@ import click
 
 from eventstore.location import locate
 
-from ...wording import plural
+from ...text.numbers import plural
 from ..ui import options
 from ..ui.heads import head_from
 from ..ui.invocation import named_db

@@ -17,21 +17,21 @@ from projections.read_models import contexts, runs, workers
 from projections.read_models.runs import Run
 
 from ...clock import SystemClock
-from ...endings import endings_text, successes_text, zero_explained
-from ...hints import missing_program, no_worker
+from ...escape import quoted, visible
 from ...reading import Reading
 from ...shapes import JobDetail, JobDocument, job_detail, path_of
 from ...text.durations import age, exact_duration
+from ...text.exit_lists import endings_text, successes_text, zero_explained
+from ...text.hints import missing_program, no_worker
 from ...text.outcomes import stragglers
 from ...text.processes import unendable
-from ...units import size_text
-from ...visible import quoted, visible
+from ...text.sizes import size_text
+from ...text.timestamps import ago, moment
 from ..ui import options
 from ..ui.columns import ATTEMPT, ended, output_hint, state
 from ..ui.invocation import typed
 from ..ui.job_selection import existing
 from ..ui.printer import Printer, line
-from ..ui.times import ago, moment
 
 NOT_FOUND = 127
 """The exit code of a shell that did not find a command."""

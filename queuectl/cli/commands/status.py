@@ -9,15 +9,15 @@ from projections.read_models import counts, jobs, ready, timers, workers
 from projections.read_models.counts import Counts
 
 from ...clock import SystemClock
-from ...hints import no_worker
+from ...escape import visible
 from ...reading import Reading
 from ...text.durations import age
-from ...visible import visible
+from ...text.hints import no_worker
+from ...text.timestamps import ago
 from ..ui import options
 from ..ui.invocation import typed
 from ..ui.job_selection import say_if_unused
 from ..ui.printer import Printer, line
-from ..ui.times import ago
 from ..ui.watch import watch
 
 REFERENCE_STATES: tuple[State, ...] = ("pending", "processing", "completed", "failed", "dead")

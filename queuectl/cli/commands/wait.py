@@ -12,7 +12,7 @@ from ...errors import NotFound
 from ...job_waiting import wait_for
 from ...reading import Reading
 from ...shapes import job_shape
-from ...units import duration_us
+from ...text.durations import duration_us
 from .. import exit_codes
 from ..ui import job_selection, options
 from ..ui.idle_notice import Idle

@@ -8,13 +8,13 @@ from projections.folds.job import Job, State
 from projections.folds.worker import Worker
 from projections.read_models.runs import Run
 
-from ...shapes import instant, rfc3339
+from ...escape import quoted
+from ...event_wording import what
 from ...text.durations import age, duration
-from ...text.outcomes import manner
-from ...visible import quoted
-from ...wording import memory, outcome, size, what
+from ...text.outcomes import manner, memory, outcome
+from ...text.sizes import size
+from ...text.timestamps import ago, clock, instant, rfc3339
 from .style import ID_WIDTH, TEXT_WIDTH, Column
-from .times import ago, clock
 
 T = TypeVar("T")
 

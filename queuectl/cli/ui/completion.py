@@ -23,8 +23,8 @@ from projections.read_models import counts, dead, jobs, workers
 from projections.read_models.jobs import Filter
 
 from ...errors import QueueError
+from ...escape import visible
 from ...reading import Reading
-from ...visible import visible
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -109,7 +109,7 @@ def _workers(tx: Reader, _: str) -> Iterable[tuple[str, str]]:
 
 
 def _causes(tx: Reader, _: str) -> Iterable[tuple[str, str]]:
-    from ...causes import cause_words
+    from ...text.causes import cause_words
 
     return ((cause_words(group.cause), group.queue) for group in dead.groups(tx, NEWEST))
 
@@ -207,7 +207,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 
     def format_completion(self, item: CompletionItem[Any]) -> str:
         """Type and word, quoted as it must be typed, without what bash keeps."""
-        from ...visible import quoted
+        from ...escape import quoted
 
         word = str(item.value).removeprefix(self._done)
         return f"{item.type},{quoted(word) if item.type == 'plain' and word else word}"

@@ -12,9 +12,9 @@ from projections.folds.job import Job
 from projections.read_models import contexts, workers
 
 from ...clock import SystemClock
-from ...hints import no_worker
+from ...escape import quoted
 from ...requests import NewJob
-from ...visible import quoted
+from ...text.hints import no_worker
 from .printer import Printer, line, note
 
 SHOWN = 5
@@ -115,7 +115,7 @@ class Added:
 
     def _counts(self) -> Iterator[str]:
         """`2 jobs enqueued: 4 to 5`, `1 already existed: nightly`; one of them, or both."""
-        from ...wording import plural
+        from ...text.numbers import plural
 
         if self._new_count:
             ids = (
@@ -149,6 +149,6 @@ def _elsewhere(
 
 def _when(at_us: int) -> str:
     """A time and its distance from now."""
-    from .times import ago, stamp
+    from ...text.timestamps import ago, stamp
 
     return f"{stamp(at_us)}, {ago(at_us, SystemClock().wall_us())}"

@@ -8,12 +8,12 @@ from eventstore.events.job import Claimed, Enqueued
 from eventstore.events.recorded import Recorded
 
 from ...clock import SystemClock
-from ...shapes import event_shape, rfc3339
+from ...escape import visible
+from ...event_wording import what
+from ...shapes import event_shape
 from ...text.durations import duration
-from ...visible import visible
-from ...wording import what
+from ...text.timestamps import clock, day, rfc3339
 from .printer import Printer, line
-from .times import clock, day
 
 GAP = 2
 WORDS_AT_LEAST = 20

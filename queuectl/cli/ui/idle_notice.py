@@ -6,7 +6,7 @@ from eventstore.store import Reader
 from projections.folds.job import Job
 from projections.read_models import workers
 
-from ...hints import no_worker
+from ...text.hints import no_worker
 from .invocation import typed
 from .printer import note
 

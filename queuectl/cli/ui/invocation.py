@@ -4,7 +4,7 @@ import shlex
 
 import click
 
-from ...hints import typed as typed_for
+from ...text.hints import typed as typed_for
 
 TYPED = "queuectl.typed"
 """Where the root context keeps the words of the command line."""

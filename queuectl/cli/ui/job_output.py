@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from ...visible import visible
+from ...escape import visible
 from .style import colours_wanted
 
 _SGR = re.compile(r"(\x1b\[[0-9;:]{0,60}m)")

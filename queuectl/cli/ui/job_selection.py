@@ -16,14 +16,14 @@ from projections.folds.job import STATES, Job, State
 from projections.read_models import counts, jobs, sequence
 from projections.read_models.jobs import Filter
 
-from ...causes import cause_from
 from ...clock import SystemClock
 from ...errors import BadInput, NoSuchJob, NotFound
-from ...hints import unused_queue
+from ...escape import quoted, visible
 from ...job_ids import RANGE
 from ...reading import Reading
-from ...visible import quoted, visible
-from ...when import past_us
+from ...text.causes import cause_from
+from ...text.hints import unused_queue
+from ...text.timestamps import past_us
 from .foreign_words import STATES as MEANT
 from .invocation import named_db
 from .options import completed_by, queue_name

@@ -12,10 +12,10 @@ from projections.folds.job import Job
 from projections.read_models import workers
 
 from ...errors import QueueError
-from ...hints import no_worker
 from ...queue import Queue
 from ...requests import JobRequest
 from ...session import Session
+from ...text.hints import no_worker
 from .. import exit_codes
 from .printer import Printer, line, note
 from .recorded import answering, jobs_in_short

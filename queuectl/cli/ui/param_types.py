@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ...errors import NO_WORDS, BadInput, UnknownWord
+from ...escape import as_written
 from ...settings import setting
-from ...visible import as_written
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -76,7 +76,7 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Raises BadInput."""
-        from ...units import duration_us
+        from ...text.durations import duration_us
 
         seconds = duration_us(str(value)) / 1_000_000
         if seconds < 0.1:

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from ...clock import SystemClock
-from ...visible import visible
+from ...escape import visible
 from .invocation import typed
 from .recorded import say
 from .style import COLOURS, Column, colours_wanted

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from ...visible import visible
+from ...escape import visible
 from .. import exit_codes
 
 RUNS_SHOWN = 5

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ...visible import visible
+from ...escape import visible
 from .progress import Time
 from .style import COLOURS, Column, colours_wanted
 

@@ -3,8 +3,8 @@
 import pytest
 
 from queuectl.errors import BadInput
+from queuectl.escape import quoted
 from queuectl.job_ids import LONGEST, check_id
-from queuectl.visible import quoted
 from queuectl.worker.output import folder_name
 
 

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import integers
 
-from queuectl.text.durations import age, duration, exact_duration
-from queuectl.units import LONGEST_US, duration_us
+from queuectl.text.durations import LONGEST_US, age, duration, duration_us, exact_duration
 
 
 @pytest.mark.parametrize(

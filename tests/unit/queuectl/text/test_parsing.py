@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl.errors import BadInput
-from queuectl.text.durations import exact_duration
-from queuectl.units import LONGEST_US, duration_us, size_bytes, size_text
+from queuectl.text.durations import LONGEST_US, duration_us, exact_duration
+from queuectl.text.sizes import size_bytes, size_text
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 
 from eventstore.events.job import FailureReason
-from queuectl.causes import cause_from, cause_words
 from queuectl.errors import BadInput
+from queuectl.text.causes import cause_from, cause_words
 
 
 @pytest.mark.parametrize(

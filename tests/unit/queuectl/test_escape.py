@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.visible import visible
+from queuectl.escape import visible
 
 
 def test_what_acts_is_shown() -> None:

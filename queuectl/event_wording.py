@@ -1,4 +1,4 @@
-"""Sizes and events in a few words, for people."""
+"""Events in a few words, for people."""
 
 from typing import assert_never
 
@@ -17,7 +17,6 @@ from eventstore.events.job import (
     Rescheduled,
     ScheduledRetry,
     Succeeded,
-    Usage,
 )
 from eventstore.events.recorded import Event
 from eventstore.events.worker import (
@@ -27,73 +26,14 @@ from eventstore.events.worker import (
     WorkerStarted,
     WorkerStopped,
 )
-from projections.read_models.runs import Run
 
 from .requests import Value
 from .settings import SETTINGS
 from .text.durations import duration
-from .text.outcomes import manner, stragglers
+from .text.numbers import plural
+from .text.outcomes import ending
 
 STOPS = {"drain": "finish running jobs", "now": "stop running jobs"}
-_SIZES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
-
-
-def size(count: int) -> str:
-    """Bytes as `512 B`, `1.2 MB`, in powers of a thousand."""
-    amount = float(count)
-    for unit in _SIZES:
-        if amount < 999.5 or unit == _SIZES[-1]:
-            break
-        amount /= 1000
-    return f"{count} B" if unit == "B" else f"{amount:.3g} {unit}"
-
-
-def plural(count: int, noun: str, nouns: str | None = None) -> str:
-    """`1 retry`, `2 retries`."""
-    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
-
-
-def came_to(run: Run) -> str:
-    """What an attempt came to: `succeeded`, `failed`, `timed out`, `worker lost`, `running`."""
-    if run.outcome == "failed" and run.reason in ("timeout", "worker-lost", "worker-stopped"):
-        return manner(run.reason, None, None)
-    return run.outcome or "running"
-
-
-def outcome(run: Run) -> str:
-    """The same with how it ended: `failed: exit 1`, `failed: ffmpeg: command not found`."""
-    words = came_to(run)
-    if words == "failed":
-        return f"failed: {manner(run.reason, run.exit_code, run.signal, run.error)}"
-    if words == "succeeded" and (run.exit_code or run.signal):
-        return f"succeeded: {manner(None, run.exit_code, run.signal)}"
-    return words
-
-
-def ending(event: Usage) -> str:
-    """How an attempt ended: `exit 1 after 38s`."""
-    words = _manner(event)
-    if event.duration_us:
-        words += f" after {duration(event.duration_us)}"
-    left = stragglers(event.stragglers, event.straggler_names)
-    return f"{words}; {left}" if left else words
-
-
-def memory(exact_bytes: int | None, below_bytes: int | None) -> str:
-    """Peak memory as `8.2 MB`, or `< 30 MB` if only a bound is known; empty if nothing is."""
-    if exact_bytes is not None:
-        return size(exact_bytes)
-    return "" if below_bytes is None else f"< {size(below_bytes)}"
-
-
-def _manner(event: Usage) -> str:
-    match event:
-        case Failed():
-            return manner(event.reason, event.exit_code, event.signal, event.error)
-        case Cancelled() | Succeeded():
-            return manner(None, event.exit_code, event.signal)
-        case _:
-            return "ended"
 
 
 def what(event: Event, spec: Enqueued | None = None) -> str:

@@ -6,9 +6,9 @@ from typing import get_args
 
 from eventstore.events.job import FailureReason
 
-from .endings import signal_number
-from .errors import BadInput, nearest
-from .text.outcomes import manner
+from ..errors import BadInput, nearest
+from .exit_lists import signal_number
+from .outcomes import manner
 
 LAST_EXIT = 255
 LAST_SIGNAL = 128

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from projections.folds.worker import Worker
-from queuectl.hints import no_worker
+from queuectl.text.hints import no_worker
 from tests.given import worker_started
 
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from projections.folds.job import Job
 
-from .errors import BadInput
-from .text.outcomes import signal_name
-from .visible import as_written
+from ..errors import BadInput
+from ..escape import as_written
+from .outcomes import signal_name
 
 MANY = 100
 """Most exit codes and signals in one list."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from queuectl.endings import endings, endings_text, successes, successes_text
 from queuectl.errors import BadInput
+from queuectl.text.exit_lists import endings, endings_text, successes, successes_text
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl.errors import BadInput
-from queuectl.when import by_the_day, coming_us, instant_us, past_us, relative_us
+from queuectl.text.timestamps import by_the_day, coming_us, instant_us, past_us, relative_us
 
 NOON = datetime(2026, 11, 24, 12, 0).astimezone()
 

@@ -1,11 +1,11 @@
-"""Points in time as people write them: `14:05`, `yesterday 14:05`, `2h-ago`, ISO 8601."""
+"""Points in time, to words and from words: `14:05`, `yesterday 14:05`, `2h-ago`, ISO 8601."""
 
 import os
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from .errors import BadInput
-from .units import duration_us
+from ..errors import BadInput
+from .durations import age, duration_us
 
 _CLOCK = r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?"
 _LENGTH = r"(?:[0-9.]+ ?[a-z]+ ?)+"
@@ -81,6 +81,51 @@ def by_the_day(text: str) -> str | None:
     return words if words.split(" ")[0] in _DAYS or re.fullmatch(_CLOCK, words) else None
 
 
+def rfc3339(at_us: int) -> str:
+    """UTC, microseconds since 1970, as `2026-11-24T14:05:09.311000Z`."""
+    seconds, rest = divmod(at_us, 1_000_000)
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
+    except (ValueError, OverflowError, OSError):  # beyond the year 9999: no calendar has it
+        return f"@{seconds}.{rest:06d}"
+
+
+def instant(at_us: int | None) -> str | None:
+    """The same, where there may be none."""
+    return None if at_us is None else rfc3339(at_us)
+
+
+def ago(at_us: int, now: int) -> str:
+    """A time as its distance from now: `2m ago`, `in 5s`."""
+    return f"in {age(at_us - now)}" if at_us > now else f"{age(now - at_us)} ago"
+
+
+def clock(at_us: int) -> str:
+    """The local time of day, to the millisecond."""
+    at = _local(at_us)
+    return rfc3339(at_us) if at is None else f"{at:%H:%M:%S}.{at_us // 1000 % 1000:03d}"
+
+
+def stamp(at_us: int) -> str:
+    """The local date and time with its offset from UTC: `2026-11-24 14:05:09 +01:00`."""
+    at = _local(at_us)
+    if at is None:
+        return rfc3339(at_us)
+    offset = f"{at.astimezone():%z}"
+    return f"{at:%Y-%m-%d %H:%M:%S} {offset[:3]}:{offset[3:5]}"
+
+
+def moment(at_us: int, now: int) -> str:
+    """The local time of day, with the date unless it is today's."""
+    return clock(at_us) if day(at_us) == day(now) else f"{day(at_us)}, {clock(at_us)}"
+
+
+def day(at_us: int) -> str:
+    """The local date: `Tue 24 Nov 2026`."""
+    at = _local(at_us)
+    return "beyond the calendar" if at is None else f"{at:%a} {at.day} {at:%b} {at.year}"
+
+
 def _normal(text: str) -> str:
     return " ".join(text.lower().split())
 
@@ -123,3 +168,10 @@ def _refuse_unknown_zone() -> None:
             f"TZ={zone!r:.100} is not a time zone of this machine; correct it, or write times with"
             " their offset: 2026-11-24T14:05+01:00"
         )
+
+
+def _local(at_us: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(at_us // 1_000_000)
+    except (ValueError, OverflowError, OSError):  # beyond the year 9999
+        return None

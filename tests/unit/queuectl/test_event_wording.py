@@ -14,7 +14,9 @@ from eventstore.events.job import (
     Succeeded,
 )
 from eventstore.events.recorded import Event
-from queuectl.wording import plural, size, what
+from queuectl.event_wording import what
+from queuectl.text.numbers import plural
+from queuectl.text.sizes import size
 
 SPEC = Enqueued(command="true", max_retries=3, backoff_base=2.0)
 

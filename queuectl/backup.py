@@ -18,7 +18,7 @@ from eventstore.sqlite.renaming import NO_LINKS, rename_new
 from eventstore.store import Head
 
 from .errors import Refusal
-from .output_copies import CREATE, FOLDER, clear, copy_outputs, own_folder, sync
+from .outputs.copies import CREATE, FOLDER, clear, copy_outputs, own_folder, sync
 
 Existing = Literal["refuse", "replace"]
 

@@ -31,7 +31,7 @@ from eventstore.sqlite.unwritable import read_only
 from eventstore.store import Head
 
 from .errors import Refusal
-from .output_copies import CREATE, FOLDER, clear, copy_outputs, sync
+from .outputs.copies import CREATE, FOLDER, clear, copy_outputs, sync
 
 Existing = Literal["refuse", "replace"]
 """What to do with a queue that has events that are not in the backup."""

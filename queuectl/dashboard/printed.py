@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from eventstore.sqlite import outputs
 from eventstore.sqlite.reader import SqliteReader
+from queuectl.outputs.reader import Piece, piece_of, pieces
 from queuectl.text.sizes import size
-from queuectl.worker.transcript import Piece, piece_of, pieces
 
 from .source import Source
 

@@ -9,10 +9,10 @@ from eventstore.events.job import FailureReason, Usage
 from projections.folds.context import Context
 from projections.folds.job import Job
 
+from ..outputs.writer import Kept, Output
 from ..requests import Outcome
 from .launcher import Child, Exit, Launcher, Order
 from .mark import Mark
-from .output import Kept, Output
 from .sweep import STUCK_US, Unendable
 
 CHUNK_BYTES = 65_536

@@ -12,6 +12,7 @@ from eventstore.errors import Busy, Full, StreamConflict
 from eventstore.sqlite.log import Committing, at_once
 
 from ..errors import WorkerEnded
+from ..outputs.writer import Output
 from ..queue import Queue
 from ..requests import EndWorker, Outcome
 from .ahead import MOMENT_US, Ahead
@@ -19,7 +20,6 @@ from .attempt import EXIT_SEEN_US, Attempt, order
 from .committer import Committer
 from .launcher import Child, Exhausted, Launcher, NotStarted
 from .mark import mark_of
-from .output import Output
 from .presence import Presence
 from .recording import Claimed, Recording, Result, Round
 from .slots import Slots

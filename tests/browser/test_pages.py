@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from queuectl.worker.output import Output
+from queuectl.outputs.writer import Output
 from tests.browser.scene import Scene
 from tests.served import Served
 

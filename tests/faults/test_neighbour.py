@@ -13,7 +13,7 @@ from eventstore.errors import ForeignFile, StoreError
 from eventstore.location import locate, open_store
 from queuectl import Queue
 from queuectl.dashboard.app import create_app
-from queuectl.worker.output import Output
+from queuectl.outputs.writer import Output
 from tests.ctl import Ctl, until
 from tests.machine import BECOMES_OTHER_USER, OTHER_USER, needs_another_user
 from tests.neighbour import as_nobody, shared_folder

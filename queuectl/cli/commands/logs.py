@@ -17,6 +17,7 @@ from projections.read_models.runs import Run
 from ...errors import NotFound
 from ...escape import quoted, visible
 from ...job_waiting import refuse_itself
+from ...outputs.reader import Piece, cut_off, piece_of, pieces, tail
 from ...reading import Reading
 from ...shapes import path_of
 from ...text.durations import duration
@@ -24,7 +25,6 @@ from ...text.hints import missing_program
 from ...text.numbers import plural
 from ...text.outcomes import outcome
 from ...text.sizes import size
-from ...worker.transcript import Piece, cut_off, piece_of, pieces, tail
 from ..ui import options
 from ..ui.idle_notice import Idle
 from ..ui.invocation import typed

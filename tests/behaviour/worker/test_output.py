@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.worker.output import IN_MEMORY_BYTES, Output
-from queuectl.worker.transcript import Piece, piece_of, pieces, tail
+from queuectl.outputs.reader import Piece, piece_of, pieces, tail
+from queuectl.outputs.writer import IN_MEMORY_BYTES, Output
 
 LIMIT = 200_000
 STREAM = random.Random(1).randbytes(1_000_000)

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from eventstore import codec
 from eventstore.events.job import Enqueued, Succeeded
 from projections.folds.job import Job
+from queuectl.outputs.writer import Output
 from queuectl.worker.attempt import EXIT_SEEN_US, STOP_SEEN_US, Attempt
 from queuectl.worker.launcher import Child, Exit
 from queuectl.worker.mark import Mark
-from queuectl.worker.output import Output
 
 SPEC = Enqueued(command="true", max_retries=0, backoff_base=2.0)
 

@@ -5,7 +5,7 @@ import pytest
 from queuectl.errors import BadInput
 from queuectl.escape import quoted
 from queuectl.job_ids import LONGEST, check_id
-from queuectl.worker.output import folder_name
+from queuectl.outputs.writer import folder_name
 
 
 @pytest.mark.parametrize(

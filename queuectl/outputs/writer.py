@@ -3,7 +3,7 @@
 The files of an attempt stand in a folder of their own, `<job>.<attempt>/`; each is named by the
 offset in the stream at which it begins. The first is the head, half of the limit; the later ones
 are a quarter each, and the last two of them are kept. Where one does not end at the next one's
-offset, output is missing. `transcript.py` reads them back.
+offset, output is missing. `reader.py` reads them back.
 """
 
 import os

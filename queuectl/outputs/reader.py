@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from .output import folder_name
+from .writer import folder_name
 
 CHUNK_BYTES = 65_536
 

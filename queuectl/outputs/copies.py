@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterable
 
-from .worker.output import folder_name
+from .writer import folder_name
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC

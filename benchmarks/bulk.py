@@ -9,7 +9,7 @@ from subprocess import DEVNULL, Popen
 
 import apsw
 
-from queuectl.queue import Queue
+from queuectl.api import Queue
 
 from .contestants import QUEUECTL, spoolctl_fill
 from .measure import Row

@@ -10,11 +10,11 @@ from statistics import median
 from eventstore.events.job import Usage
 from eventstore.sqlite.verify import verify
 from projections.read_models import ready, timers
-from queuectl.clock import SystemClock
+from queuectl.api import Queue
+from queuectl.core.clock import SystemClock
+from queuectl.core.replay import replay
+from queuectl.core.requests import Claim, ComeDue, Finish, NewJob, Outcome
 from queuectl.dashboard.app import create_app
-from queuectl.queue import Queue
-from queuectl.replay import replay
-from queuectl.requests import Claim, ComeDue, Finish, NewJob, Outcome
 
 from .contestants import QUEUECTL
 from .measure import Row

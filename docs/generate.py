@@ -13,7 +13,7 @@ from docs.manpage import manpage
 from eventstore.events import config, context, job, worker
 from eventstore.events.fact import kebab
 from eventstore.events.recorded import EVENT_TYPES, Recorded
-from queuectl import shapes
+from queuectl import json_shapes
 from queuectl.cli.commands.config import SETTING as config_columns
 from queuectl.cli.main import root
 from queuectl.cli.ui import columns
@@ -78,11 +78,11 @@ ANSWERS_HEAD = """\
 # The JSON
 
 What `--json` and `--jsonl` answer, and the `.json` pages of the dashboard. Generated from
-`queuectl/shapes.py`, `queuectl/cli/ui/json_answers.py` and `queuectl/dashboard/shapes.py` by `make
-docs`; a test compares, another holds each answer against its shape. Times are RFC 3339 in UTC,
-durations in seconds (`_s`), sizes in bytes, what is absent is null, ids are strings. `schema` rises
-when a meaning changes; new fields may come without that. A page of the dashboard that cannot be
-shown answers an `ErrorDocument` with an HTTP status from 400 on.
+`queuectl/json_shapes.py`, `queuectl/cli/ui/json_answers.py` and `queuectl/dashboard/shapes.py` by
+`make docs`; a test compares, another holds each answer against its shape. Times are RFC 3339 in
+UTC, durations in seconds (`_s`), sizes in bytes, what is absent is null, ids are strings. `schema`
+rises when a meaning changes; new fields may come without that. A page of the dashboard that cannot
+be shown answers an `ErrorDocument` with an HTTP status from 400 on.
 """
 
 KINDS = {
@@ -93,7 +93,7 @@ KINDS = {
 }
 
 
-OURS = {module.__name__ for module in (*KINDS.values(), shapes, cli_answers, page_shapes)}
+OURS = {module.__name__ for module in (*KINDS.values(), json_shapes, cli_answers, page_shapes)}
 
 
 def pipe_columns() -> str:
@@ -151,10 +151,10 @@ def events() -> str:
 def answers() -> str:
     """The text of `docs/json.md`."""
     parts = [ANSWERS_HEAD]
-    for module in (shapes, cli_answers, page_shapes):
+    for module in (json_shapes, cli_answers, page_shapes):
         for kind in vars(module).values():
             own = isinstance(kind, type) and kind.__module__ == module.__name__
-            if own and kind is not shapes.Shape:
+            if own and kind is not json_shapes.Shape:
                 parts.append(f"## {kind.__name__}\n\n{inspect.getdoc(kind)}\n")
                 parts += [*_fields(kind), ""]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"

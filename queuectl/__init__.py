@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from eventstore.events.recorded import Recorded
     from projections.folds.job import Job
 
+    from .api import Queue
     from .errors import BadInput, NotFound, QueueError, Refusal, TimedOut
-    from .queue import Queue
 
 _HOMES = {
     "Job": "projections.folds.job",
-    "Queue": "queuectl.queue",
+    "Queue": "queuectl.api",
     "Recorded": "eventstore.events.recorded",
     "StoreError": "eventstore.errors",
 }

@@ -27,8 +27,8 @@ from eventstore.events.worker import (
     WorkerStopped,
 )
 
-from .requests import Value
-from .settings import SETTINGS
+from .core.requests import Value
+from .core.settings import SETTINGS
 from .text.durations import duration
 from .text.numbers import plural
 from .text.outcomes import ending

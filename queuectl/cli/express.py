@@ -12,11 +12,11 @@ import msgspec
 from eventstore.errors import Busy, OutcomeUnknown, StoreError
 from eventstore.location import locate
 
-from ..clock import SystemClock
+from ..api import Queue
+from ..core.clock import SystemClock
+from ..core.requests import NewJob
 from ..errors import QueueError
-from ..job_keys import new_job
-from ..queue import Queue
-from ..requests import NewJob
+from ..input.job_spec import new_job
 from . import exit_codes
 from .ui.recorded import AnswerLost, answering, jobs_in_short, lost, say
 
@@ -91,7 +91,7 @@ def _watched() -> bool:
 def _job(line: _Line) -> NewJob:
     now_us = SystemClock().wall_us()
     if line.json is not None:
-        from ..intake import jobs_from
+        from ..input.job_files import jobs_from
 
         return jobs_from(line.json.encode(errors="surrogateescape"), now_us)[0]
     if len(line.command) == 1:

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from projections.read_models import jobs as jobs_model
 from projections.read_models import throughput
-from queuectl import shapes as common
+from queuectl import json_shapes as common
 
 from . import causes, cockpit, printed, shapes, views
 from .asked import (

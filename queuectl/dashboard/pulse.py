@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from eventstore.errors import StoreError
-from queuectl.reading import Reading
+from queuectl.core.snapshot import Reading
 
 from .source import Source
 

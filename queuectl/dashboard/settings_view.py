@@ -7,7 +7,7 @@ from eventstore.sqlite.reader import SqliteReader
 from projections.folds.config import Value
 from projections.read_models import settings as read_model
 from projections.read_models.settings import LastChange
-from queuectl.settings import SETTINGS, Setting
+from queuectl.core.settings import SETTINGS, Setting
 
 PAGE = 100
 """Changes on one page."""

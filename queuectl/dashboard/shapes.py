@@ -6,7 +6,7 @@ import msgspec
 
 from projections.read_models import counts as counts_model
 from projections.read_models.throughput import Step
-from queuectl.shapes import (
+from queuectl.json_shapes import (
     SCHEMA,
     Document,
     EventShape,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from eventstore.location import Location
 from eventstore.sqlite.reader import SqliteReader
-from queuectl.reading import Reading
+from queuectl.core.snapshot import Reading
 
 
 class Source:

@@ -22,8 +22,8 @@ from projections.read_models import counts, timers
 from projections.rebuild import misshapen
 from projections.registry import checkpoint, standing
 
-from ..clock import SystemClock
-from ..reading import Reading
+from ..core.clock import SystemClock
+from ..core.snapshot import Reading
 from ..text.numbers import plural
 from . import checks, living, machine
 from .checks import Finding

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import cycle, islice
 
-from ..requests import Release
+from ..core.requests import Release
 from .recording import Claimed, Result
 
 MOMENT_US = 20_000

@@ -9,8 +9,8 @@ from eventstore.events.job import FailureReason, Usage
 from projections.folds.context import Context
 from projections.folds.job import Job
 
+from ..core.requests import Outcome
 from ..outputs.writer import Kept, Output
-from ..requests import Outcome
 from .launcher import Child, Exit, Launcher, Order
 from .mark import Mark
 from .sweep import STUCK_US, Unendable

@@ -6,7 +6,7 @@ from signal import SIGCONT
 from projections.folds.worker import Worker
 from projections.read_models import jobs
 
-from ..queue import Queue
+from ..api import Queue
 from .takeover import kill, processes, signal_processes, wake
 
 PATIENCE_S = 10.0

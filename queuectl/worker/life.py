@@ -21,12 +21,12 @@ from projections.folds.worker import stream_of
 from projections.read_models import counts, workers
 
 from .. import __version__
+from ..api import Queue
+from ..core.job_waiting import running_here
+from ..core.requests import RequestStop, StartWorker
 from ..errors import NeverEmpty
 from ..escape import visible
-from ..job_keys import name_of_queue
-from ..job_waiting import running_here
-from ..queue import Queue
-from ..requests import RequestStop, StartWorker
+from ..input.job_spec import name_of_queue
 from ..text.hints import unused_queue
 from . import sweep
 from .committer import Committer

@@ -11,7 +11,7 @@ import time
 from eventstore.errors import StoreError
 from eventstore.sqlite.lock import SqliteLock
 
-from ..queue import Queue
+from ..api import Queue
 from .takeover import lock_names
 
 TRIES, PAUSE_S = 50, 0.01

@@ -10,10 +10,20 @@ from projections.folds.job import Job, State
 from projections.folds.worker import Worker
 from projections.read_models import contexts, counts, jobs, ready, timers, workers
 
-from ..decisions.job import CLOCK_SLACK_US, MOST_LOST_IN_ROW
-from ..queue import Queue
-from ..requests import Claim, ComeDue, EndWorker, Finish, Lose, Outcome, Rearm, Release, RequestStop
-from ..session import Session
+from ..api import Queue
+from ..core.decisions.job import CLOCK_SLACK_US, MOST_LOST_IN_ROW
+from ..core.requests import (
+    Claim,
+    ComeDue,
+    EndWorker,
+    Finish,
+    Lose,
+    Outcome,
+    Rearm,
+    Release,
+    RequestStop,
+)
+from ..core.transaction import Session
 from .attempt import Attempt
 from .timers import PutOff
 

@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 from eventstore.errors import Busy, Full, StreamConflict
 from eventstore.sqlite.log import Committing, at_once
 
+from ..api import Queue
+from ..core.requests import EndWorker, Outcome
 from ..errors import WorkerEnded
 from ..outputs.writer import Output
-from ..queue import Queue
-from ..requests import EndWorker, Outcome
 from .ahead import MOMENT_US, Ahead
 from .attempt import EXIT_SEEN_US, Attempt, order
 from .committer import Committer

@@ -11,8 +11,8 @@ from projections.folds.job import Job
 from projections.folds.worker import Worker
 from projections.read_models import jobs, workers
 
-from ..queue import Queue
-from ..requests import Lose, LoseWorker
+from ..api import Queue
+from ..core.requests import Lose, LoseWorker
 from ..text.numbers import plural
 from . import sweep
 from .mark import mark_of

@@ -2,8 +2,8 @@
 
 import pytest
 
-from queuectl.queue import Queue
-from queuectl.requests import SetConfig
+from queuectl.api import Queue
+from queuectl.core.requests import SetConfig
 from tests.ctl import Ctl
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from eventstore.sqlite.network import SHARED
+from queuectl.api import Queue
 from queuectl.doctor import checks
 from queuectl.doctor.checks import Entry, Finding
 from queuectl.doctor.machine import OLD_S
-from queuectl.queue import Queue
 from queuectl.worker.sweep import RLIMIT_RTTIME
 from tests.behaviour.test_terminal import screen
 from tests.ctl import PROGRAM, Ctl, until

@@ -7,8 +7,8 @@ import pexpect
 import pyte
 import pytest
 
+from queuectl.api import Queue
 from queuectl.escape import visible
-from queuectl.queue import Queue
 from tests.browser.scene import Scene
 from tests.ctl import Ctl
 from tests.hostile import texts

@@ -92,7 +92,7 @@ def test_enqueue_loads_no_view_of_what_it_does_not_show(ctl: Ctl) -> None:
     ctl.enqueue("true")
     modules = loaded(ctl, "enqueue", "--", "true")
     unwanted = {
-        "queuectl.shapes",
+        "queuectl.json_shapes",
         "queuectl.event_wording",
         "queuectl.cli.ui.columns",
         "tempfile",
@@ -112,4 +112,4 @@ def test_only_the_session_appends_to_the_log() -> None:
         and node.func.attr == "append"
         and ast.unparse(node.func.value).endswith("tx")
     }
-    assert writers == {"queuectl/session.py"}
+    assert writers == {"queuectl/core/transaction.py"}

@@ -3,21 +3,21 @@
 import msgspec
 import pytest
 
-from queuectl import shapes
+from queuectl import json_shapes
 from queuectl.cli.ui import json_answers
 from tests.ctl import Ctl
 
-ANSWERS: dict[str, type[shapes.Document]] = {
+ANSWERS: dict[str, type[json_shapes.Document]] = {
     "enqueue --json -- true": json_answers.Accepted,
-    "list --json": shapes.JobPage,
-    "dlq list --json": shapes.JobPage,
-    "show 1 --json": shapes.JobDocument,
-    "dlq show 1 --json": shapes.JobDocument,
-    "history 1 --json": shapes.EventPage,
-    "events --json": shapes.EventPage,
-    "enqueue --dry-run --json -- true": shapes.EventPage,
-    "status --json": shapes.Status,
-    "worker list --all --json": shapes.WorkerPage,
+    "list --json": json_shapes.JobPage,
+    "dlq list --json": json_shapes.JobPage,
+    "show 1 --json": json_shapes.JobDocument,
+    "dlq show 1 --json": json_shapes.JobDocument,
+    "history 1 --json": json_shapes.EventPage,
+    "events --json": json_shapes.EventPage,
+    "enqueue --dry-run --json -- true": json_shapes.EventPage,
+    "status --json": json_shapes.Status,
+    "worker list --all --json": json_shapes.WorkerPage,
     "config list --json": json_answers.Settings,
     "config get jitter --json": json_answers.Settings,
     "config set jitter 0.5 --json": json_answers.Settings,
@@ -27,16 +27,16 @@ ANSWERS: dict[str, type[shapes.Document]] = {
     "verify --json": json_answers.Verified,
     "replay --json": json_answers.Replayed,
     "replay --check --json": json_answers.Replayed,
-    "doctor --json": shapes.Checkup,
+    "doctor --json": json_shapes.Checkup,
     "backup copy.db --json": json_answers.BackedUp,
     "restore copy.db --force --json": json_answers.RestoredFrom,
 }
 
-LINES: dict[str, type[shapes.Shape]] = {
-    "list --jsonl": shapes.JobShape,
-    "history 1 --jsonl": shapes.EventShape,
-    "events --jsonl": shapes.EventShape,
-    "worker list --all --jsonl": shapes.WorkerShape,
+LINES: dict[str, type[json_shapes.Shape]] = {
+    "list --jsonl": json_shapes.JobShape,
+    "history 1 --jsonl": json_shapes.EventShape,
+    "events --jsonl": json_shapes.EventShape,
+    "worker list --all --jsonl": json_shapes.WorkerShape,
 }
 
 
@@ -51,7 +51,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Ctl:
     return ctl
 
 
-def again(text: str, shape: type[shapes.Shape]) -> str:
+def again(text: str, shape: type[json_shapes.Shape]) -> str:
     """The text, read as that shape and written again."""
     return msgspec.json.encode(msgspec.json.decode(text, type=shape)).decode()
 

@@ -22,7 +22,7 @@ from projections.read_models import (
 )
 from projections.read_models.jobs import Filter
 from projections.registry import LIVE
-from queuectl.queue import Queue
+from queuectl.api import Queue
 
 # A page by newest, by range, and by tag, as `page` builds them.
 PAGES = {

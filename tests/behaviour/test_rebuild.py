@@ -11,10 +11,10 @@ from projections import registry
 from projections.errors import DamagedRow, NewerReadModels, StaleReadModels
 from projections.read_models import counts, jobs, workers
 from projections.rebuild import SLICE, Difference, Progress, compare, rebuild
+from queuectl.api import Queue
+from queuectl.core.replay import replay
+from queuectl.core.requests import Claim, Finish, NewJob, Outcome, StartWorker
 from queuectl.errors import ReplayRunning
-from queuectl.queue import Queue
-from queuectl.replay import replay
-from queuectl.requests import Claim, Finish, NewJob, Outcome, StartWorker
 from tests.given import worker_started
 from tests.stranger import stranger, tamper
 
@@ -81,7 +81,7 @@ def test_difference_tells_both_rows(path: str) -> None:
 WRITER = """
 import select, sys
 from projections.read_models import ready
-from queuectl.queue import Queue
+from queuectl.api import Queue
 
 queue, written = Queue(sys.argv[1]), []
 while not select.select([sys.stdin], [], [], 0)[0]:
@@ -157,7 +157,7 @@ def test_first_writer_of_a_new_version_rebuilds(path: str, monkeypatch: pytest.M
     newer = registry.DEFINITION.replace("jobs=", "jobs=9")
     monkeypatch.setattr("projections.registry.DEFINITION", newer)
     monkeypatch.setattr("projections.rebuild.DEFINITION", newer)
-    from queuectl.reading import Reading
+    from queuectl.core.snapshot import Reading
 
     queue = Queue(path)
     with Reading(queue.location).read() as tx:

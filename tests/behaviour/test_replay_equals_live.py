@@ -22,10 +22,9 @@ from eventstore.chain import first_break
 from projections.folds.job import FINAL, Job
 from projections.read_models import counts, jobs, ready, runs, timers, workers
 from projections.rebuild import compare
-from queuectl.errors import QueueError
-from queuectl.queue import Queue
-from queuectl.replay import replay
-from queuectl.requests import (
+from queuectl.api import Queue
+from queuectl.core.replay import replay
+from queuectl.core.requests import (
     Cancel,
     Claim,
     ComeDue,
@@ -45,6 +44,7 @@ from queuectl.requests import (
     SetConfig,
     StartWorker,
 )
+from queuectl.errors import QueueError
 from tests.given import worker_started
 from tests.torture.proof import PROVE
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from projections.read_models.jobs import Filter
+from queuectl.api import Queue
+from queuectl.core.requests import NewJob
 from queuectl.dashboard import listing
-from queuectl.queue import Queue
-from queuectl.requests import NewJob
 
 
 @pytest.fixture

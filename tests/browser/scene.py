@@ -10,8 +10,8 @@ from pathlib import Path
 
 from eventstore.events.job import Usage
 from eventstore.events.worker import WorkerStarted
-from queuectl.queue import Queue
-from queuectl.requests import Claim, ComeDue, EndWorker, Finish, Outcome, StartWorker
+from queuectl.api import Queue
+from queuectl.core.requests import Claim, ComeDue, EndWorker, Finish, Outcome, StartWorker
 
 MINUTE_US = 60_000_000
 

@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from eventstore import codec
-from queuectl import intake
 from queuectl.cli.ui import job_output
+from queuectl.input import job_files
 from tests.torture import fuzz
 from tests.torture.faces import faces
 from tests.torture.fuzz import FUZZ, tried
@@ -46,7 +46,7 @@ def test_events_that_are_read_back_otherwise_are_found(monkeypatch: pytest.Monke
 
 
 def test_half_a_surrogate_that_is_let_in_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "_refuse_doubled", lambda text, asked: asked["command"].nothing)
+    monkeypatch.setattr(job_files, "_refuse_doubled", lambda text, asked: asked["command"].nothing)
     assert any("AttributeError" in one for one in found("json", 500))
 
 

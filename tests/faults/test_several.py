@@ -1,6 +1,6 @@
 """Several workers on one queue, and a retry whose worker died meanwhile."""
 
-from queuectl.requests import NewJob
+from queuectl.core.requests import NewJob
 from tests.ctl import until
 from tests.house import House, kill_both
 

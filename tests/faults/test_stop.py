@@ -4,7 +4,7 @@ from signal import SIGHUP, SIGINT, SIGTERM
 
 import pytest
 
-from queuectl.requests import RequestStop
+from queuectl.core.requests import RequestStop
 from tests.ctl import Ctl, until
 from tests.house import House, kill
 from tests.shapes import SHAPES, complete, in_folder

@@ -58,12 +58,12 @@ FAULTS = (
         "a result is matched by its job alone",
         (
             Edit(
-                "queuectl/decisions/job.py",
+                "queuectl/core/decisions/job.py",
                 'return job.state == "processing" and job.attempt == asked.attempt and same_worker',
                 'return job.state == "processing"',
             ),
         ),
-        ("tests/unit/queuectl/decisions/test_job.py",),
+        ("tests/unit/queuectl/core/decisions/test_job.py",),
     ),
     Fault(
         "only the process group is ended",
@@ -127,7 +127,7 @@ FAULTS = (
     ),
     Fault(
         "time is a float",
-        (Edit("queuectl/clock.py", "time.time_ns() // 1000", "time.time_ns() / 1000"),),
+        (Edit("queuectl/core/clock.py", "time.time_ns() // 1000", "time.time_ns() / 1000"),),
         ("tests/behaviour/test_enqueue.py",),
     ),
 )

@@ -9,7 +9,7 @@ from tests.ctl import Ctl, Result, Running
 
 ENQUEUER = """
 import sys
-from queuectl.queue import Queue
+from queuectl.api import Queue
 with Queue() as queue:
     for number in range(int(sys.argv[1])):
         queue.enqueue("echo $QUEUECTL_JOB >> ran")

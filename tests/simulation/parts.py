@@ -10,10 +10,10 @@ from greenlet import greenlet
 
 from eventstore.sqlite.lock import SqliteLock
 from eventstore.sqlite.log import Committing, at_once
+from queuectl.api import Queue
+from queuectl.core.requests import StartWorker
+from queuectl.core.transaction import Session
 from queuectl.errors import WorkerEnded
-from queuectl.queue import Queue
-from queuectl.requests import StartWorker
-from queuectl.session import Session
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.launcher import Child, Exhausted, Exit, NotStarted, Order
 from queuectl.worker.mark import Mark

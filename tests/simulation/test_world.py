@@ -6,7 +6,7 @@ import pytest
 
 from eventstore.events.job import Requeued
 from projections.folds.job import Job
-from queuectl.requests import OfClaim, Retry
+from queuectl.core.requests import OfClaim, Retry
 from queuectl.worker.recording import Recording, Seen
 from tests.simulation.world import World, story
 from tests.torture.proof import amount
@@ -50,7 +50,7 @@ def _not_at_all(job: Job, asked: OfClaim) -> bool:
 @pytest.mark.proof
 @pytest.mark.parametrize("matched", [_by_job_alone, _not_at_all])
 def test_broken_rule_is_found_and_its_story_made_short(matched: object) -> None:
-    with patch("queuectl.decisions.job._runs", matched):
+    with patch("queuectl.core.decisions.job._runs", matched):
         seed = next(seed for seed in range(1_000) if lived(seed))
         assert f"seed {seed}, " in shrunk(seed)
 
@@ -61,7 +61,7 @@ def _whatever_it_is(job: Job, asked: Retry) -> tuple[Requeued, ...]:
 
 @pytest.mark.proof
 def test_what_breaks_a_rule_is_found_when_it_is_recorded() -> None:
-    with patch("queuectl.decisions.job.retry", _whatever_it_is):
+    with patch("queuectl.core.decisions.job.retry", _whatever_it_is):
         seed = next(seed for seed in range(100) if lived(seed))
         assert ": requeued of job" in shrunk(seed)
 

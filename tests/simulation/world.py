@@ -22,9 +22,9 @@ from projections.folds.job import FINAL, Job
 from projections.folds.worker import Worker
 from projections.read_models import counts, jobs, runs
 from projections.rebuild import Difference, compare, rebuild
+from queuectl.api import Queue
+from queuectl.core.requests import Cancel, Discard, NewJob, RequestStop, Retry
 from queuectl.errors import IdTaken, QueueError
-from queuectl.queue import Queue
-from queuectl.requests import Cancel, Discard, NewJob, RequestStop, Retry
 from queuectl.worker.mark import Mark
 from tests.simulation.ledger import Ledger
 from tests.simulation.parts import (

@@ -18,9 +18,9 @@ from flask.testing import FlaskClient
 
 from queuectl import Queue
 from queuectl.cli.main import main, root
+from queuectl.core.snapshot import Reading
 from queuectl.dashboard.app import create_app
 from queuectl.escape import visible
-from queuectl.reading import Reading
 from tests.torture import drawing
 
 from .targets import KEYS, Broken

@@ -16,8 +16,8 @@ from eventstore.location import open_store
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.verify import verify
 from projections.folds.job import Job
-from queuectl.queue import Queue
-from queuectl.requests import Claim, Finish, NewJob, Outcome
+from queuectl.api import Queue
+from queuectl.core.requests import Claim, Finish, NewJob, Outcome
 from tests.torture.proof import Proof, Tally
 
 SHARED_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None

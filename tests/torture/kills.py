@@ -24,7 +24,7 @@ from eventstore.sqlite.verify import verify
 from projections.folds.job import Job
 from projections.read_models import jobs
 from projections.rebuild import compare
-from queuectl.queue import Queue
+from queuectl.api import Queue
 from tests.ctl import PROGRAM, Running, until
 from tests.house import House, kill_both
 from tests.shapes import SHAPES, in_folder

@@ -16,7 +16,7 @@ from eventstore.location import open_store
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.verify import verify
 from projections.rebuild import compare
-from queuectl.queue import Queue
+from queuectl.api import Queue
 from tests.torture.power_images import Image, Power
 from tests.torture.power_life import EVENTS, VIEWS, Life, live
 from tests.torture.proof import Proof, Tally

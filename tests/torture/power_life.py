@@ -15,10 +15,10 @@ from eventstore.sqlite import creating, opening
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.patience import Patience
 from projections.registry import READ_MODELS
+from queuectl.api import Queue
+from queuectl.core.replay import replay
+from queuectl.core.requests import Cancel, EndWorker, NewJob, Outcome, Retry, SetConfig, StartWorker
 from queuectl.outputs.writer import Kept
-from queuectl.queue import Queue
-from queuectl.replay import replay
-from queuectl.requests import Cancel, EndWorker, NewJob, Outcome, Retry, SetConfig, StartWorker
 from queuectl.worker.recording import Recording, Result
 from tests.faults.storage import Disk, Operation, failing_disk
 from tests.given import BEGAN_US, SECOND_US, worker_started

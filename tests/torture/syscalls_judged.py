@@ -12,9 +12,9 @@ from eventstore.sqlite.verify import verify
 from projections.folds.job import FINAL
 from projections.read_models import jobs
 from projections.rebuild import compare
+from queuectl.api import Queue
 from queuectl.cli import exit_codes
 from queuectl.errors import QueueError
-from queuectl.queue import Queue
 from tests.ctl import Ctl
 from tests.torture.syscalls_scenes import Scene
 

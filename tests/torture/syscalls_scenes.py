@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from queuectl.queue import Queue
-from queuectl.requests import Claim, Finish, Outcome
+from queuectl.api import Queue
+from queuectl.core.requests import Claim, Finish, Outcome
 
 
 class Scene(NamedTuple):

@@ -12,13 +12,13 @@ from eventstore import codec
 from eventstore.errors import ChainBroken
 from eventstore.events.recorded import EVENT_TYPES
 from queuectl.cli.ui.job_output import Screened
-from queuectl.decisions.job import decide
+from queuectl.core.decisions.job import decide
+from queuectl.core.requests import Enqueue, NewJob
+from queuectl.core.settings import policy
 from queuectl.errors import BadInput
 from queuectl.escape import visible
-from queuectl.intake import Spool, jobs_from
-from queuectl.job_keys import _KEYS
-from queuectl.requests import Enqueue, NewJob
-from queuectl.settings import policy
+from queuectl.input.job_files import Spool, jobs_from
+from queuectl.input.job_spec import _KEYS
 
 from . import drawing
 

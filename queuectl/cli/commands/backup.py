@@ -8,7 +8,7 @@ import click
 
 from eventstore.errors import Missing
 
-from ...reading import Reading
+from ...core.snapshot import Reading
 from ...text.numbers import plural
 from ...text.sizes import size
 from ..ui import options

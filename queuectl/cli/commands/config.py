@@ -5,12 +5,12 @@ import click
 from projections.folds.config import Value
 from projections.read_models import settings as read_model
 
-from ...queue import Queue
-from ...reading import Reading
-from ...requests import SetConfig
-from ...session import Session
-from ...settings import SETTINGS, Setting, setting
-from ...shapes import SettingShape
+from ...api import Queue
+from ...core.requests import SetConfig
+from ...core.settings import SETTINGS, Setting, setting
+from ...core.snapshot import Reading
+from ...core.transaction import Session
+from ...json_shapes import SettingShape
 from ..ui import options
 from ..ui.json_answers import Settings
 from ..ui.mutations import granted, rehearse

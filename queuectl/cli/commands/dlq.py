@@ -8,9 +8,9 @@ import click
 from projections.folds.job import Job
 from projections.read_models import jobs
 
-from ...queue import Queue
-from ...reading import Reading
-from ...requests import Discard, RetryDead
+from ...api import Queue
+from ...core.requests import Discard, RetryDead
+from ...core.snapshot import Reading
 from ..ui import job_selection, options, paging
 from ..ui.columns import DEAD
 from ..ui.job_selection import Selector

@@ -2,10 +2,10 @@
 
 import click
 
+from ...core.snapshot import Reading
 from ...doctor.checks import Level
 from ...doctor.examine import Examination, examine
 from ...escape import visible
-from ...reading import Reading
 from ...text.numbers import plural
 from .. import exit_codes
 from ..ui import options
@@ -60,7 +60,7 @@ def _picture(out: Printer, reading: Reading, found: Examination, verbose: bool) 
 
 
 def _document(out: Printer, reading: Reading, found: Examination) -> None:
-    from ...shapes import CheckShape, Checkup
+    from ...json_shapes import CheckShape, Checkup
 
     ms = found.fsync if isinstance(found.fsync, float) else None
     checks = [

@@ -8,10 +8,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from ...clock import SystemClock
+from ...core.clock import SystemClock
+from ...core.requests import NewJob
 from ...errors import BadInput, IdTaken, QueueError, Refusal
-from ...job_keys import as_option, new_job
-from ...requests import NewJob
+from ...input.job_spec import as_option, new_job
 from ..ui import options
 from ..ui.enqueue_answer import Added
 from ..ui.param_types import OfSetting, Whole
@@ -20,8 +20,8 @@ from ..ui.progress import Progress
 from ..ui.recorded import answering, jobs_in_short
 
 if TYPE_CHECKING:
-    from ...intake import Spool
-    from ...session import Session
+    from ...core.transaction import Session
+    from ...input.job_files import Spool
 
     Jobs = list[NewJob] | Spool
 
@@ -270,7 +270,7 @@ def _asked(words: tuple[str, ...], file: str | None, given: dict[str, Any], behi
 
 
 def _from_json(text: str) -> "Jobs":
-    from ...intake import jobs_from
+    from ...input.job_files import jobs_from
 
     return jobs_from(text.encode(errors="surrogateescape"), SystemClock().wall_us())
 
@@ -289,7 +289,7 @@ def _as_options(given: dict[str, Any]) -> list[str]:
 
 
 def _from_file(name: str) -> "Jobs":
-    from ...intake import Spool
+    from ...input.job_files import Spool
 
     try:
         with _opened(name) as source, Progress("checking jobs") as progress:

@@ -13,11 +13,11 @@ from eventstore.events.recorded import EVENT_TYPES, Recorded
 from projections.folds.job import FINAL, Job
 from projections.read_models import runs
 
-from ...clock import SystemClock
+from ...core.clock import SystemClock
+from ...core.snapshot import Reading
 from ...errors import NoSuchJob, NotFound
 from ...escape import quoted, visible
-from ...reading import Reading
-from ...shapes import EventPage, event_shape
+from ...json_shapes import EventPage, event_shape
 from ...text.timestamps import moment, past_us
 from ..ui import options
 from ..ui.columns import output_hint, state

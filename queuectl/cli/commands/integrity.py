@@ -12,7 +12,7 @@ from eventstore.sqlite.verify import Verdict
 from eventstore.store import Head
 from projections.rebuild import Difference
 
-from ...reading import Reading
+from ...core.snapshot import Reading
 from ...text.numbers import plural
 from .. import exit_codes
 from ..ui import options
@@ -36,7 +36,7 @@ def replay_command(reading: Reading, out: Printer, check: bool) -> int:
         raise Missing(reading.location.path)
     with Progress("replaying") as progress:
         if not check:
-            from ...replay import replay
+            from ...core.replay import replay
 
             with options.open_queue() as queue:
                 position = replay(queue.store, lambda p: progress.show(p.position, p.head))

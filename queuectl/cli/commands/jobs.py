@@ -11,10 +11,10 @@ from projections.folds.job import FINAL, STATES, Job, State
 from projections.read_models import counts
 from projections.read_models.jobs import Filter
 
+from ...api import Queue
+from ...core.requests import Cancel, Retry
+from ...core.snapshot import Reading
 from ...escape import visible
-from ...queue import Queue
-from ...reading import Reading
-from ...requests import Cancel, Retry
 from ..ui import job_selection, options, paging
 from ..ui.columns import JOB, NAME, QUEUE, REASON
 from ..ui.job_selection import Selector

@@ -14,12 +14,12 @@ from projections.folds.job import FINAL, Job
 from projections.read_models import contexts, runs
 from projections.read_models.runs import Run
 
+from ...core.job_waiting import refuse_itself
+from ...core.snapshot import Reading
 from ...errors import NotFound
 from ...escape import quoted, visible
-from ...job_waiting import refuse_itself
+from ...json_shapes import path_of
 from ...outputs.reader import Piece, cut_off, piece_of, pieces, tail
-from ...reading import Reading
-from ...shapes import path_of
 from ...text.durations import duration
 from ...text.hints import missing_program
 from ...text.numbers import plural

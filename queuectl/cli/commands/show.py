@@ -16,10 +16,10 @@ from projections.folds.worker import Worker
 from projections.read_models import contexts, runs, workers
 from projections.read_models.runs import Run
 
-from ...clock import SystemClock
+from ...core.clock import SystemClock
+from ...core.snapshot import Reading
 from ...escape import quoted, visible
-from ...reading import Reading
-from ...shapes import JobDetail, JobDocument, job_detail, path_of
+from ...json_shapes import JobDetail, JobDocument, job_detail, path_of
 from ...text.durations import age, exact_duration
 from ...text.exit_lists import endings_text, successes_text, zero_explained
 from ...text.hints import missing_program, no_worker

@@ -8,9 +8,9 @@ from projections.folds.worker import Worker
 from projections.read_models import counts, jobs, ready, timers, workers
 from projections.read_models.counts import Counts
 
-from ...clock import SystemClock
+from ...core.clock import SystemClock
+from ...core.snapshot import Reading
 from ...escape import visible
-from ...reading import Reading
 from ...text.durations import age
 from ...text.hints import no_worker
 from ...text.timestamps import ago
@@ -110,7 +110,7 @@ def _busy(worker: Worker, running: int, now: int) -> str:
 
 
 def _document(out: Printer, tx: Reader, queue: str | None) -> None:
-    from ...shapes import status_shape, worker_shape
+    from ...json_shapes import status_shape, worker_shape
 
     active = [
         worker_shape(worker, tuple(job.id for job in jobs.of_worker(tx, worker.id)))

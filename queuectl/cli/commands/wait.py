@@ -8,10 +8,10 @@ import click
 from eventstore.store import Reader
 from projections.folds.job import FINAL, STATES, Job, State
 
+from ...core.job_waiting import wait_for
+from ...core.snapshot import Reading
 from ...errors import NotFound
-from ...job_waiting import wait_for
-from ...reading import Reading
-from ...shapes import job_shape
+from ...json_shapes import job_shape
 from ...text.durations import duration_us
 from .. import exit_codes
 from ..ui import job_selection, options

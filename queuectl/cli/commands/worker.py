@@ -16,8 +16,8 @@ from ..ui.recorded import answering
 if TYPE_CHECKING:
     from projections.folds.worker import Worker
 
-    from ...queue import Queue
-    from ...reading import Reading
+    from ...api import Queue
+    from ...core.snapshot import Reading
 
 LAST = 100
 """Ended workers that `worker list --all` goes back."""
@@ -113,7 +113,7 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
     """List workers and the jobs they run."""
     from projections.read_models import jobs, workers
 
-    from ...shapes import WorkerPage, worker_shape
+    from ...json_shapes import WorkerPage, worker_shape
     from ..ui.columns import WORKER, WorkerRow
 
     with reading.read() as tx:
@@ -157,7 +157,7 @@ def _ask(
     queue: "Queue", stopping: "list[Worker]", how: Literal["drain", "now"], reason: str | None
 ) -> None:
     """Record the request for each; one that has ended meanwhile needs none."""
-    from ...requests import RequestStop
+    from ...core.requests import RequestStop
 
     with queue.write() as session:
         for worker in stopping:
@@ -166,7 +166,7 @@ def _ask(
 
 def _runs_us(queue: "Queue", worker: "Worker") -> bool:
     """Whether this command is part of a job of that worker, which would wait for us in turn."""
-    from ...job_waiting import running_here
+    from ...core.job_waiting import running_here
 
     with queue.read() as tx:
         job = running_here(tx, queue.location)
@@ -205,7 +205,7 @@ def _await_end(
 
     The keeper of a lost worker may start another in its place: that one is asked to stop, too.
     """
-    from ...reading import Reading
+    from ...core.snapshot import Reading
     from ...worker.holdup import HoldUp
     from ...worker.takeover import take_over
 

@@ -22,9 +22,9 @@ from projections.folds.job import State
 from projections.read_models import counts, dead, jobs, workers
 from projections.read_models.jobs import Filter
 
+from ...core.snapshot import Reading
 from ...errors import QueueError
 from ...escape import visible
-from ...reading import Reading
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -152,7 +152,7 @@ def _starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 def settings(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Keys of settings."""
-    from ...settings import SETTINGS
+    from ...core.settings import SETTINGS
 
     return [
         CompletionItem(one.key, help=one.help)

@@ -11,9 +11,9 @@ from eventstore.store import Reader
 from projections.folds.job import Job
 from projections.read_models import contexts, workers
 
-from ...clock import SystemClock
+from ...core.clock import SystemClock
+from ...core.requests import NewJob
 from ...escape import quoted
-from ...requests import NewJob
 from ...text.hints import no_worker
 from .printer import Printer, line, note
 

@@ -7,10 +7,10 @@ from textwrap import wrap
 from eventstore.events.job import Claimed, Enqueued
 from eventstore.events.recorded import Recorded
 
-from ...clock import SystemClock
+from ...core.clock import SystemClock
 from ...escape import visible
 from ...event_wording import what
-from ...shapes import event_shape
+from ...json_shapes import event_shape
 from ...text.durations import duration
 from ...text.timestamps import clock, day, rfc3339
 from .printer import Printer, line

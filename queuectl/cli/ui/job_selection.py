@@ -16,11 +16,11 @@ from projections.folds.job import STATES, Job, State
 from projections.read_models import counts, jobs, sequence
 from projections.read_models.jobs import Filter
 
-from ...clock import SystemClock
+from ...core.clock import SystemClock
+from ...core.snapshot import Reading
 from ...errors import BadInput, NoSuchJob, NotFound
 from ...escape import quoted, visible
-from ...job_ids import RANGE
-from ...reading import Reading
+from ...input.job_ids import RANGE
 from ...text.causes import cause_from
 from ...text.hints import unused_queue
 from ...text.timestamps import past_us

@@ -1,6 +1,6 @@
 """The JSON of what only the command line answers."""
 
-from ...shapes import Document, JobShape, SettingShape, Shape
+from ...json_shapes import Document, JobShape, SettingShape, Shape
 
 
 class Accepted(Document, frozen=True, kw_only=True):

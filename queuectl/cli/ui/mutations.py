@@ -11,10 +11,10 @@ from eventstore.events.recorded import Recorded
 from projections.folds.job import Job
 from projections.read_models import workers
 
+from ...api import Queue
+from ...core.requests import JobRequest
+from ...core.transaction import Session
 from ...errors import QueueError
-from ...queue import Queue
-from ...requests import JobRequest
-from ...session import Session
 from ...text.hints import no_worker
 from .. import exit_codes
 from .printer import Printer, line, note
@@ -36,7 +36,7 @@ def granted(answer: T | QueueError) -> T:
 
 def rehearse(queue: Queue, out: Printer, act: Callable[[Session], object]) -> None:
     """Print the events that `act` would append, and write nothing."""
-    from ...shapes import EventPage, event_shape
+    from ...json_shapes import EventPage, event_shape
     from .columns import EVENT
 
     recorded: list[Recorded] = []
@@ -69,7 +69,7 @@ def change_jobs(
     """
     tell: Callable[[Job], Any] = said if out.terminal else id_and_state
     if out.form == "json":
-        from ...shapes import job_shape as tell
+        from ...json_shapes import job_shape as tell
 
     pending_queues: set[str] = set()
 

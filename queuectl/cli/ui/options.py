@@ -14,8 +14,8 @@ from .printer import Form, Printer, note
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from ...queue import Queue
-    from ...reading import Reading
+    from ...api import Queue
+    from ...core.snapshot import Reading
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,7 +49,7 @@ def reading(run: "Callable[Concatenate[Reading, P], R]") -> Callable[P, R]:
     def opened(*args: P.args, **kwargs: P.kwargs) -> R:
         from eventstore.location import locate
 
-        from ...reading import Reading
+        from ...core.snapshot import Reading
 
         source = Reading(locate(named_db()))
         try:
@@ -94,7 +94,7 @@ def open_queue(*, create: bool = True) -> "Queue":
     from eventstore.errors import Missing
     from eventstore.location import locate
 
-    from ...queue import Queue
+    from ...api import Queue
 
     location = locate(named_db())
     missing = not os.path.lexists(location.path)
@@ -113,7 +113,7 @@ def _passing_queue() -> "Queue":
     """An empty queue that goes with the command."""
     from tempfile import TemporaryDirectory
 
-    from ...queue import Queue
+    from ...api import Queue
 
     folder = TemporaryDirectory(prefix="queuectl-")
     click.get_current_context().call_on_close(folder.cleanup)

@@ -11,7 +11,7 @@ from projections.folds.job import Job
 from projections.read_models import jobs
 from projections.read_models.jobs import Filter
 
-from ...shapes import JobPage, job_shape
+from ...json_shapes import JobPage, job_shape
 from .invocation import same_line_from
 from .job_selection import matching, say_if_unused
 from .param_types import Cursor, Whole

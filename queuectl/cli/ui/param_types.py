@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...core.settings import setting
 from ...errors import NO_WORDS, BadInput, UnknownWord
 from ...escape import as_written
-from ...settings import setting
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

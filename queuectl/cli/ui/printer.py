@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 import click
 import msgspec
 
-from ...clock import SystemClock
+from ...core.clock import SystemClock
 from ...escape import visible
 from .invocation import typed
 from .recorded import say

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from projections.folds.job import Job, State
 
-from ...queue import Queue
-from ...requests import Cancel, Discard, Retry, RetryDead
+from ...api import Queue
+from ...core.requests import Cancel, Discard, Retry, RetryDead
 from . import job_selection, options
 from .job_selection import Selector
 from .mutations import change_jobs, confirm

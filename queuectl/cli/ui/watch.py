@@ -8,7 +8,7 @@ from io import StringIO
 
 import click
 
-from ...reading import Reading
+from ...core.snapshot import Reading
 from .printer import Printer
 
 HOME_AND_CLEAR = "\x1b[H\x1b[J"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from queuectl.api import Queue
 from queuectl.dashboard import addresses
-from queuectl.queue import Queue
 from tests.ctl import PROGRAM, Ctl, Running
 from tests.served import Served
 

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from flask.testing import FlaskClient
 
-from queuectl import shapes
+from queuectl import json_shapes
+from queuectl.api import Queue
 from queuectl.dashboard import shapes as page_shapes
 from queuectl.dashboard.app import create_app
-from queuectl.queue import Queue
 from tests.behaviour.dashboard.feeds import FEEDS, NOON_US, PAGES, read
 from tests.browser.scene import Scene
 
@@ -26,7 +26,7 @@ def test_every_page_is_there_and_names_its_feed(client: FlaskClient) -> None:
         assert read(client, feed[1])["schema"] == 1
 
 
-SHAPES: dict[str, type[shapes.Document]] = {
+SHAPES: dict[str, type[json_shapes.Document]] = {
     "/status.json": page_shapes.Overview,
     "/jobs.json?sort=longest": page_shapes.ListedJobs,
     "/jobs.json?q=train": page_shapes.ListedJobs,
@@ -34,10 +34,10 @@ SHAPES: dict[str, type[shapes.Document]] = {
     "/queues/night.json": page_shapes.QueueDocument,
     "/upcoming.json": page_shapes.UpcomingPage,
     "/dlq.json": page_shapes.DeadPage,
-    "/workers.json": shapes.WorkerPage,
-    "/events.json": shapes.EventPage,
+    "/workers.json": json_shapes.WorkerPage,
+    "/events.json": json_shapes.EventPage,
     "/settings.json": page_shapes.SettingsDocument,
-    "/jobs/1.json": shapes.JobDocument,
+    "/jobs/1.json": json_shapes.JobDocument,
 }
 
 

@@ -8,8 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 from markupsafe import escape
 
+from queuectl.api import Queue
 from queuectl.dashboard.asked import PARAMETERS
-from queuectl.queue import Queue
 from tests.served import Served, served
 
 MEGABYTE = 1_000_000

@@ -15,7 +15,7 @@ from eventstore.events.job import (
     Usage,
 )
 from projections.folds.job import Job
-from queuectl.requests import Outcome
+from queuectl.core.requests import Outcome
 from queuectl.worker.recording import Result
 from queuectl.worker.stopping import Urgency
 from queuectl.worker.telling import Telling

@@ -2,7 +2,7 @@
 
 from eventstore.events.job import Enqueued, Usage
 from projections.folds.job import Job
-from queuectl.requests import Outcome, Release
+from queuectl.core.requests import Outcome, Release
 from queuectl.worker.ahead import MODEST_US, MOST_A_SLOT, SOON_US, Ahead
 from queuectl.worker.recording import Claimed, Result
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from .errors import BadInput, nearest
-from .escape import as_written
-from .requests import NewJob
-from .settings import setting
-from .text.durations import duration_of, duration_us
-from .text.timestamps import by_the_day, coming_us, relative_us
+from ..core.requests import NewJob
+from ..core.settings import setting
+from ..errors import BadInput, nearest
+from ..escape import as_written
+from ..text.durations import duration_of, duration_us
+from ..text.timestamps import by_the_day, coming_us, relative_us
 
 ARGUMENT_BYTES = 131_071
 """The kernel takes no longer argument: 32 pages with the NUL that ends it."""
@@ -244,13 +244,13 @@ def _id(key: str, value: Any) -> str:
 
 
 def _successes(key: str, value: Any) -> object:
-    from .text.exit_lists import successes
+    from ..text.exit_lists import successes
 
     return successes(key, value)
 
 
 def _endings(key: str, value: Any) -> object:
-    from .text.exit_lists import endings
+    from ..text.exit_lists import endings
 
     return endings(key, value)
 

@@ -5,7 +5,7 @@ from typing import assert_never
 from eventstore.events.worker import StopRequested, WorkerEvent, WorkerLost, WorkerStopped
 from projections.folds.worker import Worker
 
-from ..errors import NoSuchWorker, Refusal, WorkerEnded
+from ...errors import NoSuchWorker, Refusal, WorkerEnded
 from ..requests import EndWorker, LoseWorker, RequestStop, StartWorker, WorkerRequest
 
 Decision = tuple[WorkerEvent, ...] | Refusal | NoSuchWorker

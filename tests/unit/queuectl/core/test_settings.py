@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from queuectl.core.settings import SETTINGS, policy, setting
 from queuectl.errors import BadInput, UnknownWord
-from queuectl.settings import SETTINGS, policy, setting
 
 
 @pytest.mark.parametrize(

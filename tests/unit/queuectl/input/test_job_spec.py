@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from queuectl.core.requests import NewJob
 from queuectl.errors import BadInput
-from queuectl.job_keys import new_job
-from queuectl.requests import NewJob
+from queuectl.input.job_spec import new_job
 
 NOW_US = 1_764_000_000_000_000
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from eventstore.sqlite.log import SqliteStore
 
-from .errors import ReplayRunning
+from ..errors import ReplayRunning
 
 if TYPE_CHECKING:
     from projections.rebuild import Company, Report

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.backoff import Backoff, delay_us
+from queuectl.core.backoff import Backoff, delay_us
 
 HOUR_US = 3_600_000_000
 

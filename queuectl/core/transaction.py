@@ -21,10 +21,10 @@ from projections.folds.worker import Worker, stream_of
 from projections.read_models import contexts, sequence, settings
 from projections.registry import ADVANCE, Projector
 
+from ..errors import BadInput, NoSuchJob, QueueError
 from .decisions import config as config_rules
 from .decisions import job as job_rules
 from .decisions import worker as worker_rules
-from .errors import BadInput, NoSuchJob, QueueError
 from .requests import (
     AnyRequest,
     Claim,

@@ -24,8 +24,7 @@ from eventstore.events.job import (
 )
 from projections.folds.job import FINAL, Job
 
-from ..backoff import Backoff, delay_us
-from ..errors import (
+from ...errors import (
     AlreadyFinal,
     IdTaken,
     NoSuchJob,
@@ -36,6 +35,7 @@ from ..errors import (
     Refusal,
     StaleAttempt,
 )
+from ..backoff import Backoff, delay_us
 from ..requests import (
     Cancel,
     Claim,

@@ -8,9 +8,9 @@ from eventstore.events.job import Cancelled, Claimed, Dead, Failed, ScheduledRet
 from eventstore.events.worker import WorkerStopped
 from projections.folds.job import Job
 from projections.folds.worker import evolve
-from queuectl.decisions import job as job_rules
-from queuectl.decisions import worker as worker_rules
-from queuectl.requests import (
+from queuectl.core.decisions import job as job_rules
+from queuectl.core.decisions import worker as worker_rules
+from queuectl.core.requests import (
     Cancel,
     Claim,
     ComeDue,

@@ -2,9 +2,9 @@
 
 from eventstore.events.worker import StopRequested, WorkerLost, WorkerStopped
 from projections.folds.worker import Worker, evolve
-from queuectl.decisions.worker import decide
+from queuectl.core.decisions.worker import decide
+from queuectl.core.requests import EndWorker, LoseWorker, RequestStop, StartWorker
 from queuectl.errors import NoSuchWorker, WorkerEnded
-from queuectl.requests import EndWorker, LoseWorker, RequestStop, StartWorker
 from tests.given import recorded, worker_started
 
 STARTED = worker_started()

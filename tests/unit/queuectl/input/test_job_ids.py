@@ -4,7 +4,7 @@ import pytest
 
 from queuectl.errors import BadInput
 from queuectl.escape import quoted
-from queuectl.job_ids import LONGEST, check_id
+from queuectl.input.job_ids import LONGEST, check_id
 from queuectl.outputs.writer import folder_name
 
 

@@ -23,17 +23,8 @@ from eventstore.events.job import (
     Usage,
 )
 from projections.folds.job import Job
-from queuectl.decisions.job import CLOCK_SLACK_US, decide
-from queuectl.errors import (
-    AlreadyFinal,
-    IdTaken,
-    NoSuchJob,
-    NotDead,
-    NotDue,
-    NotPending,
-    StaleAttempt,
-)
-from queuectl.requests import (
+from queuectl.core.decisions.job import CLOCK_SLACK_US, decide
+from queuectl.core.requests import (
     Cancel,
     Claim,
     ComeDue,
@@ -48,6 +39,15 @@ from queuectl.requests import (
     Release,
     Retry,
     RetryDead,
+)
+from queuectl.errors import (
+    AlreadyFinal,
+    IdTaken,
+    NoSuchJob,
+    NotDead,
+    NotDue,
+    NotPending,
+    StaleAttempt,
 )
 from tests.given import BEGAN_US, SECOND_US, enqueued, given
 

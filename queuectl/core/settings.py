@@ -9,11 +9,11 @@ from typing import Literal, Self
 
 import msgspec
 
-from .errors import BadInput, UnknownWord
-from .escape import as_written
+from ..errors import BadInput, UnknownWord
+from ..escape import as_written
+from ..text.durations import LONGEST_US, SECOND_US, duration_of, duration_us, exact_duration
+from ..text.sizes import size_bytes, size_text
 from .requests import Policy, Value
-from .text.durations import LONGEST_US, SECOND_US, duration_of, duration_us, exact_duration
-from .text.sizes import size_bytes, size_text
 
 Kind = Literal["count", "number", "duration", "size"]
 Number = int | float

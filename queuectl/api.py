@@ -16,13 +16,13 @@ from projections.folds.job import Job
 from projections.read_models import jobs
 from projections.registry import first_schema
 
-from . import arguments
-from .clock import Clock, SystemClock
+from .core.clock import Clock, SystemClock
+from .core.replay import replay
+from .core.requests import AnyRequest, Cancel, NewJob, Retry
+from .core.snapshot import Reading, refuse_unfit
+from .core.transaction import Known, Session
 from .errors import Closed, NoSuchJob, QueueError
-from .reading import Reading, refuse_unfit
-from .replay import replay
-from .requests import AnyRequest, Cancel, NewJob, Retry
-from .session import Known, Session
+from .input import arguments
 
 
 class Queue:
@@ -106,7 +106,7 @@ class Queue:
         of `queuectl enqueue`'s JSON (`queue="encodes"`, `delay="5m"`, `max_retries=2` …; durations
         in seconds or as text). Raises BadInput, or IdTaken for an `id` that another job has.
         """
-        from .job_keys import new_job
+        from .input.job_spec import new_job
 
         key = "command" if isinstance(command, str) else "argv"
         new = new_job({key: command, **options}, self.clock.wall_us())
@@ -156,7 +156,7 @@ class Queue:
         once, for no ids. Raises NoSuchJob, TimedOut, WaitsForItself for the job that runs this
         program, and BadInput for `any_of` without ids, which could never return.
         """
-        from .job_waiting import wait_for
+        from .core.job_waiting import wait_for
 
         self._refuse_if_closed()
         ids = [arguments.id_from(job_id) for job_id in job_ids]

@@ -9,9 +9,9 @@ from eventstore.sqlite.reader import SqliteReader
 from projections.folds.job import FINAL, Job
 from projections.read_models import jobs
 
-from .errors import BadInput, NoSuchJob, TimedOut, WaitsForItself
-from .reading import Reading
-from .text.durations import SECOND_US, duration
+from ..errors import BadInput, NoSuchJob, TimedOut, WaitsForItself
+from ..text.durations import SECOND_US, duration
+from .snapshot import Reading
 
 Looked = Callable[[SqliteReader, Sequence[Job]], None]
 """Is called after each look with the transaction and the jobs that have not ended."""

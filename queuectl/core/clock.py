@@ -3,7 +3,7 @@
 import time
 from typing import Protocol
 
-from .errors import NoSuchTime
+from ..errors import NoSuchTime
 
 
 class Clock(Protocol):

@@ -2,8 +2,8 @@
 
 from eventstore.events.config import ConfigChanged
 from projections.folds.config import Config
-from queuectl.decisions.config import decide
-from queuectl.requests import SetConfig
+from queuectl.core.decisions.config import decide
+from queuectl.core.requests import SetConfig
 
 SET = Config(version=2, values={"max-retries": 5, "jitter": 0.5})
 

@@ -2,8 +2,8 @@
 
 import re
 
-from .errors import BadInput
-from .escape import as_written, visible
+from ..errors import BadInput
+from ..escape import as_written, visible
 
 LONGEST = 200
 """Characters of an id."""

@@ -4,7 +4,7 @@ from unittest.mock import patch
 
 import pytest
 
-from queuectl.clock import SystemClock
+from queuectl.core.clock import SystemClock
 from queuectl.errors import NoSuchTime
 
 

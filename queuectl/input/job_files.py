@@ -12,9 +12,9 @@ import msgspec
 
 from eventstore.errors import TemporaryFull
 
-from .errors import BadInput
-from .job_keys import new_job
-from .requests import NewJob
+from ..core.requests import NewJob
+from ..errors import BadInput
+from .job_spec import new_job
 
 DOCUMENT_BYTES = 256 << 20
 """Most of an object or an array, which is read as a whole; of lines there may be any number."""

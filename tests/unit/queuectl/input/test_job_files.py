@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl.errors import BadInput
-from queuectl.intake import Spool, jobs_from
+from queuectl.input.job_files import Spool, jobs_from
 
 
 def commands(document: bytes) -> list[str | None]:

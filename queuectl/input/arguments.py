@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .errors import BadInput, NoSuchJob
-from .requests import NewJob
+from ..core.requests import NewJob
+from ..errors import BadInput, NoSuchJob
 
 LONGEST_ACTOR = 200
 LAST_POSITION = 2**63 - 1
@@ -71,7 +71,7 @@ def jobs_from(jobs: object) -> Iterator[tuple[int, object]]:
 
 def job_from(number: int, job: object, now_us: int) -> NewJob:
     """A job as it is asked for. number: its place in a list, from 1 on. Raises BadInput."""
-    from .job_keys import new_job
+    from .job_spec import new_job
 
     if isinstance(job, NewJob):
         return job

@@ -1,0 +1,1 @@
+"""Jobs as people write them: options, JSON, files and Python values, made into NewJob."""

@@ -16,7 +16,7 @@ from eventstore.events.recorded import Recorded
 from projections.folds.worker import Worker
 from projections.read_models import workers
 from queuectl import Queue
-from queuectl.worker.sweep import alive
+from queuectl.worker.process_sweep import alive
 from tests.ctl import DEADLINE_S, PROGRAM, Ctl, Running, until
 
 

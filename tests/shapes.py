@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from queuectl.worker.sweep import alive
+from queuectl.worker.process_sweep import alive
 
 SHAPES = {
     "plain": "sleep 60",

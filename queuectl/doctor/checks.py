@@ -12,7 +12,7 @@ from eventstore.errors import DISK_FULL, Unwritable
 from ..text.numbers import plural
 from ..text.processes import unendable as process_words
 from ..text.sizes import size
-from ..worker.sweep import Unendable
+from ..worker.process_sweep import Unendable
 
 WAL_BYTES = 256 << 20
 """A larger WAL is one that a reader keeps from being taken in: else it is cut at 64 MiB."""

@@ -10,9 +10,9 @@ from projections.folds.job import Job
 from projections.folds.worker import Worker
 from projections.read_models import jobs, workers
 
-from ..worker import sweep
+from ..worker import process_sweep
 from ..worker.keeper import is_kept
-from ..worker.mark import VARIABLE, mark_of
+from ..worker.process_mark import VARIABLE, mark_of
 from ..worker.takeover import boot_id, lock_names, processes
 
 
@@ -45,7 +45,7 @@ def lives(store: SqliteStore, worker: Worker) -> bool:
 
 
 def _runs(pid: int, started: int) -> bool:
-    return sweep.started(pid) == started and sweep.alive(pid)
+    return process_sweep.started(pid) == started and process_sweep.alive(pid)
 
 
 def _held(store: SqliteStore, name: str) -> bool:
@@ -85,8 +85,10 @@ def left_behind(
             living |= {mark.cookie for mark in marks}
         else:
             lost += marks
-    claimed = set(sweep.survivors(lost))
-    strays = {pid for pid, cookie in before.items() if cookie not in living and sweep.alive(pid)}
+    claimed = set(process_sweep.survivors(lost))
+    strays = {
+        pid for pid, cookie in before.items() if cookie not in living and process_sweep.alive(pid)
+    }
     strays -= {os.getpid(), os.getppid()}
     strays = {pid for pid in strays if not is_kept(pid)}
     return sorted(strays | claimed), strays <= claimed
@@ -95,14 +97,15 @@ def left_behind(
 def frozen(seen: Iterable[Seen]) -> dict[str, list[int]]:
     """By worker: which of its processes are stopped, as by SIGSTOP."""
     stopped = {
-        one.worker.id: [pid for pid in processes(one.worker) if sweep.stopped(pid)] for one in seen
+        one.worker.id: [pid for pid in processes(one.worker) if process_sweep.stopped(pid)]
+        for one in seen
     }
     return {worker_id: pids for worker_id, pids in stopped.items() if pids}
 
 
 def unendable(
     identity: tuple[int, int], seen: Iterable[Seen], now_us: int
-) -> list[sweep.Unendable]:
+) -> list[process_sweep.Unendable]:
     """Processes that no signal ends, of running attempts that were to end by now."""
     marks = {
         mark_of(identity, worker.started.token, job.id, job.attempt)
@@ -110,14 +113,14 @@ def unendable(
         for job in claims
         if worker.stop == "now" or _is_to_end(job, now_us)
     }
-    return sweep.unendable(marks) if marks else []
+    return process_sweep.unendable(marks) if marks else []
 
 
 def _is_to_end(job: Job, now_us: int) -> bool:
     """Whether someone cancelled the job, or its timeout has passed."""
     timeout_us = job.spec.timeout_us
     return job.cancel_requested or (
-        timeout_us is not None and now_us > job.changed_at_us + timeout_us + sweep.STUCK_US
+        timeout_us is not None and now_us > job.changed_at_us + timeout_us + process_sweep.STUCK_US
     )
 
 

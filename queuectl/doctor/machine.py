@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 
-from ..worker.sweep import RLIMIT_RTTIME
+from ..worker.process_sweep import RLIMIT_RTTIME
 from .checks import Entry
 
 ROUNDS = 7

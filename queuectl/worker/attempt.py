@@ -12,8 +12,8 @@ from projections.folds.job import Job
 from ..core.requests import Outcome
 from ..outputs.writer import Kept, Output
 from .launcher import Child, Exit, Launcher, Order
-from .mark import Mark
-from .sweep import STUCK_US, Unendable
+from .process_mark import Mark
+from .process_sweep import STUCK_US, Unendable
 
 CHUNK_BYTES = 65_536
 LAST_CHUNKS = 32

@@ -30,7 +30,7 @@ TRY_AGAIN_S = 1.0
 RESTARTS, WITHIN_S = 3, 60.0
 PR_SET_CHILD_SUBREAPER = 36
 _RLIMIT_RTTIME = 15
-"""As in sweep.py: this file uses nothing of ours."""
+"""As in process_sweep.py: this file uses nothing of ours."""
 KEPT = 2**62 + 2**61
 """Soft RLIMIT_RTTIME of processes that a finished job left running and that are to stay."""
 

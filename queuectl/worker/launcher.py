@@ -13,12 +13,12 @@ import msgspec
 
 from eventstore.events.job import FailureReason
 
-from . import apart, plain, sweep
-from .apart import CATCHABLE
+from . import forked_start, process_sweep, shell_free
+from .forked_start import CATCHABLE
 from .keeper import is_kept
-from .mark import VARIABLE, Mark
 from .mounts import Mounts
-from .programs import absolute_candidates, find
+from .path_search import absolute_candidates, find
+from .process_mark import VARIABLE, Mark
 
 LISTED_BYTES = 4_096
 TRY_AGAIN_S = 1.0
@@ -110,7 +110,7 @@ class Launcher(Protocol):
     def keep(self, mark: Mark) -> None:
         """Let what an ended child left behind live on, whatever happens to this process."""
 
-    def unendable(self, mark: Mark) -> list[sweep.Unendable]:
+    def unendable(self, mark: Mark) -> list[process_sweep.Unendable]:
         """Its processes that no signal ends."""
 
 
@@ -128,10 +128,12 @@ class OsLauncher:
         self._marks: set[Mark] = set()
         self._environment = dict(os.environb)
         self._plain_environment = (
-            plain.inherited(self._environment) if plain.shell_is_dash() else None
+            shell_free.inherited(self._environment) if shell_free.shell_is_dash() else None
         )
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        self._usual = resource.getrlimit(sweep.RLIMIT_RTTIME) if sys.platform == "linux" else (0, 0)
+        self._usual = (
+            resource.getrlimit(process_sweep.RLIMIT_RTTIME) if sys.platform == "linux" else (0, 0)
+        )
         self._can_limit = self._usual[1] == resource.RLIM_INFINITY
         self._ignored = {number for number in CATCHABLE if _is_ignored(number)}
         self._children = _listing_of_children()
@@ -176,7 +178,7 @@ class OsLauncher:
     def send(self, marks: Collection[Mark], number: signal.Signals) -> int:
         """Signal everything that bears one of `marks`; how many processes that were."""
         if sys.platform == "linux":
-            return len(sweep.send(marks, number))
+            return len(process_sweep.send(marks, number))
         groups = [pid for pid, mark in self._running.items() if mark in marks]
         for pid in groups:  # not yet reaped, so the group is still its own
             os.killpg(pid, number)
@@ -191,14 +193,14 @@ class OsLauncher:
         orphans = self._all_children() - self._running.keys()
         if orphans:
             orphans = {pid for pid in orphans if not is_kept(pid)}
-            orphans.difference_update(sweep.bearers(orphans, self._marks - {mark}))
+            orphans.difference_update(process_sweep.bearers(orphans, self._marks - {mark}))
         if not orphans:
             self._marks.discard(mark)
         return sorted(orphans)
 
     def kill(self, pids: list[int]) -> dict[int, str]:
         """End orphans; that they are gone is seen after the next SIGCHLD. Returns their names."""
-        names = {pid: sweep.name(pid) for pid in pids if sweep.alive(pid)}
+        names = {pid: process_sweep.name(pid) for pid in pids if process_sweep.alive(pid)}
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -213,13 +215,13 @@ class OsLauncher:
         long as this process does.
         """
         while orphans := self.orphans(mark):
-            left = {*orphans, *(pid for pid in sweep.survivors({mark}) if not is_kept(pid))}
-            if not sweep.mark_kept(left):
+            left = {*orphans, *(pid for pid in process_sweep.survivors({mark}) if not is_kept(pid))}
+            if not process_sweep.mark_kept(left):
                 return
 
-    def unendable(self, mark: Mark) -> list[sweep.Unendable]:
+    def unendable(self, mark: Mark) -> list[process_sweep.Unendable]:
         """Its processes that no signal ends."""
-        return sweep.unendable({mark})
+        return process_sweep.unendable({mark})
 
     def _all_children(self) -> set[int]:
         """Pids of this process's children, ended and not yet reaped ones too (Linux; else none)."""
@@ -235,9 +237,9 @@ class OsLauncher:
         """Without a shell; None where one is needed after all, be it to say what is wrong."""
         if order.argv or self._plain_environment is None:
             return None
-        words = plain.words_of(order.command)
+        words = shell_free.words_of(order.command)
         given = _given(order)
-        if words is None or not plain.handed_on(tuple(given)):
+        if words is None or not shell_free.handed_on(tuple(given)):
             return None
         if not self._runs_locally(words[0], order):
             return None
@@ -246,7 +248,7 @@ class OsLauncher:
             return None
         environment = {**self._plain_environment, **given}
         said = environment.get(b"PWD")
-        environment[b"PWD"] = plain.here(said if said and self._mounts.local(said) else None)
+        environment[b"PWD"] = shell_free.here(said if said and self._mounts.local(said) else None)
         try:
             return self._spawn(program, words, environment, order.mark)
         except OSError as error:
@@ -274,7 +276,7 @@ class OsLauncher:
         read, write = os.pipe()
         try:
             self._mark(order.mark.limit)
-            pid, report = apart.fork(
+            pid, report = forked_start.fork(
                 (self._null, write, write), lambda: _enter_and_execute(order, environment)
             )
         except OSError as error:
@@ -288,7 +290,7 @@ class OsLauncher:
 
     def _refusal(self, pid: int) -> NotStarted | None:
         """Why a forked child that has ended did not start its program; None if it did."""
-        if not (said := apart.report(self._reports.pop(pid))):
+        if not (said := forked_start.report(self._reports.pop(pid))):
             return None
         return msgspec.json.decode(said, type=NotStarted)
 
@@ -327,11 +329,11 @@ class OsLauncher:
 
     def _mark(self, limit: int) -> None:
         if self._can_limit:
-            resource.setrlimit(sweep.RLIMIT_RTTIME, (limit, self._usual[1]))
+            resource.setrlimit(process_sweep.RLIMIT_RTTIME, (limit, self._usual[1]))
 
     def _unmark(self) -> None:
         if self._can_limit:
-            resource.setrlimit(sweep.RLIMIT_RTTIME, self._usual)
+            resource.setrlimit(process_sweep.RLIMIT_RTTIME, self._usual)
 
 
 def _listing_of_children() -> int | None:
@@ -377,7 +379,7 @@ def _words(order: Order) -> Sequence[str]:
 
 
 def _name(order: Order) -> str:
-    return order.argv[0] if order.argv else plain.SHELL
+    return order.argv[0] if order.argv else shell_free.SHELL
 
 
 def _path(order: Order) -> str:

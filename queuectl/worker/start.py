@@ -68,7 +68,7 @@ def _load() -> Callable[[str | None, Options, socket.socket, tuple[str, ...]], i
     """
     for name in LOADED_LATE:
         import_module(name)
-    from .life import supervise
+    from .setup import supervise
 
     gc.freeze()
     return supervise

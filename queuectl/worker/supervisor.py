@@ -15,19 +15,19 @@ from ..api import Queue
 from ..core.requests import EndWorker, Outcome
 from ..errors import WorkerEnded
 from ..outputs.writer import Output
-from .ahead import MOMENT_US, Ahead
 from .attempt import EXIT_SEEN_US, Attempt, order
 from .committer import Committer
+from .console import Telling
 from .launcher import Child, Exhausted, Launcher, NotStarted
-from .mark import mark_of
+from .prefetch import MOMENT_US, Ahead
 from .presence import Presence
-from .recording import Claimed, Recording, Result, Round
+from .process_mark import mark_of
+from .rounds import Claimed, Recording, Result, Round
+from .selector import Waiting, Woken
 from .slots import Slots
 from .stopping import Stopping, Urgency
 from .takeover import Peers
-from .telling import Telling
 from .timers import Timers
-from .waiting import Waiting, Woken
 
 LOOK_AGAIN_US = 30_000_000
 """How long to rely on being woken: clocks step, machines sleep, and a writer may die unheard."""

@@ -14,10 +14,10 @@ from projections.read_models import jobs, workers
 from ..api import Queue
 from ..core.requests import Lose, LoseWorker
 from ..text.numbers import plural
-from . import sweep
-from .mark import mark_of
-from .telling import Telling
-from .waiting import Waiting
+from . import process_sweep
+from .console import Telling
+from .process_mark import mark_of
+from .selector import Waiting
 
 
 class Peers:
@@ -95,7 +95,7 @@ def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
             claims = jobs.of_worker(tx, worker.id)
         token = worker.started.token
         marks = [mark_of(queue.store.identity, token, job.id, job.attempt) for job in claims]
-        if not sweep.end(marks):
+        if not process_sweep.end(marks):
             return None
         with queue.write(found_by) as session:
             asked = LoseWorker(worker_id=worker.id, found_by=found_by)
@@ -141,7 +141,11 @@ def processes(worker: Worker) -> list[int]:
         (started.keeper_pid, started.keeper_pid_started),
         (started.pid, started.pid_started),
     )
-    return [pid for pid, began in both if sweep.started(pid) == began and sweep.alive(pid)]
+    return [
+        pid
+        for pid, began in both
+        if process_sweep.started(pid) == began and process_sweep.alive(pid)
+    ]
 
 
 def keeper_of(worker: Worker) -> tuple[str, int, int]:
@@ -157,7 +161,7 @@ def keeper_lives(worker: Worker) -> bool:
 
 def wake(worker: Worker) -> list[int]:
     """Continue those processes of a worker that are stopped, as by a job; which they were."""
-    stopped = [pid for pid in processes(worker) if sweep.stopped(pid)]
+    stopped = [pid for pid in processes(worker) if process_sweep.stopped(pid)]
     signal_processes(stopped, SIGCONT)
     return stopped
 
@@ -208,7 +212,7 @@ def boot_id() -> str:
 def _has_open(worker: Worker, queue_file: tuple[int, int]) -> bool:
     """Whether that very process has that very file open: in a copy of a queue file nobody has."""
     started = worker.started
-    if started.boot_id != boot_id() or sweep.started(started.pid) != started.pid_started:
+    if started.boot_id != boot_id() or process_sweep.started(started.pid) != started.pid_started:
         return False
     try:
         open_files = os.listdir(f"/proc/{started.pid}/fd")

@@ -16,7 +16,7 @@ from queuectl.api import Queue
 from queuectl.doctor import checks
 from queuectl.doctor.checks import Entry, Finding
 from queuectl.doctor.machine import OLD_S
-from queuectl.worker.sweep import RLIMIT_RTTIME
+from queuectl.worker.process_sweep import RLIMIT_RTTIME
 from tests.behaviour.test_terminal import screen
 from tests.ctl import PROGRAM, Ctl, until
 from tests.house import House, kill_both

@@ -6,7 +6,7 @@ from signal import SIGKILL, SIGTERM
 
 import pytest
 
-from queuectl.worker.sweep import alive
+from queuectl.worker.process_sweep import alive
 from tests.ctl import until
 from tests.house import House, kill
 

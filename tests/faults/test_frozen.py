@@ -8,9 +8,9 @@ from signal import SIGSTOP
 
 import pytest
 
-from queuectl.worker import holdup
-from queuectl.worker.holdup import HoldUp
-from queuectl.worker.sweep import alive, stopped
+from queuectl.worker import stop_wait
+from queuectl.worker.process_sweep import alive, stopped
+from queuectl.worker.stop_wait import HoldUp
 from queuectl.worker.takeover import processes, take_over
 from tests.ctl import Ctl, until
 from tests.house import House
@@ -74,7 +74,7 @@ def test_stop_now_continues_what_is_stopped_and_says_so(ctl: Ctl, house: House) 
 def test_worker_that_never_answers_is_killed_after_its_grace(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holdup, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(stop_wait, "PATIENCE_S", 0.1)
     job = house.enqueue("touch up; sleep 60", grace="100ms")
     with house.worker():
         until(lambda: (house.work / "up").exists() or None, "the job")
@@ -92,7 +92,7 @@ def test_worker_that_never_answers_is_killed_after_its_grace(
 def test_draining_worker_that_takes_long_is_not_killed(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holdup, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(stop_wait, "PATIENCE_S", 0.1)
     job = house.enqueue("touch up; sleep 60")
     with house.worker():
         until(lambda: (house.work / "up").exists() or None, "the job")

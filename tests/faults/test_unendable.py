@@ -9,7 +9,7 @@ from signal import SIGKILL
 
 import pytest
 
-from queuectl.worker.sweep import alive
+from queuectl.worker.process_sweep import alive
 from tests.ctl import PROGRAM, Ctl, Running, until
 
 WITHOUT_RIGHT = ("setpriv", "--bounding-set=-kill", "--inh-caps=-kill")

@@ -70,8 +70,8 @@ FAULTS = (
         (
             Edit(
                 "queuectl/worker/launcher.py",
-                '        if sys.platform == "linux":\n            return len(sweep',
-                "        if False:\n            return len(sweep",
+                '        if sys.platform == "linux":\n            return len(process_sweep',
+                "        if False:\n            return len(process_sweep",
             ),
             Edit(
                 "queuectl/worker/launcher.py",

@@ -15,14 +15,14 @@ from queuectl.core.requests import StartWorker
 from queuectl.core.transaction import Session
 from queuectl.errors import WorkerEnded
 from queuectl.worker.attempt import Attempt
+from queuectl.worker.console import Telling
 from queuectl.worker.launcher import Child, Exhausted, Exit, NotStarted, Order
-from queuectl.worker.mark import Mark
+from queuectl.worker.process_mark import Mark
+from queuectl.worker.process_sweep import Unendable
+from queuectl.worker.selector import Woken
 from queuectl.worker.supervisor import Duty, Supervisor
-from queuectl.worker.sweep import Unendable
 from queuectl.worker.takeover import lock_names
-from queuectl.worker.telling import Telling
 from queuectl.worker.timers import Timers
-from queuectl.worker.waiting import Woken
 from tests.given import worker_started
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 from eventstore.events.job import Requeued
 from projections.folds.job import Job
 from queuectl.core.requests import OfClaim, Retry
-from queuectl.worker.recording import Recording, Seen
+from queuectl.worker.rounds import Recording, Seen
 from tests.simulation.world import World, story
 from tests.torture.proof import amount
 from tests.torture.simulation import SIMULATION, lived, shrunk

@@ -25,7 +25,7 @@ from projections.rebuild import Difference, compare, rebuild
 from queuectl.api import Queue
 from queuectl.core.requests import Cancel, Discard, NewJob, RequestStop, Retry
 from queuectl.errors import IdTaken, QueueError
-from queuectl.worker.mark import Mark
+from queuectl.worker.process_mark import Mark
 from tests.simulation.ledger import Ledger
 from tests.simulation.parts import (
     SECOND_US,
@@ -334,7 +334,7 @@ class World:
             end = staticmethod(self.end_marked)
             stopped = alive = staticmethod(lambda pid: False)
 
-        with patch("queuectl.worker.takeover.sweep", Sweep):
+        with patch("queuectl.worker.takeover.process_sweep", Sweep):
             yield
 
     # What must hold.

@@ -19,7 +19,7 @@ from queuectl.api import Queue
 from queuectl.core.replay import replay
 from queuectl.core.requests import Cancel, EndWorker, NewJob, Outcome, Retry, SetConfig, StartWorker
 from queuectl.outputs.writer import Kept
-from queuectl.worker.recording import Recording, Result
+from queuectl.worker.rounds import Recording, Result
 from tests.faults.storage import Disk, Operation, failing_disk
 from tests.given import BEGAN_US, SECOND_US, worker_started
 

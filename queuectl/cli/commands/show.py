@@ -76,14 +76,14 @@ def _look_up(tx: Reader, word: str, path: str) -> Found:
 
 
 def _unendable(job: Job, active: list[Worker], path: str) -> list[str]:
-    from ...worker import sweep
-    from ...worker.mark import mark_of
+    from ...worker import process_sweep
+    from ...worker.process_mark import mark_of
 
     file = identity(path)
     tokens = [worker.started.token for worker in active if worker.id == job.worker]
     if file is None or not tokens:
         return []
-    processes = sweep.unendable({mark_of(file, tokens[0], job.id, job.attempt)})
+    processes = process_sweep.unendable({mark_of(file, tokens[0], job.id, job.attempt)})
     return [unendable(*process) for process in processes]
 
 

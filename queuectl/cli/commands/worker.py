@@ -206,7 +206,7 @@ def _await_end(
     The keeper of a lost worker may start another in its place: that one is asked to stop, too.
     """
     from ...core.snapshot import Reading
-    from ...worker.holdup import HoldUp
+    from ...worker.stop_wait import HoldUp
     from ...worker.takeover import take_over
 
     reading = Reading(queue.location)

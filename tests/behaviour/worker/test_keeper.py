@@ -12,7 +12,7 @@ from textwrap import indent
 
 import pytest
 
-from queuectl.worker.sweep import alive
+from queuectl.worker.process_sweep import alive
 from tests.ctl import Running, until
 from tests.shapes import SHAPES, complete, in_folder
 

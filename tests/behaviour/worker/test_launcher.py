@@ -16,9 +16,9 @@ import pytest
 
 from queuectl.worker.keeper import PR_SET_CHILD_SUBREAPER, adopt_orphans
 from queuectl.worker.launcher import Child, Exhausted, Exit, NotStarted, Order, OsLauncher
-from queuectl.worker.mark import VARIABLE, mark_of
 from queuectl.worker.mounts import Mounts
-from queuectl.worker.sweep import survivors
+from queuectl.worker.process_mark import VARIABLE, mark_of
+from queuectl.worker.process_sweep import survivors
 from tests.ctl import until
 from tests.shapes import SHAPES, complete, in_folder
 
@@ -293,7 +293,7 @@ def test_closed_standard_descriptors_do_no_harm() -> None:
 import os, sys
 from queuectl.worker.keeper import keep
 from queuectl.worker.launcher import Child, Order, OsLauncher
-from queuectl.worker.mark import mark_of
+from queuectl.worker.process_mark import mark_of
 def supervise(line, before):
     launcher = OsLauncher()
     mark = mark_of((1, 2), {TOKEN!r}, "closed", 1)

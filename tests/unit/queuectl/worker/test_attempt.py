@@ -13,7 +13,7 @@ from projections.folds.job import Job
 from queuectl.outputs.writer import Output
 from queuectl.worker.attempt import EXIT_SEEN_US, STOP_SEEN_US, Attempt
 from queuectl.worker.launcher import Child, Exit
-from queuectl.worker.mark import Mark
+from queuectl.worker.process_mark import Mark
 
 SPEC = Enqueued(command="true", max_retries=0, backoff_base=2.0)
 

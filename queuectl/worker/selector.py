@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from . import sweep
+from . import process_sweep
 from .attempt import Attempt
 from .stopping import URGING, Signals
 
@@ -100,7 +100,7 @@ class Waiting:
                 handle = os.pidfd_open(pid)
             except (OSError, AttributeError):
                 continue
-            if sweep.started(pid) != started:
+            if process_sweep.started(pid) != started:
                 os.close(handle)
                 continue
             self._watched[worker_id].append(handle)

@@ -13,9 +13,9 @@ from ..text.hints import typed
 from ..text.numbers import plural
 from ..text.outcomes import manner, stragglers
 from ..text.processes import unendable
-from .recording import Result
+from .process_sweep import Unendable
+from .rounds import Result
 from .stopping import Urgency
-from .sweep import Unendable
 
 LEAVING = {"until-empty": "Queue is empty", "until-idle": "Idle"}
 """Why a worker leaves, if nobody stopped it."""

@@ -16,9 +16,9 @@ from eventstore.events.job import (
 )
 from projections.folds.job import Job
 from queuectl.core.requests import Outcome
-from queuectl.worker.recording import Result
+from queuectl.worker.console import Telling
+from queuectl.worker.rounds import Result
 from queuectl.worker.stopping import Urgency
-from queuectl.worker.telling import Telling
 from tests.given import BEGAN_US, SECOND_US, given
 
 

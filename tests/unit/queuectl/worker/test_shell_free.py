@@ -2,7 +2,7 @@
 
 import pytest
 
-from queuectl.worker import plain
+from queuectl.worker import shell_free
 
 
 @pytest.mark.parametrize(
@@ -14,26 +14,26 @@ from queuectl.worker import plain
     ],
 )  # fmt: skip
 def test_program_and_plain_words_need_no_shell(command: str, words: tuple[str, ...]) -> None:
-    assert plain.words_of(command) == words
+    assert shell_free.words_of(command) == words
 
 
 @pytest.mark.parametrize("character", [*"'\"\\$`*?[]{}()<>|&;#~!^=\nü\u00a0"])
 def test_what_a_shell_might_read_goes_to_the_shell(character: str) -> None:
-    assert plain.words_of(f"echo{character} a") is None
+    assert shell_free.words_of(f"echo{character} a") is None
     if character != "=":
-        assert plain.words_of(f"ls a{character}") is None
+        assert shell_free.words_of(f"ls a{character}") is None
 
 
 @pytest.mark.parametrize(
     "command", ["", " ", "A=1 env", "echo a", "cd /", "true --version", "exec ls", "if", ". x"]
 )
 def test_what_the_shell_does_itself_goes_to_the_shell(command: str) -> None:
-    assert plain.words_of(command) is None
+    assert shell_free.words_of(command) is None
 
 
 def test_variables_that_dash_sets_or_drops_need_it() -> None:
-    assert plain.handed_on((b"PATH", b"A1"))
-    assert not plain.handed_on((b"PATH", b"IFS"))
-    assert not plain.handed_on((b"a-b",))
-    assert plain.inherited({b"A": b"1", b"f%%": b"2"}) == {b"A": b"1"}
-    assert plain.inherited({b"OPTIND": b"1"}) is None
+    assert shell_free.handed_on((b"PATH", b"A1"))
+    assert not shell_free.handed_on((b"PATH", b"IFS"))
+    assert not shell_free.handed_on((b"a-b",))
+    assert shell_free.inherited({b"A": b"1", b"f%%": b"2"}) == {b"A": b"1"}
+    assert shell_free.inherited({b"OPTIND": b"1"}) is None

@@ -12,7 +12,7 @@ from signal import SIGKILL, Signals
 from typing import NamedTuple
 
 from .keeper import KEPT
-from .mark import VARIABLE, Mark
+from .process_mark import VARIABLE, Mark
 
 RLIMIT_RTTIME = 15
 """Linux's number; the resource module of Python 3.11 has no name for it."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from itertools import cycle, islice
 
 from ..core.requests import Release
-from .recording import Claimed, Result
+from .rounds import Claimed, Result
 
 MOMENT_US = 20_000
 """Longest that a result waits to be recorded."""

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.worker.mark import mark_of
+from queuectl.worker.process_mark import mark_of
 
 QUEUE = (64769, 1311)
 

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from queuectl.worker.mark import VARIABLE, Mark, mark_of
-from queuectl.worker.sweep import RLIMIT_RTTIME, alive, bearers, end, send, survivors
+from queuectl.worker.process_mark import VARIABLE, Mark, mark_of
+from queuectl.worker.process_sweep import RLIMIT_RTTIME, alive, bearers, end, send, survivors
 from tests.ctl import until
 from tests.machine import needs_another_user
 from tests.shapes import SHAPES, complete, in_folder
@@ -171,8 +171,8 @@ def test_chain_of_fast_forks_is_ended(number: int, tmp_path: Path) -> None:
 
 SWEEP = """
 import sys
-from queuectl.worker.mark import Mark
-from queuectl.worker.sweep import end, survivors
+from queuectl.worker.process_mark import Mark
+from queuectl.worker.process_sweep import end, survivors
 mark = Mark(sys.argv[1], int(sys.argv[2]))
 print(survivors([mark]), end([mark]))
 """

@@ -3,8 +3,8 @@
 from eventstore.events.job import Enqueued, Usage
 from projections.folds.job import Job
 from queuectl.core.requests import Outcome, Release
-from queuectl.worker.ahead import MODEST_US, MOST_A_SLOT, SOON_US, Ahead
-from queuectl.worker.recording import Claimed, Result
+from queuectl.worker.prefetch import MODEST_US, MOST_A_SLOT, SOON_US, Ahead
+from queuectl.worker.rounds import Claimed, Result
 
 
 def job(job_id: str) -> Job:

@@ -28,17 +28,17 @@ from ..errors import NeverEmpty
 from ..escape import visible
 from ..input.job_spec import name_of_queue
 from ..text.hints import unused_queue
-from . import sweep
+from . import process_sweep
 from .committer import Committer
+from .console import Telling
 from .launcher import OUT_OF_PROCESSES, OsLauncher
 from .presence import Presence
+from .selector import Waiting
 from .start import JOBS_DIED, Options
 from .stopping import Signals
 from .supervisor import Duty, Reason, Supervisor
 from .takeover import boot_id, tidy_locks
-from .telling import Telling
 from .timers import Timers
-from .waiting import Waiting
 
 INTERRUPTED = 130
 TRY_AGAIN_S = 1.0
@@ -161,7 +161,7 @@ def _serve(
     presence.leave()
     if reason != "keeper-lost":
         telling.closing(reason)
-    if sweep.stopped(os.getppid()):  # by Ctrl-Z or by a job: it would never see our end
+    if process_sweep.stopped(os.getppid()):  # by Ctrl-Z or by a job: it would never see our end
         os.kill(os.getppid(), SIGCONT)
     code = _code(reason, interrupted=supervisor.interrupted)
     if code == 0 and options.fail_on_dead and (telling.dead or _jobs_died_before(queue, before)):
@@ -228,9 +228,9 @@ def _started(duty: Duty, name: str | None) -> WorkerStarted:
         host=os.uname().nodename,
         boot_id=boot_id(),
         pid=pid,
-        pid_started=sweep.started(pid),
+        pid_started=process_sweep.started(pid),
         keeper_pid=keeper_pid,
-        keeper_pid_started=sweep.started(keeper_pid),
+        keeper_pid_started=process_sweep.started(keeper_pid),
         slots=duty.slots,
         token=duty.token,
         queues=duty.queues,

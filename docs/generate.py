@@ -19,7 +19,7 @@ from queuectl.cli.main import root
 from queuectl.cli.ui import columns
 from queuectl.cli.ui import json_answers as cli_answers
 from queuectl.cli.ui.style import Column
-from queuectl.dashboard import shapes as page_shapes
+from queuectl.dashboard import json_shapes as page_shapes
 
 FOLDER = Path(__file__).parent
 
@@ -78,8 +78,8 @@ ANSWERS_HEAD = """\
 # The JSON
 
 What `--json` and `--jsonl` answer, and the `.json` pages of the dashboard. Generated from
-`queuectl/json_shapes.py`, `queuectl/cli/ui/json_answers.py` and `queuectl/dashboard/shapes.py` by
-`make docs`; a test compares, another holds each answer against its shape. Times are RFC 3339 in
+`queuectl/json_shapes.py`, `queuectl/cli/ui/json_answers.py` and `queuectl/dashboard/json_shapes.py`
+by `make docs`; a test compares, another holds each answer against its shape. Times are RFC 3339 in
 UTC, durations in seconds (`_s`), sizes in bytes, what is absent is null, ids are strings. `schema`
 rises when a meaning changes; new fields may come without that. A page of the dashboard that cannot
 be shown answers an `ErrorDocument` with an HTTP status from 400 on.

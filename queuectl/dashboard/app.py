@@ -14,13 +14,13 @@ import queuectl
 from eventstore.errors import ForeignFile, NoHome, StoreError
 from eventstore.location import locate
 
-from . import guard, words
-from .asked import refuse_unknown_parameters
-from .feeds import feeds
-from .pages import page, pages, source
-from .pulse import Pulse
-from .shapes import ErrorDocument
-from .source import Source
+from . import access, template_filters
+from .connections import Source
+from .html_routes import page, pages, source
+from .json_routes import feeds
+from .json_shapes import ErrorDocument
+from .log_watcher import Pulse
+from .query_params import refuse_unknown_parameters
 
 STREAMS = 16
 """Live pages at a time; each holds a thread. Further ones poll."""
@@ -46,9 +46,9 @@ def create_app(
     source = Source(path)
     app.extensions["queue"] = source
     app.extensions["pulse"] = Pulse(source, STREAMS)
-    guard.install(app, token, guard.trusted_hosts(host, trusted_hosts))
+    access.install(app, token, access.trusted_hosts(host, trusted_hosts))
     app.before_request(refuse_unknown_parameters)
-    words.install(app)
+    template_filters.install(app)
     app.jinja_env.globals.update(
         ctl=_commands(path),
         db_option=_db_option(path),

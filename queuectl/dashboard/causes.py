@@ -7,8 +7,8 @@ from eventstore.sqlite.reader import SqliteReader
 from projections.folds.job import Job
 from projections.read_models import dead, jobs, runs
 
-from . import printed
-from .source import Source
+from . import job_output
+from .connections import Source
 
 MOST_GROUPS = 200
 """Groups that are read to find the largest."""
@@ -56,7 +56,7 @@ def tail(tx: SqliteReader, source: Source, job: Job) -> list[str]:
     run = runs.get(tx, job.born, job.attempt)
     if run is None or not run.output_bytes:
         return []
-    text = printed.last(tx, source, job.id, job.attempt, run.output_bytes, TAIL_BYTES).text
+    text = job_output.last(tx, source, job.id, job.attempt, run.output_bytes, TAIL_BYTES).text
     lines = (line.rsplit("\r", 1)[-1].rstrip() for line in last_states(text))
     return [line for line in lines if line][-TAIL_LINES:]
 

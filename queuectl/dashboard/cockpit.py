@@ -9,8 +9,8 @@ from projections.read_models.timers import Due
 
 from . import causes
 from .causes import Cause
-from .listing import Listed, listed
-from .source import Source
+from .connections import Source
+from .job_list import Listed, listed
 
 RUNNING = 20
 """Running jobs on the overview and on a queue's page."""

@@ -12,8 +12,8 @@ from flask import Flask
 from waitress.server import create_server
 
 from .app import STREAMS, create_app
-from .bodies import refuse_bodies
-from .pulse import Pulse
+from .log_watcher import Pulse
+from .request_bodies import refuse_bodies
 
 PAGES = 8
 """Threads for pages, when all streams are taken."""

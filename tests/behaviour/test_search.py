@@ -8,7 +8,7 @@ import pytest
 from projections.read_models.jobs import Filter
 from queuectl.api import Queue
 from queuectl.core.requests import NewJob
-from queuectl.dashboard import listing
+from queuectl.dashboard import job_list
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def search(queue: Queue, text: str, **filters: object) -> list[str]:
     """The ids on the first page."""
     with queue.read() as tx:
         which = Filter(search=text, **filters)  # type: ignore[arg-type]
-        return [row.job.id for row in listing.job_list(tx, which, None, 50, 0).jobs]
+        return [row.job.id for row in job_list.job_list(tx, which, None, 50, 0).jobs]
 
 
 def test_command_name_tags_and_id_are_searched(queue: Queue) -> None:
@@ -74,14 +74,14 @@ def test_the_keys_of_the_record_are_not_searched(queue: Queue, text: str) -> Non
 def test_a_search_that_is_interrupted_continues_on_the_next_page(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "SEARCH_S", -1.0)
-    monkeypatch.setattr(listing, "SEARCH_WINDOW", 10)
+    monkeypatch.setattr(job_list, "SEARCH_S", -1.0)
+    monkeypatch.setattr(job_list, "SEARCH_WINDOW", 10)
     queue.enqueue_many(NewJob(command=f"echo {'rare' * (n == 3)}") for n in range(30))
     found: list[str] = []
     pages, before = 0, None
     while before is not None or not pages:
         with queue.read() as tx:
-            page = listing.job_list(tx, Filter(search="RARE"), before, 50, 0)
+            page = job_list.job_list(tx, Filter(search="RARE"), before, 50, 0)
         found += [row.job.id for row in page.jobs]
         assert page.searched_to == page.next
         before, pages = page.next, pages + 1
@@ -92,13 +92,13 @@ def test_a_search_that_is_interrupted_continues_on_the_next_page(
 def test_pages_of_a_search_meet_without_gap_or_overlap(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "SEARCH_WINDOW", 7)
+    monkeypatch.setattr(job_list, "SEARCH_WINDOW", 7)
     queue.enqueue_many(NewJob(command=f"echo {n % 3}") for n in range(40))
     found: list[str] = []
     before = None
     while before is not None or not found:
         with queue.read() as tx:
-            page = listing.job_list(tx, Filter(search="echo 2"), before, 4, 0)
+            page = job_list.job_list(tx, Filter(search="echo 2"), before, 4, 0)
         found += [row.job.id for row in page.jobs]
         before = page.next
     assert found == [str(n + 1) for n in reversed(range(40)) if n % 3 == 2]

@@ -117,7 +117,7 @@ def test_no_route_is_part_of_another_sites_page(client: FlaskClient, routes: lis
 
 def test_without_the_guard_each_of_them_is_answered(app: Flask, routes: list[str]) -> None:
     """The control: it is our guard that refuses, for all that Flask and werkzeug would let in."""
-    with patch("queuectl.dashboard.guard.install"):
+    with patch("queuectl.dashboard.access.install"):
         client = create_app(app.extensions["queue"].path).test_client()
     for address in routes:
         plain = ask(client, address).status_code

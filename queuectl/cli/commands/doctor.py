@@ -4,7 +4,7 @@ import click
 
 from ...core.snapshot import Reading
 from ...doctor.checks import Level
-from ...doctor.examine import Examination, examine
+from ...doctor.report import Examination, examine
 from ...escape import visible
 from ...text.numbers import plural
 from .. import exit_codes

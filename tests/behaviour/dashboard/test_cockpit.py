@@ -20,8 +20,8 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An empty queue; the pages show it by the scene's clock."""
     scene = Scene(tmp_path / "queue.db", NOON_US)
     scene.worker("3f2a", 2)
-    monkeypatch.setattr("queuectl.dashboard.pages.now_us", scene.wall_us)
-    monkeypatch.setattr("queuectl.dashboard.feeds.now_us", scene.wall_us)
+    monkeypatch.setattr("queuectl.dashboard.html_routes.now_us", scene.wall_us)
+    monkeypatch.setattr("queuectl.dashboard.json_routes.now_us", scene.wall_us)
     yield scene
     scene.queue.close()
 
@@ -259,7 +259,7 @@ def test_pages_of_the_oldest_first_meet(scene: Scene, client: FlaskClient) -> No
 def test_a_sorted_list_says_among_how_many(
     scene: Scene, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queuectl.dashboard.listing.SORTED_AMONG", 3)
+    monkeypatch.setattr("queuectl.dashboard.job_list.SORTED_AMONG", 3)
     for _ in range(5):
         scene.queue.enqueue("true")
     page = read(client, "/jobs.json?sort=attempts&limit=2")

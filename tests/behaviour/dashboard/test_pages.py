@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from queuectl import json_shapes
 from queuectl.api import Queue
-from queuectl.dashboard import shapes as page_shapes
+from queuectl.dashboard import json_shapes as page_shapes
 from queuectl.dashboard.app import create_app
 from tests.behaviour.dashboard.feeds import FEEDS, NOON_US, PAGES, read
 from tests.browser.scene import Scene

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from markupsafe import escape
 
 from queuectl.api import Queue
-from queuectl.dashboard.asked import PARAMETERS
+from queuectl.dashboard.query_params import PARAMETERS
 from tests.served import Served, served
 
 MEGABYTE = 1_000_000

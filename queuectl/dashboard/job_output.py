@@ -9,7 +9,7 @@ from eventstore.sqlite.reader import SqliteReader
 from queuectl.outputs.reader import Piece, piece_of, pieces
 from queuectl.text.sizes import size
 
-from .source import Source
+from .connections import Source
 
 MOST_BYTES = 200_000
 """Shown on a page; the whole is a command or a link away."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from eventstore.errors import StoreError
 from queuectl.core.snapshot import Reading
 
-from .source import Source
+from .connections import Source
 
 LOOK_AGAIN_S = 1.0
 """Beside the doorbell: whether streams are left, and whether another file stands there."""

@@ -25,8 +25,8 @@ from queuectl.text.timestamps import instant, rfc3339
 
 from .causes import Cause
 from .cockpit import QueueRow
-from .listing import Listed
-from .settings_view import InForce
+from .job_list import Listed
+from .settings_history import InForce
 
 
 class ListedJob(JobShape, frozen=True, kw_only=True):

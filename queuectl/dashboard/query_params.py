@@ -13,10 +13,10 @@ from projections.read_models.timers import Due
 from queuectl.errors import BadInput
 from queuectl.text.causes import cause_from
 
-from .chart import SPANS, Span
-from .guard import TOKEN
-from .listing import SORTS, Sort
-from .stream import Shown
+from .access import TOKEN
+from .charts import SPANS, Span
+from .job_list import SORTS, Sort
+from .server_events import Shown
 
 PAGE = 50
 LONGEST_PAGE = 500

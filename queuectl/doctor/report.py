@@ -25,7 +25,7 @@ from projections.registry import checkpoint, standing
 from ..core.clock import SystemClock
 from ..core.snapshot import Reading
 from ..text.numbers import plural
-from . import checks, living, machine
+from . import checks, machine, processes
 from .checks import Finding
 
 Progress = Callable[[int, int], None]
@@ -146,7 +146,7 @@ def _around(path: str, folder: str, found: Examination) -> Iterator[Finding]:
 
 def _inside(store: SqliteStore) -> tuple[Head | None, list[Finding]]:
     """What stands in the file, and the processes it knows of."""
-    before = living.marked(store.identity)
+    before = processes.marked(store.identity)
     head = None
     findings: list[Finding] = []
     try:
@@ -158,7 +158,7 @@ def _inside(store: SqliteStore) -> tuple[Head | None, list[Finding]]:
             findings.append(drift)
             if drift.todo is not None:
                 return head, findings
-            seen = living.look(store, tx)
+            seen = processes.look(store, tx)
             findings += _jobs(tx, seen)
     except StoreError as error:
         what, _, todo = str(error).partition("; ")
@@ -166,7 +166,7 @@ def _inside(store: SqliteStore) -> tuple[Head | None, list[Finding]]:
     return head, [*findings, *_alive(store, before, seen)]
 
 
-def _jobs(tx: Reader, seen: list[living.Seen]) -> Iterator[Finding]:
+def _jobs(tx: Reader, seen: list[processes.Seen]) -> Iterator[Finding]:
     """Jobs that wait for a person, or for a worker that is not there."""
     alive = [one.worker for one in seen if one.lives]
     by_queue = counts.by_queue(tx)
@@ -185,20 +185,20 @@ def _jobs(tx: Reader, seen: list[living.Seen]) -> Iterator[Finding]:
 
 
 def _alive(
-    store: SqliteStore, before: dict[int, str], seen: list[living.Seen]
+    store: SqliteStore, before: dict[int, str], seen: list[processes.Seen]
 ) -> Iterator[Finding]:
     dead = [one for one in seen if not one.lives]
     yield checks.workers(
         [one.worker.id for one in seen if one.lives],
         [one.worker.id for one in dead],
         sum(len(one.claims) for one in dead),
-        living.frozen(seen),
+        processes.frozen(seen),
     )
-    if stuck := living.unendable(store.identity, seen, time.time_ns() // 1_000):
+    if stuck := processes.unendable(store.identity, seen, time.time_ns() // 1_000):
         yield checks.unendable(stuck)
-    yield checks.processes(*living.left_behind(store.identity, before, seen))
-    yield checks.bells(*living.unreachable(store, seen))
-    yield checks.locks(*living.lock_files(store, seen))
+    yield checks.processes(*processes.left_behind(store.identity, before, seen))
+    yield checks.bells(*processes.unreachable(store, seen))
+    yield checks.locks(*processes.lock_files(store, seen))
 
 
 def _deep(store: SqliteStore, progress: Progress) -> Iterator[Finding]:

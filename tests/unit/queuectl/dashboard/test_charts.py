@@ -5,7 +5,7 @@ import pytest
 from eventstore.events.job import Claimed, Enqueued, Failed, Requeued, ScheduledRetry, Succeeded
 from eventstore.events.recorded import Event, Recorded
 from projections.read_models.throughput import MINUTE_US, Step
-from queuectl.dashboard.chart import SPANS, Scale, life, nice, throughput
+from queuectl.dashboard.charts import SPANS, Scale, life, nice, throughput
 
 NOW_US = 1_000 * MINUTE_US + 30_000_000
 

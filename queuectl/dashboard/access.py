@@ -10,7 +10,7 @@ from flask import Flask, Request, Response, abort, current_app, redirect, reques
 
 from queuectl.escape import visible
 
-from .peer import stranger
+from .peer_user import stranger
 
 TOKEN = "token"
 """The parameter of an address that hands over the access token."""

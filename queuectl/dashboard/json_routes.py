@@ -10,8 +10,13 @@ from projections.read_models import jobs as jobs_model
 from projections.read_models import throughput
 from queuectl import json_shapes as common
 
-from . import causes, cockpit, printed, shapes, views
-from .asked import (
+from . import causes, cockpit, job_output, json_shapes, queries
+from .html_routes import GROUPS, ctl, now_us, since_us, source
+from .html_routes import job as job_page
+from .html_routes import queue as queue_page
+from .job_list import job_list
+from .log_watcher import Pulse
+from .query_params import (
     LARGEST,
     before_asked,
     dlq_asked,
@@ -24,13 +29,8 @@ from .asked import (
     span_asked,
     upcoming_asked,
 )
-from .listing import job_list
-from .pages import GROUPS, ctl, now_us, since_us, source
-from .pages import job as job_page
-from .pages import queue as queue_page
-from .pulse import Pulse
-from .settings_view import settings_page
-from .stream import told
+from .server_events import told
+from .settings_history import settings_page
 
 feeds = Blueprint("feeds", __name__)
 
@@ -45,7 +45,7 @@ def status() -> Response:
     span = span_asked()
     with source().read() as tx:
         now = now_us()
-        frame = views.frame(tx)
+        frame = queries.frame(tx)
         seen = cockpit.overview(tx, source(), now)
         workers = [common.worker_shape(worker) for worker in frame.workers]
         basis = common.status_shape(
@@ -53,14 +53,14 @@ def status() -> Response:
         )
         steps = throughput.steps(tx, since_us(span, now), span.minutes)
         return _answer(
-            shapes.Overview(
+            json_shapes.Overview(
                 **{name: getattr(basis, name) for name in basis.__struct_fields__},
                 ended_per_minute=seen.rates.per_minute,
-                running=[shapes.listed_job(row) for row in seen.running],
-                queues=[shapes.queue_shape(row) for row in seen.queues],
-                causes=[shapes.cause_shape(cause, ctl) for cause in seen.causes],
+                running=[json_shapes.listed_job(row) for row in seen.running],
+                queues=[json_shapes.queue_shape(row) for row in seen.queues],
+                causes=[json_shapes.cause_shape(cause, ctl) for cause in seen.causes],
                 upcoming=[common.job_shape(job) for job in seen.soon],
-                throughput=[shapes.throughput_shape(step) for step in steps],
+                throughput=[json_shapes.throughput_shape(step) for step in steps],
             )
         )
 
@@ -72,9 +72,9 @@ def jobs() -> Response:
     with source().read() as tx:
         found = job_list(tx, asked.filter, asked.before, asked.limit, now_us(), asked.sort)
         return _answer(
-            shapes.ListedJobs(
+            json_shapes.ListedJobs(
                 position=tx.head().position,
-                jobs=[shapes.listed_job(row) for row in found.jobs],
+                jobs=[json_shapes.listed_job(row) for row in found.jobs],
                 next=_cursor(found.next),
                 searched_to=found.searched_to,
                 sorted_among=found.sorted_among,
@@ -90,11 +90,11 @@ def dlq() -> Response:
         found = job_list(tx, asked.filter, asked.before, asked.limit, now_us(), asked.sort)
         groups = [] if asked.is_part else causes.causes(tx, source(), GROUPS)
         return _answer(
-            shapes.DeadPage(
+            json_shapes.DeadPage(
                 position=tx.head().position,
                 jobs=[common.job_shape(row.job) for row in found.jobs],
                 next=_cursor(found.next),
-                causes=[shapes.cause_shape(cause, ctl) for cause in groups],
+                causes=[json_shapes.cause_shape(cause, ctl) for cause in groups],
             )
         )
 
@@ -111,7 +111,7 @@ def job(job_id: str) -> ResponseReturnValue:
     if is_page:  # an id may end so, and then the address is that job's page
         return job_page(f"{job_id}.json")
     with source().read() as tx:
-        seen = views.job_page(tx, job_id)
+        seen = queries.job_page(tx, job_id)
         if seen is None:
             abort(404, f"There is no job {job_id}.")
         detail = common.job_detail(seen.job, seen.context, seen.runs)
@@ -124,8 +124,8 @@ def queues() -> Response:
     with source().read() as tx:
         rows = cockpit.queue_rows(tx, now_us())
         return _answer(
-            shapes.QueueList(
-                position=tx.head().position, queues=[shapes.queue_shape(row) for row in rows]
+            json_shapes.QueueList(
+                position=tx.head().position, queues=[json_shapes.queue_shape(row) for row in rows]
             )
         )
 
@@ -149,15 +149,15 @@ def queue(name: str) -> ResponseReturnValue:
 
 def _queue(
     seen: cockpit.QueuePage, steps: list[throughput.Step], position: int
-) -> shapes.QueueDocument:
-    return shapes.QueueDocument(
+) -> json_shapes.QueueDocument:
+    return json_shapes.QueueDocument(
         position=position,
-        queue=shapes.queue_shape(seen.row),
+        queue=json_shapes.queue_shape(seen.row),
         ended_per_minute=seen.rates.per_minute,
-        running=[shapes.listed_job(row) for row in seen.running],
-        waiting=[shapes.listed_job(row) for row in seen.waiting],
-        causes=[shapes.cause_shape(cause, ctl) for cause in seen.causes],
-        throughput=[shapes.throughput_shape(step) for step in steps],
+        running=[json_shapes.listed_job(row) for row in seen.running],
+        waiting=[json_shapes.listed_job(row) for row in seen.waiting],
+        causes=[json_shapes.cause_shape(cause, ctl) for cause in seen.causes],
+        throughput=[json_shapes.throughput_shape(step) for step in steps],
     )
 
 
@@ -168,7 +168,7 @@ def upcoming() -> Response:
     with source().read() as tx:
         found = cockpit.upcoming(tx, asked.after, asked.limit)
         return _answer(
-            shapes.UpcomingPage(
+            json_shapes.UpcomingPage(
                 position=tx.head().position,
                 jobs=[common.job_shape(job) for job in found.jobs],
                 next=None if found.next is None else asked.cursor(found.next),
@@ -182,9 +182,9 @@ def settings() -> Response:
     with source().read() as tx:
         found = settings_page(tx, before_asked())
         return _answer(
-            shapes.SettingsDocument(
+            json_shapes.SettingsDocument(
                 position=tx.head().position,
-                settings=[shapes.setting_in_force(row) for row in found.in_force],
+                settings=[json_shapes.setting_in_force(row) for row in found.in_force],
                 changes=[common.event_shape(event) for event in found.changes],
                 next=_cursor(found.next),
             )
@@ -195,7 +195,7 @@ def settings() -> Response:
 def workers() -> Response:
     """Who works on what, and who last did."""
     with source().read() as tx:
-        seen = views.worker_list(tx)
+        seen = queries.worker_list(tx)
         found = [
             common.worker_shape(entry.worker, tuple(job.id for job in entry.jobs))
             for entry in seen.active
@@ -209,7 +209,7 @@ def events() -> Response:
     """The log, newest first."""
     asked = events_asked()
     with source().read() as tx:
-        found = views.event_list(tx, asked.stream, asked.type, asked.before, asked.limit)
+        found = queries.event_list(tx, asked.stream, asked.type, asked.before, asked.limit)
         return _answer(
             common.EventPage(
                 position=tx.head().position,
@@ -225,7 +225,7 @@ def output(job_id: str, attempt: int) -> Response:
     if download_asked():
         return _download(job_id, attempt)
     with source().read() as tx:
-        part = printed.first(tx, source(), job_id, attempt, first_byte_asked())
+        part = job_output.first(tx, source(), job_id, attempt, first_byte_asked())
     answer = Response(part.data, mimetype="text/plain")
     answer.headers["X-Output-End"] = str(part.end)
     return answer
@@ -234,7 +234,7 @@ def output(job_id: str, attempt: int) -> Response:
 def _download(job_id: str, attempt: int) -> Response:
     """All of it as a file, in flat memory: part by part, as a page would ask for it."""
     queue = source()
-    answer = Response(printed.parts(queue, job_id, attempt), mimetype="text/plain")
+    answer = Response(job_output.parts(queue, job_id, attempt), mimetype="text/plain")
     name = re.sub(r"[^A-Za-z0-9._-]", "_", job_id)
     answer.headers["Content-Disposition"] = f'attachment; filename="job-{name}-{attempt}.txt"'
     return answer

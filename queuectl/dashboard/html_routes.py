@@ -11,8 +11,10 @@ from projections.folds.job import STATES
 from projections.read_models import jobs as jobs_model
 from projections.read_models import runs, throughput
 
-from . import causes, chart, cockpit, printed, views
-from .asked import (
+from . import causes, charts, cockpit, job_output, queries
+from .connections import Source
+from .job_list import SORTS, job_list
+from .query_params import (
     attempt_asked,
     before_asked,
     dlq_asked,
@@ -21,9 +23,7 @@ from .asked import (
     span_asked,
     upcoming_asked,
 )
-from .listing import SORTS, job_list
-from .settings_view import settings_page
-from .source import Source
+from .settings_history import settings_page
 
 GROUPS = 20
 """Groups of dead jobs on their page."""
@@ -48,7 +48,7 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-def since_us(span: chart.Span, now: int) -> int:
+def since_us(span: charts.Span, now: int) -> int:
     """The first instant that a chart of `span` shows, whose last bar is that of `now`."""
     step_us = span.minutes * throughput.MINUTE_US
     return (now // step_us - span.bars + 1) * step_us
@@ -56,7 +56,7 @@ def since_us(span: chart.Span, now: int) -> int:
 
 def page(tx: SqliteReader, template: str, **values: object) -> str:
     """A page in its frame."""
-    return render_template(template, frame=views.frame(tx), now=now_us(), states=STATES, **values)
+    return render_template(template, frame=queries.frame(tx), now=now_us(), states=STATES, **values)
 
 
 @pages.get("/")
@@ -65,13 +65,13 @@ def overview() -> ResponseReturnValue:
     span = span_asked()
     with source().read() as tx:
         seen = cockpit.overview(tx, source(), now_us())
-        return page(tx, "overview.html", seen=seen, chart=_chart(tx, span), spans=chart.SPANS)
+        return page(tx, "overview.html", seen=seen, chart=_chart(tx, span), spans=charts.SPANS)
 
 
-def _chart(tx: SqliteReader, span: chart.Span, queue: str | None = None) -> chart.Chart:
+def _chart(tx: SqliteReader, span: charts.Span, queue: str | None = None) -> charts.Chart:
     now = now_us()
     steps = throughput.steps(tx, since_us(span, now), span.minutes, queue)
-    return chart.throughput(span, steps, now)
+    return charts.throughput(span, steps, now)
 
 
 @pages.get("/jobs")
@@ -80,7 +80,9 @@ def jobs() -> ResponseReturnValue:
     asked = jobs_asked()
     with source().read() as tx:
         found = job_list(tx, asked.filter, asked.before, asked.limit, now_us(), asked.sort)
-        return page(tx, "jobs.html", asked=asked, found=found, queues=views.queues(tx), sorts=SORTS)
+        return page(
+            tx, "jobs.html", asked=asked, found=found, queues=queries.queues(tx), sorts=SORTS
+        )
 
 
 @pages.get("/dlq")
@@ -97,7 +99,7 @@ def dlq() -> ResponseReturnValue:
 def job(job_id: str) -> ResponseReturnValue:
     """One job: its attempts, its output, and everything that happened to it."""
     with source().read() as tx:
-        seen = views.job_page(tx, job_id)
+        seen = queries.job_page(tx, job_id)
         if seen is None:
             abort(404, f"There is no job {job_id}.")
         attempt = attempt_asked() or seen.job.attempt
@@ -110,8 +112,8 @@ def job(job_id: str) -> ResponseReturnValue:
             "job.html",
             seen=seen,
             attempt=attempt,
-            output=printed.last(tx, source(), job_id, attempt, total),
-            life=[] if seen.earlier else chart.life(seen.events, now_us()),
+            output=job_output.last(tx, source(), job_id, attempt, total),
+            life=[] if seen.earlier else charts.life(seen.events, now_us()),
         )
 
 
@@ -131,7 +133,7 @@ def queue(name: str) -> ResponseReturnValue:
         if seen is None:
             abort(404, f"There is no queue {name}.")
         drawn = _chart(tx, span, name)
-        return page(tx, "queue.html", seen=seen, chart=drawn, spans=chart.SPANS)
+        return page(tx, "queue.html", seen=seen, chart=drawn, spans=charts.SPANS)
 
 
 @pages.get("/upcoming")
@@ -155,7 +157,7 @@ def settings() -> ResponseReturnValue:
 def workers() -> ResponseReturnValue:
     """Who works on what, and who last did."""
     with source().read() as tx:
-        return page(tx, "workers.html", seen=views.worker_list(tx))
+        return page(tx, "workers.html", seen=queries.worker_list(tx))
 
 
 @pages.get("/events")
@@ -163,6 +165,6 @@ def events() -> ResponseReturnValue:
     """The log itself, newest first."""
     asked = events_asked()
     with source().read() as tx:
-        found = views.event_list(tx, asked.stream, asked.type, asked.before, asked.limit)
+        found = queries.event_list(tx, asked.stream, asked.type, asked.before, asked.limit)
         job = jobs_model.get(tx, asked.stream) if asked.stream else None
         return page(tx, "events.html", asked=asked, found=found, types=sorted(EVENT_TYPES), job=job)

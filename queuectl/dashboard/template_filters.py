@@ -18,8 +18,8 @@ from queuectl.text.outcomes import came_to, manner, memory, stragglers
 from queuectl.text.sizes import size
 from queuectl.text.timestamps import rfc3339
 
-from .settings_view import shown
-from .shapes import retry_words
+from .json_shapes import retry_words
+from .settings_history import shown
 
 SORT_WORDS = {
     "newest": "newest first",

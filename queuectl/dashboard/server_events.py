@@ -7,9 +7,9 @@ from typing import NamedTuple
 from eventstore.errors import StoreError
 from projections.read_models import jobs
 
-from . import printed
-from .pulse import Pulse
-from .source import Source
+from . import job_output
+from .connections import Source
+from .log_watcher import Pulse
 
 QUIET_S = 2.0
 """How long to wait for a move before looking whether the reader is still there."""
@@ -98,7 +98,7 @@ class _Output:
                 return ""
             self._running = job.state == "processing"
             since = shown.end if job.attempt == shown.attempt else 0
-            end = printed.end(tx, self._source, job.id, job.attempt, since)
+            end = job_output.end(tx, self._source, job.id, job.attempt, since)
         self._shown = Shown(job.id, job.attempt, end)
         if self._shown == shown:
             return ""

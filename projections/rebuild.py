@@ -8,7 +8,7 @@ from eventstore.chain import GENESIS, Raw, first_break
 from eventstore.errors import ChainBroken
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.reader import SqliteReader, recorded_from
-from eventstore.sqlite.scratch import scratch
+from eventstore.sqlite.temporary import scratch
 from eventstore.sqlite.transaction import SqliteTransaction
 
 from .read_model import ReadModel, Tables

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, locate, open_store
+from eventstore.sqlite.busy_wait import BUSY_TIMEOUT_S
 from eventstore.sqlite.log import Committing, SqliteStore, at_once
-from eventstore.sqlite.patience import BUSY_TIMEOUT_S
 from eventstore.sqlite.reader import SqliteReader
 from projections.errors import StaleReadModels
 from projections.folds.job import Job

@@ -19,7 +19,6 @@ from eventstore.errors import (
     Unusable,
 )
 from eventstore.location import identity
-from eventstore.sqlite.beside import Beside
 from eventstore.sqlite.copying import Copy, check_copy
 from eventstore.sqlite.creating import refuse_part
 from eventstore.sqlite.lock import SqliteLock
@@ -27,6 +26,7 @@ from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.opening import inspect, look_inside
 from eventstore.sqlite.renaming import NO_LINKS
 from eventstore.sqlite.replacing import set_apart
+from eventstore.sqlite.side_folder import Beside
 from eventstore.sqlite.unwritable import read_only
 from eventstore.store import Head
 

@@ -8,7 +8,7 @@ import apsw
 
 from ..errors import ChainBroken, HeadMissing, StorageFailed
 from ..store import Head
-from .failures import RESTORE, translated
+from .error_translation import RESTORE, translated
 from .opening import connect
 from .reader import SqliteReader
 from .verify import verify

@@ -7,12 +7,12 @@ import apsw
 
 from ..errors import DISK_FULL, ForeignFile, Full, NoFolder, StorageFailed
 from ..parts import whole_of
-from . import names
-from .failures import translated
-from .network import network_file_system
+from . import file_name
+from .error_translation import translated
 from .opening import no_access, refuse_not_utf8, refuse_others_beside
 from .renaming import NO_LINKS, rename_new
 from .schema import APPLICATION_ID, FORMAT, SCHEMA
+from .shared_file_systems import network_file_system
 from .unwritable import read_only
 
 
@@ -78,7 +78,7 @@ def _build(building: str, path: str, extra: Iterable[str]) -> None:
         connection.execute("BEGIN")
         for statement in (*SCHEMA, *extra):
             connection.execute(statement)
-        names.record_use(connection, path, building)
+        file_name.record_use(connection, path, building)
         connection.execute(f"PRAGMA user_version={FORMAT}")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute("COMMIT")  # what fails before needs no rollback: the file goes

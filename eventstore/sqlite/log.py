@@ -19,15 +19,15 @@ from ..errors import (
     StreamConflict,
 )
 from ..store import Head
-from .beside import Beside
+from .busy_wait import BUSY_TIMEOUT_S, OnWait, Patience
 from .doorbell import GuardedDoorbell, SqliteDoorbell, ring
-from .failures import busy, translated
+from .error_translation import busy, translated
+from .file_name import identity, record_use
 from .file_sizes import size_limit
 from .lock import SqliteLock
-from .names import identity, record_use
 from .opening import connect
-from .patience import BUSY_TIMEOUT_S, OnWait, Patience
 from .reader import SqliteReader
+from .side_folder import Beside
 from .transaction import SqliteTransaction
 from .wal_owner import record_wal
 

@@ -7,11 +7,11 @@ from functools import partial
 import apsw
 
 from ..errors import ForeignFile, Missing, NewerFile, NoAccess, ReadOnly, Unusable
-from . import names
-from .failures import translated
-from .network import network_file_system
-from .patience import Patience
+from . import file_name
+from .busy_wait import Patience
+from .error_translation import translated
 from .schema import APPLICATION_ID, FORMAT
+from .shared_file_systems import network_file_system
 from .unwritable import open_frozen, refuse_endless_retry, uri, why_unwritable
 from .wal_owner import refuse_other_wal
 
@@ -32,7 +32,7 @@ def connect(
         connection = (_open_readonly if readonly else _open)(path, patience)
         try:
             _refuse_newer(path, connection)
-            names.refuse_left_behind(path, names.last_use(connection))
+            file_name.refuse_left_behind(path, file_name.last_use(connection))
         except Unusable:
             connection.close()
             raise
@@ -62,16 +62,16 @@ def inspect(path: str) -> None:
     refuse_others_beside(path)
     look_inside(path)
     refuse_other_wal(path)
-    names.refuse_second_name(path, found, partial(_recorded_in_file, path))
+    file_name.refuse_second_name(path, found, partial(_recorded_in_file, path))
 
 
-def _recorded_in_file(path: str) -> names.LastUse | None:
+def _recorded_in_file(path: str) -> file_name.LastUse | None:
     """What the file has recorded, read without SQLite's locks and files beside it."""
     try:
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         connection = apsw.Connection(uri(path, "immutable=1"), flags)
         try:
-            return names.last_use(connection)
+            return file_name.last_use(connection)
         finally:
             connection.close()
     except apsw.Error:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import apsw
 
 from ..errors import InUse, StorageFailed
-from .failures import DAMAGED
-from .holders import users
+from .error_translation import DAMAGED
+from .lock_holders import users
 
 _PATIENCE_MS = 2_000
 

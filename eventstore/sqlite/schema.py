@@ -45,6 +45,6 @@ OUTPUTS = """
     ) STRICT, WITHOUT ROWID"""
 
 LAST_USE = "CREATE TABLE last_use (path TEXT NOT NULL, inode TEXT NOT NULL) STRICT"
-"""One row: the path under which the file was last written to, and its inode. See names.py."""
+"""One row: the path under which the file was last written to, and its inode. See file_name.py."""
 
 SCHEMA = (EVENTS, *TRIGGERS.values(), OUTPUTS, LAST_USE)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ..chain import GENESIS, Break, first_break
 from ..errors import ChainBroken
 from ..store import Head, Row
-from .failures import DAMAGED
+from .error_translation import DAMAGED
 from .reader import SqliteReader
 from .schema import TRIGGERS
 

@@ -14,7 +14,7 @@ from eventstore.location import Location, open_store
 from eventstore.sqlite.doorbell import SqliteDoorbell
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.reader import SqliteReader
-from eventstore.sqlite.scratch import scratch
+from eventstore.sqlite.temporary import scratch
 from projections.errors import NewerReadModels, StaleReadModels
 from projections.registry import checkpoint, first_schema, standing
 

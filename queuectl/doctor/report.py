@@ -14,7 +14,7 @@ import queuectl
 from eventstore.errors import Missing, StoreError
 from eventstore.location import Location
 from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.network import network_file_system
+from eventstore.sqlite.shared_file_systems import network_file_system
 from eventstore.sqlite.unwritable import why_unwritable
 from eventstore.sqlite.verify import verify
 from eventstore.store import Head, Reader

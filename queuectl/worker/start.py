@@ -22,7 +22,7 @@ LOADED_LATE = (
     "concurrent.futures.thread",
     "difflib",
     "eventstore.sqlite.creating",
-    "eventstore.sqlite.holders",
+    "eventstore.sqlite.lock_holders",
     "json",
     "projections.rebuild",
     "shlex",

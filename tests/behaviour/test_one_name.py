@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eventstore.sqlite.names import last_use
+from eventstore.sqlite.file_name import last_use
 from eventstore.sqlite.opening import connect
 from queuectl import Queue
 from tests.behaviour.test_doctor import digests

@@ -13,7 +13,7 @@ import pytest
 
 from eventstore.errors import Busy
 from eventstore.location import open_store
-from eventstore.sqlite.holders import process, writer
+from eventstore.sqlite.lock_holders import process, writer
 from queuectl import Queue
 from tests.ctl import PROGRAM, Ctl, until
 from tests.house import House

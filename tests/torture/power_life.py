@@ -12,8 +12,8 @@ from unittest.mock import patch
 import apsw
 
 from eventstore.sqlite import creating, opening
+from eventstore.sqlite.busy_wait import Patience
 from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.patience import Patience
 from projections.registry import READ_MODELS
 from queuectl.api import Queue
 from queuectl.core.replay import replay

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import apsw
 
 from ..errors import Busy, FileTooLarge, Full, Incomplete, ReadOnly, StorageFailed, Unwritable
+from .busy_wait import BUSY_TIMEOUT_S
 from .file_sizes import size_limit
-from .patience import BUSY_TIMEOUT_S
 from .unwritable import has_no_inode, read_only, why_unwritable
 
 DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.TooBigError)
@@ -62,7 +62,7 @@ def _why_unwritable(path: str) -> Unwritable | None:
 
 def busy(path: str, waited_s: float) -> Busy:
     """The error for a lock that was not released in time, with the process that holds it."""
-    from .holders import writer  # hardly ever needed
+    from .lock_holders import writer  # hardly ever needed
 
     holder = writer(path)
     if holder is None:

@@ -30,7 +30,7 @@ class Patience:
         time.sleep(0.001)
         waited_s = now_s - self._since_s
         if self._on_wait and not self._told and waited_s >= TOLD_AFTER_S:
-            from .holders import writer  # hardly ever needed
+            from .lock_holders import writer  # hardly ever needed
 
             self._told = True
             holder = writer(self._path) or "another process"

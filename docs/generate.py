@@ -14,7 +14,7 @@ from eventstore.events import config, context, job, worker
 from eventstore.events.fact import kebab
 from eventstore.events.recorded import EVENT_TYPES, Recorded
 from queuectl import json_shapes
-from queuectl.cli.commands.config import SETTING as config_columns
+from queuectl.cli.commands.config import SETTING_COLUMNS as config_columns
 from queuectl.cli.main import root
 from queuectl.cli.ui import columns
 from queuectl.cli.ui import json_answers as cli_answers
@@ -99,10 +99,10 @@ OURS = {module.__name__ for module in (*KINDS.values(), json_shapes, cli_answers
 def pipe_columns() -> str:
     """What the lines of each list hold, in a pipe."""
     lists: dict[str, tuple[Column[Any], ...]] = {
-        "`list`": columns.JOB,
-        "`dlq list`": columns.DEAD,
-        "`worker list`": columns.WORKER,
-        "`--dry-run`": columns.EVENT,
+        "`list`": columns.JOB_COLUMNS,
+        "`dlq list`": columns.DEAD_COLUMNS,
+        "`worker list`": columns.WORKER_COLUMNS,
+        "`--dry-run`": columns.EVENT_COLUMNS,
         "`config list`": config_columns,
     }
     lines = [PIPE_HEAD]

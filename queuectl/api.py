@@ -121,7 +121,7 @@ class Queue:
         options as for `enqueue`. Raises BadInput, which names the number of the job, or IdTaken.
         """
         now_us = self.clock.wall_us()
-        listed = arguments.jobs_from(jobs)
+        listed = arguments.numbered_jobs(jobs)
         checked = [arguments.job_from(number, job, now_us) for number, job in listed]
         with self.write() as session:
             return [_or_raise(session.enqueue(new)).id for new in checked]

@@ -5,9 +5,7 @@ import os
 import sys
 from _signal import SIG_DFL, SIGINT, default_int_handler, getsignal, signal  # type: ignore
 
-USAGE = 2
-DATABASE = 6
-INTERRUPTED = 130
+from . import exit_codes
 
 
 def program() -> None:
@@ -20,7 +18,7 @@ def program() -> None:
         code = _run()
         _flush_messages()
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        code = exit_codes.INTERRUPTED
     except MemoryError:
         code = _say_limit("out of memory")
     except (OSError, ImportError) as error:
@@ -32,7 +30,9 @@ def program() -> None:
 
 def _say_limit(what: str) -> int:
     """Where not even our own code can be loaded, or no memory is left to say it better."""
-    return _refuse(f"{what}; the limits of this shell (ulimit -a) may be too low", DATABASE)
+    return _refuse(
+        f"{what}; the limits of this shell (ulimit -a) may be too low", exit_codes.DATABASE
+    )
 
 
 def _refuse(why: str, code: int) -> int:
@@ -60,7 +60,9 @@ def _run() -> int:
     try:
         words = [os.fsencode(word).decode() for word in sys.argv[1:]]
     except UnicodeDecodeError as error:
-        return _refuse(f"{error.object!r} is not UTF-8; only UTF-8 can be recorded", USAGE)
+        return _refuse(
+            f"{error.object!r} is not UTF-8; only UTF-8 can be recorded", exit_codes.USAGE
+        )
     gc.disable()  # nothing of what is loaded is garbage: to look for some takes a twentieth
     _load_with_care()
     from .cli.express import enqueue

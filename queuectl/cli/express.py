@@ -12,13 +12,14 @@ import msgspec
 from eventstore.errors import Busy, OutcomeUnknown, StoreError
 from eventstore.location import locate
 
+from .. import exit_codes
 from ..api import Queue
 from ..core.clock import SystemClock
 from ..core.requests import NewJob
 from ..errors import QueueError
 from ..input.job_spec import new_job
-from . import exit_codes
-from .ui.recorded import AnswerLost, answering, jobs_in_short, lost, say
+from .error_codes import code_of
+from .ui.recorded import AnswerLost, answering, jobs_in_short, report_lost_answer, say
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -43,7 +44,7 @@ def enqueue(words: list[str]) -> int | None:
         job_id = _enqueued(line.db, new)
     except (Busy, OutcomeUnknown) as error:  # no second try: it took a minute, or may stand
         say(f"error: {error}")
-        return exit_codes.code_of(error)
+        return code_of(error)
     except (QueueError, StoreError):
         return None
     if job_id is None:
@@ -52,7 +53,7 @@ def enqueue(words: list[str]) -> int | None:
         with answering(lambda: jobs_in_short([job_id])):
             print(job_id)
     except AnswerLost as error:
-        return lost(error)
+        return report_lost_answer(error)
     return exit_codes.DONE
 
 
@@ -91,9 +92,9 @@ def _watched() -> bool:
 def _job(line: _Line) -> NewJob:
     now_us = SystemClock().wall_us()
     if line.json is not None:
-        from ..input.job_files import jobs_from
+        from ..input.job_files import jobs_from_json
 
-        return jobs_from(line.json.encode(errors="surrogateescape"), now_us)[0]
+        return jobs_from_json(line.json.encode(errors="surrogateescape"), now_us)[0]
     if len(line.command) == 1:
         return new_job({"command": line.command[0]}, now_us)
     return new_job({"argv": line.command}, now_us)

@@ -13,15 +13,15 @@ import click
 
 from eventstore.errors import StoreError
 
-from .. import __version__
+from .. import __version__, exit_codes
 from ..errors import QueueError
-from . import exit_codes
+from .error_codes import code_of
 from .ui.database_option import accept_db, db
 from .ui.foreign_words import extra_meant, option_meant, subcommand_meant
-from .ui.invocation import TYPED, typed
+from .ui.invocation import TYPED, with_named_db
 from .ui.options import examples
 from .ui.printer import end_line
-from .ui.recorded import AnswerLost, discard_standard_output, lost, say
+from .ui.recorded import AnswerLost, discard_standard_output, report_lost_answer, say
 from .ui.style import colours_wanted
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
     except AnswerLost as error:
-        return lost(error)
+        return report_lost_answer(error)
     except OSError as error:
         return system_failed(error)
     return code
@@ -151,9 +151,9 @@ def _run(arguments: list[str]) -> int:
     if asked := os.environ.get(COMPLETE):
         from click.shell_completion import shell_complete
 
-        from .ui.completion import install
+        from .ui.completion import install_bash
 
-        install()
+        install_bash()
         return shell_complete(root, {}, "queuectl", COMPLETE, asked)
     try:
         with root.make_context("queuectl", list(arguments)) as ctx:
@@ -161,7 +161,7 @@ def _run(arguments: list[str]) -> int:
             try:
                 return root.invoke(ctx) or exit_codes.DONE
             except (QueueError, StoreError) as error:
-                return _fail(typed(str(error)), exit_codes.code_of(error))
+                return _fail(with_named_db(str(error)), code_of(error))
     except click.exceptions.Exit as done:
         return done.exit_code
     except (KeyboardInterrupt, click.Abort):

@@ -62,7 +62,7 @@ def position_from(position: object) -> int:
     return min(max(position, 0), LAST_POSITION)
 
 
-def jobs_from(jobs: object) -> Iterator[tuple[int, object]]:
+def numbered_jobs(jobs: object) -> Iterator[tuple[int, object]]:
     """The jobs of a list, each with its place in it, from 1 on. Raises BadInput."""
     if not isinstance(jobs, Iterable) or isinstance(jobs, str | bytes | Mapping | NewJob):
         raise BadInput(f"jobs is a list of dicts, not {jobs!r:.100}")

@@ -43,7 +43,7 @@ _packer = msgspec.msgpack.Encoder()
 _unpacker = msgspec.msgpack.Decoder(NewJob)
 
 
-def jobs_from(document: bytes, now_us: int) -> list[NewJob]:
+def jobs_from_json(document: bytes, now_us: int) -> list[NewJob]:
     """The jobs of one JSON text, an object or an array of objects. Raises BadInput."""
     document = _without_mark(document)
     if not document.lstrip().startswith(b"["):
@@ -120,7 +120,7 @@ def _read(source: IO[bytes], now_us: int) -> Iterator[tuple[int, NewJob]]:
     document = b"\n" * blank + line + source.read(DOCUMENT_BYTES + 1)
     if len(document) > DOCUMENT_BYTES:
         raise BadInput(f"more than {DOCUMENT_BYTES >> 20} MB of one JSON text; write a job a line")
-    return ((0, job) for job in (jobs_from(document, now_us) if document.strip() else ()))
+    return ((0, job) for job in (jobs_from_json(document, now_us) if document.strip() else ()))
 
 
 def _without_mark(text: bytes) -> bytes:

@@ -5,13 +5,13 @@ import re
 from ..errors import BadInput
 from ..escape import as_written, visible
 
-LONGEST = 200
+LONGEST_ID = 200
 """Characters of an id."""
 
 RESERVED = frozenset({"last", "first", "all", "any", "none"})
 """Words that select jobs, or may one day."""
 
-RANGE = r"([0-9]{1,18})-([0-9]{1,18})"
+ID_RANGE = r"([0-9]{1,18})-([0-9]{1,18})"
 """Jobs by number, from one to another."""
 
 _PLAIN = r"[A-Za-z][A-Za-z0-9_.-]{0,99}"
@@ -36,8 +36,8 @@ def check_id(shown: str, job_id: str) -> str:
 
 def _reason(job_id: str) -> str | None:
     """Why this text cannot be an id; None if it can."""
-    if not 1 <= len(job_id) <= LONGEST:
-        return f"an id has 1 to {LONGEST} characters, not {len(job_id):,}"
+    if not 1 <= len(job_id) <= LONGEST_ID:
+        return f"an id has 1 to {LONGEST_ID} characters, not {len(job_id):,}"
     if job_id.isdecimal():
         return "a number is an id that the queue assigns (put a letter or a word before it)"
     if re.fullmatch("[0-9]+-[0-9]*", job_id):

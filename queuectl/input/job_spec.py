@@ -19,7 +19,7 @@ ARGUMENT_BYTES = 131_071
 TOGETHER_BYTES = 1 << 20
 """Of arguments and environment; the kernel's two megabytes also hold the worker's own."""
 
-MANY = 100
+MOST_TAGS = 100
 """Most tags of a job."""
 
 BACKGROUND = ("end", "keep")
@@ -208,8 +208,8 @@ def _mapping(key: str, value: Any) -> Mapping[str, Any]:
 
 def _tags(key: str, value: Any) -> dict[str, str]:
     tags = _mapping(key, value)
-    if len(tags) > MANY:
-        raise BadInput(f"{key}: a job has at most {MANY} tags, not {len(tags):,}")
+    if len(tags) > MOST_TAGS:
+        raise BadInput(f"{key}: a job has at most {MOST_TAGS} tags, not {len(tags):,}")
     name = _matching(_NAME, "have names of letters, digits, '_', '.' and '-'")
     return {str(name(key, tag)): _short(f"{key} {tag}", text) for tag, text in tags.items()}
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from .writer import folder_name
 
-CHUNK_BYTES = 65_536
+READ_BYTES = 65_536
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -51,14 +51,14 @@ def piece_of(blob: bytes, since: int = 0) -> Iterator[Piece]:
         yield Piece(since, blob[since:], 0)
 
 
-def cut_off(printed: Iterable[Piece], end: int) -> Iterator[Piece]:
+def pieces_before(printed: Iterable[Piece], end: int) -> Iterator[Piece]:
     """The pieces up to offset `end`: what stands in a file beyond what was recorded is not it."""
     for piece in printed:
         if piece.offset < end:
             yield piece._replace(data=piece.data[: end - piece.offset])
 
 
-def tail(printed: Iterable[Piece], lines: int) -> list[Piece]:
+def last_lines(printed: Iterable[Piece], lines: int) -> list[Piece]:
     """The pieces that hold the last `lines` lines; an incomplete last line is one, too."""
     held = [piece for piece in printed if piece.data]
     ignored = 1  # the line break that ends the last line begins no other
@@ -81,7 +81,7 @@ def _segment(own: int, offset: int, since: int) -> Iterator[Piece]:
     try:
         os.lseek(file, max(0, since - offset), os.SEEK_SET)
         at = max(since, offset)
-        while data := os.read(file, CHUNK_BYTES):
+        while data := os.read(file, READ_BYTES):
             yield Piece(at, data, at - since)
             since = at = at + len(data)
     except IsADirectoryError:

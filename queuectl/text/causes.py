@@ -10,8 +10,8 @@ from ..errors import BadInput, nearest
 from .exit_lists import signal_number
 from .outcomes import manner
 
-LAST_EXIT = 255
-LAST_SIGNAL = 128
+LAST_EXIT_CODE = 255
+LAST_RECORDED_SIGNAL = 128
 """The highest signal number of any Linux, as events record it."""
 
 _ERRORS = {
@@ -55,9 +55,9 @@ def cause_from(text: str) -> str:
 def _ending(words: str) -> str | None:
     """An exit code or a signal."""
     if match := re.fullmatch(r"exit ([0-9]{1,3})(?: \(success is only .*\))?", words, re.ASCII):
-        return f"exit {int(match[1])}" if int(match[1]) <= LAST_EXIT else None
+        return f"exit {int(match[1])}" if int(match[1]) <= LAST_EXIT_CODE else None
     if match := re.fullmatch(r"signal ([0-9]{1,3})(?: \(sig[a-z0-9+-]+\))?", words, re.ASCII):
-        return f"signal {int(match[1])}" if 1 <= int(match[1]) <= LAST_SIGNAL else None
+        return f"signal {int(match[1])}" if 1 <= int(match[1]) <= LAST_RECORDED_SIGNAL else None
     number = signal_number(words.removeprefix("signal "))
     return None if number is None else f"signal {number}"
 

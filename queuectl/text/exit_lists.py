@@ -10,7 +10,7 @@ from ..errors import BadInput
 from ..escape import as_written
 from .outcomes import signal_name
 
-MANY = 100
+MOST_ENDINGS = 100
 """Most exit codes and signals in one list."""
 
 LAST_SIGNAL = 64
@@ -33,8 +33,10 @@ def endings(shown: str, value: object) -> Endings:
     shown: the option or key, for the error.
     """
     words = _words(value)
-    if len(words) > MANY:
-        raise BadInput(f"{shown} takes at most {MANY} exit codes and signals, not {len(words):,}")
+    if len(words) > MOST_ENDINGS:
+        raise BadInput(
+            f"{shown} takes at most {MOST_ENDINGS} exit codes and signals, not {len(words):,}"
+        )
     codes, signals = set(), set()
     for word in words:
         if (code := _code(word)) is not None:

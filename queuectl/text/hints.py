@@ -15,7 +15,7 @@ QUEUES_NAMED = 5
 _LINE = r"(?<![\w'\"./-])queuectl (?!to )(?=[a-z])"
 
 
-def typed(hint: str, db: str | None) -> str:
+def with_db_option(hint: str, db: str | None) -> str:
     """The hint, each `queuectl …` in it with the `--db` that named the queue, where one did."""
     if db is None:
         return hint

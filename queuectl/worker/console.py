@@ -9,7 +9,7 @@ from projections.folds.job import FINAL, STATES, Job, State
 from ..escape import visible
 from ..text.durations import duration
 from ..text.exit_lists import zero_explained
-from ..text.hints import typed
+from ..text.hints import with_db_option
 from ..text.numbers import plural
 from ..text.outcomes import manner, stragglers
 from ..text.processes import unendable
@@ -109,7 +109,7 @@ class Telling:
     def died(self, job: Job) -> None:
         """A job has died with its worker, for the last time."""
         self._finals["dead"] += 1
-        see = typed("see queuectl dlq list", self._db)
+        see = with_db_option("see queuectl dlq list", self._db)
         _write(f"{_with_command(job)} dead: its worker was lost each time; {see}")
 
     def ended(self, result: Result, job: Job | None) -> None:
@@ -122,7 +122,7 @@ class Telling:
             return
         self._count(job.state)
         if self._jobs or (self._quiet and job.state == "dead"):
-            see = typed("; see queuectl dlq list", self._db) if job.state == "dead" else ""
+            see = with_db_option("; see queuectl dlq list", self._db) if job.state == "dead" else ""
             usage = result.outcome.usage
             left = stragglers(usage.stragglers, usage.straggler_names)
             what = _label(job) if self._jobs else _with_command(job)

@@ -20,7 +20,7 @@ from eventstore.store import Reader
 from projections.folds.worker import stream_of
 from projections.read_models import counts, workers
 
-from .. import __version__
+from .. import __version__, exit_codes
 from ..api import Queue
 from ..core.job_waiting import running_here
 from ..core.requests import RequestStop, StartWorker
@@ -40,7 +40,6 @@ from .supervisor import Duty, Reason, Supervisor
 from .takeover import boot_id, tidy_locks
 from .timers import Timers
 
-INTERRUPTED = 130
 TRY_AGAIN_S = 1.0
 """Between two tries to start a thread."""
 DESCRIPTORS, DESCRIPTORS_A_JOB = 64, 3
@@ -240,5 +239,5 @@ def _started(duty: Duty, name: str | None) -> WorkerStarted:
 
 def _code(reason: Reason, *, interrupted: bool) -> int:
     if reason == "keeper-lost":
-        return 1
-    return INTERRUPTED if reason == "stopped" and interrupted else 0
+        return exit_codes.NO
+    return exit_codes.INTERRUPTED if reason == "stopped" and interrupted else 0

@@ -8,9 +8,9 @@ from functools import partial
 from importlib import import_module
 from typing import NamedTuple
 
+from .. import exit_codes
 from .keeper import keep
 
-NO = 1
 JOBS_DIED = 10
 """The supervisor's exit code for it: with 1 the keeper would take it for an accident."""
 
@@ -57,7 +57,7 @@ def run_worker(path: str | None, options: Options) -> int:
     supervise = _load()
     keeper = os.getpid()
     code = keep(partial(supervise, path, options))
-    return NO if code == JOBS_DIED and os.getpid() == keeper else code
+    return exit_codes.NO if code == JOBS_DIED and os.getpid() == keeper else code
 
 
 def _load() -> Callable[[str | None, Options, socket.socket, tuple[str, ...]], int]:

@@ -12,8 +12,8 @@ from eventstore.sqlite.verify import verify
 from projections.folds.job import FINAL
 from projections.read_models import jobs
 from projections.rebuild import compare
+from queuectl import exit_codes
 from queuectl.api import Queue
-from queuectl.cli import exit_codes
 from queuectl.errors import QueueError
 from tests.ctl import Ctl
 from tests.torture.syscalls_scenes import Scene

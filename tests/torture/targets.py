@@ -11,13 +11,13 @@ import msgspec
 from eventstore import codec
 from eventstore.errors import ChainBroken
 from eventstore.events.recorded import EVENT_TYPES
-from queuectl.cli.ui.job_output import Screened
+from queuectl.cli.ui.job_output import TerminalSink
 from queuectl.core.decisions.job import decide
 from queuectl.core.requests import Enqueue, NewJob
 from queuectl.core.settings import policy
 from queuectl.errors import BadInput
 from queuectl.escape import visible
-from queuectl.input.job_files import Spool, jobs_from
+from queuectl.input.job_files import Spool, jobs_from_json
 from queuectl.input.job_spec import _KEYS
 
 from . import drawing
@@ -84,7 +84,7 @@ def read_jobs(draw: Random) -> tuple[object, Broken]:
 
 
 def _of_text(data: bytes) -> list[NewJob]:
-    return jobs_from(data, NOW_US)
+    return jobs_from_json(data, NOW_US)
 
 
 def _of_file(data: bytes) -> list[NewJob]:
@@ -123,7 +123,7 @@ def show(draw: Random) -> tuple[object, Broken]:
 
 
 def _screened(*pieces: bytes) -> str:
-    screened = Screened(colours=True)
+    screened = TerminalSink(colours=True)
     return "".join([*map(screened.take, pieces), screened.end()])
 
 

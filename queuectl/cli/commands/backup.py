@@ -14,7 +14,7 @@ from ...text.sizes import size
 from ..ui import options
 from ..ui.heads import HeadFile
 from ..ui.printer import Printer, line, note
-from ..ui.progress import Progress
+from ..ui.progress import ProgressDisplay
 from ..ui.recorded import answering
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def backup_command(
     target = os.path.abspath(file)
     databases = (reading.location.path, target)
     with closing(HeadFile(head, databases)) if head else nullcontext() as head_file:
-        with Progress("copying") as progress:
+        with ProgressDisplay("copying") as progress:
             done = backup(reading.store, target, "replace" if force else "refuse", progress.show)
         if head_file is not None:
             head_file.write(done.head)

@@ -13,7 +13,7 @@ from ...core.transaction import Session
 from ...json_shapes import SettingShape
 from ..ui import options
 from ..ui.json_answers import Settings
-from ..ui.mutations import granted, rehearse
+from ..ui.mutations import rehearse, unless_refused
 from ..ui.printer import Printer, line
 from ..ui.recorded import answering
 from ..ui.style import Column
@@ -23,9 +23,9 @@ DEFAULT = "default"
 
 KEYS = "\b\nKeys:\n" + "\n".join(f"  {one.key:<13} {one.help}" for one in SETTINGS.values())
 
-InForce = tuple[Setting, Value]
+SettingRow = tuple[Setting, Value]
 
-SETTING: tuple[Column[InForce], ...] = (
+SETTING_COLUMNS: tuple[Column[SettingRow], ...] = (
     Column("key", lambda row: row[0].key, lambda row, _: row[0].key),
     Column("value", lambda row: row[0].show(row[1]), lambda row, _: row[0].show(row[1])),
     Column("", lambda row: row[0].help, lambda row, _: row[0].help, wide=True),
@@ -58,7 +58,7 @@ def list_(reading: Reading, out: Printer) -> None:
     """List all settings and their current values."""
     rows = _in_force(reading, out, tuple(SETTINGS.values()))
     if out.form is None:
-        out.table(SETTING, rows)
+        out.table(SETTING_COLUMNS, rows)
 
 
 @config_command.command(
@@ -80,7 +80,7 @@ def set_(out: Printer, key: str, value: str, reason: str | None, dry_run: bool) 
     asked = SetConfig(key=wanted.key, value=stored, reason=reason)
 
     def act(session: Session) -> None:
-        granted(session.ask(asked))
+        unless_refused(session.ask(asked))
 
     with options.open_queue() as queue:
         if dry_run:
@@ -91,7 +91,7 @@ def set_(out: Printer, key: str, value: str, reason: str | None, dry_run: bool) 
 
 def _set(queue: Queue, out: Printer, wanted: Setting, asked: SetConfig) -> None:
     with queue.write() as session:
-        granted(session.ask(asked))
+        unless_refused(session.ask(asked))
         position, _ = session.tx.last
     now = wanted.default if asked.value is None else asked.value
     change = f"{wanted.key} = {wanted.show(now)}"
@@ -102,7 +102,7 @@ def _set(queue: Queue, out: Printer, wanted: Setting, asked: SetConfig) -> None:
             line(change)
 
 
-def _in_force(reading: Reading, out: Printer, wanted: tuple[Setting, ...]) -> list[InForce]:
+def _in_force(reading: Reading, out: Printer, wanted: tuple[Setting, ...]) -> list[SettingRow]:
     """The values; printed already where JSON is asked for."""
     with reading.read() as tx:
         found, position = read_model.in_force(tx), tx.head().position

@@ -12,7 +12,7 @@ from ...api import Queue
 from ...core.requests import Discard, RetryDead
 from ...core.snapshot import Reading
 from ..ui import job_selection, options, paging
-from ..ui.columns import DEAD
+from ..ui.columns import DEAD_COLUMNS
 from ..ui.job_selection import Selector
 from ..ui.paging import Page
 from ..ui.printer import Printer
@@ -42,7 +42,7 @@ def list_(reading: Reading, out: Printer, queue: str | None, cause: str | None, 
     """List dead jobs, newest first."""
     which = job_selection.filter_of(("dead",), queue, cause=cause)
     with reading.read() as tx:
-        paging.print_page(out, tx, which, page, DEAD)
+        paging.print_page(out, tx, which, page, DEAD_COLUMNS)
         if jobs.page(tx, which, page.after, limit=1):
             out.hint("retry: queuectl dlq retry JOB · why: queuectl history JOB")
 

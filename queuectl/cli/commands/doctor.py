@@ -2,16 +2,16 @@
 
 import click
 
+from ... import exit_codes
 from ...core.snapshot import Reading
 from ...doctor.checks import Level
 from ...doctor.report import Examination, examine
 from ...escape import visible
 from ...text.numbers import plural
-from .. import exit_codes
 from ..ui import options
-from ..ui.invocation import typed
+from ..ui.invocation import with_named_db
 from ..ui.printer import Printer, line
-from ..ui.progress import Progress
+from ..ui.progress import ProgressDisplay
 
 
 @click.command("doctor", epilog=options.examples("queuectl doctor", "queuectl doctor --deep"))
@@ -21,7 +21,7 @@ from ..ui.progress import Progress
 @options.reading
 def doctor_command(reading: Reading, out: Printer, deep: bool, verbose: bool) -> int:
     """Check the queue and this machine; exit 1 and suggest fixes."""
-    with Progress("checking") as progress:
+    with ProgressDisplay("checking") as progress:
         found = examine(reading, deep, lambda done, total: progress.show(done, total))
     if out.form == "json":
         _document(out, reading, found)
@@ -29,7 +29,7 @@ def doctor_command(reading: Reading, out: Printer, deep: bool, verbose: bool) ->
         _picture(out, reading, found, verbose)
     else:
         for one in found.findings:
-            words = (one.level, one.check, one.found, typed(one.todo or ""))
+            words = (one.level, one.check, one.found, with_named_db(one.todo or ""))
             line("\t".join(map(visible, words)))
     return exit_codes.DONE if found.well else exit_codes.NO
 
@@ -49,7 +49,7 @@ def _picture(out: Printer, reading: Reading, found: Examination, verbose: bool) 
     for one in shown:
         line(f"{out.painted(*MARKS[one.level])} {one.check:<{width}}  {visible(one.found)}")
         if one.todo:
-            line(f"  {'':<{width}}  → {visible(typed(one.todo))}")
+            line(f"  {'':<{width}}  → {visible(with_named_db(one.todo))}")
     levels = [one.level for one in found.findings]
     problems, notes = levels.count("problem"), levels.count("note")
     said = [plural(problems, "problem")] * bool(problems) + [plural(notes, "note")] * bool(notes)
@@ -69,7 +69,7 @@ def _document(out: Printer, reading: Reading, found: Examination) -> None:
             level=one.level,
             well=one.level != "problem",
             found=one.found,
-            todo=None if one.todo is None else typed(one.todo),
+            todo=None if one.todo is None else with_named_db(one.todo),
         )
         for one in found.findings
     ]

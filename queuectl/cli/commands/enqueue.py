@@ -13,10 +13,10 @@ from ...core.requests import NewJob
 from ...errors import BadInput, IdTaken, QueueError, Refusal
 from ...input.job_spec import as_option, new_job
 from ..ui import options
-from ..ui.enqueue_answer import Added
+from ..ui.enqueue_answer import EnqueueAnswer
 from ..ui.param_types import OfSetting, Whole
 from ..ui.printer import Printer
-from ..ui.progress import Progress
+from ..ui.progress import ProgressDisplay
 from ..ui.recorded import answering, jobs_in_short
 
 if TYPE_CHECKING:
@@ -191,9 +191,9 @@ def enqueue_command(
         raise BadInput("no jobs given; nothing was enqueued")
     from ..ui.mutations import rehearse
 
-    def act(session: "Session") -> Added:
-        added = Added(before=session.tx.last[0])
-        with Progress("enqueuing") as progress:
+    def act(session: "Session") -> EnqueueAnswer:
+        added = EnqueueAnswer(before=session.tx.last[0])
+        with ProgressDisplay("enqueuing") as progress:
             for n, new in enumerate(jobs, 1):
                 job = session.enqueue(new)
                 if isinstance(job, QueueError):
@@ -270,9 +270,9 @@ def _asked(words: tuple[str, ...], file: str | None, given: dict[str, Any], behi
 
 
 def _from_json(text: str) -> "Jobs":
-    from ...input.job_files import jobs_from
+    from ...input.job_files import jobs_from_json
 
-    return jobs_from(text.encode(errors="surrogateescape"), SystemClock().wall_us())
+    return jobs_from_json(text.encode(errors="surrogateescape"), SystemClock().wall_us())
 
 
 def _looks_like_json(text: str) -> bool:
@@ -292,7 +292,7 @@ def _from_file(name: str) -> "Jobs":
     from ...input.job_files import Spool
 
     try:
-        with _opened(name) as source, Progress("checking jobs") as progress:
+        with _opened(name) as source, ProgressDisplay("checking jobs") as progress:
             return Spool(source, SystemClock().wall_us(), progress.show)
     except BadInput as error:
         raise BadInput(f"{name}: {error}; nothing was enqueued") from None

@@ -21,9 +21,9 @@ from ...json_shapes import EventPage, event_shape
 from ...text.timestamps import moment, past_us
 from ..ui import options
 from ..ui.columns import output_hint, state
-from ..ui.event_lines import Feed
-from ..ui.foreign_words import EVENTS
-from ..ui.job_selection import existing, position_of
+from ..ui.event_lines import EventPrinter
+from ..ui.foreign_words import FOREIGN_EVENT_TYPES
+from ..ui.job_selection import existing_job, position_of
 from ..ui.param_types import Word
 from ..ui.printer import Printer, line
 
@@ -40,7 +40,7 @@ from ..ui.printer import Printer, line
 def history_command(reading: Reading, out: Printer, job: str, unstarted_too: bool) -> None:
     """Show every event of a job: when, by whom and why."""
     with reading.read() as tx:
-        found = existing(tx, job)
+        found = existing_job(tx, job)
         position = tx.head().position
         events = tx.events(stream=found.id)
         if out.form == "json":
@@ -50,7 +50,7 @@ def history_command(reading: Reading, out: Printer, job: str, unstarted_too: boo
         if out.terminal:
             line(_title(out, found))
         shown = _started(events) if out.terminal and not unstarted_too else events
-        Feed(out, found.spec).print(shown)
+        EventPrinter(out, found.spec).print(shown)
         steps = [f"retry: queuectl dlq retry {quoted(found.id)}"] * (found.state == "dead")
         steps += output_hint(runs.of_job(tx, found.born), found)
     out.hint(" · ".join(steps))
@@ -125,7 +125,7 @@ class Wanted(NamedTuple):
     "--type",
     "kind",
     metavar="TYPE",
-    type=Word("event type", EVENT_TYPES, EVENTS),
+    type=Word("event type", EVENT_TYPES, FOREIGN_EVENT_TYPES),
     help="Only events of this type.",
 )
 @click.option(
@@ -163,16 +163,16 @@ def events_command(
     if out.form == "json":
         _document(reading, out, wanted)
     elif follow:
-        _follow(reading, Feed(out), wanted)
+        _follow(reading, EventPrinter(out), wanted)
     else:
-        Feed(out).print(wanted.among(reading.events(wanted.after, upto, wanted.stream)))
+        EventPrinter(out).print(wanted.among(reading.events(wanted.after, upto, wanted.stream)))
 
 
 def _named(reading: Reading, stream: str | None) -> str | None:
     """The stream that was typed. Raises NotFound for one without an event."""
     if stream == "last":
         with reading.read() as tx:
-            return existing(tx, stream).id
+            return existing_job(tx, stream).id
     if stream in (None, *ALWAYS) or next(reading.events(stream=stream), None) is not None:
         return stream
     assert stream is not None
@@ -208,7 +208,7 @@ def _document(reading: Reading, out: Printer, wanted: Wanted) -> None:
     out.document(EventPage(position=position, events=page, next=None))
 
 
-def _follow(reading: Reading, feed: Feed, wanted: Wanted) -> None:
+def _follow(reading: Reading, feed: EventPrinter, wanted: Wanted) -> None:
     """Until Ctrl-C, or until nobody reads our lines."""
     seen = wanted.after
 

@@ -12,17 +12,17 @@ from eventstore.sqlite.verify import Verdict
 from eventstore.store import Head
 from projections.rebuild import Difference
 
+from ... import exit_codes
 from ...core.snapshot import Reading
 from ...text.numbers import plural
-from .. import exit_codes
 from ..ui import options
 from ..ui.heads import head_from
-from ..ui.invocation import typed
+from ..ui.invocation import with_named_db
 from ..ui.json_answers import DifferenceShape, Replayed, Verified
 from ..ui.printer import Printer, line
-from ..ui.progress import Progress
+from ..ui.progress import ProgressDisplay
 
-SHOWN = 20
+DIFFERENCES_SHOWN = 20
 """Differences printed; JSON has all."""
 
 
@@ -34,7 +34,7 @@ def replay_command(reading: Reading, out: Printer, check: bool) -> int:
     """Rebuild the views from the log, or only compare them."""
     if reading.store is None:
         raise Missing(reading.location.path)
-    with Progress("replaying") as progress:
+    with ProgressDisplay("replaying") as progress:
         if not check:
             from ...core.replay import replay
 
@@ -51,11 +51,11 @@ def _replayed(out: Printer, position: int, found: list[Difference], check: bool)
     if out.form == "json":
         out.document(Replayed(position=position, differences=[_shape(one) for one in found]))
     elif found:
-        for one in found[:SHOWN]:
+        for one in found[:DIFFERENCES_SHOWN]:
             line(_told(one))
-        if len(found) > SHOWN:
-            line(f"... and {len(found) - SHOWN:,} more")
-        repair = typed("run queuectl replay to rebuild the views")
+        if len(found) > DIFFERENCES_SHOWN:
+            line(f"... and {len(found) - DIFFERENCES_SHOWN:,} more")
+        repair = with_named_db("run queuectl replay to rebuild the views")
         line(f"{plural(len(found), 'row')} of the views differ from the log; {repair}")
     else:
         done = "views match the log" if check else "views rebuilt"
@@ -118,7 +118,7 @@ def verify_command(reading: Reading, out: Printer, expect: str | None) -> int:
 def _look(store: SqliteStore, expected: Head | None) -> Verdict:
     from eventstore.sqlite.verify import verify
 
-    with Progress("verifying") as progress, store.read() as tx:
+    with ProgressDisplay("verifying") as progress, store.read() as tx:
         total = tx.head().position
         return verify(tx, expected, lambda done: progress.show(done, total))
 

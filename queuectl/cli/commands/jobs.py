@@ -16,7 +16,7 @@ from ...core.requests import Cancel, Retry
 from ...core.snapshot import Reading
 from ...escape import visible
 from ..ui import job_selection, options, paging
-from ..ui.columns import JOB, NAME, QUEUE, REASON
+from ..ui.columns import JOB_COLUMNS, NAME_COLUMN, QUEUE_COLUMN, REASON_COLUMN
 from ..ui.job_selection import Selector
 from ..ui.paging import Page
 from ..ui.printer import Printer, line
@@ -41,9 +41,9 @@ WIDE = 100
         "queuectl list --all --jsonl",
     ),
 )
-@job_selection.filters
+@job_selection.filter_options
 @paging.pages
-@options.watch
+@options.watch_option
 @options.list_printer
 @options.reading
 def list_command(
@@ -72,11 +72,11 @@ def _queue(location: Location, width: int) -> str:
 def _columns(out: Printer, tx: Reader) -> tuple[Column[Job], ...]:
     """A terminal gets why jobs failed; a wide one also names, and queues if there are several."""
     if not out.terminal:
-        return JOB
+        return JOB_COLUMNS
     if shutil.get_terminal_size().columns < WIDE:
-        return (*JOB[:-1], REASON, JOB[-1])
-    queue = (QUEUE,) if len(counts.by_queue(tx)) > 1 else ()
-    return (*JOB[:-1], REASON, *queue, NAME, JOB[-1])
+        return (*JOB_COLUMNS[:-1], REASON_COLUMN, JOB_COLUMNS[-1])
+    queue = (QUEUE_COLUMN,) if len(counts.by_queue(tx)) > 1 else ()
+    return (*JOB_COLUMNS[:-1], REASON_COLUMN, *queue, NAME_COLUMN, JOB_COLUMNS[-1])
 
 
 @click.command(

@@ -19,25 +19,25 @@ from ...core.snapshot import Reading
 from ...errors import NotFound
 from ...escape import quoted, visible
 from ...json_shapes import path_of
-from ...outputs.reader import Piece, cut_off, piece_of, pieces, tail
+from ...outputs.reader import Piece, last_lines, piece_of, pieces, pieces_before
 from ...text.durations import duration
 from ...text.hints import missing_program
 from ...text.numbers import plural
 from ...text.outcomes import outcome
 from ...text.sizes import size
 from ..ui import options
-from ..ui.idle_notice import Idle
-from ..ui.invocation import typed
+from ..ui.idle_notice import IdleNotice
+from ..ui.invocation import with_named_db
 from ..ui.job_output import Sink, sink
-from ..ui.job_selection import existing
+from ..ui.job_selection import existing_job
 from ..ui.param_types import Whole
 from ..ui.printer import note
 
-LOOK_S = 0.2
+POLL_S = 0.2
 """While something runs: what it prints rings no bell."""
 
 
-class Seen(NamedTuple):
+class AttemptView(NamedTuple):
     """An attempt at one moment. Its output is read after this, so none of it is missed."""
 
     job: Job
@@ -59,14 +59,14 @@ def logs_command(
 ) -> None:
     """Show a job's output (raw bytes when piped)."""
     with reading.read() as tx:
-        found = existing(tx, job)
+        found = existing_job(tx, job)
         if follow:
             refuse_itself(tx, reading.location, found.id)
     if attempt is not None and attempt > found.attempt:
         has = f"has only {plural(found.attempt, 'attempt')}" if found.attempt else "has not run yet"
         raise NotFound(f"job {visible(found.id)} {has}")
     if not found.attempt and not follow:
-        note(typed(f"job {found.id} has not run yet; see queuectl show {quoted(found.id)}"))
+        note(with_named_db(f"job {found.id} has not run yet; see queuectl show {quoted(found.id)}"))
         return
     seen = _look(reading, found.id, attempt or max(found.attempt, 1))
     with sink(live=follow) as to:
@@ -80,7 +80,7 @@ def logs_command(
         note("No output." if seen.ended else "No output yet.")
 
 
-def _run(reading: Reading, seen: Seen) -> Run | None:
+def _run(reading: Reading, seen: AttemptView) -> Run | None:
     with reading.read() as tx:
         attempts = runs.of_job(tx, seen.job.born)
     return next((run for run in attempts if run.attempt == seen.attempt), None)
@@ -92,12 +92,12 @@ def _say_unstarted(reading: Reading, run: Run, job: Job) -> None:
     if run.reason == "not-found":
         with reading.read() as tx:
             path = path_of(job.spec, contexts.get(tx, job.spec.context))
-        note(typed(missing_program(job.spec, path)))
+        note(with_named_db(missing_program(job.spec, path)))
 
 
-def _follow(to: Sink, reading: Reading, seen: Seen, printed: int, only: int | None) -> None:
+def _follow(to: Sink, reading: Reading, seen: AttemptView, printed: int, only: int | None) -> None:
     """Until the job has ended, or its attempt `only`."""
-    idle = Idle()
+    idle = IdleNotice()
     reading.hang_bell()
     reading.mind_reader()
     while not (seen.ended and (only or seen.job.state in FINAL) and not _more(seen, only)):
@@ -108,7 +108,7 @@ def _follow(to: Sink, reading: Reading, seen: Seen, printed: int, only: int | No
             _note(to, f"[attempt {attempt}]")
         else:
             _say_idle(to, reading, idle, seen)
-            reading.await_more(None if seen.ended else LOOK_S)
+            reading.await_more(None if seen.ended else POLL_S)
         seen = _look(reading, seen.job.id, attempt)
         printed = _print(to, reading, seen, printed, None)
     _say_ended(to, reading, seen)
@@ -116,14 +116,14 @@ def _follow(to: Sink, reading: Reading, seen: Seen, printed: int, only: int | No
         _note(to, f"[job {seen.job.id} is {seen.job.state}]")
 
 
-def _say_idle(to: Sink, reading: Reading, idle: Idle, seen: Seen) -> None:
+def _say_idle(to: Sink, reading: Reading, idle: IdleNotice, seen: AttemptView) -> None:
     if seen.ended:
         to.pause()
         with reading.read() as tx:
             idle.say(tx, [seen.job])
 
 
-def _say_ended(to: Sink, reading: Reading, seen: Seen) -> None:
+def _say_ended(to: Sink, reading: Reading, seen: AttemptView) -> None:
     """How the attempt ended; nothing if there was none."""
     run = _run(reading, seen)
     if run is not None and run.error:
@@ -139,23 +139,23 @@ def _note(to: Sink, text: str) -> None:
     note(text)
 
 
-def _more(seen: Seen, only: int | None) -> bool:
+def _more(seen: AttemptView, only: int | None) -> bool:
     """Whether this attempt has ended and another has begun."""
     return only is None and seen.job.attempt > seen.attempt
 
 
-def _look(reading: Reading, job_id: str, attempt: int) -> Seen:
+def _look(reading: Reading, job_id: str, attempt: int) -> AttemptView:
     with reading.read() as tx:
-        job = existing(tx, job_id)
+        job = existing_job(tx, job_id)
         runs = job.state == "processing" and job.attempt == attempt
-        return Seen(job, attempt, not runs, outputs.get(tx, job_id, attempt))
+        return AttemptView(job, attempt, not runs, outputs.get(tx, job_id, attempt))
 
 
-def _print(to: Sink, reading: Reading, seen: Seen, since: int, lines: int | None) -> int:
+def _print(to: Sink, reading: Reading, seen: AttemptView, since: int, lines: int | None) -> int:
     """Print from byte `since` on, of that the last `lines`. Returns up to where it was printed."""
     printed: Iterable[Piece] = _pieces(reading, seen, since)
     if lines is not None:
-        printed = tail(printed, lines)
+        printed = last_lines(printed, lines)
     began, size_bytes, digest = since, 0, sha256()
     for piece in printed:
         _say_missing(to, piece.missing_bytes)
@@ -171,15 +171,17 @@ def _print(to: Sink, reading: Reading, seen: Seen, since: int, lines: int | None
     return since
 
 
-def _pieces(reading: Reading, seen: Seen, since: int) -> Iterable[Piece]:
+def _pieces(reading: Reading, seen: AttemptView, since: int) -> Iterable[Piece]:
     if seen.output is not None and seen.output.kept is not None:
         return piece_of(seen.output.kept, since)
     folder = reading.store.beside.existing("outputs") if reading.store else None
     found = pieces(folder, seen.job.id, seen.attempt, since)
-    return found if seen.output is None else cut_off(found, seen.output.total_bytes)
+    return found if seen.output is None else pieces_before(found, seen.output.total_bytes)
 
 
-def _say_damaged(to: Sink, reading: Reading, seen: Seen, size_bytes: int, digest: str) -> None:
+def _say_damaged(
+    to: Sink, reading: Reading, seen: AttemptView, size_bytes: int, digest: str
+) -> None:
     """Where all that was kept is there, and is something else: a power cut may leave zeros."""
     for one in reading.events(stream=seen.job.id):
         event = one.event

@@ -13,7 +13,7 @@ from ..ui import options
 from ..ui.heads import head_from
 from ..ui.invocation import named_db
 from ..ui.printer import Printer, line, note
-from ..ui.progress import Progress
+from ..ui.progress import ProgressDisplay
 from ..ui.recorded import answering
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def restore_command(
     location = locate(named_db())
     expected = None if expect is None else head_from(expect)
     source = os.path.abspath(backup)
-    with Progress("verifying") as progress:
+    with ProgressDisplay("verifying") as progress:
         done = restore(
             source,
             location.path,

@@ -28,12 +28,12 @@ from ...text.processes import unendable
 from ...text.sizes import size_text
 from ...text.timestamps import ago, moment
 from ..ui import options
-from ..ui.columns import ATTEMPT, ended, output_hint, state
-from ..ui.invocation import typed
-from ..ui.job_selection import existing
+from ..ui.columns import ATTEMPT_COLUMNS, ended, output_hint, state
+from ..ui.invocation import with_named_db
+from ..ui.job_selection import existing_job
 from ..ui.printer import Printer, line
 
-NOT_FOUND = 127
+SHELL_NOT_FOUND = 127
 """The exit code of a shell that did not find a command."""
 
 
@@ -68,7 +68,7 @@ def show_command(reading: Reading, out: Printer, job: str) -> None:
 
 
 def _look_up(tx: Reader, word: str, path: str) -> Found:
-    job = existing(tx, word)
+    job = existing_job(tx, word)
     context = contexts.get(tx, job.spec.context)
     active = workers.active(tx)
     stuck = _unendable(job, active, path)
@@ -117,7 +117,7 @@ def _picture(out: Printer, found: Found, now: int) -> None:
         _fact(label, visible(text), width)
     if found.runs:
         line()
-        out.table(ATTEMPT, found.runs)
+        out.table(ATTEMPT_COLUMNS, found.runs)
     line()
     out.hint(_next_step(found, now))
 
@@ -167,8 +167,8 @@ def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
         yield "stuck", words
     if ended(job):
         yield "last ended", f"{ended(job)}{zero_explained(job)}"
-    if job.failure == "not-found" or (job.failure == "exit" and job.exit_code == NOT_FOUND):
-        yield "hint", typed(missing_program(spec, path))
+    if job.failure == "not-found" or (job.failure == "exit" and job.exit_code == SHELL_NOT_FOUND):
+        yield "hint", with_named_db(missing_program(spec, path))
 
 
 def _retries(job: Job) -> str:

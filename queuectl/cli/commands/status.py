@@ -15,7 +15,7 @@ from ...text.durations import age
 from ...text.hints import no_worker
 from ...text.timestamps import ago
 from ..ui import options
-from ..ui.invocation import typed
+from ..ui.invocation import with_named_db
 from ..ui.job_selection import say_if_unused
 from ..ui.printer import Printer, line
 from ..ui.watch import watch
@@ -26,7 +26,7 @@ REFERENCE_STATES: tuple[State, ...] = ("pending", "processing", "completed", "fa
 
 @click.command("status", epilog=options.examples("queuectl status", "queuectl status --json"))
 @options.queue_name("Count only this queue.")
-@options.watch
+@options.watch_option
 @options.printer
 @options.reading
 def status_command(
@@ -66,7 +66,7 @@ def _beyond(out: Printer, tx: Reader, queue: str | None) -> None:
     """What the original did not show."""
     now = SystemClock().wall_us()
     active = workers.active(tx)
-    none = typed("none (start one with: queuectl worker start)")
+    none = with_named_db("none (start one with: queuectl worker start)")
     line(f"Workers: {len(active) or none}")
     for worker in active:
         line(f"  {visible(worker.id)}: {_busy(worker, len(jobs.of_worker(tx, worker.id)), now)}")

@@ -8,21 +8,21 @@ import click
 from eventstore.store import Reader
 from projections.folds.job import FINAL, STATES, Job, State
 
+from ... import exit_codes
 from ...core.job_waiting import wait_for
 from ...core.snapshot import Reading
 from ...errors import NotFound
 from ...json_shapes import job_shape
 from ...text.durations import duration_us
-from .. import exit_codes
 from ..ui import job_selection, options
-from ..ui.idle_notice import Idle
+from ..ui.idle_notice import IdleNotice
 from ..ui.job_selection import Selector
 from ..ui.json_answers import Changed
 from ..ui.mutations import id_and_state
 from ..ui.printer import Printer, line, note
-from ..ui.progress import Progress
+from ..ui.progress import ProgressDisplay
 
-LOOK_S = 1.0
+REFRESH_S = 1.0
 """Between two looks on a terminal, which shows progress."""
 
 OPEN: tuple[State, ...] = tuple(state for state in STATES if state not in FINAL)
@@ -36,7 +36,7 @@ OPEN: tuple[State, ...] = tuple(state for state in STATES if state not in FINAL)
         "queuectl wait --all --ignore-failures",
     ),
 )
-@job_selection.several
+@job_selection.selector_options
 @click.option(
     "--open", "open_only", is_flag=True, help="Only jobs that have not ended yet (as --all does)."
 )
@@ -73,14 +73,14 @@ def wait_command(
 
 def _wait(reading: Reading, ids: Sequence[str], timeout_s: float | None, any_of: bool) -> list[Job]:
     """Wait; meanwhile say on stderr if no worker runs, and on a terminal how far it is."""
-    idle = Idle()
-    with Progress("waiting", "elapsed") as progress:
+    idle = IdleNotice()
+    with ProgressDisplay("waiting", "elapsed") as progress:
 
         def looked(tx: Reader, waiting: Sequence[Job]) -> None:
             idle.say(tx, waiting)
             progress.show(len(ids) - len(waiting), len(ids))
 
-        look_s = LOOK_S if sys.stderr.isatty() else None
+        look_s = REFRESH_S if sys.stderr.isatty() else None
         return wait_for(
             reading, ids, timeout_s=timeout_s, any_of=any_of, looked=looked, look_s=look_s
         )
@@ -91,7 +91,7 @@ def _ids(tx: Reader, chosen: Selector, open_only: bool) -> list[str]:
     ids = chosen.ids(tx, among=OPEN if open_only else ())
     if not open_only or chosen.filter is not None:
         return ids
-    return [job_id for job_id in ids if job_selection.existing(tx, job_id).state in OPEN]
+    return [job_id for job_id in ids if job_selection.existing_job(tx, job_id).state in OPEN]
 
 
 def _print(reading: Reading, out: Printer, done: Sequence[Job]) -> None:

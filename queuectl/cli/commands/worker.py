@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from ...api import Queue
     from ...core.snapshot import Reading
 
-LAST = 100
+ENDED_SHOWN = 100
 """Ended workers that `worker list --all` goes back."""
 
-LOOK_AGAIN_S = 1.0
+CHECK_S = 1.0
 """How often to see whether a worker that is to stop has died instead."""
 
 
@@ -114,10 +114,10 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
     from projections.read_models import jobs, workers
 
     from ...json_shapes import WorkerPage, worker_shape
-    from ..ui.columns import WORKER, WorkerRow
+    from ..ui.columns import WORKER_COLUMNS, WorkerRow
 
     with reading.read() as tx:
-        found = workers.newest(tx, LAST) if ended_too else workers.active(tx)
+        found = workers.newest(tx, ENDED_SHOWN) if ended_too else workers.active(tx)
         running = {one.id: tuple(job.id for job in jobs.of_worker(tx, one.id)) for one in found}
         position = tx.head().position
     shapes = [worker_shape(one, running[one.id]) for one in found]
@@ -127,7 +127,9 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
         out.documents(shapes)
     else:
         rows = [WorkerRow(worker, running[worker.id]) for worker in found]
-        out.table(WORKER, rows, none="No worker is running. Start one: queuectl worker start")
+        out.table(
+            WORKER_COLUMNS, rows, none="No worker is running. Start one: queuectl worker start"
+        )
 
 
 @worker_command.command(
@@ -238,7 +240,7 @@ def _await_end(
             hold_ups += [HoldUp(queue, successor, force=how == "now") for successor in successors]
             stopping += successors
             if stopping or lost:
-                reading.await_more(LOOK_AGAIN_S)
+                reading.await_more(CHECK_S)
     finally:
         reading.close()
 

@@ -49,7 +49,7 @@ def output_hint(attempts: Sequence[Run], job: Job) -> list[str]:
     return []
 
 
-def due(job: Job, now: int) -> str:
+def due_text(job: Job, now: int) -> str:
     """When its next attempt comes. A running worker lets none be late."""
     if job.due_at_us is None:
         return ""
@@ -57,7 +57,7 @@ def due(job: Job, now: int) -> str:
     return f"overdue {age(now - job.due_at_us)}" if late else ago(job.due_at_us, now)
 
 
-def same(
+def text_column(
     title: str,
     text: Callable[[T], str],
     *,
@@ -69,7 +69,7 @@ def same(
     return Column(title, text, lambda row, _: text(row), wide, spare, folds)
 
 
-def moment(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
+def time_column(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
     """A column of times: RFC 3339, or for a person the distance from now."""
 
     def plain(row: T) -> str:
@@ -82,53 +82,55 @@ def moment(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
     return Column(title, plain, shown, spare=True)
 
 
-JOB: tuple[Column[Job], ...] = (
-    same("id", lambda job: job.id, folds=ID_WIDTH),
+JOB_COLUMNS: tuple[Column[Job], ...] = (
+    text_column("id", lambda job: job.id, folds=ID_WIDTH),
     Column("state", lambda job: job.state, lambda job, _: state(job)),
-    same("attempts", lambda job: str(job.attempts), spare=True),
-    moment("enqueued", lambda job: job.enqueued_at_us),
-    Column("next attempt", lambda job: instant(job.due_at_us) or "", due, spare=True),
-    same("command", lambda job: job.spec.command, wide=True),
+    text_column("attempts", lambda job: str(job.attempts), spare=True),
+    time_column("enqueued", lambda job: job.enqueued_at_us),
+    Column("next attempt", lambda job: instant(job.due_at_us) or "", due_text, spare=True),
+    text_column("command", lambda job: job.spec.command, wide=True),
 )
 
-REASON: Column[Job] = same(
+REASON_COLUMN: Column[Job] = text_column(
     "reason", lambda job: ended(job) if job.state in ("failed", "dead") else "", spare=True
 )
-QUEUE: Column[Job] = same("queue", lambda job: job.spec.queue, spare=True)
-NAME: Column[Job] = same("name", lambda job: job.spec.name or "", spare=True, folds=TEXT_WIDTH)
+QUEUE_COLUMN: Column[Job] = text_column("queue", lambda job: job.spec.queue, spare=True)
+NAME_COLUMN: Column[Job] = text_column(
+    "name", lambda job: job.spec.name or "", spare=True, folds=TEXT_WIDTH
+)
 """What a wide terminal has room for beside the others."""
 
-DEAD: tuple[Column[Job], ...] = (
-    same("id", lambda job: job.id, folds=ID_WIDTH),
-    same("attempts", lambda job: str(job.attempts), spare=True),
-    same("reason", ended, folds=TEXT_WIDTH),
-    moment("dead since", lambda job: job.changed_at_us),
-    same("command", lambda job: job.spec.command, wide=True),
+DEAD_COLUMNS: tuple[Column[Job], ...] = (
+    text_column("id", lambda job: job.id, folds=ID_WIDTH),
+    text_column("attempts", lambda job: str(job.attempts), spare=True),
+    text_column("reason", ended, folds=TEXT_WIDTH),
+    time_column("dead since", lambda job: job.changed_at_us),
+    text_column("command", lambda job: job.spec.command, wide=True),
 )
 
-ATTEMPT: tuple[Column[Run], ...] = (
-    same("attempt", lambda run: str(run.attempt)),
-    same("worker", lambda run: f"{run.worker}/{run.slot}"),
-    moment("began", lambda run: run.claimed_at_us),
-    same("outcome", outcome, folds=TEXT_WIDTH),
-    same(
+ATTEMPT_COLUMNS: tuple[Column[Run], ...] = (
+    text_column("attempt", lambda run: str(run.attempt)),
+    text_column("worker", lambda run: f"{run.worker}/{run.slot}"),
+    time_column("began", lambda run: run.claimed_at_us),
+    text_column("outcome", outcome, folds=TEXT_WIDTH),
+    text_column(
         "took", lambda run: "" if run.duration_us is None else duration(run.duration_us), spare=True
     ),
-    same("cpu", lambda run: "" if run.cpu_us is None else duration(run.cpu_us), spare=True),
-    same("memory", lambda run: memory(run.memory_bytes, run.memory_below_bytes), spare=True),
-    same(
+    text_column("cpu", lambda run: "" if run.cpu_us is None else duration(run.cpu_us), spare=True),
+    text_column("memory", lambda run: memory(run.memory_bytes, run.memory_below_bytes), spare=True),
+    text_column(
         "output", lambda run: "" if run.output_bytes is None else size(run.output_bytes), spare=True
     ),
 )
 
-EVENT: tuple[Column[Recorded], ...] = (
-    same("position", lambda one: str(one.position)),
+EVENT_COLUMNS: tuple[Column[Recorded], ...] = (
+    text_column("position", lambda one: str(one.position)),
     Column(
         "time", lambda one: rfc3339(one.recorded_at_us), lambda one, _: clock(one.recorded_at_us)
     ),
-    same("stream", lambda one: one.stream),
-    same("type", lambda one: one.type),
-    same("actor", lambda one: one.actor),
+    text_column("stream", lambda one: one.stream),
+    text_column("type", lambda one: one.type),
+    text_column("actor", lambda one: one.actor),
     Column("what", lambda one: one.data, lambda one, _: what(one.event), wide=True),
 )
 
@@ -141,20 +143,20 @@ class WorkerRow(NamedTuple):
     """Ids of the jobs that it runs or has claimed, oldest first."""
 
 
-WORKER: tuple[Column[WorkerRow], ...] = (
-    same("id", lambda row: row.worker.id),
-    same("name", lambda row: row.worker.started.name, folds=TEXT_WIDTH),
-    same("state", lambda row: row.worker.state),
-    same("slots", lambda row: str(row.worker.started.slots), spare=True),
+WORKER_COLUMNS: tuple[Column[WorkerRow], ...] = (
+    text_column("id", lambda row: row.worker.id),
+    text_column("name", lambda row: row.worker.started.name, folds=TEXT_WIDTH),
+    text_column("state", lambda row: row.worker.state),
+    text_column("slots", lambda row: str(row.worker.started.slots), spare=True),
     Column(
         "queues",
         lambda row: ",".join(row.worker.started.queues),
         lambda row, _: ", ".join(row.worker.started.queues) or "all",
         spare=True,
     ),
-    same("pid", lambda row: str(row.worker.started.pid), spare=True),
-    moment("started", lambda row: row.worker.started_at_us),
-    same("ended", lambda row: row.worker.ended or "", spare=True),
+    text_column("pid", lambda row: str(row.worker.started.pid), spare=True),
+    time_column("started", lambda row: row.worker.started_at_us),
+    text_column("ended", lambda row: row.worker.ended or "", spare=True),
     Column(
         "jobs",
         lambda row: ",".join(row.jobs),

@@ -28,15 +28,15 @@ from ...escape import visible
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
-NEWEST = 200
+NEWEST_JOBS = 200
 """Jobs among whose ids and tags to look."""
 
-SHOWN = 50
+OFFERED_AT_MOST = 50
 """Words that are offered."""
 
 PROGRAMS_AT_MOST = 500
 
-STATES: dict[str, tuple[State, ...]] = {
+STATES_TAKEN: dict[str, tuple[State, ...]] = {
     "cancel": ("pending", "processing", "failed", "scheduled"),
     "retry": ("failed", "scheduled", "dead"),
     "dlq retry": ("dead",),
@@ -80,10 +80,10 @@ def _programs(prefix: str) -> list[str]:
 
 def job_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Ids of jobs that the subcommand would take, the newest first."""
-    states = STATES.get(ctx.command_path.removeprefix("queuectl "), ())
+    states = STATES_TAKEN.get(ctx.command_path.removeprefix("queuectl "), ())
 
     def words(tx: Reader, prefix: str) -> Iterable[tuple[str, str]]:
-        for job in jobs.page(tx, Filter(states=states), limit=NEWEST):
+        for job in jobs.page(tx, Filter(states=states), limit=NEWEST_JOBS):
             yield job.id, f"{job.state}: {job.spec.command}"
         older = jobs.get(tx, prefix) if prefix else None
         if older is not None:
@@ -97,7 +97,7 @@ def _queues(tx: Reader, _: str) -> Iterable[tuple[str, str]]:
 
 
 def _tags(tx: Reader, _: str) -> Iterable[tuple[str, str]]:
-    for job in jobs.page(tx, Filter(), limit=NEWEST):
+    for job in jobs.page(tx, Filter(), limit=NEWEST_JOBS):
         for key, value in job.spec.tags.items():
             yield f"{key}={value}", ""
 
@@ -111,7 +111,7 @@ def _workers(tx: Reader, _: str) -> Iterable[tuple[str, str]]:
 def _causes(tx: Reader, _: str) -> Iterable[tuple[str, str]]:
     from ...text.causes import cause_words
 
-    return ((cause_words(group.cause), group.queue) for group in dead.groups(tx, NEWEST))
+    return ((cause_words(group.cause), group.queue) for group in dead.groups(tx, NEWEST_JOBS))
 
 
 def _from_queue(words: Callable[[Reader, str], Iterable[tuple[str, str]]]) -> Complete:
@@ -128,7 +128,7 @@ def _from_queue(words: Callable[[Reader, str], Iterable[tuple[str, str]]]) -> Co
                 }
         except (StoreError, QueueError, StaleReadModels, OSError):
             return []
-        return list(found.values())[:SHOWN]
+        return list(found.values())[:OFFERED_AT_MOST]
 
     return complete
 
@@ -213,6 +213,6 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
         return f"{item.type},{quoted(word) if item.type == 'plain' and word else word}"
 
 
-def install() -> None:
+def install_bash() -> None:
     """Let bash be answered by the class above."""
     add_completion_class(Bash)

@@ -17,7 +17,7 @@ from ...escape import quoted
 from ...text.hints import no_worker
 from .printer import Printer, line, note
 
-SHOWN = 5
+JOBS_NAMED = 5
 """Jobs of a kind that are named; the others are counted."""
 
 QUEUES_AT_MOST = 20
@@ -27,7 +27,7 @@ DIRECTORIES_AT_MOST = 20
 """Directories that were named, of which to say that they do not exist."""
 
 
-class Added:
+class EnqueueAnswer:
     """The jobs of one `enqueue`, as far as its answer needs them.
 
     before: position of the log's last event before.
@@ -61,16 +61,16 @@ class Added:
             self._queues.add(job.spec.queue)
         if job.spec.due_at_us is not None:
             self._timed_count += 1
-            if len(self._timed) < SHOWN:
+            if len(self._timed) < JOBS_NAMED:
                 self._timed.append(job)
         elif new.run_at_us is not None:
             self._passed_count += 1
-            if len(self._passed) < SHOWN:
+            if len(self._passed) < JOBS_NAMED:
                 self._passed.append((job, new.run_at_us))
 
     def look(self, tx: Reader, out: Printer) -> None:
         """Look up, before the transaction ends, what the answer says of the queue."""
-        self._elsewhere = list(_elsewhere(tx, self.existing[:SHOWN]))
+        self._elsewhere = list(_elsewhere(tx, self.existing[:JOBS_NAMED]))
         self._no_worker = no_worker(workers.active(tx), self._queues) if out.terminal else None
 
     def print(self, out: Printer) -> None:
@@ -126,8 +126,8 @@ class Added:
             yield f"{plural(self._new_count, 'job')} enqueued: {ids}"
         if existing := dict.fromkeys(job.id for job, _ in self.existing):
             jobs = f"{len(existing):,}" if self._new_count else plural(len(existing), "job")
-            more = ", …" if len(existing) > SHOWN else ""
-            yield f"{jobs} already existed: {', '.join(list(existing)[:SHOWN])}{more}"
+            more = ", …" if len(existing) > JOBS_NAMED else ""
+            yield f"{jobs} already existed: {', '.join(list(existing)[:JOBS_NAMED])}{more}"
 
     def _due(self) -> Iterator[str]:
         for job in self._timed:

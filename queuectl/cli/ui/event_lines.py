@@ -15,12 +15,12 @@ from ...text.durations import duration
 from ...text.timestamps import clock, day, rfc3339
 from .printer import Printer, line
 
-GAP = 2
+_GAP = 2
 WORDS_AT_LEAST = 20
 """Characters that what happened needs beside time, type and actor."""
 
 
-class Feed:
+class EventPrinter:
     """Prints events. spec: of the job, where they are one job's history."""
 
     def __init__(self, out: Printer, spec: Enqueued | None = None) -> None:
@@ -65,7 +65,7 @@ class Feed:
         parts = [clock(one.recorded_at_us), f"{since:>8}", f"{one.type:<15}"]
         parts.append(f"{self._who(one):<15}")
         for least in (1, -1):  # the pause first: the times tell it
-            if sum(len(part) + GAP for part in parts) + WORDS_AT_LEAST > self._width:
+            if sum(len(part) + _GAP for part in parts) + WORDS_AT_LEAST > self._width:
                 del parts[least]
         return "".join(f"{part}  " for part in parts)
 

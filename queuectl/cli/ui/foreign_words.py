@@ -7,7 +7,7 @@ import click
 
 from ...errors import nearest
 
-SUBCOMMANDS: dict[str, dict[str, str]] = {
+FOREIGN_SUBCOMMANDS: dict[str, dict[str, str]] = {
     "queuectl": {
         **dict.fromkeys(("ls", "jobs", "ll", "queue", "find"), "list"),
         **dict.fromkeys(("add", "submit", "push", "put", "new", "create", "schedule"), "enqueue"),
@@ -66,7 +66,7 @@ _ANYWHERE = {
     "--wait-timeout": "--timeout",
 }
 
-OPTIONS: dict[str, dict[str, str]] = {
+FOREIGN_OPTIONS: dict[str, dict[str, str]] = {
     "queuectl enqueue": {
         **dict.fromkeys(("--command", "--cmd", "--run", "--exec"), "-- CMD ARG"),
         **dict.fromkeys(("--retries", "--retry", "--attempts", "--max-attempts"), "--max-retries"),
@@ -100,7 +100,7 @@ OPTIONS: dict[str, dict[str, str]] = {
 }
 """By the subcommand with which it was typed."""
 
-STATES = {
+FOREIGN_STATES = {
     **dict.fromkeys(("running", "active", "started", "claimed", "busy"), "processing"),
     **dict.fromkeys(("queued", "waiting", "ready", "new", "enqueued", "open"), "pending"),
     **dict.fromkeys(("done", "success", "succeeded", "finished", "complete", "ok"), "completed"),
@@ -110,7 +110,7 @@ STATES = {
     **dict.fromkeys(("canceled", "killed", "aborted", "discarded", "revoked"), "cancelled"),
 }
 
-EVENTS = {
+FOREIGN_EVENT_TYPES = {
     **dict.fromkeys(("created", "added", "submitted", "queued"), "enqueued"),
     **dict.fromkeys(("started", "start", "running", "processing"), "claimed"),
     **dict.fromkeys(("completed", "done", "success", "finished"), "succeeded"),
@@ -122,7 +122,7 @@ EVENTS = {
 
 def subcommand_meant(group: str, word: str, known: Iterable[str]) -> str | None:
     """What to type instead of a subcommand that a group does not have."""
-    meant = nearest(word, known, SUBCOMMANDS.get(group, {}))
+    meant = nearest(word, known, FOREIGN_SUBCOMMANDS.get(group, {}))
     return None if meant is None else f"{'queuectl' if group == 'queuectl' else group} {meant}"
 
 
@@ -132,8 +132,8 @@ def extra_meant(path: str, extra: str, params: Mapping[str, object]) -> str | No
     extra: these words. params: the values that it took.
     """
     if path == "queuectl list":
-        state = STATES.get(extra, extra)
-        return f"--state {state}" if state in STATES.values() else f"queuectl show {extra}"
+        state = FOREIGN_STATES.get(extra, extra)
+        return f"--state {state}" if state in FOREIGN_STATES.values() else f"queuectl show {extra}"
     if path == "queuectl dlq list":
         return f"queuectl dlq show {extra}"
     if path == "queuectl status":
@@ -157,6 +157,6 @@ def option_meant(path: str, word: str, command: click.Command, ctx: click.Contex
     ]
     anywhere = {one: ours for one, ours in _ANYWHERE.items() if ours in known and one not in known}
     plain = {name.lstrip("-"): name for name in known}  # dashes are alike in all of them
-    meant = (anywhere | OPTIONS.get(path, {})).items()
+    meant = (anywhere | FOREIGN_OPTIONS.get(path, {})).items()
     near = nearest(word.lstrip("-"), plain, {one.lstrip("-"): ours for one, ours in meant})
     return plain.get(near, near) if near else None

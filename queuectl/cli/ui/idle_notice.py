@@ -7,11 +7,11 @@ from projections.folds.job import Job
 from projections.read_models import workers
 
 from ...text.hints import no_worker
-from .invocation import typed
+from .invocation import with_named_db
 from .printer import note
 
 
-class Idle:
+class IdleNotice:
     """Says it once, and again after workers have come and gone."""
 
     def __init__(self) -> None:
@@ -22,5 +22,5 @@ class Idle:
         queues = {job.spec.queue for job in waiting if job.state != "processing"}
         hint = no_worker(workers.active(tx), queues) if queues else None
         if hint is not None and hint != self._said:
-            note(typed(hint))
+            note(with_named_db(hint))
         self._said = hint

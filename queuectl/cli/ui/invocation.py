@@ -4,7 +4,7 @@ import shlex
 
 import click
 
-from ...text.hints import typed as typed_for
+from ...text.hints import with_db_option
 
 TYPED = "queuectl.typed"
 """Where the root context keeps the words of the command line."""
@@ -17,9 +17,9 @@ def named_db() -> str | None:
     return named
 
 
-def typed(hint: str) -> str:
+def with_named_db(hint: str) -> str:
     """A hint or an error, its `queuectl …` as they must be typed for this queue."""
-    return typed_for(hint, named_db())
+    return with_db_option(hint, named_db())
 
 
 def same_line_from(cursor: int) -> str:

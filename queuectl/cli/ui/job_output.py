@@ -35,7 +35,7 @@ class Sink(Protocol):
         """Print all that came so far, so that a note can follow on a line of its own."""
 
 
-class Raw:
+class ByteSink:
     """For a pipe or a file."""
 
     def write(self, data: bytes) -> None:
@@ -48,7 +48,7 @@ class Raw:
         """Nothing is held back."""
 
 
-class Screened:
+class TerminalSink:
     """For a terminal: colours stay, lines stay, and what would act otherwise is shown instead.
 
     A carriage return lets the job write its line anew, as progress bars do: of each line its last
@@ -130,11 +130,11 @@ def _last_state(line: str) -> str:
 
 @contextmanager
 def sink(live: bool = False) -> Iterator[Sink]:
-    """Where standard output leads, for the length of the block. live: as in Screened."""
+    """Where standard output leads, for the length of the block. live: as in TerminalSink."""
     if not sys.stdout.isatty():
-        yield Raw()
+        yield ByteSink()
         return
-    screened = Screened(colours_wanted(), live)
+    screened = TerminalSink(colours_wanted(), live)
     try:
         yield screened
     finally:

@@ -20,11 +20,11 @@ from ...core.clock import SystemClock
 from ...core.snapshot import Reading
 from ...errors import BadInput, NoSuchJob, NotFound
 from ...escape import quoted, visible
-from ...input.job_ids import RANGE
+from ...input.job_ids import ID_RANGE
 from ...text.causes import cause_from
 from ...text.hints import unused_queue
 from ...text.timestamps import past_us
-from .foreign_words import STATES as MEANT
+from .foreign_words import FOREIGN_STATES
 from .invocation import named_db
 from .options import completed_by, queue_name
 from .param_types import Word
@@ -47,7 +47,7 @@ class Selector(NamedTuple):
     @property
     def by_id(self) -> bool:
         """Whether each job was named by itself, not by a range, a filter or `--all`."""
-        return self.filter is None and not any(re.fullmatch(RANGE, word) for word in self.words)
+        return self.filter is None and not any(re.fullmatch(ID_RANGE, word) for word in self.words)
 
     def ids(self, tx: Reader, among: tuple[State, ...] = ()) -> list[str]:
         """The ids, each once, in the order named, or oldest first for a filter.
@@ -81,7 +81,7 @@ def say_if_unused(tx: Reader, queue: str | None) -> None:
         note(unused_queue(queue, known))
 
 
-def existing(tx: Reader, word: str) -> Job:
+def existing_job(tx: Reader, word: str) -> Job:
     """The one job that a word names. Raises NotFound."""
     job_id = _last(tx) if word == "last" else word
     if (job := jobs.get(tx, job_id)) is None:
@@ -113,7 +113,7 @@ def _on_line(tx: Reader, text: str) -> list[str]:
 def _named(tx: Reader, word: str) -> list[str]:
     if word == "last":
         return [_last(tx)]
-    if found := re.fullmatch(RANGE, word):
+    if found := re.fullmatch(ID_RANGE, word):
         return _in_range(tx, int(found[1]), int(found[2]))
     return [word]
 
@@ -121,7 +121,7 @@ def _named(tx: Reader, word: str) -> list[str]:
 def _refuse_split_id(tx: Reader, words: tuple[str, ...]) -> None:
     """Raise NotFound if an ID with spaces was typed without quotes, so its parts name no job."""
     for at, word in enumerate(words):
-        if word in ("last", "-") or re.fullmatch(RANGE, word) or jobs.get(tx, word) is not None:
+        if word in ("last", "-") or re.fullmatch(ID_RANGE, word) or jobs.get(tx, word) is not None:
             continue
         for joined in _joined_around(words, at):
             if jobs.get(tx, joined) is not None:
@@ -208,7 +208,7 @@ _FILTERS = (
         "states",
         metavar="STATE",
         multiple=True,
-        type=Word("state", STATES, MEANT),
+        type=Word("state", STATES, FOREIGN_STATES),
         help="Only jobs in this state, such as pending or dead (repeatable).",
     ),
     queue_option,
@@ -229,7 +229,7 @@ _FILTERS = (
 )
 
 
-def filters(run: Callable[..., R]) -> Callable[..., R]:
+def filter_options(run: Callable[..., R]) -> Callable[..., R]:
     """Add the options that choose jobs, and give the subcommand `which`, a Filter."""
 
     @wraps(run)
@@ -252,7 +252,7 @@ def filters(run: Callable[..., R]) -> Callable[..., R]:
     return decorated
 
 
-def several(run: Callable[..., R]) -> Callable[..., R]:
+def selector_options(run: Callable[..., R]) -> Callable[..., R]:
     """Add `JOB...` and the filters, and give the subcommand `chosen`, a Selector."""
 
     @wraps(run)
@@ -264,7 +264,7 @@ def several(run: Callable[..., R]) -> Callable[..., R]:
     add = click.option("--all", "everything", is_flag=True, help="All jobs.")
     return click.argument(
         "words", metavar="[JOB...]", nargs=-1, shell_complete=completed_by("job_ids")
-    )(filters(add(selected)))
+    )(filter_options(add(selected)))
 
 
 def _selector(words: tuple[str, ...], which: Filter, everything: bool) -> Selector:

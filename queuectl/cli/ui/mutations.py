@@ -11,12 +11,12 @@ from eventstore.events.recorded import Recorded
 from projections.folds.job import Job
 from projections.read_models import workers
 
+from ... import exit_codes
 from ...api import Queue
 from ...core.requests import JobRequest
 from ...core.transaction import Session
 from ...errors import QueueError
 from ...text.hints import no_worker
-from .. import exit_codes
 from .printer import Printer, line, note
 from .recorded import answering, jobs_in_short
 
@@ -27,7 +27,7 @@ class _Rehearsed(Exception):
     """Undoes the transaction of a rehearsal."""
 
 
-def granted(answer: T | QueueError) -> T:
+def unless_refused(answer: T | QueueError) -> T:
     """The answer, unless it is a refusal: that is raised."""
     if isinstance(answer, QueueError):
         raise answer
@@ -37,7 +37,7 @@ def granted(answer: T | QueueError) -> T:
 def rehearse(queue: Queue, out: Printer, act: Callable[[Session], object]) -> None:
     """Print the events that `act` would append, and write nothing."""
     from ...json_shapes import EventPage, event_shape
-    from .columns import EVENT
+    from .columns import EVENT_COLUMNS
 
     recorded: list[Recorded] = []
     position = 0
@@ -50,7 +50,7 @@ def rehearse(queue: Queue, out: Printer, act: Callable[[Session], object]) -> No
         events = [event_shape(one) for one in recorded]
         out.document(EventPage(position=position, events=events, next=None))
     else:
-        out.table(EVENT, recorded, none="Nothing would change.")
+        out.table(EVENT_COLUMNS, recorded, none="Nothing would change.")
 
 
 def change_jobs(
@@ -78,7 +78,7 @@ def change_jobs(
         ask: Callable[[JobRequest], Job | QueueError] = session.ask
         rows = []
         for request in asked:
-            job = granted(ask(request))
+            job = unless_refused(ask(request))
             if job.state == "pending":
                 pending_queues.add(job.spec.queue)
             rows.append((job.id, tell(job)))

@@ -155,7 +155,7 @@ yes = click.option(
     help="Do not ask for confirmation. Only a terminal asks, if a range, a filter or --all"
     " selects several jobs.",
 )
-watch = click.option(
+watch_option = click.option(
     "--watch",
     "watch_s",
     metavar="[S]",

@@ -23,9 +23,9 @@ R = TypeVar("R")
 PAGE = 50
 
 
-MOST = 1_000_000
+LARGEST_PAGE = 1_000_000
 """Of a page; whoever wants more wants all."""
-LARGEST = 2**63 - 1
+LARGEST_CURSOR = 2**63 - 1
 """What SQLite can count to."""
 
 
@@ -50,14 +50,14 @@ def pages(run: Callable[..., R]) -> Callable[..., R]:
         click.option(
             "--after",
             metavar="CURSOR",
-            type=Cursor(1, LARGEST),
+            type=Cursor(1, LARGEST_CURSOR),
             help="Continue after the previous page (use its 'next' value).",
         ),
         click.option(
             "--limit",
             "-n",
             metavar="N",
-            type=Whole(1, MOST),
+            type=Whole(1, LARGEST_PAGE),
             default=PAGE,
             help=f"Show at most N jobs [default: {PAGE}].",
         ),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 
-def shown(param: click.Parameter | None) -> str:
+def option_name(param: click.Parameter | None) -> str:
     """How an error names an option: by its longest spelling."""
     return max(param.opts, key=len) if param else "the value"
 
@@ -39,7 +39,9 @@ class Whole(click.ParamType):  # type: ignore[type-arg]
         limits = f"from {self._lowest:,} to {self._highest:,}"
         if self._highest == 2**63 - 1:
             limits = f"of at least {self._lowest:,}"
-        raise BadInput(f"{shown(param)} must be a whole number {limits}, not {as_written(text)}")
+        raise BadInput(
+            f"{option_name(param)} must be a whole number {limits}, not {as_written(text)}"
+        )
 
 
 class Cursor(Whole):
@@ -64,7 +66,7 @@ class OfSetting(click.ParamType):  # type: ignore[type-arg]
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | float:
         """In the setting's stored unit. Raises BadInput."""
-        return setting(self._key).named(shown(param)).parse(str(value))
+        return setting(self._key).named(option_name(param)).parse(str(value))
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg]
@@ -80,7 +82,9 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
 
         seconds = duration_us(str(value)) / 1_000_000
         if seconds < 0.1:
-            raise BadInput(f"{shown(param)} must be at least 0.1 s, not {as_written(str(value))}")
+            raise BadInput(
+                f"{option_name(param)} must be at least 0.1 s, not {as_written(str(value))}"
+            )
         return seconds
 
 
@@ -109,8 +113,8 @@ class Word(click.ParamType):  # type: ignore[type-arg]
         """Raise BadInput if these are known words, separated by commas."""
         parts = [part.strip() for part in words.split(",")]
         if param and param.multiple and len(parts) > 1 and set(parts) <= set(self._known):
-            repeated = " ".join(f"{shown(param)} {part}" for part in parts)
-            raise BadInput(f"{shown(param)} takes one {self._what}; repeat it: {repeated}")
+            repeated = " ".join(f"{option_name(param)} {part}" for part in parts)
+            raise BadInput(f"{option_name(param)} takes one {self._what}; repeat it: {repeated}")
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str

@@ -12,7 +12,7 @@ import msgspec
 
 from ...core.clock import SystemClock
 from ...escape import visible
-from .invocation import typed
+from .invocation import with_named_db
 from .recorded import say
 from .style import COLOURS, Column, colours_wanted
 
@@ -56,7 +56,7 @@ class Printer:
 
             table(columns, found, SystemClock().wall_us())
         else:
-            line(typed(none))
+            line(with_named_db(none))
 
     def painted(self, text: str, state: str) -> str:
         """The text in the colour of a state, for a terminal that shows colours."""
@@ -67,7 +67,7 @@ class Printer:
     def hint(self, text: str) -> None:
         """What to do next, for a person; ` · ` between two of it, or a line each."""
         if self.terminal and text:
-            words = visible(typed(text))
+            words = visible(with_named_db(text))
             fits = len(words) <= shutil.get_terminal_size().columns
             line(words if fits else words.replace(" · ", "\n"))
 

@@ -6,14 +6,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
-    from .rich_table import Bar
+    from .rich_table import ProgressBar
 
-PATIENCE_S = 1.0
+SHOW_AFTER_S = 1.0
 
 Time = Literal["remaining", "elapsed"]
 
 
-class Progress:
+class ProgressDisplay:
     """Shows a bar from the first second on; use it in a `with` block.
 
     time: the one that the bar shows. How long a wait for others goes on cannot be foretold.
@@ -23,7 +23,7 @@ class Progress:
         self._what, self._time = what, time
         self._begun = monotonic()
         self._wanted = sys.stderr.isatty()
-        self._bar: Bar | None = None
+        self._bar: ProgressBar | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -39,10 +39,10 @@ class Progress:
 
     def show(self, done: int, total: int | None = None) -> None:
         """So much is done; of so much, where that is known."""
-        if not self._wanted or monotonic() - self._begun < PATIENCE_S:
+        if not self._wanted or monotonic() - self._begun < SHOW_AFTER_S:
             return
         if self._bar is None:
-            from .rich_table import Bar
+            from .rich_table import ProgressBar
 
-            self._bar = Bar(self._what, self._time)
+            self._bar = ProgressBar(self._what, self._time)
         self._bar.show(done, total)

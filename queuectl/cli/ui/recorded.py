@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from ... import exit_codes
 from ...escape import visible
-from .. import exit_codes
 
 RUNS_SHOWN = 5
 """Ranges of ids named in one sentence."""
@@ -56,7 +56,7 @@ def discard_standard_output() -> None:
     os.close(null)
 
 
-def lost(error: AnswerLost) -> int:
+def report_lost_answer(error: AnswerLost) -> int:
     """Say what was recorded, and return the exit code."""
     discard_standard_output()
     say(f"error: {error}")

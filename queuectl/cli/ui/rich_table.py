@@ -15,7 +15,7 @@ from .style import COLOURS, Column, colours_wanted
 
 T = TypeVar("T")
 
-GAP = 2
+_GAP = 2
 WIDE_AT_LEAST = 16
 """Characters of a wide column without which it tells nothing."""
 
@@ -49,7 +49,7 @@ def _fitting(
     shown = [column for column in columns if longest[column] or not column.spare]
     for column in reversed(columns):
         needed = sum(_width(one, longest[one]) for one in shown)
-        if column in shown and column.spare and needed - GAP > width:
+        if column in shown and column.spare and needed - _GAP > width:
             shown.remove(column)
     return shown
 
@@ -59,7 +59,7 @@ def _leaves_room(columns: list[Column[T]], rows: Sequence[T], now_us: int, width
     ids, *others = columns
     longest = _longest(ids, rows, now_us)
     least = [0 if column.folds else _longest(column, rows, now_us) for column in others]
-    needed = longest + GAP + sum(map(_width, others, least)) - GAP
+    needed = longest + _GAP + sum(map(_width, others, least)) - _GAP
     return longest <= (ids.folds or longest) and needed <= width
 
 
@@ -70,7 +70,7 @@ def _longest(column: Column[T], rows: Sequence[T], now_us: int) -> int:
 def _width(column: Column[T], longest: int) -> int:
     """With the gap to the next column. longest: of its texts."""
     most = WIDE_AT_LEAST if column.wide else column.folds or longest
-    return max(min(longest, most), cell_len(column.title)) + GAP
+    return max(min(longest, most), cell_len(column.title)) + _GAP
 
 
 def _console(stderr: bool = False) -> Console:
@@ -108,7 +108,7 @@ class _Count(progress.ProgressColumn):
         return Text(f"{task.completed:,.0f}{total}")
 
 
-class Bar:
+class ProgressBar:
     """A progress bar on stderr; gone when it is closed."""
 
     def __init__(self, what: str, time: Time) -> None:

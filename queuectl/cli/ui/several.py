@@ -20,7 +20,7 @@ def takes_jobs(run: Callable[..., None]) -> Callable[..., None]:
         options.yes,
         options.dry_run,
         options.reason,
-        job_selection.several,
+        job_selection.selector_options,
     ):
         run = add(run)
     return run

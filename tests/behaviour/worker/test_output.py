@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.outputs.reader import Piece, piece_of, pieces, tail
+from queuectl.outputs.reader import Piece, last_lines, piece_of, pieces
 from queuectl.outputs.writer import IN_MEMORY_BYTES, Output
 
 LIMIT = 200_000
@@ -150,7 +150,7 @@ def test_tail_is_what_the_last_lines_are(chunks: list[bytes], lines: int) -> Non
     whole = b"".join(chunks)
     printed = [Piece(0, chunk, 0) for chunk in chunks]
     expected = b"".join(_lines(whole)[-lines:])
-    assert b"".join(piece.data for piece in tail(printed, lines)) == expected
+    assert b"".join(piece.data for piece in last_lines(printed, lines)) == expected
 
 
 def _lines(data: bytes) -> list[bytes]:

@@ -1,7 +1,7 @@
 """What the columns of lists show."""
 
 from eventstore.events.job import Claimed, Enqueued, Failed, Requeued, ScheduledRetry
-from queuectl.cli.ui.columns import REASON
+from queuectl.cli.ui.columns import REASON_COLUMN
 from tests.given import given
 
 
@@ -15,5 +15,5 @@ def test_only_a_failed_or_dead_job_shows_the_reason_of_its_failure() -> None:
     running = (*requeued, Claimed(attempt=2, worker="5f", slot=1))
     retry = ScheduledRetry(attempt=2, retry=1, delay_us=2, due_at_us=9)
     failed = (*running, Failed(attempt=2, reason="timeout"), retry)
-    shown = [REASON.plain(given(*events)) for events in (requeued, running, failed)]
+    shown = [REASON_COLUMN.plain(given(*events)) for events in (requeued, running, failed)]
     assert shown == ["", "", "timed out"]

@@ -6,7 +6,7 @@ import pyte
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.cli.ui.job_output import Screened
+from queuectl.cli.ui.job_output import TerminalSink
 
 ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
@@ -14,7 +14,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 def shown(*pieces: bytes, colours: bool = True) -> str:
     """All that is printed for these pieces."""
-    screened = Screened(colours)
+    screened = TerminalSink(colours)
     return "".join([*map(screened.take, pieces), screened.end()])
 
 
@@ -42,7 +42,7 @@ def test_of_a_line_that_is_written_anew_the_last_state_is_shown() -> None:
 def test_a_followed_line_is_replaced_as_it_changes() -> None:
     screen = pyte.Screen(20, 4)
     stream = pyte.Stream(screen)
-    screened = Screened(colours=True, live=True)
+    screened = TerminalSink(colours=True, live=True)
     for piece in (b"above\r\n1", b"0 %\r2", b"0 %", b"\r", b"\nnext", b" one\r\x1b[Klast"):
         stream.feed(screened.take(piece).replace("\n", "\r\n"))
         assert screen.display[0].strip() == "above"
@@ -50,7 +50,7 @@ def test_a_followed_line_is_replaced_as_it_changes() -> None:
 
 
 def test_a_line_without_an_end_is_printed_in_flat_memory() -> None:
-    screened = Screened(colours=True)
+    screened = TerminalSink(colours=True)
     printed = sum(len(screened.take(b"x" * 50_000)) for _ in range(100))
     assert printed > 4_800_000
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl.errors import BadInput
-from queuectl.input.job_files import Spool, jobs_from
+from queuectl.input.job_files import Spool, jobs_from_json
 
 
 def commands(document: bytes) -> list[str | None]:
@@ -87,7 +87,7 @@ def test_any_command_comes_through_unchanged(wanted: list[str]) -> None:
     lines = "\n".join(json.dumps({"command": command}) for command in wanted)
     assert commands(lines.encode()) == wanted
     array = json.dumps([{"command": command} for command in wanted])
-    assert [job.command for job in jobs_from(array.encode(), 0)] == wanted
+    assert [job.command for job in jobs_from_json(array.encode(), 0)] == wanted
 
 
 @given(st.binary(max_size=60))

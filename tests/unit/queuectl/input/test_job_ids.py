@@ -4,7 +4,7 @@ import pytest
 
 from queuectl.errors import BadInput
 from queuectl.escape import quoted
-from queuectl.input.job_ids import LONGEST, check_id
+from queuectl.input.job_ids import LONGEST_ID, check_id
 from queuectl.outputs.writer import folder_name
 
 
@@ -31,8 +31,8 @@ from queuectl.outputs.writer import folder_name
         "it's",
         "$".join("ab"),
         "👩\u200d🚀",
-        "x" * LONGEST,
-        "語" * LONGEST,
+        "x" * LONGEST_ID,
+        "語" * LONGEST_ID,
     ],
 )
 def test_any_text_that_can_be_typed_back_is_an_id(job_id: str) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from eventstore.sqlite import outputs
 from eventstore.sqlite.reader import SqliteReader
-from queuectl.outputs.reader import Piece, piece_of, pieces
+from queuectl.outputs.reader import Piece, kept_output
 from queuectl.text.sizes import size
 
 from .connections import Source
@@ -102,9 +102,6 @@ def end(tx: SqliteReader, source: Source, job_id: str, attempt: int, since: int)
 def _all(
     tx: SqliteReader, source: Source, job_id: str, attempt: int, since: int
 ) -> Iterator[Piece]:
-    found = outputs.get(tx, job_id, attempt)
-    if found is not None and found.kept is not None:
-        return piece_of(found.kept, since)
     store = source.reading().store
-    folder = None if store is None else store.beside.existing("outputs")
-    return pieces(folder, job_id, attempt, since)
+    side_folder = None if store is None else store.beside
+    return kept_output(outputs.get(tx, job_id, attempt), side_folder, job_id, attempt, since)

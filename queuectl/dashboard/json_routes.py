@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from projections.read_models import jobs as jobs_model
 from projections.read_models import throughput
 from queuectl import json_shapes as common
+from queuectl.text.numbers import LARGEST_INTEGER
 
 from . import causes, cockpit, job_output, json_shapes, queries
 from .html_routes import GROUPS, ctl, now_us, since_us, source
@@ -17,7 +18,6 @@ from .html_routes import queue as queue_page
 from .job_list import job_list
 from .log_watcher import Pulse
 from .query_params import (
-    LARGEST,
     before_asked,
     dlq_asked,
     download_asked,
@@ -219,7 +219,7 @@ def events() -> Response:
         )
 
 
-@feeds.get(f"/jobs/<job_id>/output/<int(max={LARGEST}):attempt>")
+@feeds.get(f"/jobs/<job_id>/output/<int(max={LARGEST_INTEGER}):attempt>")
 def output(job_id: str, attempt: int) -> Response:
     """What an attempt printed, byte for byte: a part from `?from=` on, or a `?download` of all."""
     if download_asked():

@@ -1,17 +1,18 @@
 """What a page's address asks for: filters and cursors. What makes no sense is refused by name."""
 
 import re
-from typing import cast
 
 import msgspec
 from flask import abort, request
+from msgspec.structs import replace
 
 from eventstore.events.recorded import EVENT_TYPES
-from projections.folds.job import STATES, State
+from projections.folds.job import State
 from projections.read_models.jobs import Filter
 from projections.read_models.timers import Due
 from queuectl.errors import BadInput
-from queuectl.text.causes import cause_from
+from queuectl.input.job_filter import job_filter
+from queuectl.text.numbers import LARGEST_INTEGER, whole_number
 
 from .access import TOKEN
 from .charts import SPANS, Span
@@ -20,10 +21,6 @@ from .server_events import Shown
 
 PAGE = 50
 LONGEST_PAGE = 500
-LONGEST_SEARCH = 400
-LARGEST = 2**63 - 1
-"""The largest number that SQLite holds."""
-
 
 _JOBS = frozenset({"state", "queue", "tag", "q", "cause", "sort", "before", "limit"})
 _SPAN = frozenset({"span"})
@@ -73,17 +70,8 @@ class JobsAsked(msgspec.Struct, frozen=True, kw_only=True):
     sort: Sort
     before: int | None
     limit: int
-
-    @property
-    def filter(self) -> Filter:
-        """For the read model."""
-        return Filter(
-            states=self.states or (("dead",) if self.cause else ()),
-            queue=self.queue,
-            tag=_pair(self.tag),
-            search=self.search,
-            cause=self.cause,
-        )
+    filter: Filter
+    """The same jobs, for the read model."""
 
     @property
     def is_part(self) -> bool:
@@ -124,22 +112,28 @@ class EventsAsked(msgspec.Struct, frozen=True, kw_only=True):
 
 def jobs_asked() -> JobsAsked:
     """From the address of the present request."""
-    states = tuple(dict.fromkeys(word for word in request.args.getlist("state") if word))
-    for word in states:
-        if word not in STATES:
-            abort(400, f"There is no state {word[:40]!r}; the states are {', '.join(STATES)}.")
-    tag = _text("tag")
-    if tag is not None and "=" not in tag:
-        abort(400, f"A tag is written KEY=VALUE, not {tag[:40]!r}.")
+    states = [word for word in request.args.getlist("state") if word]
+    try:
+        chosen = job_filter(
+            states,
+            queue=_text("queue"),
+            tag=_text("tag"),
+            search=_text("q"),
+            cause=_text("cause"),
+            tag_rule="a tag is written KEY=VALUE",
+        )
+    except BadInput as error:
+        abort(400, _sentence(error))
     return JobsAsked(
-        states=cast(tuple[State, ...], states),
-        queue=_text("queue"),
-        tag=tag,
-        search=_search(),
-        cause=_cause(),
+        states=chosen.states if states else (),
+        queue=chosen.queue,
+        tag=_text("tag"),
+        search=chosen.search,
+        cause=chosen.cause,
         sort=_sort(),
         before=_number("before"),
         limit=min(_number("limit") or PAGE, LONGEST_PAGE),
+        filter=chosen,
     )
 
 
@@ -149,23 +143,13 @@ def dlq_asked() -> JobsAsked:
     for word in asked.states:
         if word != "dead":
             abort(400, f"The dead letter queue holds dead jobs only; see /jobs?state={word}.")
-    return msgspec.structs.replace(asked, states=("dead",))
+    return replace(asked, states=("dead",), filter=replace(asked.filter, states=("dead",)))
 
 
-def _search() -> str | None:
-    text = _text("q")
-    if text is not None and (len(text) > LONGEST_SEARCH or "\0" in text):
-        abort(400, f"Search for at most {LONGEST_SEARCH} characters, without NUL.")
-    return text
-
-
-def _cause() -> str | None:
-    text = _text("cause")
-    try:
-        return None if text is None else cause_from(text)
-    except BadInput as refusal:
-        message = str(refusal)
-        abort(400, f"{message[0].upper()}{message[1:]}")
+def _sentence(error: BadInput) -> str:
+    """Return the error as a sentence of a page."""
+    text = str(error)
+    return f"{text[0].upper()}{text[1:]}{'' if text.endswith('?') else '.'}"
 
 
 def _sort() -> Sort:
@@ -270,13 +254,6 @@ def first_byte_asked() -> int:
     return _number("from") or 0
 
 
-def _pair(tag: str | None) -> tuple[str, str] | None:
-    if tag is None:
-        return None
-    key, _, value = tag.partition("=")
-    return key, value
-
-
 def _text(name: str) -> str | None:
     return request.args.get(name, "").strip() or None
 
@@ -285,7 +262,7 @@ def _number(name: str) -> int | None:
     text = request.args.get(name, "").strip()
     if not text:
         return None
-    digits = text.lstrip("0") or "0"
-    if not (text.isascii() and text.isdecimal()) or len(digits) > 19 or int(digits) > LARGEST:
-        abort(400, f"{name} must be a whole number from 0 to {LARGEST}, not {text[:40]!r}.")
-    return int(digits)
+    number = whole_number(text, 0, LARGEST_INTEGER)
+    if number is None:
+        abort(400, f"{name} must be a whole number from 0 to {LARGEST_INTEGER}, not {text[:40]!r}.")
+    return number

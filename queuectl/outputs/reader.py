@@ -4,6 +4,9 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from eventstore.sqlite.outputs import Output
+from eventstore.sqlite.side_folder import Beside
+
 from .writer import folder_name
 
 READ_BYTES = 65_536
@@ -25,6 +28,21 @@ class Piece(NamedTuple):
     def end(self) -> int:
         """Where to go on: what follows is asked for by it."""
         return self.offset + len(self.data)
+
+
+def kept_output(
+    output: Output | None, side_folder: Beside | None, job_id: str, attempt: int, since: int = 0
+) -> Iterator[Piece]:
+    """Return the kept output of an attempt from offset `since` on, in order.
+
+    output: the attempt's row in the database; None while the attempt runs. side_folder: the folder
+    that may hold the output's files; None if there is no queue file.
+    """
+    if output is not None and output.kept is not None:
+        return piece_of(output.kept, since)
+    folder = None if side_folder is None else side_folder.existing("outputs")
+    in_files = pieces(folder, job_id, attempt, since)
+    return in_files if output is None else pieces_before(in_files, output.total_bytes)
 
 
 def pieces(folder: int | None, job_id: str, attempt: int, since: int = 0) -> Iterator[Piece]:

@@ -11,6 +11,7 @@ from projections.read_models import jobs
 from ...api import Queue
 from ...core.requests import Discard, RetryDead
 from ...core.snapshot import Reading
+from ...input.job_filter import job_filter
 from ..ui import job_selection, options, paging
 from ..ui.columns import DEAD_COLUMNS
 from ..ui.job_selection import Selector
@@ -40,7 +41,7 @@ dlq_command.add_command(show)
 @options.reading
 def list_(reading: Reading, out: Printer, queue: str | None, cause: str | None, page: Page) -> None:
     """List dead jobs, newest first."""
-    which = job_selection.filter_of(("dead",), queue, cause=cause)
+    which = job_filter(("dead",), queue=queue, cause=cause)
     with reading.read() as tx:
         paging.print_page(out, tx, which, page, DEAD_COLUMNS)
         if jobs.page(tx, which, page.after, limit=1):

@@ -17,13 +17,14 @@ from ...core.clock import SystemClock
 from ...core.snapshot import Reading
 from ...errors import NoSuchJob, NotFound
 from ...escape import quoted, visible
+from ...input.job_filter import position_or_time
 from ...json_shapes import EventPage, event_shape
-from ...text.timestamps import moment, past_us
+from ...text.timestamps import moment
 from ..ui import options
 from ..ui.columns import output_hint, state
 from ..ui.event_lines import EventPrinter
 from ..ui.foreign_words import FOREIGN_EVENT_TYPES
-from ..ui.job_selection import existing_job, position_of
+from ..ui.job_selection import existing_job
 from ..ui.param_types import Word
 from ..ui.printer import Printer, line
 
@@ -157,8 +158,8 @@ def events_command(
             "-f never ends, so it takes --jsonl instead of --json, and no --until"
         )
     stream = _named(reading, stream)
-    after, since_us = _point(since or (_tail(reading, stream) if follow else "@0"))
-    upto, until_us = _point(until) if until else (None, None)
+    after, since_us = position_or_time(since or (_tail(reading, stream) if follow else "@0"))
+    upto, until_us = position_or_time(until) if until else (None, None)
     wanted = Wanted(stream, kind, after or 0, upto, since_us, until_us)
     if out.form == "json":
         _document(reading, out, wanted)
@@ -191,13 +192,6 @@ def _tail(reading: Reading, stream: str | None) -> str:
             return f"@{max(0, tx.head().position - TAIL)}"
         last = deque((one.position for one in tx.events(stream=stream)), maxlen=TAIL)
     return f"@{last[0] - 1}" if last else "@0"
-
-
-def _point(text: str) -> tuple[int | None, int | None]:
-    """A position or a time. Raises BadInput."""
-    if (position := position_of(text)) is not None:
-        return position, None
-    return None, past_us(text, SystemClock().wall_us())
 
 
 def _document(reading: Reading, out: Printer, wanted: Wanted) -> None:

@@ -19,7 +19,7 @@ from ...core.snapshot import Reading
 from ...errors import NotFound
 from ...escape import quoted, visible
 from ...json_shapes import path_of
-from ...outputs.reader import Piece, last_lines, piece_of, pieces, pieces_before
+from ...outputs.reader import Piece, kept_output, last_lines
 from ...text.durations import duration
 from ...text.hints import missing_program
 from ...text.numbers import plural
@@ -153,7 +153,10 @@ def _look(reading: Reading, job_id: str, attempt: int) -> AttemptView:
 
 def _print(to: Sink, reading: Reading, seen: AttemptView, since: int, lines: int | None) -> int:
     """Print from byte `since` on, of that the last `lines`. Returns up to where it was printed."""
-    printed: Iterable[Piece] = _pieces(reading, seen, since)
+    side_folder = reading.store.beside if reading.store else None
+    printed: Iterable[Piece] = kept_output(
+        seen.output, side_folder, seen.job.id, seen.attempt, since
+    )
     if lines is not None:
         printed = last_lines(printed, lines)
     began, size_bytes, digest = since, 0, sha256()
@@ -169,14 +172,6 @@ def _print(to: Sink, reading: Reading, seen: AttemptView, since: int, lines: int
         if seen.output.kept is None and not began:
             _say_damaged(to, reading, seen, size_bytes, digest.hexdigest())
     return since
-
-
-def _pieces(reading: Reading, seen: AttemptView, since: int) -> Iterable[Piece]:
-    if seen.output is not None and seen.output.kept is not None:
-        return piece_of(seen.output.kept, since)
-    folder = reading.store.beside.existing("outputs") if reading.store else None
-    found = pieces(folder, seen.job.id, seen.attempt, since)
-    return found if seen.output is None else pieces_before(found, seen.output.total_bytes)
 
 
 def _say_damaged(

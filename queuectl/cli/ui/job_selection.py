@@ -2,10 +2,10 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import wraps
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 import click
 from msgspec.structs import replace
@@ -16,14 +16,12 @@ from projections.folds.job import STATES, Job, State
 from projections.read_models import counts, jobs, sequence
 from projections.read_models.jobs import Filter
 
-from ...core.clock import SystemClock
 from ...core.snapshot import Reading
 from ...errors import BadInput, NoSuchJob, NotFound
 from ...escape import quoted, visible
+from ...input.job_filter import job_filter
 from ...input.job_ids import ID_RANGE
-from ...text.causes import cause_from
 from ...text.hints import unused_queue
-from ...text.timestamps import past_us
 from .foreign_words import FOREIGN_STATES
 from .invocation import named_db
 from .options import completed_by, queue_name
@@ -150,48 +148,12 @@ def _in_range(tx: Reader, first: int, last: int) -> list[str]:
     return found
 
 
-def filter_of(
-    states: Iterable[str] = (),
-    queue: str | None = None,
-    tag: str | None = None,
-    since: str | None = None,
-    until: str | None = None,
-    cause: str | None = None,
-) -> Filter:
-    """A filter as typed. Raises BadInput."""
-    dead: tuple[State, ...] = () if cause is None else ("dead",)
-    return Filter(
-        states=cast(tuple[State, ...], tuple(states)) or dead,
-        queue=queue,
-        tag=None if tag is None else _tag(tag),
-        since_us=None if since is None else _moment_us(since),
-        until_us=None if until is None else _moment_us(until),
-        cause=None if cause is None else cause_from(cause),
-    )
-
-
-def _moment_us(text: str) -> int:
-    """UTC, microseconds since 1970, of a time, or of the event at a position: `@4711`."""
-    position = position_of(text)
-    if position is None:
-        return past_us(text, SystemClock().wall_us())
+def _recorded_at_us(position: int) -> int:
+    """Return when the event at `position` was recorded: UTC, microseconds. Raises NotFound."""
     with closing(Reading(locate(named_db()))) as reading:
-        for one in reading.events(position - 1, position):
-            return one.recorded_at_us
+        for event in reading.events(position - 1, position):
+            return event.recorded_at_us
     raise NotFound(f"the log has no position {position}; queuectl status shows the last one")
-
-
-def position_of(text: str) -> int | None:
-    """The position that `@4711` names; None for other text."""
-    found = re.fullmatch(r"@([0-9]{1,18})", text)
-    return int(found[1]) if found else None
-
-
-def _tag(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise BadInput(f"--tag must be K=V, not {text!r:.100}")
-    return key, value
 
 
 queue_option = queue_name("Only jobs in this queue.")
@@ -243,7 +205,15 @@ def filter_options(run: Callable[..., R]) -> Callable[..., R]:
         cause: str | None,
         **kwargs: Any,
     ) -> R:
-        which = filter_of(states, queue, tag, since, until, cause)
+        which = job_filter(
+            states,
+            queue=queue,
+            tag=tag,
+            cause=cause,
+            since=since,
+            until=until,
+            recorded_at_us=_recorded_at_us,
+        )
         return run(*args, which=which, **kwargs)
 
     decorated: Callable[..., R] = filtered

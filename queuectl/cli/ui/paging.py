@@ -25,8 +25,6 @@ PAGE = 50
 
 LARGEST_PAGE = 1_000_000
 """Of a page; whoever wants more wants all."""
-LARGEST_CURSOR = 2**63 - 1
-"""What SQLite can count to."""
 
 
 class Page(NamedTuple):
@@ -50,7 +48,7 @@ def pages(run: Callable[..., R]) -> Callable[..., R]:
         click.option(
             "--after",
             metavar="CURSOR",
-            type=Cursor(1, LARGEST_CURSOR),
+            type=Cursor(1),
             help="Continue after the previous page (use its 'next' value).",
         ),
         click.option(

@@ -1,6 +1,5 @@
 """Types of options: what is typed becomes a value, or is refused with the option's own name."""
 
-import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,7 @@ import click
 from ...core.settings import setting
 from ...errors import NO_WORDS, BadInput, UnknownWord
 from ...escape import as_written
+from ...text.numbers import LARGEST_INTEGER, whole_number
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -24,7 +24,7 @@ class Whole(click.ParamType):  # type: ignore[type-arg]
 
     name = "number"
 
-    def __init__(self, lowest: int, highest: int = 2**63 - 1) -> None:
+    def __init__(self, lowest: int, highest: int = LARGEST_INTEGER) -> None:
         self._lowest, self._highest = lowest, highest
 
     def convert(
@@ -32,12 +32,11 @@ class Whole(click.ParamType):  # type: ignore[type-arg]
     ) -> int:
         """Raises BadInput."""
         text = str(value)
-        if re.fullmatch("[+-]?[0-9]{1,19}", text):
-            number = int(text)
-            if self._lowest <= number <= self._highest:
-                return number
+        number = whole_number(text, self._lowest, self._highest)
+        if number is not None:
+            return number
         limits = f"from {self._lowest:,} to {self._highest:,}"
-        if self._highest == 2**63 - 1:
+        if self._highest == LARGEST_INTEGER:
             limits = f"of at least {self._lowest:,}"
         raise BadInput(
             f"{option_name(param)} must be a whole number {limits}, not {as_written(text)}"

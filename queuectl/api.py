@@ -9,7 +9,7 @@ from typing import Any, Self
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, locate, open_store
 from eventstore.sqlite.busy_wait import BUSY_TIMEOUT_S
-from eventstore.sqlite.log import Committing, SqliteStore, at_once
+from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.reader import SqliteReader
 from projections.errors import StaleReadModels
 from projections.folds.job import Job
@@ -67,19 +67,26 @@ class Queue:
         self.store.close()
 
     @contextmanager
-    def write(
-        self,
-        actor: str | None = None,
-        committing: Committing = at_once,
-        patience_s: float = BUSY_TIMEOUT_S,
-    ) -> Iterator[Session]:
-        """One write transaction, committed and announced when the block ends.
+    def write(self, actor: str | None = None) -> Iterator[Session]:
+        """Run one write transaction, which is committed and announced when the block ends.
 
-        committing, patience_s: as in SqliteStore.write.
+        Raises what SqliteStore.write raises.
+        """
+        with self.prepare(actor) as session:
+            yield session
+        session.commit()
+
+    @contextmanager
+    def prepare(
+        self, actor: str | None = None, patience_s: float = BUSY_TIMEOUT_S
+    ) -> Iterator[Session]:
+        """Run one write transaction up to its commit, which the caller runs: `session.commit`.
+
+        patience_s and the rules for the commit are those of SqliteStore.prepare.
         """
         self._refuse_if_closed()
         at_us = self.clock.wall_us()
-        with self.store.write(actor or self.actor, at_us, committing, patience_s) as tx:
+        with self.store.prepare(actor or self.actor, at_us, patience_s) as tx:
             tx.at_us = self.clock.wall_us()  # the lock may have been waited for for a minute
             refuse_unfit(tx, head=tx.last[0])
             session = Session(tx, self._known)

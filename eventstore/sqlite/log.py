@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Literal
@@ -40,14 +40,6 @@ COMMITS_A_LOOK = 16
 """Between two looks at its size."""
 RESET_PATIENCE_S, RESET_PAUSE_S = 0.1, 2.0
 """How long to hold up other writers for it, and how long not to try again where that failed."""
-
-Committing = Callable[[Callable[[], None]], None]
-"""What is handed a commit to run: at once, or beside other work."""
-
-
-def at_once(commit: Callable[[], None]) -> None:
-    """The usual way."""
-    commit()
 
 
 def _opened(
@@ -99,18 +91,26 @@ class SqliteStore:
 
     @contextmanager
     def write(
-        self,
-        actor: str,
-        at_us: int,
-        committing: Committing = at_once,
-        patience_s: float = BUSY_TIMEOUT_S,
+        self, actor: str, at_us: int, patience_s: float = BUSY_TIMEOUT_S
     ) -> Iterator[SqliteTransaction]:
-        """One write transaction; committed when the block ends, and then every bell is rung.
+        """Run one write transaction, commit it when the block ends, and ring all doorbells.
 
-        actor: who does it. at_us: when, UTC. committing: what runs the commit, in another thread
-        perhaps; until that is done nobody may write, nor read through this store. patience_s: how
-        long to wait for a writer. Raises Busy, Full, ReadOnly, Gone or StorageFailed, nothing
-        written; or OutcomeUnknown.
+        actor: who writes. at_us: the time of the records, UTC, microseconds. patience_s: how long
+        to wait for another writer. Raises Busy, Full, ReadOnly, Gone or StorageFailed if nothing
+        was written, or OutcomeUnknown.
+        """
+        with self.prepare(actor, at_us, patience_s) as transaction:
+            yield transaction
+        transaction.commit()
+
+    @contextmanager
+    def prepare(
+        self, actor: str, at_us: int, patience_s: float = BUSY_TIMEOUT_S
+    ) -> Iterator[SqliteTransaction]:
+        """Run one write transaction up to its commit, which the caller runs: `transaction.commit`.
+
+        The commit may run in another thread, once. Until it has returned or raised, nothing else
+        may use this store. Parameters and errors are those of `write`.
         """
         if self.readonly:
             raise ReadOnly(self.path)
@@ -125,7 +125,7 @@ class SqliteStore:
         except BaseException:  # whatever ends the block, Ctrl-C too, must not leave the lock held
             self._roll_back()
             raise
-        committing(partial(self._commit, transaction))
+        transaction.commit = partial(self._commit, transaction)
 
     def head(self) -> Head:
         """The last record."""

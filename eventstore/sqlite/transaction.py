@@ -1,6 +1,6 @@
 """Appending: one write transaction, with a version check and a hash for each record."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import apsw
 import msgspec
@@ -36,6 +36,9 @@ class SqliteTransaction(SqliteReader):
 
     Records are inserted many at a time; a query sees all that was appended before it.
     """
+
+    commit: Callable[[], None]
+    """Commits the complete transaction, once; set when its block has ended."""
 
     def __init__(self, connection: apsw.Connection, actor: str, at_us: int) -> None:
         super().__init__(connection)

@@ -140,6 +140,10 @@ class Session:
         """Keep what an attempt printed, with its result. kept: null where it stands in files."""
         outputs.put(self._tx, job_id, attempt, total_bytes, kept)
 
+    def commit(self) -> None:
+        """Commit the transaction, once, after its block has ended. May run in another thread."""
+        self._tx.commit()
+
     def finish(self) -> None:
         """Bring the read models up to the log; the store commits after this."""
         self._projector.flush()

@@ -165,6 +165,11 @@ class Attempt:
         elif failed:
             self.decided_at_us = now_us + EXIT_SEEN_US
 
+    @property
+    def has_exited(self) -> bool:
+        """Whether the main process has ended."""
+        return self._exit is not None
+
     def gone(self, now_us: int) -> bool:
         """Whether nothing of it lives any more. What it left behind is ended: at once, or after
         the grace where we ended it, for a shell often dies before what it runs has tidied up.

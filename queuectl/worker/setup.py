@@ -121,7 +121,7 @@ def _threads_started(
     """
     while True:
         try:
-            committer.start()
+            committer.start_thread()
             alarm.start()
         except RuntimeError:
             telling.say(f"{OUT_OF_PROCESSES}; trying again")

@@ -1,65 +1,66 @@
-"""Which run sits in which slot, and when the next thing has to happen to one: pure."""
+"""The slots of a worker, their occupants, and reminders for these. Pure."""
 
 from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
-Run = TypeVar("Run")
+T = TypeVar("T")
 
 
-class Slots(Generic[Run]):
-    """A fixed number of seats, numbered from 1, and the reminders of those who sit in them."""
+class Slots(Generic[T]):
+    """A fixed number of slots, numbered from 1. Times are of the monotonic clock."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self._free = set(range(1, count + 1))
-        self._taken: dict[int, Run] = {}
+        self._occupants: dict[int, T] = {}
         self._reminders: list[tuple[int, int, int]] = []
-        self._sat = 0
-        self._seated: dict[int, int] = {}
+        """A heap of times, each with the number of the occupation that it is for, and the slot."""
+        self._occupations = 0
+        self._occupation_of: dict[int, int] = {}
 
     def __len__(self) -> int:
-        """How many are taken."""
-        return len(self._taken)
+        """Return the number of occupied slots."""
+        return len(self._occupants)
 
-    def __iter__(self) -> Iterator[Run]:
-        """Those who sit, in the order in which they sat down; others may leave meanwhile."""
-        return iter(list(self._taken.values()))
+    def __iter__(self) -> Iterator[T]:
+        """Iterate over the occupants in the order in which they came; slots may be freed."""
+        return iter(list(self._occupants.values()))
 
     def free(self) -> list[int]:
-        """Those that are free, the lowest first."""
+        """Return the free slots, the lowest first."""
         return sorted(self._free)
 
-    def sit(self, slot: int, run: Run) -> None:
-        """`run` takes a free slot."""
+    def occupy(self, slot: int, occupant: T) -> None:
+        """Put an occupant into a free slot."""
         self._free.remove(slot)
-        self._sat += 1
-        self._taken[slot], self._seated[slot] = run, self._sat
+        self._occupations += 1
+        self._occupants[slot], self._occupation_of[slot] = occupant, self._occupations
 
     def leave(self, slot: int) -> None:
-        """The slot is free again; what it was to be reminded of is forgotten."""
-        del self._taken[slot], self._seated[slot]
+        """Free a slot, and drop the reminders of its occupant."""
+        del self._occupants[slot], self._occupation_of[slot]
         self._free.add(slot)
 
     def remind(self, slot: int, at_us: int) -> None:
-        """Return who sits in `slot` from `due` at `at_us`, of the monotonic clock."""
-        heappush(self._reminders, (at_us, self._seated[slot], slot))
+        """Let `due` return the occupant of `slot` at `at_us`."""
+        heappush(self._reminders, (at_us, self._occupation_of[slot], slot))
 
     def next_reminder(self) -> int | None:
-        """When `due` has somebody; None when never."""
-        while self._reminders and self._stale(self._reminders[0]):
+        """Return the time of the next reminder; None if there is none."""
+        while self._reminders and self._is_stale(self._reminders[0]):
             heappop(self._reminders)
         return self._reminders[0][0] if self._reminders else None
 
-    def due(self, now_us: int) -> list[Run]:
-        """Those who are to be reminded by now, each once."""
-        found: dict[int, Run] = {}
-        while (at := self.next_reminder()) is not None and at <= now_us:
+    def due(self, now_us: int) -> list[T]:
+        """Remove the reminders up to `now_us`. Return their occupants, each once."""
+        occupants: dict[int, T] = {}
+        while (at_us := self.next_reminder()) is not None and at_us <= now_us:
             slot = heappop(self._reminders)[2]
-            found[slot] = self._taken[slot]
-        return list(found.values())
+            occupants[slot] = self._occupants[slot]
+        return list(occupants.values())
 
-    def _stale(self, reminder: tuple[int, int, int]) -> bool:
-        """Whether it was for someone who has left since."""
-        _, sat, slot = reminder
-        return self._seated.get(slot) != sat
+    def _is_stale(self, reminder: tuple[int, int, int]) -> bool:
+        """Return whether it was for an occupant that has left."""
+        _, occupation, slot = reminder
+        return self._occupation_of.get(slot) != occupation

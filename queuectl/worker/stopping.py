@@ -35,6 +35,7 @@ class Stopping:
         self.signals = 0
         """Requests by INT and TERM: the second and later ones interrupt."""
         self._direct = self._passed_on = 0
+        self._applied = Urgency.NONE
 
     def signalled(self, direct: int, passed_on: int) -> None:
         """INT or TERM came, to this process or to the keeper, which passed it on.
@@ -51,6 +52,13 @@ class Stopping:
         """A hangup came, or `worker stop` was recorded; it may be seen more than once."""
         if how is not None:
             self.urgency = max(self.urgency, Urgency.DRAIN if how == "drain" else Urgency.NOW)
+
+    def risen(self) -> Urgency | None:
+        """Return the urgency if it has risen since the last call; else None."""
+        if self.urgency == self._applied:
+            return None
+        self._applied = self.urgency
+        return self.urgency
 
 
 class Signals:

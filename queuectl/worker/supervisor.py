@@ -1,15 +1,21 @@
-"""The round of a worker: take in what happened, record and claim at once, start, wait.
+"""The loop of a worker: take in what happened, record and claim in one transaction, launch, wait.
 
-Everything is driven by events; an idle worker costs nothing. Clock, launcher and randomness are
-passed in, and nothing is launched before its claim's commit has returned.
+One thread runs the loop; everything is driven by events, so an idle worker costs nothing. Only a
+commit may run beside it, in the committer's thread (docs/decisions/0010), and until its outcome is
+taken in the loop neither writes nor reads the log. `Running` owns the attempts, `Prefetch` the
+claims that wait for a slot (docs/decisions/0007), `Rounds` what waits to be recorded, and `Pace`
+decides when to write and when to wake up. Two orders must hold: a job is launched only after the
+commit of its claim has returned, and the results of a refused write are kept until it succeeds.
+
+Clock, launcher and randomness are passed in.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from eventstore.errors import Busy, Full, StreamConflict
-from eventstore.sqlite.log import Committing, at_once
 
 from ..api import Queue
 from ..core.requests import EndWorker, Outcome
@@ -19,24 +25,16 @@ from .attempt import EXIT_SEEN_US, Attempt, order
 from .committer import Committer
 from .console import Telling
 from .launcher import Child, Exhausted, Launcher, NotStarted
-from .prefetch import MOMENT_US, Ahead
+from .pace import TRY_AGAIN_US, Facts, Pace, Wait, Write
+from .prefetch import Prefetch
 from .presence import Presence
 from .process_mark import mark_of
-from .rounds import Claimed, Recording, Result, Round
+from .rounds import Assignment, Result, Round, Rounds
+from .running import Running
 from .selector import Waiting, Woken
-from .slots import Slots
 from .stopping import Stopping, Urgency
 from .takeover import Peers
 from .timers import Timers
-
-LOOK_AGAIN_US = 30_000_000
-"""How long to rely on being woken: clocks step, machines sleep, and a writer may die unheard."""
-TRY_AGAIN_US = 1_000_000
-"""Between two tries at what the machine has no room for."""
-
-TRY_LOCK_AGAIN_US = 100_000
-LOCKED_TOO_LONG = 4
-"""Tries, of half a second each, after which to say who has held the write lock all the time."""
 
 Reason = Literal["drained", "stopped", "until-empty", "until-idle", "keeper-lost"]
 
@@ -54,6 +52,21 @@ class Duty(NamedTuple):
     """Leave once no job can run now, whatever falls due later or runs elsewhere."""
 
 
+class News(msgspec.Struct):
+    """What this worker knows of the log, and has heard of since."""
+
+    position: int = 0
+    """Of the last event that it has read or written."""
+    rung: bool = False
+    """Whether events may have been appended since."""
+    ready: bool = False
+    """Whether there may be jobs to claim."""
+    due: bool = False
+    """Whether delayed jobs or retries have fallen due."""
+    died: list[str] = []
+    """Workers of which a process has ended."""
+
+
 class Supervisor:
     """One life of a worker, from its start in the log to its end there."""
 
@@ -63,355 +76,278 @@ class Supervisor:
         queue: Queue,
         presence: Presence,
         alarm: Timers,
-        waiting: Waiting,
+        selector: Waiting,
         committer: Committer,
         launcher: Launcher,
         draw: Callable[[], float],
-        telling: Telling,
+        console: Telling,
     ) -> None:
         self._duty, self._queue, self._presence, self._alarm = duty, queue, presence, alarm
-        self._waiting, self._committer = waiting, committer
-        self._launcher, self._telling = launcher, telling
+        self._selector, self._committer, self._launcher = selector, committer, launcher
+        self._console = console
         self._stopping = Stopping()
-        self._recording = Recording(queue, duty.worker_id, duty.queues, draw)
-        self._peers = Peers(queue, duty.worker_id, waiting, telling)
-        self._slots: Slots[Attempt] = Slots(duty.slots)
-        self._ahead = Ahead(duty.slots)
-        self._running: dict[int, Attempt] = {}
-        """By pid of the main process."""
-        self._ending: list[Attempt] = []
-        """Whose main process has ended."""
-        self._gone: list[Attempt] = []
-        """Of whom nothing lives; their slots are free already. A stop signal may yet explain how
-        the last of them ended."""
-        self._outputs = partial(queue.store.beside.folder, "outputs")
-        self._outputs()  # raises where it cannot be made
-        self._position = 0
-        """Of the last event seen: what rings beyond it is news."""
-        self._rung = self._work = self._due = False
-        """Whether the log may hold news, jobs that are ready to claim, others that fell due."""
-        self._died: list[str] = []
-        """Workers whose claims are to be taken over."""
-        self._under_way: Round | None = None
-        """Whose commit goes on beside the loop."""
-        self._look_at_us = self._held_until_us = self._no_claims_until_us = self._record_by_us = 0
-        self._pause_us = TRY_AGAIN_US
-        """How long to claim nothing if the next launch is refused."""
-        self._hastened = Urgency.NONE
-        self._locked_by, self._refused = "", 0
-        """Who held the write lock when a transaction was refused, and how often in a row."""
-
-    def run(self) -> Reason:
-        """Work until it is time to leave, and record that. Raises what the store raises."""
-        woken = self._waiting.wait(0)  # a stop that came to a supervisor before this one
-        woken.rung = True
-        while True:
-            if woken.keeper_gone:
-                return self._abandon()
-            self._take_in(woken)
-            self._begin()
-            self._record()
-            if (reason := self._over()) is not None:
-                self._queue.send(EndWorker(worker_id=self._duty.worker_id, reason=reason))
-                return reason
-            woken = self._waiting.wait(self._timeout_us())
+        self._rounds = Rounds(queue, duty.worker_id, duty.queues, draw)
+        self._peers = Peers(queue, duty.worker_id, selector, console)
+        self._running = Running(duty.slots, launcher, selector, console)
+        self._prefetch = Prefetch(duty.slots)
+        self._pace = Pace()
+        self._news = News(rung=True)
+        self._outputs_folder()  # raises if it cannot be made
 
     @property
     def interrupted(self) -> bool:
-        """Whether signals, more than one, asked for the end; `worker stop --now` is no accident."""
+        """Whether two or more signals asked for the end. A recorded stop is no interruption."""
         return self._stopping.signals > 1
+
+    def run(self) -> Reason:
+        """Work until it is time to leave, and record that. Raises the errors of the store."""
+        woken = self._selector.wait(0)  # a stop that came to a supervisor before this one
+        while not woken.keeper_gone:
+            self._take_in(woken)
+            self._launch_assigned()
+            until_us = self._write_if_due()
+            if (reason := self._reason_to_leave()) is not None:
+                self._queue.send(EndWorker(worker_id=self._duty.worker_id, reason=reason))
+                return reason
+            woken = self._selector.wait(until_us - self._now_us())
+        return self._leave_without_keeper()
 
     def _take_in(self, woken: Woken) -> None:
         if woken.committed:
-            self._committed(self._now_us())
-        now_us = self._now_us()  # later than the begin of whatever may have ended by now
+            self._take_in_commit()
+        now_us = self._now_us()  # later than the begin of any attempt that may have ended
         if woken.hangup or woken.stops or woken.passed_on:
-            self._heed(woken)
-        self._hear_of(woken, now_us)
-        self._hasten(now_us)
-        for attempt in woken.printed:
-            if not attempt.read(now_us):
-                self._waiting.unhear(attempt)
+            self._handle_signals(woken, now_us)
+        self._note_news(woken, now_us)
+        if not self._committer.busy:
+            self._read_news(now_us)
+        self._apply_urgency(now_us)
+        self._running.read(woken.printed, now_us)
         if woken.children:
-            self._reap(now_us)
-        self._settle(now_us)
-        if self._gone:
-            self._begin()  # first of all, for a slot stands empty
-            self._conclude(now_us)
-        for attempt in self._slots.due(now_us):
-            attempt.reminded(now_us)
-            self._telling.unendable(attempt.job.id, attempt.unendable(now_us))
+            self._running.reap(now_us)
+        if self._running.free_slots(now_us):
+            self._launch_assigned()  # first of all, for a slot is empty
+        self._collect_results(now_us)
+        self._running.remind(now_us)
 
-    def _heed(self, woken: Woken) -> None:
+    def _handle_signals(self, woken: Woken, now_us: int) -> None:
         """Signals have asked for the end."""
         if woken.hangup:
             self._stopping.asked("drain")
         self._stopping.signalled(woken.stops, woken.passed_on)
-        now_us = self._now_us()
-        for attempt in (*self._slots, *self._gone):
-            attempt.worker_signalled(now_us)
-        self._recording.stop = "now" if self._stopping.urgency > Urgency.DRAIN else "drain"
+        self._running.signalled(now_us)
+        self._rounds.stop = "now" if self._stopping.urgency > Urgency.DRAIN else "drain"
 
-    def _reap(self, now_us: int) -> None:
-        for exit_ in self._launcher.reap():
-            attempt = self._running.pop(exit_.pid)
-            attempt.exited(exit_, now_us)
-            self._ending.append(attempt)
-
-    def _settle(self, now_us: int) -> None:
-        """Of whom nothing lives any more has ended, and its slot is free."""
-        for attempt in [attempt for attempt in self._ending if attempt.gone(now_us)]:
-            self._ending.remove(attempt)
-            self._waiting.unhear(attempt)  # `outcome` reads the rest; its slot may be another's
-            self._slots.leave(attempt.slot)
-            self._gone.append(attempt)
-
-    def _conclude(self, now_us: int) -> None:
-        """What has ended is a result now, to be recorded with others."""
-        decided = [attempt for attempt in self._gone if attempt.decided_at_us <= now_us]
-        if decided and not self._recording.results:
-            self._record_by_us = now_us + MOMENT_US
-        for attempt in decided:
-            self._gone.remove(attempt)
-            self._recording.results.append(Result(attempt.job, attempt.outcome(), attempt))
-
-    def _hear_of(self, woken: Woken, now_us: int) -> None:
-        """Note what others did, and look at it once the store is free."""
+    def _note_news(self, woken: Woken, now_us: int) -> None:
+        """Note what others did; the log is read once no commit is under way."""
         if woken.alarm:
             self._alarm.take()
-            self._due = True
-        self._recording.overdue += self._alarm.overdue(now_us)
+            self._news.due = True
+        self._rounds.overdue += self._alarm.overdue(now_us)
         if woken.rung:
             self._presence.drain()
-            self._rung = True
-        self._died += woken.died
-        if not self._committer.busy:
-            self._hear(now_us)
+            self._news.rung = True
+        self._news.died += woken.died
 
-    def _hear(self, now_us: int) -> None:
-        """Look into the log where others have written, and now and then unasked."""
-        rung, self._rung = self._rung, False
-        if now_us >= self._look_at_us:
-            self._look_at_us = now_us + LOOK_AGAIN_US
-            self._recording.refuse_gone()
+    def _read_news(self, now_us: int) -> None:
+        """Read the log if others have written, and now and then although nobody rang."""
+        rung, self._news.rung = self._news.rung, False
+        if self._pace.look_is_due(now_us):
+            self._rounds.refuse_gone()
             self._presence.check()
-            self._look(now_us, again=True)
-        elif rung and self._recording.position() != self._position:
-            self._look(now_us, again=False)
-        while self._died:
-            self._peers.died(self._died.pop())
-            self._work = True
+            self._read_log(now_us, everyone=True)
+        elif rung and self._rounds.position() != self._news.position:
+            self._read_log(now_us, everyone=False)
+        while self._news.died:
+            self._peers.died(self._news.died.pop())
+            self._news.ready = True
 
-    def _look(self, now_us: int, *, again: bool) -> None:
-        """See what others ask of us, what there is to do, and who else works."""
-        seen = self._recording.look(busy=bool(len(self._slots) or self._ahead))
-        self._work, self._position = seen.work, seen.position
-        self._due = self._due or seen.clock_set_back
-        if not seen.me.active:  # our locks' files were gone, and we were taken for dead
-            raise WorkerEnded(seen.me.id, seen.me.state)
-        self._stopping.asked(seen.me.stop)
-        for attempt in self._slots:
-            if (attempt.job.id, attempt.job.attempt) in seen.cancelled:
-                attempt.end("cancelled", now_us)
-        self._recording.releases += self._ahead.give_back(
-            "cancelled", lambda claimed: (claimed.job.id, claimed.job.attempt) in seen.cancelled
-        )
-        self._arm(seen.earliest_us)
-        self._peers.look(seen.active, again=again)
+    def _read_log(self, now_us: int, *, everyone: bool) -> None:
+        """Read requests to this worker, jobs to claim, and who else works.
+
+        everyone: also look after the workers that were seen alive before.
+        """
+        state = self._rounds.read_log(busy=bool(len(self._running) or self._prefetch))
+        self._news.ready, self._news.position = state.ready, state.position
+        self._news.due = self._news.due or state.clock_set_back
+        if not state.me.active:  # our lock files were removed, and another worker took us for dead
+            raise WorkerEnded(state.me.id, state.me.state)
+        self._stopping.asked(state.me.stop)
+        self._running.cancel(state.cancelled, now_us)
+        self._rounds.releases += self._prefetch.release_cancelled(state.cancelled)
+        self._arm(state.earliest_us)
+        self._peers.look(state.active, again=everyone)
 
     def _arm(self, earliest_us: int | None) -> None:
-        """Set the alarm; what is due already is seen to in this round, or the next."""
+        """Set the alarm. A time that has passed is handled in this round, or the next."""
         if earliest_us is not None and earliest_us <= self._queue.clock.wall_us():
-            self._due = True
+            self._news.due = True
             earliest_us = None
         self._alarm.arm(earliest_us)
 
-    def _hasten(self, now_us: int) -> None:
-        """Do what the urgency asks for, once it has risen."""
-        urgency = self._stopping.urgency
-        if urgency == self._hastened:
+    def _apply_urgency(self, now_us: int) -> None:
+        """Once the urgency has risen, release prefetched claims and end attempts as it asks."""
+        if (urgency := self._stopping.risen()) is None:
             return
-        self._hastened = urgency
-        self._recording.releases += self._ahead.give_back("the worker is stopping")
-        if len(self._slots):
-            self._telling.stopping(urgency, len(self._slots))
-        for attempt in self._slots:
-            attempt.worker_stops(now_us)
-            if urgency == Urgency.NOW:
-                attempt.end("worker-stopped", now_us)
-            elif urgency == Urgency.AT_ONCE:
-                attempt.kill("worker-stopped", now_us)
+        self._rounds.releases += self._prefetch.release("the worker is stopping")
+        if len(self._running):
+            self._console.stopping(urgency, len(self._running))
+        self._running.stop(urgency, now_us)
 
-    def _record(self) -> None:
-        """One transaction for all there is to write; none where there is nothing."""
+    def _collect_results(self, now_us: int) -> None:
+        """Turn attempts whose outcome is decided into results, which are recorded together."""
+        decided = self._running.decided(now_us)
+        if decided and not self._rounds.results:
+            self._pace.first_result(now_us)
+        for attempt in decided:
+            self._rounds.results.append(Result(attempt.job, attempt.outcome(), attempt))
+
+    def _facts(self) -> Facts:
+        events_us = (self._running.next_us(), self._alarm.next_put_off())
+        return Facts(
+            now_us=self._now_us(),
+            committing=self._committer.busy,
+            unrecorded=self._rounds.waits,
+            due=self._news.due,
+            ready=self._news.ready,
+            free=bool(self._running.free()),
+            stopping=bool(self._stopping.urgency),
+            prefetched_until_us=self._prefetch.until_us if self._prefetch else None,
+            scarce=self._prefetch.scarce,
+            next_event_us=min((at_us for at_us in events_us if at_us is not None), default=None),
+        )
+
+    def _write_if_due(self) -> int:
+        """Run one transaction if it is time for one. Return how long to wait at the most."""
+        step = self._pace.next_step(self._facts())
+        if isinstance(step, Write):
+            self._write(step)
+            step = self._pace.next_step(self._facts())
+        return step.until_us if isinstance(step, Wait) else self._now_us()
+
+    def _write(self, step: Write) -> None:
         now_us = self._now_us()
-        if self._committer.busy or now_us < self._held_until_us:
-            return
-        if self._ahead and now_us < self._round_us():
-            return
-        seats = self._seats(now_us)
-        self._held_until_us = 0
-        if not (self._recording.waits or self._due or (seats and self._work)):
-            return
+        if step.release_expired:
+            self._rounds.releases += self._prefetch.release_expired(now_us)
+        slots = self._slots_to_claim(step, now_us)
         try:
-            done = self._recording.round(seats, self._due, self._how_to_commit())
+            done = self._rounds.write(slots, self._news.due)
         except (Full, Busy) as error:
-            self._hold(error, now_us)
+            self._back_off(error)
             return
-        self._work, self._due = len(done.claimed) == len(seats), done.more_due
-        if self._committer.busy:
-            self._under_way = done
+        self._news.ready, self._news.due = len(done.claimed) == len(slots), done.more_due
+        if len(self._running) or self._prefetch:
+            self._committer.start(done)  # beside the loop, which has something else to do
         else:
-            self._recorded(done, now_us)
+            self._finish(done, done.commit)
 
-    def _how_to_commit(self) -> Committing:
-        """Beside the loop where it has something else to do."""
-        return self._committer.beside if len(self._slots) or self._ahead else at_once
+    def _slots_to_claim(self, step: Write, now_us: int) -> list[int]:
+        """Return a slot for each job to claim; several may be prefetched for one."""
+        if not step.claim:
+            return []
+        return self._prefetch.slots(self._running.free(), self._rounds.results, now_us)
 
-    def _committed(self, now_us: int) -> None:
-        """The round under way is in the log, or waits to be written again."""
-        done, self._under_way = self._under_way, None
-        assert done
+    def _take_in_commit(self) -> None:
+        """The commit beside the loop has ended."""
+        self._finish(self._committer.round, self._committer.outcome)
+
+    def _finish(self, done: Round, commit: Callable[[], None]) -> None:
+        """Commit, and take in what was written; if that fails, it waits to be written again."""
         try:
-            self._committer.outcome()
+            commit()
         except (Full, Busy, StreamConflict) as error:
-            self._recording.undo()
-            self._work = self._due = True
-            if not isinstance(error, StreamConflict):  # else the next round reads what came between
-                self._hold(error, now_us)
+            self._rounds.undo()
+            self._news.ready = self._news.due = True
+            if not isinstance(error, StreamConflict):  # else the next round reads the other events
+                self._back_off(error)
         else:
-            self._recorded(done, now_us)
+            self._take_in_round(done)
 
-    def _hold(self, error: Full | Busy, now_us: int) -> None:
-        """The store has no room at the moment: keep what waits, and try again."""
+    def _back_off(self, error: Full | Busy) -> None:
+        """The store refuses writes at the moment. Keep what waits, and try again later."""
         if self._stopping.urgency == Urgency.AT_ONCE:
             raise error
-        if isinstance(error, Busy):
-            # Many short transactions of others are a crowd, and nobody is to blame.
-            self._refused = self._refused + 1 if error.holder == self._locked_by else 1
-            self._locked_by = error.holder
-            if self._refused == LOCKED_TOO_LONG:
-                self._telling.say(f"waiting for {error.holder}, which has locked the queue")
-            self._held_until_us = now_us + TRY_LOCK_AGAIN_US
-        else:
-            self._telling.say(f"error: {error}; results are held until there is room")
-            self._held_until_us = now_us + TRY_AGAIN_US
+        if isinstance(error, Full):
+            self._pace.disk_full(self._now_us())
+            self._console.say(f"error: {error}; results are held until there is room")
+        elif self._pace.locked(self._now_us(), error.holder):
+            self._console.say(f"waiting for {error.holder}, which has locked the queue")
 
-    def _round_us(self) -> int:
-        """When to record what waits, while the slots have work in hand."""
-        if not self._recording.waits:
-            return self._ahead.until_us
-        return 0 if self._ahead.scarce else min(self._ahead.until_us, self._record_by_us)
-
-    def _seats(self, now_us: int) -> list[int]:
-        """The slots to claim for; none after the store had no room: results come first."""
-        if self._ahead and now_us >= self._ahead.until_us:  # others may have a slot for them
-            self._recording.releases += self._ahead.too_many(now_us)
-            return []
-        if self._stopping.urgency or self._held_until_us or now_us < self._no_claims_until_us:
-            return []
-        return self._ahead.seats(self._slots.free(), self._recording.results, now_us)
-
-    def _recorded(self, done: Round, now_us: int) -> None:
-        """It is in the log; only now what was claimed is launched."""
-        self._refused = 0
-        if done.before == self._position:  # else others wrote before it, and are yet to be heard
-            self._position = done.position
+    def _take_in_round(self, done: Round) -> None:
+        """The round is in the log; only now its claims may be launched."""
+        self._pace.written()
+        if done.before == self._news.position:  # else events of others have yet to be read
+            self._news.position = done.position
         self._arm(done.earliest_us)
+        now_us = self._now_us()
         for retry in done.retries:
             self._alarm.put_off(retry.job_id, retry.due_at_us, now_us + retry.delay_us)
-        self._ahead.add(done.claimed, self._now_us())
-        if self._stopping.urgency:  # asked for while the claims were being committed
-            self._recording.releases += self._ahead.give_back("the worker is stopping")
-        self._begin()
+        self._prefetch.add(done.claimed, now_us)
+        if self._stopping.urgency:  # requested while the claims were being committed
+            self._rounds.releases += self._prefetch.release("the worker is stopping")
+        self._launch_assigned()
         for result, job in done.ended:
             if result.attempt:
                 result.attempt.recorded()
-            self._telling.ended(result, job)
+            self._console.ended(result, job)
 
-    def _begin(self) -> None:
-        """Launch what was claimed, as far as there are slots."""
-        while self._ahead and (free := self._slots.free()):
-            self._launch(self._ahead.next(free))
+    def _launch_assigned(self) -> None:
+        """Launch claimed jobs, as far as there are free slots."""
+        while self._prefetch and (free := self._running.free()):
+            self._launch(self._prefetch.next(free))
 
-    def _launch(self, claimed: Claimed) -> None:
-        slot, job, context = claimed
-        identity = self._queue.store.identity
-        mark = mark_of(identity, self._duty.token, job.id, job.attempt)
+    def _launch(self, assignment: Assignment) -> None:
+        slot, job, context = assignment
+        mark = mark_of(self._queue.store.identity, self._duty.token, job.id, job.attempt)
         now_us = self._now_us()
         started = self._launcher.start(order(job, context, mark, self._queue.store.path))
         match started:
             case Child():
-                output = Output(self._outputs, job.id, job.attempt, job.spec.output_limit_bytes)
-                attempt = Attempt(job, slot, mark, started, output, self._launcher, now_us)
-                self._slots.sit(slot, attempt)
-                attempt.begin(partial(self._slots.remind, slot))
-                self._running[started.pid] = attempt
-                self._waiting.hear(attempt)
-                self._telling.started(job)
-                self._pause_us = TRY_AGAIN_US
+                limit_bytes = job.spec.output_limit_bytes
+                output = Output(self._outputs_folder, job.id, job.attempt, limit_bytes)
+                self._running.add(Attempt(job, slot, mark, started, output, self._launcher, now_us))
+                self._console.started(job)
+                self._pace.launched()
             case NotStarted():
                 outcome = Outcome(ended=started.reason, error=started.error)
-                self._recording.results.append(Result(job, outcome, None))
+                self._rounds.results.append(Result(job, outcome, None))
             case Exhausted():
-                self._telling.say(f"{started.error}; trying again")
-                self._no_claims_until_us = now_us + self._pause_us
-                self._pause_us = min(2 * self._pause_us, LOOK_AGAIN_US)  # each try is in the log
-                self._ahead.put_back(claimed)
-                self._recording.releases += self._ahead.give_back(started.error)
+                self._console.say(f"{started.error}; trying again")
+                self._pace.launch_refused(now_us)
+                self._prefetch.put_back(assignment)
+                self._rounds.releases += self._prefetch.release(started.error)
 
-    def _over(self) -> Reason | None:
-        """Why it is time to leave; None while something runs, or may come."""
-        if len(self._slots) or self._gone or self._ahead or self._recording.waits:
+    def _outputs_folder(self) -> int:
+        """Return a descriptor of the folder of long outputs, which is made if it is missing."""
+        return self._queue.store.beside.folder("outputs")
+
+    def _reason_to_leave(self) -> Reason | None:
+        """Return why to leave; None while something runs, or may come."""
+        if len(self._running) or not self._running.all_decided or self._prefetch:
             return None
-        if self._committer.busy:
+        if self._rounds.waits or self._committer.busy:
             return None
         if self._stopping.urgency:
             return "drained" if self._stopping.urgency == Urgency.DRAIN else "stopped"
-        if self._duty.until_empty and self._recording.nothing_left():
+        if self._duty.until_empty and self._rounds.nothing_left():
             return "until-empty"
-        return "until-idle" if self._duty.until_idle and self._recording.nothing_to_run() else None
+        return "until-idle" if self._duty.until_idle and self._rounds.nothing_to_run() else None
 
-    def _abandon(self) -> Reason:
-        """The keeper is dead: nobody would end our jobs if we died too. End them, and leave."""
-        self._stopping.asked("now")  # so that what is being claimed is not begun
+    def _leave_without_keeper(self) -> Reason:
+        """The keeper is dead: nobody would end the jobs if this process died, too."""
+        self._stopping.asked("now")  # so that jobs whose claim is being committed do not begin
         if self._committer.busy:
-            self._committed(self._now_us())
-        self._conclude(self._now_us() + EXIT_SEEN_US)
-        lost = [attempt.job for attempt in self._slots]
-        for attempt in self._slots:
-            attempt.kill("worker-lost", self._now_us())
-        while [attempt for attempt in self._slots if not attempt.gone(self._now_us())]:
-            self._waiting.wait(TRY_AGAIN_US)
-            self._reap(self._now_us())
-        self._recording.releases += self._ahead.give_back("the worker is stopping")
-        self._recording.abandon(lost)
-        self._telling.say("error: the keeper of this worker was killed; its jobs were requeued")
+            self._take_in_commit()
+        self._collect_results(self._now_us() + EXIT_SEEN_US)
+        lost = self._running.jobs
+        self._running.kill(self._now_us())
+        while self._running.have_processes(self._now_us()):
+            self._selector.wait(TRY_AGAIN_US)
+            self._running.reap(self._now_us())
+        self._rounds.releases += self._prefetch.release("the worker is stopping")
+        self._rounds.abandon(lost)
+        self._console.say("error: the keeper of this worker was killed; its jobs were requeued")
         return "keeper-lost"
-
-    def _timeout_us(self) -> int:
-        """How long to wait at the most."""
-        now_us = self._now_us()
-        times = [self._slots.next_reminder(), self._alarm.next_put_off()]
-        if self._gone:
-            times += [attempt.decided_at_us for attempt in self._gone]
-        if self._committer.busy:  # it will wake us, and until then there is nothing to record
-            times.append(now_us + LOOK_AGAIN_US)
-            return _earliest(times) - now_us
-        times.append(self._look_at_us)
-        if self._held_until_us:
-            times.append(self._held_until_us)
-        elif self._ahead:
-            times.append(self._round_us())
-        elif self._recording.waits or self._due:
-            return 0
-        elif self._work and self._slots.free() and not self._stopping.urgency:
-            times.append(self._no_claims_until_us)
-        return _earliest(times) - now_us
 
     def _now_us(self) -> int:
         return self._queue.clock.monotonic_us()
-
-
-def _earliest(times: list[int | None]) -> int:
-    return min(at_us for at_us in times if at_us is not None)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from greenlet import greenlet
 
 from eventstore.sqlite.lock import SqliteLock
-from eventstore.sqlite.log import Committing, at_once
 from queuectl.api import Queue
 from queuectl.core.requests import StartWorker
 from queuectl.core.transaction import Session
@@ -19,6 +18,7 @@ from queuectl.worker.console import Telling
 from queuectl.worker.launcher import Child, Exhausted, Exit, NotStarted, Order
 from queuectl.worker.process_mark import Mark
 from queuectl.worker.process_sweep import Unendable
+from queuectl.worker.rounds import Round
 from queuectl.worker.selector import Woken
 from queuectl.worker.supervisor import Duty, Supervisor
 from queuectl.worker.takeover import lock_names
@@ -199,23 +199,17 @@ class CrashingQueue(Queue):
     world: "World"
 
     @contextmanager
-    def write(
-        self,
-        actor: str | None = None,
-        committing: Committing = at_once,
-        patience_s: float = 75.0,
-    ) -> Iterator[Session]:
-        def commit_and_ring(commit: Callable[[], None]) -> None:
-            self.world.may_crash("before a commit")
-            commit()
-            self.world.committed()
-            self.world.may_crash("after a commit")
-
+    def prepare(self, actor: str | None = None, patience_s: float = 75.0) -> Iterator[Session]:
         self.world.another_is_first()
-        with super().write(
-            actor, lambda commit: committing(partial(commit_and_ring, commit)), patience_s
-        ) as session:
+        with super().prepare(actor, patience_s) as session:
             yield session
+        session.tx.commit = partial(self._commit, session.tx.commit)
+
+    def _commit(self, commit: Callable[[], None]) -> None:
+        self.world.may_crash("before a commit")
+        commit()
+        self.world.committed()
+        self.world.may_crash("after a commit")
 
 
 class SimulatedCommitter:
@@ -224,14 +218,16 @@ class SimulatedCommitter:
     def __init__(self, world: "World") -> None:
         self._world = world
         self.done_at_us: int | None = None
+        self.round: Round | None = None
 
     @property
     def busy(self) -> bool:
         return self.done_at_us is not None
 
-    def beside(self, commit: Callable[[], None]) -> None:
+    def start(self, done: Round) -> None:
         assert not self.busy
-        commit()
+        done.commit()
+        self.round = done
         self.done_at_us = self._world.clock.now_us + self._world.random.choice(
             [0, 0, 1_500, 40_000]
         )

@@ -7,7 +7,7 @@ import pytest
 from eventstore.events.job import Requeued
 from projections.folds.job import Job
 from queuectl.core.requests import OfClaim, Retry
-from queuectl.worker.rounds import Recording, Seen
+from queuectl.worker.rounds import LogState, Rounds
 from tests.simulation.world import World, story
 from tests.torture.proof import amount
 from tests.torture.simulation import SIMULATION, lived, shrunk
@@ -66,16 +66,16 @@ def test_what_breaks_a_rule_is_found_when_it_is_recorded() -> None:
         assert ": requeued of job" in shrunk(seed)
 
 
-LOOK = Recording.look
+READ_LOG = Rounds.read_log
 
 
-def _deaf_to_cancels(recording: Recording, *, busy: bool) -> Seen:
-    return LOOK(recording, busy=busy)._replace(cancelled=set())
+def _deaf_to_cancels(rounds: Rounds, *, busy: bool) -> LogState:
+    return READ_LOG(rounds, busy=busy)._replace(cancelled=set())
 
 
 @pytest.mark.proof
 def test_worker_that_hears_of_no_cancel_is_found() -> None:
-    with patch.object(Recording, "look", _deaf_to_cancels):
+    with patch.object(Rounds, "read_log", _deaf_to_cancels):
         seed = next(seed for seed in range(100) if lived(seed))
         assert "was told to end, and runs" in shrunk(seed)
 

@@ -19,7 +19,7 @@ from queuectl.api import Queue
 from queuectl.core.replay import replay
 from queuectl.core.requests import Cancel, EndWorker, NewJob, Outcome, Retry, SetConfig, StartWorker
 from queuectl.outputs.writer import Kept
-from queuectl.worker.rounds import Recording, Result
+from queuectl.worker.rounds import Result, Rounds
 from tests.faults.storage import Disk, Operation, failing_disk
 from tests.given import BEGAN_US, SECOND_US, worker_started
 
@@ -151,7 +151,7 @@ class _Body:
         self._born += 1
         self._worker = f"w{self._born}"
         self._queue.send(StartWorker(worker_id=self._worker, started=worker_started(self._worker)))
-        self._recording = Recording(self._queue, self._worker, (), self._random.random)
+        self._rounds = Rounds(self._queue, self._worker, (), self._random.random)
 
     def _enqueue(self) -> None:
         number = self._random.choice([1, 1, 1, 5])
@@ -163,11 +163,12 @@ class _Body:
 
     def _round(self) -> None:
         """The results of what was claimed in the last round, and claims for the next."""
-        done = self._recording.round([1, 2], due=True)
+        done = self._rounds.write([1, 2], due=True)
+        done.commit()
         for one in done.claimed:
             outcome = Outcome(ended="exit", exit_code=self._random.choice([0, 0, 1]))
             ran: Any = _Ran(self._random.randbytes(self._random.choice([0, 40, 9_000])))
-            self._recording.results.append(Result(one.job, outcome, ran))
+            self._rounds.results.append(Result(one.job, outcome, ran))
 
     def _cancel(self) -> None:
         self._ask(Cancel(job_id=self._random.choice(self._jobs)))
@@ -184,8 +185,8 @@ class _Body:
 
     def _reopen(self) -> None:
         """The worker leaves and another begins: between them the WAL is carried over and goes."""
-        if self._recording.waits:
-            self._recording.round([], due=False)
+        if self._rounds.waits:
+            self._rounds.write([], due=False).commit()
         self._queue.close()
         self._begin()
 

@@ -1,10 +1,10 @@
-"""How many jobs are claimed ahead, and what becomes of those that do not begin."""
+"""How many jobs are prefetched, and when their claims are released."""
 
 from eventstore.events.job import Enqueued, Usage
 from projections.folds.job import Job
 from queuectl.core.requests import Outcome, Release
-from queuectl.worker.prefetch import MODEST_US, MOST_A_SLOT, SOON_US, Ahead
-from queuectl.worker.rounds import Claimed, Result
+from queuectl.worker.prefetch import MOST_PER_SLOT, PAUSE_US, SOON_US, Prefetch
+from queuectl.worker.rounds import Assignment, Result
 
 
 def job(job_id: str) -> Job:
@@ -26,58 +26,56 @@ def ended(duration_us: int) -> Result:
     return Result(job("1"), Outcome(ended="exit", exit_code=0, usage=usage), None)
 
 
-def claimed(*slots: int) -> list[Claimed]:
-    return [Claimed(slot, job(str(number)), None) for number, slot in enumerate(slots, 1)]
+def claimed(*slots: int) -> list[Assignment]:
+    return [Assignment(slot, job(str(number)), None) for number, slot in enumerate(slots, 1)]
 
 
-def test_only_free_slots_are_claimed_for_while_nothing_has_ended() -> None:
-    assert Ahead(4).seats([2, 3], [], 0) == [2, 3]
+def test_only_free_slots_are_claimed_for_before_a_job_has_ended() -> None:
+    assert Prefetch(4).slots([2, 3], [], 0) == [2, 3]
 
 
-def test_long_jobs_are_not_claimed_ahead() -> None:
-    assert Ahead(2).seats([1], [ended(SOON_US)], 0) == [1]
-    assert Ahead(2).seats([1], [ended(10), ended(3 * SOON_US)], 0) == [1]
+def test_long_jobs_are_not_prefetched() -> None:
+    assert Prefetch(2).slots([1], [ended(SOON_US)], 0) == [1]
+    assert Prefetch(2).slots([1], [ended(10), ended(3 * SOON_US)], 0) == [1]
 
 
-def test_as_many_as_the_slots_finish_in_a_moment_are_claimed_ahead() -> None:
-    assert Ahead(2).seats([1], [ended(SOON_US // 3)], 0) == [1, *(1, 2), *(1, 2)]
+def test_short_jobs_are_prefetched_for_a_moment_of_work() -> None:
+    assert Prefetch(2).slots([1], [ended(SOON_US // 3)], 0) == [1, *(1, 2), *(1, 2)]
 
 
-def test_however_short_they_are_there_is_a_most() -> None:
-    assert len(Ahead(3).seats([], [ended(1)], 0)) == 3 * MOST_A_SLOT
+def test_prefetch_has_a_limit_per_slot() -> None:
+    assert len(Prefetch(3).slots([], [ended(1)], 0)) == 3 * MOST_PER_SLOT
 
 
-def test_they_begin_in_order_in_their_own_slot_if_it_is_free() -> None:
-    ahead = Ahead(2)
-    ahead.add(claimed(1, 2, 1), now_us=0)
-    assert [(one.job.id, one.slot) for one in (ahead.next([1, 2]), ahead.next([1, 2]))] == [
-        ("1", 1),
-        ("2", 2),
-    ]
-    assert ahead.next([2]).slot == 2
-    assert len(ahead) == 0
+def test_prefetched_claims_start_in_order() -> None:
+    prefetch = Prefetch(2)
+    prefetch.add(claimed(1, 2, 1), now_us=0)
+    first, second = prefetch.next([1, 2]), prefetch.next([1, 2])
+    assert [(claim.job.id, claim.slot) for claim in (first, second)] == [("1", 1), ("2", 2)]
+    assert prefetch.next([2]).slot == 2
+    assert len(prefetch) == 0
 
 
-def test_what_does_not_begin_is_given_back() -> None:
-    ahead = Ahead(1)
-    ahead.add(claimed(1, 1, 1), now_us=0)
-    ahead.put_back(ahead.next([1]))
-    assert ahead.give_back("cancelled", lambda one: one.job.id == "2") == [
+def test_claims_that_do_not_begin_are_released() -> None:
+    prefetch = Prefetch(1)
+    prefetch.add(claimed(1, 1, 1), now_us=0)
+    prefetch.put_back(prefetch.next([1]))
+    assert prefetch.release_cancelled({("2", 1)}) == [
         Release(job_id="2", attempt=1, reason="cancelled")
     ]
-    assert [release.job_id for release in ahead.give_back("stop")] == ["1", "3"]
-    assert len(ahead) == 0
+    assert [release.job_id for release in prefetch.release("stop")] == ["1", "3"]
+    assert len(prefetch) == 0
 
 
-def test_after_claims_that_waited_in_vain_only_free_slots_are_claimed_for() -> None:
-    ahead = Ahead(1)
-    ahead.add(claimed(1, 1), now_us=0)
-    assert len(ahead.too_many(now_us=100)) == 2
-    assert ahead.seats([1], [ended(1)], 100 + MODEST_US - 1) == [1]
-    assert len(ahead.seats([1], [ended(1)], 100 + MODEST_US)) > 1
+def test_after_expired_claims_only_free_slots_are_claimed_for() -> None:
+    prefetch = Prefetch(1)
+    prefetch.add(claimed(1, 1), now_us=0)
+    assert len(prefetch.release_expired(now_us=100)) == 2
+    assert prefetch.slots([1], [ended(1)], 100 + PAUSE_US - 1) == [1]
+    assert len(prefetch.slots([1], [ended(1)], 100 + PAUSE_US)) > 1
 
 
-def test_what_is_claimed_already_is_not_claimed_for_again() -> None:
-    ahead = Ahead(2)
-    ahead.add(claimed(1, 2, 1), now_us=0)
-    assert len(ahead.seats([], [ended(1)], 0)) == 2 * MOST_A_SLOT - 3
+def test_waiting_claims_count_towards_the_limit() -> None:
+    prefetch = Prefetch(2)
+    prefetch.add(claimed(1, 2, 1), now_us=0)
+    assert len(prefetch.slots([], [ended(1)], 0)) == 2 * MOST_PER_SLOT - 3

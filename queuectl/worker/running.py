@@ -1,0 +1,125 @@
+"""The attempts of a worker: in slots, or out of them and not decided yet."""
+
+from collections.abc import Iterable
+from functools import partial
+
+from projections.folds.job import Job
+
+from .attempt import Attempt
+from .console import Telling
+from .launcher import Launcher
+from .selector import Waiting
+from .slots import Slots
+from .stopping import Urgency
+
+
+class Running:
+    """Attempts from launch to outcome. Times are microseconds of the monotonic clock.
+
+    An attempt occupies its slot until none of its processes is left. Then the slot is free, and the
+    attempt is undecided for a moment: a signal that stops the worker may yet explain its end.
+    """
+
+    def __init__(self, slots: int, launcher: Launcher, selector: Waiting, console: Telling) -> None:
+        self._slots: Slots[Attempt] = Slots(slots)
+        self._undecided: list[Attempt] = []
+        self._launcher, self._selector, self._console = launcher, selector, console
+
+    def __len__(self) -> int:
+        """Return the number of slots that are in use."""
+        return len(self._slots)
+
+    @property
+    def all_decided(self) -> bool:
+        """Whether no attempt waits for its outcome."""
+        return not self._undecided
+
+    @property
+    def jobs(self) -> list[Job]:
+        """The jobs of the attempts in slots."""
+        return [attempt.job for attempt in self._slots]
+
+    def free(self) -> list[int]:
+        """Return the free slots, the lowest first."""
+        return self._slots.free()
+
+    def add(self, attempt: Attempt) -> None:
+        """Put a launched attempt into its slot."""
+        self._slots.occupy(attempt.slot, attempt)
+        attempt.begin(partial(self._slots.remind, attempt.slot))
+        self._selector.hear(attempt)
+
+    def read(self, printed: Iterable[Attempt], now_us: int) -> None:
+        """Take in the output of these attempts."""
+        for attempt in printed:
+            if not attempt.read(now_us):
+                self._selector.unhear(attempt)
+
+    def reap(self, now_us: int) -> None:
+        """Note the main processes that have ended."""
+        exits = self._launcher.reap()
+        if not exits:
+            return
+        by_pid = {attempt.child.pid: attempt for attempt in self._slots if not attempt.has_exited}
+        for child_exit in exits:
+            by_pid[child_exit.pid].exited(child_exit, now_us)
+
+    def free_slots(self, now_us: int) -> bool:
+        """Free the slots of attempts that have no process left. Return whether there were any."""
+        left = [attempt for attempt in self._slots if attempt.has_exited and attempt.gone(now_us)]
+        for attempt in left:
+            self._selector.unhear(attempt)  # `outcome` reads the rest; its slot may be another's
+            self._slots.leave(attempt.slot)
+        self._undecided += left
+        return bool(left)
+
+    def decided(self, now_us: int) -> list[Attempt]:
+        """Return, once each, the attempts whose outcome nothing can change any longer."""
+        decided = [attempt for attempt in self._undecided if attempt.decided_at_us <= now_us]
+        for attempt in decided:
+            self._undecided.remove(attempt)
+        return decided
+
+    def remind(self, now_us: int) -> None:
+        """Carry out what is due: timeouts, ends of graces, and output that is to be seen."""
+        for attempt in self._slots.due(now_us):
+            attempt.reminded(now_us)
+            self._console.unendable(attempt.job.id, attempt.unendable(now_us))
+
+    def next_us(self) -> int | None:
+        """Return when `remind` or `decided` has something; None if never."""
+        reminder_us = self._slots.next_reminder()
+        if not self._undecided:
+            return reminder_us
+        decided_us = min(attempt.decided_at_us for attempt in self._undecided)
+        return decided_us if reminder_us is None else min(decided_us, reminder_us)
+
+    def cancel(self, cancelled: set[tuple[str, int]], now_us: int) -> None:
+        """End the attempts among these, each a job and a number."""
+        for attempt in self._slots:
+            if (attempt.job.id, attempt.job.attempt) in cancelled:
+                attempt.end("cancelled", now_us)
+
+    def signalled(self, now_us: int) -> None:
+        """Note that a signal asked the worker to stop; the jobs may have had it just before."""
+        for attempt in (*self._slots, *self._undecided):
+            attempt.worker_signalled(now_us)
+
+    def stop(self, urgency: Urgency, now_us: int) -> None:
+        """Do with the attempts in slots what this urgency asks for."""
+        for attempt in self._slots:
+            attempt.worker_stops(now_us)
+            if urgency == Urgency.NOW:
+                attempt.end("worker-stopped", now_us)
+            elif urgency == Urgency.AT_ONCE:
+                attempt.kill("worker-stopped", now_us)
+
+    def kill(self, now_us: int) -> None:
+        """Kill all attempts: the keeper of this worker is dead."""
+        for attempt in self._slots:
+            attempt.kill("worker-lost", now_us)
+
+    def have_processes(self, now_us: int) -> bool:
+        """Return whether any attempt in a slot still has a process; kill what each left behind."""
+        alive = [attempt for attempt in self._slots if not attempt.gone(now_us)]
+        return bool(alive)

@@ -40,11 +40,11 @@ def build(folder: Path, pending: int, finished: int) -> Path:
 def _finish(queue: Queue, number: int) -> None:
     with queue.write("bench") as session:
         found = [one.job_id for one in ready.next_ready(session.tx, (), number)]
-        session.foresee(found)
+        session.preload(found)
         at_us = session.at_us
         for job_id in found:
-            session.ask(Claim(job_id=job_id, worker="bench", slot=1, at_us=at_us))
-            session.ask(Finish(job_id=job_id, attempt=1, outcome=DONE, jitter=0, at_us=at_us))
+            session.send(Claim(job_id=job_id, worker="bench", slot=1, at_us=at_us))
+            session.send(Finish(job_id=job_id, attempt=1, outcome=DONE, jitter=0, at_us=at_us))
 
 
 def claim_ms(path: Path, times: int = 200) -> float:
@@ -73,7 +73,7 @@ def _put_back(queue: Queue, number: int) -> None:
         fallen = timers.due(session.tx, session.at_us, number)
         assert len(fallen) == number
         for job_id in fallen:
-            session.ask(ComeDue(job_id=job_id, at_us=session.at_us))
+            session.send(ComeDue(job_id=job_id, at_us=session.at_us))
 
 
 def reads_ms(path: Path, words: tuple[str, ...], times: int = 9) -> float:

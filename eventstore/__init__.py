@@ -1,5 +1,5 @@
-"""The log and its vocabulary: what happened, appended once, never rewritten.
+"""The log of events and their types: events are appended and never changed.
 
-Begin with `events/job.py` (all that can happen to a job), then `sqlite/log.py` (the append).
-This floor imports neither `projections` nor `queuectl`.
+Begin with `events/job.py` (all events of a job), then `sqlite/log.py` (the append).
+This package imports neither `projections` nor `queuectl`.
 """

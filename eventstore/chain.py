@@ -1,15 +1,15 @@
-"""The hash that ties a record to the one before it: tamper-evident, not tamper-proof."""
+"""The hash that links each record to the previous one: tamper-evident, not tamper-proof."""
 
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 GENESIS = bytes(32)
-"""What the first record is tied to."""
+"""The previous hash of the first record."""
 
 
-class Raw(NamedTuple):
-    """A record as its row holds it, nothing decoded."""
+class RawRecord(NamedTuple):
+    """A record as stored in its row, not decoded."""
 
     position: int
     stream: str
@@ -24,7 +24,7 @@ class Raw(NamedTuple):
 
 
 class Break(NamedTuple):
-    """The first record that is not what was written."""
+    """The first record that was changed or is missing."""
 
     position: int
     what: str
@@ -42,9 +42,9 @@ def hash_of(
     cause: int | None,
     data: str,
 ) -> bytes:
-    """The hash of a record: SHA-256 of the previous hash, the columns each with LF, then the data.
+    """Return the SHA-256 of the previous hash, each column followed by LF, and the data.
 
-    Raises ValueError where a column holds LF, which would let one record read as another.
+    Raises ValueError if a column contains LF: two different records could have the same hash then.
     """
     head = (
         f"{position}\n{stream}\n{version}\n{type_name}\n{recorded_at_us}\n"
@@ -56,11 +56,11 @@ def hash_of(
 
 
 def first_break(
-    records: Iterable[Raw | tuple[Any, ...]], previous: bytes = GENESIS, after: int = 0
+    records: Iterable[RawRecord | tuple[Any, ...]], previous: bytes = GENESIS, after: int = 0
 ) -> Break | None:
-    """The first of `records`, in order of position from `after` + 1, that does not fit the chain.
+    """Return the first of `records` that does not fit the chain; None if all fit.
 
-    previous: the hash of the record at `after`. None where all fit.
+    records: in order of position, from `after` + 1 on. previous: the hash of the record at `after`.
     """
     expected = after
     for raw in records:

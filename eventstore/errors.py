@@ -1,22 +1,25 @@
-"""What can go wrong with a log, each with a sentence for the user."""
+"""The errors of the store, each with a message for the user."""
 
 import errno
 from typing import Literal, Self
 
 
 class StoreError(Exception):
-    """Root of all that this floor raises. One line: what, with which value, what to do."""
+    """Base class of all errors of this package.
+
+    The message is one line: the problem, with the value that caused it, and what to do.
+    """
 
 
 class StreamConflict(StoreError):
     """Another writer was first; nothing was written."""
 
-    def __init__(self, stream: str, expected: int, found: int) -> None:
+    def __init__(self, stream: str, expected: int, actual: int) -> None:
         super().__init__(
-            f"stream {stream} is at version {found}, not {expected}; "
+            f"stream {stream} is at version {actual}, not {expected}; "
             "another command was first, try again"
         )
-        self.stream, self.expected, self.found = stream, expected, found
+        self.stream, self.expected, self.actual = stream, expected, actual
 
 
 class Unusable(StoreError):
@@ -24,10 +27,10 @@ class Unusable(StoreError):
 
 
 class Missing(Unusable):
-    """There is no such file."""
+    """The queue file does not exist."""
 
     def __init__(self, path: str, no_folder: str | None = None) -> None:
-        """no_folder: the folder it would be in, where that is missing too."""
+        """no_folder: the folder of the file, if that is missing too."""
         if no_folder is not None:
             words = f"there is no folder {no_folder}; create it, or name another file with --db"
         else:
@@ -36,7 +39,7 @@ class Missing(Unusable):
 
 
 class NoFolder(Unusable):
-    """There is no folder to make the file in."""
+    """The folder in which the file would be created does not exist."""
 
     def __init__(self, folder: str) -> None:
         super().__init__(f"there is no folder {folder}; create it, or name another file with --db")
@@ -53,17 +56,17 @@ class NoHome(Unusable):
 
 
 class NoWorkingDirectory(Unusable):
-    """A relative path means nothing any more."""
+    """The working directory was deleted, so a relative path cannot be resolved."""
 
     def __init__(self) -> None:
         super().__init__(
-            "the working directory does not exist any more; change to another one, or name the"
+            "the working directory no longer exists; change to another one, or name the"
             " queue file by an absolute path"
         )
 
 
 class NotYourHome(Unusable):
-    """Root acts with the HOME of another user."""
+    """The process runs as root with the HOME of another user."""
 
     def __init__(self, folder: str, owner: int) -> None:
         super().__init__(
@@ -85,7 +88,7 @@ class NoAccess(Unusable):
     """A folder above the file cannot be entered."""
 
     def __init__(self, path: str, folder: str, owner: int, user: int) -> None:
-        """owner: of the folder. user: who tries."""
+        """owner: of the folder. user: the user who runs this process."""
         if owner == user:
             todo = f"make it accessible: chmod u+rwx {folder}"
         else:
@@ -94,7 +97,7 @@ class NoAccess(Unusable):
 
 
 class ForeignFile(Unusable):
-    """There is something, and it is not a queue of ours; it was left as it is."""
+    """The file is not a queue of this user; it was not changed."""
 
     def __init__(self, path: str, what: str) -> None:
         super().__init__(f"{path} {what}; name another file with --db")
@@ -122,7 +125,7 @@ class SecondName(Unusable):
         """A bind mount of the file alone. source: its path in the mounted file system."""
         return cls(
             f"{path} is a second name of {source or 'a queue'}, mounted here as a single file;"
-            " mount the folder that contains it, so that the queue has its -wal beside it"
+            " mount the folder that contains it, so that the queue has its -wal next to it"
         )
 
 
@@ -137,7 +140,7 @@ class LeftBehind(Unusable):
 
 
 class OtherWal(Unusable):
-    """The file took the place of another one whose -wal is still there."""
+    """The file replaced another one whose -wal still exists."""
 
     def __init__(self, path: str) -> None:
         super().__init__(
@@ -149,9 +152,9 @@ class OtherWal(Unusable):
 class NewerFile(Unusable):
     """Written by a newer version."""
 
-    def __init__(self, path: str, found: int, known: int) -> None:
+    def __init__(self, path: str, format_: int, known: int) -> None:
         super().__init__(
-            f"{path} has format {found}, this version knows {known}; upgrade queuectl to use it"
+            f"{path} has format {format_}, this version knows {known}; upgrade queuectl to use it"
         )
 
 
@@ -189,7 +192,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Full(Unusable):
-    """No room for the write; nothing was written."""
+    """The disk is full; nothing was written."""
 
     def __init__(self, path: str) -> None:
         super().__init__(
@@ -198,7 +201,7 @@ class Full(Unusable):
 
 
 class FileTooLarge(Unusable):
-    """The limit of this process for the size of a file; nothing was written."""
+    """The file would exceed this process's limit for file sizes; nothing was written."""
 
     def __init__(self, path: str, limit_bytes: int) -> None:
         super().__init__(
@@ -208,7 +211,7 @@ class FileTooLarge(Unusable):
 
 
 class TemporaryFull(Unusable):
-    """No room for a temporary file; nothing was written."""
+    """A temporary file could not be written; nothing was written to the queue."""
 
     def __init__(self, folder: str, what: str) -> None:
         super().__init__(
@@ -221,7 +224,7 @@ class Busy(Unusable):
     """Another process held the write lock longer than the busy timeout; nothing was written."""
 
     def __init__(self, path: str, waited_s: float, holder: str, todo: str) -> None:
-        """holder: what is known of the process."""
+        """holder: a description of the process that holds the lock."""
         super().__init__(
             f"{path} was locked for {waited_s:g} s by {holder}; {todo}, then try again"
         )
@@ -232,20 +235,20 @@ class InUse(Unusable):
     """Other processes have the file open."""
 
     def __init__(self, path: str, users: list[str]) -> None:
-        """users: what is known of each process."""
+        """users: a description of each process that has the file open."""
         known = ", ".join(users) or "another process"
         super().__init__(f"{path} is in use by {known}; end it and try again")
 
 
 class Incomplete(Unusable):
-    """A table or index that we made is not there any more."""
+    """A table or index of the queue file is missing."""
 
     def __init__(self, path: str, what: str) -> None:
         super().__init__(f"{path} is incomplete ({what}); run queuectl replay to rebuild the views")
 
 
 class StorageFailed(Unusable):
-    """An I/O error while reading, or before anything could have been written."""
+    """An I/O error occurred while reading, or before anything could have been written."""
 
     def __init__(
         self, path: str, what: str, todo: str = "check the disk (dmesg) and try again"
@@ -254,7 +257,7 @@ class StorageFailed(Unusable):
 
 
 class OutcomeUnknown(StoreError):
-    """The commit failed with an I/O error: it may or may not be in the log."""
+    """The commit failed with an I/O error: its events may or may not be in the log."""
 
     def __init__(self, path: str, position: int, cause: str = "the disk failed") -> None:
         super().__init__(
@@ -265,7 +268,7 @@ class OutcomeUnknown(StoreError):
 
 
 class ChainBroken(StoreError):
-    """The log is not what was written."""
+    """The log was changed or is damaged."""
 
     def __init__(self, position: int, what: str) -> None:
         super().__init__(
@@ -278,18 +281,18 @@ class ChainBroken(StoreError):
 class HeadMissing(StoreError):
     """The log does not contain a head that it should contain."""
 
-    def __init__(self, expected: int, end: int, found: str | None) -> None:
-        """As for `missing_head`."""
-        super().__init__(missing_head(expected, end, found))
+    def __init__(self, expected: int, end: int, hash_: str | None) -> None:
+        """Take the same arguments as `missing_head`."""
+        super().__init__(missing_head(expected, end, hash_))
         self.expected = expected
 
 
-def missing_head(expected: int, end: int, found: str | None) -> str:
-    """How a log that ends at position `end` contradicts a head at position `expected`.
+def missing_head(expected: int, end: int, hash_: str | None) -> str:
+    """Describe how a log that ends at position `end` contradicts a head at position `expected`.
 
-    found: the hash at that position; None if the log ends before it.
+    hash_: the actual hash at position `expected`; None if the log ends before it.
     """
-    if found is not None:
-        return f"position {expected} has the hash {found}, not the expected one"
+    if hash_ is not None:
+        return f"position {expected} has the hash {hash_}, not the expected one"
     missing = f"event {expected} is" if end + 1 == expected else f"events {end + 1}-{expected} are"
     return f"the log ends at {end}, but the expected head is at {expected}: {missing} missing"

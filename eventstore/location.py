@@ -1,4 +1,4 @@
-"""From what the user names to an open store."""
+"""Finding the queue file that the user means, and opening it."""
 
 import os
 import stat
@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import FolderNotMade, ForeignFile, NoAccess, NoHome, NotYourHome, NoWorkingDirectory
+from .file_identity import file_identity
 
 if TYPE_CHECKING:
     from .sqlite.log import SqliteStore
 
 
 class Location(NamedTuple):
-    """Which queue file, and why that one."""
+    """The path of the queue file, and why this file was chosen."""
 
     path: str
     """Absolute, links resolved."""
@@ -21,12 +22,12 @@ class Location(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """Why it is this file, for people."""
+        """Why this file was chosen, in words for the user."""
         return _REASONS.get(self.why, self.why)
 
     @property
     def named(self) -> bool:
-        """Whether the user named it on the command line: then it must be there to be read."""
+        """True if the file was named by `--db`: then even a command that reads requires it."""
         return self.why == "--db"
 
 
@@ -39,9 +40,10 @@ _REASONS = {
 
 
 def locate(named: str | None = None) -> Location:
-    """The queue file: `named`, else `QUEUECTL_DB`, else `./queue.db` if there, else your own.
+    """Return the location of the queue file.
 
-    Raises ForeignFile for a link that another user has put there.
+    The first of these that is given or exists: `named`, `QUEUECTL_DB`, `./queue.db`, the user's own
+    queue. Raises ForeignFile for a symbolic link that belongs to another user.
     """
     if named is not None:
         if not named:
@@ -55,18 +57,22 @@ def locate(named: str | None = None) -> Location:
 
 
 def _followed(path: str) -> str:
-    """Where it leads. In a folder such as /tmp a stranger's link would choose what we make."""
+    """Return the path with links resolved.
+
+    Links of other users are refused: in a folder such as /tmp, another user could choose by a link
+    which file the program creates.
+    """
     try:
-        found = os.lstat(path)
-    except (OSError, ValueError):  # who opens it says what is wrong with it
+        status = os.lstat(path)
+    except (OSError, ValueError):  # opening the file will report the error
         return _resolved(path)
-    if stat.S_ISLNK(found.st_mode) and found.st_uid not in (0, os.geteuid()):
-        raise ForeignFile(path, f"is a link of user {found.st_uid}")
-    for _ in range(3):  # someone may be creating the file just now
+    if stat.S_ISLNK(status.st_mode) and status.st_uid not in (0, os.geteuid()):
+        raise ForeignFile(path, f"is a link of user {status.st_uid}")
+    for _ in range(3):  # another process may be creating the file at this moment
         resolved = _resolved(path)
-        if identity(resolved) == identity(path):
+        if file_identity(resolved) == file_identity(path):
             return resolved
-    # Links in /proc lead elsewhere than their text says, such as into another container.
+    # Links in /proc may lead to another file than their text says, such as in another container.
     raise ForeignFile(path, "is reached through a link in /proc and has no path of its own here")
 
 
@@ -78,7 +84,10 @@ def _resolved(path: str) -> str:
 
 
 def _own() -> str:
-    """Source: XDG Base Directory Specification 0.8; a relative XDG_STATE_HOME is to be ignored."""
+    """Return the path of the user's own queue.
+
+    Source: XDG Base Directory Specification 0.8; a relative XDG_STATE_HOME must be ignored.
+    """
     state = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
         home = os.path.expanduser("~")
@@ -86,15 +95,6 @@ def _own() -> str:
             raise NoHome(os.geteuid())
         state = os.path.join(home, ".local", "state")
     return os.path.join(state, "queuectl", "queue.db")
-
-
-def identity(path: str) -> tuple[int, int] | None:
-    """Device and inode: which file it is, by whatever name; None where it cannot be seen."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def open_store(
@@ -105,11 +105,10 @@ def open_store(
     schema: Iterable[str] = (),
     on_wait: Callable[[str], None] | None = None,
 ) -> "SqliteStore":
-    """The store at `path`. With `create`, made where missing (its own folder too, 0700).
+    """Open the store at `path`. With `create`, create it if it is missing (the user's folder too).
 
-    schema: statements for what stands beside the log in a new file. on_wait: as in SqliteStore.
-    Raises Missing, ForeignFile,
-    NewerFile, ReadOnly or StorageFailed.
+    schema: statements for the tables next to the log in a new file. on_wait: as in SqliteStore.
+    Raises Missing, ForeignFile, NewerFile, ReadOnly or StorageFailed.
     """
     from .sqlite.log import SqliteStore
 
@@ -122,9 +121,9 @@ def open_store(
 
 
 def _make_own_folder(folder: str) -> None:
-    """Only the user's own state folder is made; a mistyped --db must not make others.
+    """Create `folder` if it is that of the user's own queue; a mistyped --db creates no folders.
 
-    Raises NotYourHome, or FolderNotMade.
+    Raises NotYourHome, NoAccess or FolderNotMade.
     """
     try:
         own = os.path.dirname(os.path.realpath(_own()))
@@ -135,10 +134,14 @@ def _make_own_folder(folder: str) -> None:
 
 
 def _make_folders(folder: str) -> None:
-    """Each of them the user's alone, as the specification says; `makedirs` minds the last one."""
+    """Create `folder` and its parents, each with mode 0700 as the XDG specification requires.
+
+    `os.makedirs` would set the mode of the last folder only.
+    """
     if os.path.isdir(folder):
         owner = os.stat(folder).st_uid
-        if os.geteuid() == 0 and owner != 0:  # sudo keeps HOME: its user could not use what we make
+        # sudo may keep HOME: the user could not use a folder that root created there.
+        if os.geteuid() == 0 and owner != 0:
             raise NotYourHome(folder, owner)
         return
     _make_folders(os.path.dirname(folder))

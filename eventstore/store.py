@@ -1,6 +1,6 @@
-"""The value types that every store speaks in."""
+"""The types that all stores have in common."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from .events.recorded import Recorded
@@ -8,36 +8,42 @@ from .events.recorded import Recorded
 Bindings = Mapping[str, Any] | tuple[Any, ...]
 Row = tuple[Any, ...]
 
+OnProgress = Callable[[int, int], None]
+"""Called now and then during a long operation, with the amount done and the total."""
+
 
 class Head(NamedTuple):
-    """The last record of the log: what to keep elsewhere and hold it against later."""
+    """The last record of the log. Kept elsewhere, it can prove later that the log was changed."""
 
     position: int
-    """0 is an empty log."""
+    """0 means that the log is empty."""
     hash: str
-    """Hex."""
+    """In hexadecimal."""
 
 
 class Reader(Protocol):
-    """What a query sees: one state of the database, however long it looks."""
+    """A snapshot of the database: all its queries see the same state."""
 
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
-        """All rows of a statement."""
+        """Return all rows of a statement."""
 
     def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
-        """The rows one by one, in flat memory."""
+        """Iterate over the rows of a statement, in constant memory."""
 
     def events(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
     ) -> Iterator[Recorded]:
-        """Events with `after` < position <= `upto`, in order, of one stream or of all."""
+        """Iterate over the events with `after` < position <= `upto`, in order of position.
+
+        stream: the only stream to read; None for all.
+        """
 
     def head(self) -> Head:
-        """The last record."""
+        """Return the position and hash of the last record."""
 
 
 class Writer(Reader, Protocol):
-    """A transaction that may also change tables beside the log."""
+    """A transaction that may also change the tables next to the log."""
 
     def execute(self, sql: str, bindings: Bindings = ()) -> None:
         """Run one statement."""

@@ -7,7 +7,7 @@ import msgspec
 
 from eventstore.events.recorded import Recorded
 
-Kind = Literal["job", "worker", "config", "context"]
+StreamKind = Literal["job", "worker", "config", "context"]
 
 S = TypeVar("S")
 
@@ -40,7 +40,7 @@ class ReadModel(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: int
     """Of its definition: raise it with any change of schema or derivation, and all is rebuilt."""
-    kind: Kind
+    kind: StreamKind
     """The streams it looks at."""
     schema: tuple[str, ...]
     """Templates; index names end in `_{generation}`, since old and new stand side by side."""

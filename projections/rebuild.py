@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
-from eventstore.chain import GENESIS, Raw, first_break
+from eventstore.chain import GENESIS, RawRecord, first_break
 from eventstore.errors import ChainBroken
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.reader import SqliteReader, recorded_from
 from eventstore.sqlite.temporary import scratch
 from eventstore.sqlite.transaction import SqliteTransaction
+from eventstore.store import OnProgress
 
 from .read_model import ReadModel, Tables
 from .registry import (
@@ -38,19 +39,10 @@ EMPTIED = 5_000
 SHADOW: Tables = {name: f"{name}_shadow" for name in TABLES}
 OLD: Tables = {name: f"{name}_old" for name in TABLES}
 
-_STREAM, _VERSION = Raw._fields.index("stream"), Raw._fields.index("version")
+_STREAM, _VERSION = RawRecord._fields.index("stream"), RawRecord._fields.index("version")
 
 _MODELS = {model.table: model for model in READ_MODELS if model.table}
 
-
-class Progress(NamedTuple):
-    """How far a rebuild has come."""
-
-    position: int
-    head: int
-
-
-Report = Callable[[Progress], None]
 
 Company = Literal["alone", "others"]
 """Whether somebody else has written lately."""
@@ -68,7 +60,7 @@ class Reached(NamedTuple):
 def rebuild(
     store: SqliteStore,
     *,
-    report: Report = lambda _: None,
+    on_progress: OnProgress = lambda _, __: None,
     pause: Pause = lambda _: None,
 ) -> int:
     """Fill shadow tables from the log, swap them in, empty the old. Returns the position reached.
@@ -97,7 +89,7 @@ def rebuild(
             reached = carry(tx, SHADOW, tx, reached, limit)
             if swapped := reached.position == head:
                 _swap(tx, generation, head)
-        report(Progress(reached.position, head))
+        on_progress(reached.position, head)
     _clear(store, _standing(store, "_old"), pause)
     return reached.position
 
@@ -112,9 +104,9 @@ def carry(
     born = {row[_STREAM] for row in records if row[_VERSION] == 1}
     projector = Projector(tx, tables)
     for stream in born:
-        projector.know_new(stream)
-    projector.foresee({row[_STREAM] for row in records if row[_VERSION] > 1} - born)
-    projector.take(map(recorded_from, records))
+        projector.mark_new(stream)
+    projector.preload({row[_STREAM] for row in records if row[_VERSION] > 1} - born)
+    projector.fold(map(recorded_from, records))
     projector.flush()
     return Reached(records[-1][0], records[-1][-1]) if records else reached
 
@@ -188,7 +180,7 @@ class Difference(NamedTuple):
     """
 
 
-def compare(store: SqliteStore, report: Report = lambda _: None) -> list[Difference]:
+def compare(store: SqliteStore, on_progress: OnProgress = lambda _, __: None) -> list[Difference]:
     """What of the live tables differs from a rebuild of the same log, row by row, by table and key.
 
     Writes nothing; workers go on. Raises ChainBroken as `rebuild`.
@@ -198,7 +190,7 @@ def compare(store: SqliteStore, report: Report = lambda _: None) -> list[Differe
         reached = Reached(0, GENESIS)
         while reached.position < head:
             reached = carry(rebuilt, LIVE, live, reached, SLICE)
-            report(Progress(reached.position, head))
+            on_progress(reached.position, head)
         differences = [
             difference
             for model in _MODELS.values()
@@ -211,7 +203,7 @@ def compare(store: SqliteStore, report: Report = lambda _: None) -> list[Differe
         return differences
 
 
-def misshapen(live: SqliteReader) -> list[str]:
+def malformed_tables(live: SqliteReader) -> list[str]:
     """The tables that are missing, or have other columns than this version makes."""
     with scratch(schema()) as made:
         return [table for table in TABLES if _columns(live, table) != _columns(made, table)]

@@ -13,7 +13,7 @@ from .folds import context as context_fold
 from .folds import job as job_fold
 from .folds import worker as worker_fold
 from .folds.job import Job
-from .read_model import Change, Kind, ReadModel, Tables, Write
+from .read_model import Change, ReadModel, StreamKind, Tables, Write
 from .read_models import contexts, jobs, settings, workers
 from .read_models.contexts import CONTEXTS
 from .read_models.counts import COUNTS
@@ -60,8 +60,9 @@ CHECKPOINT = """
 
 ADVANCE = "UPDATE checkpoint SET position = ?"
 
-_BY_KIND: Mapping[Kind, tuple[ReadModel, ...]] = {
-    kind: tuple(model for model in READ_MODELS if model.kind == kind) for kind in get_args(Kind)
+_BY_KIND: Mapping[StreamKind, tuple[ReadModel, ...]] = {
+    kind: tuple(model for model in READ_MODELS if model.kind == kind)
+    for kind in get_args(StreamKind)
 }
 
 
@@ -78,7 +79,7 @@ class _Fold(msgspec.Struct, frozen=True):
     load: Callable[[Reader, str, Tables], Any]
 
 
-_FOLDS: Mapping[Kind, _Fold] = {
+_FOLDS: Mapping[StreamKind, _Fold] = {
     "job": _Fold(job_fold.evolve, jobs.load),
     "worker": _Fold(worker_fold.evolve, workers.load),
     "config": _Fold(config_fold.evolve, settings.load),
@@ -89,7 +90,7 @@ _FOLDS: Mapping[Kind, _Fold] = {
 _EVOLVE = {kind: fold.evolve for kind, fold in _FOLDS.items()}
 
 
-def kind_of(stream: str) -> Kind:
+def kind_of(stream: str) -> StreamKind:
     """What a stream is about, by its name."""
     if stream[0] != "$":
         return "job"
@@ -112,8 +113,8 @@ class Projector:
     def __init__(self, tx: Writer, tables: Tables = LIVE) -> None:
         self._tx, self._tables = tx, tables
         self._states: dict[str, Any] = {}
-        self._moved: dict[Kind, dict[str, _Moved]] = {kind: {} for kind in _BY_KIND}
-        self.held = 0
+        self._moved: dict[StreamKind, dict[str, _Moved]] = {kind: {} for kind in _BY_KIND}
+        self.pending_streams = 0
         """Streams with events that the tables do not show yet."""
 
     def state(self, stream: str) -> Any:
@@ -123,7 +124,7 @@ class Projector:
             self._states[stream] = load(self._tx, stream, self._tables)
         return self._states[stream]
 
-    def take(self, recorded: Iterable[Recorded]) -> None:
+    def fold(self, recorded: Iterable[Recorded]) -> None:
         """Fold these events, in their order. The tables follow at `flush`."""
         states = self._states
         for one in recorded:
@@ -136,9 +137,9 @@ class Projector:
                 moved.recorded.append(one)
             else:
                 self._moved[kind][stream] = _Moved(before, after, [one])
-                self.held += 1
+                self.pending_streams += 1
 
-    def know_new(self, stream: str) -> None:
+    def mark_new(self, stream: str) -> None:
         """Spare the look for a stream that is known to have no event."""
         self._states[stream] = None
 
@@ -146,7 +147,7 @@ class Projector:
         """Take these for the jobs' states without a look; the log checks their versions."""
         self._states.update((job.id, job) for job in jobs)
 
-    def foresee(self, streams: Iterable[str]) -> None:
+    def preload(self, streams: Iterable[str]) -> None:
         """Read the states of many jobs at once, before their events are taken in."""
         wanted = [one for one in streams if one[0] != "$" and one not in self._states]
         self._states.update(dict.fromkeys(wanted))
@@ -154,7 +155,7 @@ class Projector:
 
     def flush(self) -> None:
         """Bring the tables up to what was taken in."""
-        if not self.held:
+        if not self.pending_streams:
             return
         for kind, moved in self._moved.items():
             if moved:
@@ -162,11 +163,11 @@ class Projector:
                 for model in _BY_KIND[kind]:
                     self._run(model.derive(changes))
                 moved.clear()
-        self.held = 0
+        self.pending_streams = 0
 
     def forget(self) -> None:
         """Drop the states kept, so that memory stays flat over many chunks."""
-        assert not self.held, "events were taken in and not flushed"
+        assert not self.pending_streams, "events were taken in and not flushed"
         self._states.clear()
 
     def _run(self, writes: Iterable[Write]) -> None:
@@ -210,12 +211,12 @@ def checkpoint(tx: Reader) -> Checkpoint:
     return Checkpoint(*tx.query("SELECT definition, generation, position FROM checkpoint")[0])
 
 
-def standing(found: Checkpoint) -> Literal["current", "stale", "newer"]:
+def freshness(checkpoint: Checkpoint) -> Literal["current", "stale", "newer"]:
     """How the tables compare with what this version derives."""
-    if found.definition == DEFINITION:
+    if checkpoint.definition == DEFINITION:
         return "current"
     known = _versions(DEFINITION)
-    found_versions = _versions(found.definition)
+    found_versions = _versions(checkpoint.definition)
     newer = any(version > known.get(name, 0) for name, version in found_versions.items())
     return "newer" if newer else "stale"
 

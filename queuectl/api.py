@@ -20,7 +20,7 @@ from .core.clock import Clock, SystemClock
 from .core.replay import replay
 from .core.requests import AnyRequest, Cancel, NewJob, Retry
 from .core.snapshot import Reading, refuse_unfit
-from .core.transaction import Known, Session
+from .core.transaction import Session, TransactionCache
 from .errors import Closed, NoSuchJob, QueueError
 from .input import arguments
 
@@ -49,7 +49,7 @@ class Queue:
             self.location.path, create=True, schema=first_schema(), on_wait=on_wait
         )
         self._reading = Reading(self.location, self.store.identity)
-        self._known = Known()
+        self._cache = TransactionCache()
         self._is_closed = False
         self._bring_up_to_date()
 
@@ -89,7 +89,7 @@ class Queue:
         with self.store.prepare(actor or self.actor, at_us, patience_s) as tx:
             tx.at_us = self.clock.wall_us()  # the lock may have been waited for for a minute
             refuse_unfit(tx, head=tx.last[0])
-            session = Session(tx, self._known)
+            session = Session(tx, self._cache)
             yield session
             session.finish()
 
@@ -104,7 +104,7 @@ class Queue:
         Raises the first refusal; then nothing is written.
         """
         with self.write() as session:
-            return [_or_raise(session.ask(request)) for request in asked]
+            return [_or_raise(session.send(request)) for request in asked]
 
     def enqueue(self, command: str | Sequence[str], **options: Any) -> Job:
         """Accept one job. Once this returns, it is in the log for good.

@@ -5,22 +5,21 @@ import filecmp
 import os
 import shutil
 import stat
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from eventstore.errors import DISK_FULL, ForeignFile, Full, ReadOnly, StorageFailed, Unusable
-from eventstore.location import identity
+from eventstore.file_identity import file_identity
 from eventstore.parts import real_name, whole_of
 from eventstore.sqlite.copying import check_copy, copy_pages, first_hash, first_hash_of_copy
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.opening import look_inside
 from eventstore.sqlite.renaming import NO_LINKS, rename_new
-from eventstore.store import Head
+from eventstore.store import Head, OnProgress
 
 from .errors import Refusal
 from .outputs.copies import CREATE, FOLDER, clear, copy_outputs, own_folder, sync
 
-Existing = Literal["refuse", "replace"]
+IfExists = Literal["refuse", "replace"]
 
 
 class BackupExists(Refusal):
@@ -58,24 +57,26 @@ class Backup(NamedTuple):
 def backup(
     store: SqliteStore,
     target: str,
-    existing: Existing = "refuse",
-    report: Callable[[int, int], None] = lambda _, __: None,
+    if_exists: IfExists = "refuse",
+    on_progress: OnProgress = lambda _, __: None,
 ) -> Backup:
     """Write the state of this moment to `target` (absolute), whole or not at all.
 
     It has its name only once it was verified and is on the disk. Workers go on meanwhile. Raises
     BackupExists, ChainBroken for a damaged log, or Unusable where it cannot be written.
     """
-    _refuse(store, target, existing)
+    _refuse(store, target, if_exists)
     building = f"{target}.{os.urandom(6).hex()}.new"
     _make(building, target)
     try:
-        head = copy_pages(store.path, building, lambda done, pages: report(done, 2 * pages))
+        head = copy_pages(store.path, building, lambda done, of: on_progress(done, 2 * of))
         sync(building, os.O_RDONLY)
-        copy = check_copy(building, store.path, head, lambda done, of: report(of + done, 2 * of))
-        copied = copy_outputs(store.beside.existing("outputs"), copy.in_files, f"{building}.d")
+        copy = check_copy(
+            building, store.path, head, lambda done, of: on_progress(of + done, 2 * of)
+        )
+        copied = copy_outputs(store.side_folder.existing("outputs"), copy.in_files, f"{building}.d")
         size = os.stat(building).st_size
-        _put_in_place(building, target, existing)
+        _put_in_place(building, target, if_exists)
         _drop_others(f"{target}.d", copied)
         return Backup(target, head, size, len(copied))
     except OSError as error:
@@ -86,15 +87,15 @@ def backup(
         clear(building)
 
 
-def _refuse(store: SqliteStore, target: str, existing: Existing) -> None:
+def _refuse(store: SqliteStore, target: str, if_exists: IfExists) -> None:
     """Before anything is written."""
     _refuse_part_of_a_queue(store, target)
     # SQLite would carry a stray WAL into a file put beside it.
     for stray in (f"{target}-wal", f"{target}-journal"):
         if os.path.lexists(stray) and os.lstat(stray).st_size:
-            raise NoPlace(target, f"has {os.path.basename(stray)} beside it: it is in use, or was")
+            raise NoPlace(target, f"has {os.path.basename(stray)} next to it: it is in use, or was")
     for path in (target, f"{target}.d"):
-        if os.path.lexists(path) and existing == "refuse":
+        if os.path.lexists(path) and if_exists == "refuse":
             raise BackupExists(path)
     if os.path.lexists(target):
         _refuse_other_than_a_backup(store, target)
@@ -103,9 +104,9 @@ def _refuse(store: SqliteStore, target: str, existing: Existing) -> None:
 
 def _refuse_part_of_a_queue(store: SqliteStore, target: str) -> None:
     """Its own names, and those that SQLite or we would take for a part of the file named so."""
-    if os.path.realpath(target) == store.path or identity(target) == store.identity:
+    if os.path.realpath(target) == store.path or file_identity(target) == store.identity:
         raise NoPlace(target, "is the queue itself")
-    if real_name(target).startswith(f"{store.beside.path}/"):
+    if real_name(target).startswith(f"{store.side_folder.path}/"):
         raise NoPlace(target, "is in the folder of the queue itself")
     if (whole := whole_of(target)) is not None:
         raise NoPlace(target, f"would be taken for a part of {os.path.basename(whole)}")
@@ -160,10 +161,10 @@ def _unusable(error: OSError, target: str) -> Full | ReadOnly | StorageFailed:
     return StorageFailed(target, str(error.strerror))
 
 
-def _put_in_place(building: str, target: str, existing: Existing) -> None:
+def _put_in_place(building: str, target: str, if_exists: IfExists) -> None:
     """The outputs first: a file of this name has all that it names beside it."""
     _put_outputs(f"{building}.d", f"{target}.d")
-    if existing == "replace":
+    if if_exists == "replace":
         os.rename(building, target)
     else:
         try:

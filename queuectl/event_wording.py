@@ -26,8 +26,8 @@ from eventstore.events.worker import (
     WorkerStarted,
     WorkerStopped,
 )
+from projections.folds.config import SettingValue
 
-from .core.requests import Value
 from .core.settings import SETTINGS
 from .text.durations import duration
 from .text.numbers import plural
@@ -87,7 +87,7 @@ def _of_other_streams(event: WorkerEvent | ConfigEvent | ContextEvent) -> str:
             assert_never(event)
 
 
-def _value(key: str, value: Value | None) -> str:
+def _value(key: str, value: SettingValue | None) -> str:
     """A stored value as people type it. A key of another version is shown as stored."""
     if value is None:
         return "default"

@@ -7,7 +7,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from eventstore.errors import (
     DISK_FULL,
@@ -18,25 +18,21 @@ from eventstore.errors import (
     StorageFailed,
     Unusable,
 )
-from eventstore.location import identity
+from eventstore.file_identity import file_identity
 from eventstore.sqlite.copying import Copy, check_copy
 from eventstore.sqlite.creating import refuse_part
 from eventstore.sqlite.lock import SqliteLock
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.opening import inspect, look_inside
 from eventstore.sqlite.renaming import NO_LINKS
-from eventstore.sqlite.replacing import set_apart
-from eventstore.sqlite.side_folder import Beside
+from eventstore.sqlite.replacing import exclusive_use
+from eventstore.sqlite.side_folder import SideFolder
 from eventstore.sqlite.unwritable import read_only
-from eventstore.store import Head
+from eventstore.store import Head, OnProgress
 
+from .backup import IfExists
 from .errors import Refusal
 from .outputs.copies import CREATE, FOLDER, clear, copy_outputs, sync
-
-Existing = Literal["refuse", "replace"]
-"""What to do with a queue that has events that are not in the backup."""
-
-Report = Callable[[int, int], None]
 
 
 class NoBackup(Unusable):
@@ -95,14 +91,14 @@ def restore(
     backup: str,
     path: str,
     expected: Head | None,
-    existing: Existing,
+    if_exists: IfExists,
     *,
     dry_run: bool,
-    report: Report = lambda _, __: None,
+    on_progress: OnProgress = lambda _, __: None,
 ) -> Restored:
     """Replace the queue file at `path` by a copy of `backup` (both absolute).
 
-    expected: a head that the backup must contain. existing: whether a queue with other events may
+    expected: a head that the backup must contain. if_exists: whether a queue with other events may
     be replaced. Raises NoBackup, DamagedBackup, HeadMissing, WorkersRunning, WouldDiscard, or
     Unusable; nothing was changed then.
     """
@@ -110,8 +106,8 @@ def restore(
     if not os.path.isdir(os.path.dirname(path)):
         raise NoFolder(os.path.dirname(path))
     refuse_part(path)
-    copy = _checked(backup, backup, expected, report)
-    target = _target(path, copy, backup, existing)
+    copy = _checked(backup, backup, expected, on_progress)
+    target = _target(path, copy, backup, if_exists)
     _refuse_workers(path)
     kept_as = _kept_name(path) if target.exists or _leftovers(path) else None
     if dry_run:
@@ -119,9 +115,9 @@ def restore(
     building = f"{path}.{os.urandom(6).hex()}.new"
     try:
         _copy_file(backup, building)
-        copy = _checked(building, backup, expected, report)
+        copy = _checked(building, backup, expected, on_progress)
         outputs = _copy_backup_outputs(backup, copy, building)
-        with set_apart(path) if target.exists else nullcontext():
+        with exclusive_use(path) if target.exists else nullcontext():
             _exchange(building, path, kept_as)
         return Restored(path, copy.head, kept_as, target.discarded, outputs)
     except OSError as error:
@@ -138,7 +134,7 @@ def _refuse_backup(backup: str, path: str) -> None:
     if not stat.S_ISREG(status.st_mode):
         what = "is a directory" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
         raise NoBackup(backup, what)
-    if identity(path) == (status.st_dev, status.st_ino):
+    if file_identity(path) == (status.st_dev, status.st_ino):
         raise NoBackup(backup, "is the queue itself")
     for beside in (f"{backup}-wal", f"{backup}-journal"):
         if os.path.lexists(beside) and os.lstat(beside).st_size:
@@ -153,15 +149,15 @@ def _refuse_backup(backup: str, path: str) -> None:
         raise NoBackup(backup, error.what) from None
 
 
-def _checked(file: str, backup: str, expected: Head | None, report: Report) -> Copy:
+def _checked(file: str, backup: str, expected: Head | None, on_progress: OnProgress) -> Copy:
     """What stands in a file that has been verified. backup: its name for the error."""
     try:
-        return check_copy(file, backup, expected, report)
+        return check_copy(file, backup, expected, on_progress)
     except ChainBroken as error:
         raise DamagedBackup(backup, error.position, error.what) from None
 
 
-def _target(path: str, copy: Copy, backup: str, existing: Existing) -> _Target:
+def _target(path: str, copy: Copy, backup: str, if_exists: IfExists) -> _Target:
     """What is known of the queue to be replaced. Raises WouldDiscard, or ForeignFile for others."""
     if not os.path.lexists(path):
         return _Target(exists=False, discarded=0)
@@ -179,7 +175,7 @@ def _target(path: str, copy: Copy, backup: str, existing: Existing) -> _Target:
     finally:
         store.close()
     discarded, what = _difference(end, hashes, copy, backup)
-    if what and existing == "refuse":
+    if what and if_exists == "refuse":
         raise WouldDiscard(path, what)
     return _Target(exists=True, discarded=discarded)
 
@@ -210,7 +206,7 @@ def _difference(
 
 
 def _refuse_workers(path: str) -> None:
-    beside = Beside(path)
+    beside = SideFolder(path)
     try:
         folder = beside.existing("locks")
         if folder is None:

@@ -1,1 +1,1 @@
-"""What can happen: one file for each kind of stream."""
+"""All types of events: one file per kind of stream."""

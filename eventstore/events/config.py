@@ -1,10 +1,10 @@
-"""All that can happen to the configuration."""
+"""All events of the configuration."""
 
 from .fact import Fact
 
 
 class ConfigChanged(Fact, frozen=True, kw_only=True):
-    """A setting has a new value; `null` is the default again."""
+    """A setting has a new value; `null` means that it was reset to its default."""
 
     key: str
     value: int | float | str | None

@@ -1,4 +1,4 @@
-"""What all events share: frozen, keyword-only, and named in the log by their class."""
+"""The base class of all events: frozen, keyword-only, and named in the log after the class."""
 
 import re
 
@@ -16,10 +16,10 @@ class Fact(
     """A thing that happened. Fields carry their unit: `_us`, `_at_us` (UTC since 1970), `_bytes`.
 
     A field equal to its default is left out of the log, so a default, once released, never changes.
-    The type stands in the log's `type` column, not in the data.
+    The type is stored in the log's `type` column, not in the data.
     """
 
 
 def kebab(name: str) -> str:
-    """The log's word for a class: `ScheduledRetry` is `scheduled-retry`."""
+    """Return the name of a class in the log: `ScheduledRetry` is `scheduled-retry`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()

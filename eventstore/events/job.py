@@ -1,4 +1,4 @@
-"""All that can happen to a job."""
+"""All events of a job."""
 
 from typing import Annotated, Literal
 
@@ -12,19 +12,19 @@ Count = Annotated[int, Meta(ge=0)]
 
 FailureReason = Literal[
     "exit",  # ended by itself, with an exit code that is not a success
-    "signal",  # ended by a signal that we did not send
+    "signal",  # ended by a signal that the worker did not send
     "timeout",  # ran longer than its timeout and was ended
     "not-found",  # no such program
-    "not-executable",  # there, but may not be executed
-    "no-directory",  # the working directory is gone or may not be entered
-    "launch",  # the system refused to start it for another reason, told in `error`
+    "not-executable",  # the program exists, but may not be executed
+    "no-directory",  # the working directory is missing or may not be entered
+    "launch",  # the system refused to start it for another reason, given in `error`
     "worker-lost",  # its worker died; how it ended is unknown, and never a success
-    "worker-stopped",  # ended because its worker was told to stop, or by a shutdown of both
+    "worker-stopped",  # ended because its worker was asked to stop, or both by a shutdown
 ]
 
 
 class Usage(Fact, frozen=True, kw_only=True):
-    """What an attempt used and left, as measured at its end."""
+    """The resources that an attempt used, its output and stragglers, as measured at its end."""
 
     duration_us: Count = 0
     """From launch to the end of its main process, by the monotonic clock."""
@@ -35,13 +35,13 @@ class Usage(Fact, frozen=True, kw_only=True):
     memory_below_bytes: Count | None = None
     """If `memory_bytes` is null: what the peak did not exceed; null if unknown."""
     output_bytes: Count = 0
-    """All it printed, kept or not."""
+    """Size of its output, whether kept or not."""
     kept_bytes: Count = 0
-    """What of its output was kept."""
+    """Size of the output that was kept."""
     output_sha256: str | None = None
-    """Hex digest of what was kept; null when nothing was."""
+    """Hex digest of the output that was kept; null if none was."""
     stragglers: Count = 0
-    """Processes that it left behind, ended with it."""
+    """Number of processes that it left behind and that were ended with it."""
     straggler_names: tuple[str, ...] = ()
     """Names of their programs, each once, at most ten."""
 
@@ -56,26 +56,26 @@ class Enqueued(Fact, frozen=True, kw_only=True):
     backoff_base: float
     """The delay before retry k is `backoff_base ** k` seconds."""
     argv: tuple[str, ...] | None = None
-    """An argument list that no shell sees; null for shell text."""
+    """An argument list that is run without a shell; null for shell text."""
     name: str | None = None
     queue: str = "default"
     priority: int = 0
     """Higher runs first."""
     tags: dict[str, str] = {}
     due_at_us: int | None = None
-    """When it may first run; null is at once."""
+    """When it may first run; null means at once."""
     delay_us: Count | None = None
     """The delay that `due_at_us` came from; null if a time was given, or none."""
     backoff_max_us: Count = 3_600_000_000
     jitter: float = 0.0
     """The part of each delay that is drawn at random: 0 none, 1 all of it."""
     timeout_us: Count | None = None
-    """Longest run of one attempt; null is without end."""
+    """Longest run of one attempt; null means no limit."""
     grace_us: Count = 10_000_000
-    """From TERM to KILL."""
+    """Time between SIGTERM and SIGKILL."""
     output_limit_bytes: Count = 10_485_760
     success_exit: tuple[Exit, ...] = (0,)
-    """Exit codes that count as success. 128 + n also stands for signal n, as in a shell."""
+    """Exit codes that count as success. 128 + n also means signal n, as in a shell."""
     no_retry_exit: tuple[Exit, ...] = ()
     """Exit codes after which no retry makes sense: dead at once. 128 + n as above."""
     success_signal: tuple[Signal, ...] = ()
@@ -83,7 +83,7 @@ class Enqueued(Fact, frozen=True, kw_only=True):
     no_retry_signal: tuple[Signal, ...] = ()
     """Signals after which no retry makes sense: dead at once."""
     context: Count = 0
-    """Position of the `context-recorded` event with its directory and PATH; 0 is none."""
+    """Position of the `context-recorded` event with its directory and PATH; 0 means none."""
     env: dict[str, str] = {}
     background: Literal["end", "keep"] = "end"
     """What happens to processes that an attempt leaves behind when it ends by itself."""
@@ -96,17 +96,17 @@ class FellDue(Fact, frozen=True, kw_only=True):
 
 
 class Claimed(Fact, frozen=True, kw_only=True):
-    """A worker took the job; nothing runs before this is in the log."""
+    """A worker took the job. It starts the command only after this event is in the log."""
 
     attempt: Count
     worker: str
     slot: Count
     waited_us: Count = 0
-    """Since it last became pending."""
+    """Time since it last became pending."""
 
 
 class Released(Fact, frozen=True, kw_only=True):
-    """Claimed, not begun, given back: it never ran, and the next claim has its number."""
+    """The claim was given back before the attempt began; the next claim has the same number."""
 
     attempt: Count
     reason: str
@@ -129,7 +129,7 @@ class Failed(Usage, frozen=True, kw_only=True):
     exit_code: Exit | None = None
     signal: Signal | None = None
     error: str | None = None
-    """The error of the system, if it could not be started."""
+    """The system's error message, if it could not be started."""
     counted: bool = True
     """Whether it uses up a retry."""
 
@@ -139,14 +139,14 @@ class ScheduledRetry(Fact, frozen=True, kw_only=True):
 
     attempt: Count
     retry: Count
-    """Which retry of this round it will be: 1 is the first."""
+    """Number of the retry in this round: 1 is the first."""
     delay_us: Count
-    """As chosen, jitter included: replay draws nothing."""
+    """As chosen, jitter included: replay draws no random numbers."""
     due_at_us: int
 
 
 class Rescheduled(Fact, frozen=True, kw_only=True):
-    """A wait for a delay began again: the clock showed a time before the wait had begun."""
+    """A delay began again, because the clock showed a time before the beginning of the delay."""
 
     delay_us: Count
     """The same as before."""
@@ -155,7 +155,7 @@ class Rescheduled(Fact, frozen=True, kw_only=True):
 
 
 class Dead(Fact, frozen=True, kw_only=True):
-    """It will not be tried again unless a user retries it: it is in the dead-letter queue."""
+    """It is in the dead-letter queue: it will not be tried again unless a user retries it."""
 
     attempt: Count
     reason: Literal["retries-used-up", "no-retry-exit", "worker-lost"]
@@ -165,9 +165,9 @@ class Requeued(Fact, frozen=True, kw_only=True):
     """It may be claimed again."""
 
     why: Literal["retry-due", "dlq", "worker-lost", "worker-stopped", "asked"]
-    """`dlq` opens a new round with all retries unused; `asked` ended a wait and keeps the round."""
+    """`dlq` begins a new round with all retries unused; `asked` ends a wait within the round."""
     reason: str | None = None
-    """A person's words, with `dlq` and `asked`."""
+    """The reason that a person gave, with `dlq` and `asked`."""
 
 
 class CancelRequested(Fact, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ EVENT_TYPES: dict[str, type[Fact]] = {kebab(kind.__name__): kind for kind in get
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False):
-    """An event and where it stands. `data` and `hash` are byte for byte as stored."""
+    """An event and its place in the log. `data` and `hash` are byte for byte as stored."""
 
     position: int
     """1, 2, 3 … in the log, without gaps."""

@@ -1,4 +1,4 @@
-"""All that can happen to a worker (one life of a supervisor process)."""
+"""All events of a worker (one life of a supervisor process)."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ class WorkerStarted(Fact, frozen=True, kw_only=True):
     name: str
     host: str
     boot_id: str
-    """The kernel's; a pid means nothing beyond it. Empty where the system has none."""
+    """The kernel's boot id: pids are unique only within one boot. Empty if the system has none."""
     pid: int
     pid_started: int
     """Start time of `pid` in clock ticks since boot: a reused pid has another."""
@@ -19,28 +19,28 @@ class WorkerStarted(Fact, frozen=True, kw_only=True):
     keeper_pid_started: int
     slots: int
     token: str
-    """Random; with job and attempt it makes the mark that finds an attempt's processes."""
+    """Random. Token, job and attempt make the mark by which an attempt's processes are found."""
     queues: tuple[str, ...] = ()
-    """The queues it serves; empty is all."""
+    """The queues it serves; empty means all."""
     version: str = ""
-    """Of the program."""
+    """Version of the program."""
 
 
 class StopRequested(Fact, frozen=True, kw_only=True):
-    """Someone asked it to stop: `drain` finishes what runs, `now` ends it."""
+    """A user asked it to stop: `drain` lets running jobs finish, `now` ends them."""
 
     how: Literal["drain", "now"]
     reason: str | None = None
 
 
 class WorkerStopped(Fact, frozen=True, kw_only=True):
-    """It ended in order; nothing of it runs any more."""
+    """It ended in an orderly way; none of its processes is running."""
 
     reason: Literal["drained", "stopped", "until-empty", "until-idle", "keeper-lost", "error"]
 
 
 class WorkerLost(Fact, frozen=True, kw_only=True):
-    """It died; another found its locks free and nothing of it running."""
+    """It died: another worker found its locks free and none of its processes running."""
 
     found_by: str
     """The worker that took over its claims."""

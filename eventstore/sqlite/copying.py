@@ -1,13 +1,12 @@
 """A copy of a queue file, of one moment, while others go on writing; and whether it is sound."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import apsw
 
 from ..errors import ChainBroken, HeadMissing, StorageFailed
-from ..store import Head
+from ..store import Head, OnProgress
 from .error_translation import RESTORE, translated
 from .opening import connect
 from .reader import SqliteReader
@@ -16,11 +15,8 @@ from .verify import verify
 PAGES = 1_000
 """Copied at a time: some milliseconds, after which Ctrl-C is heard."""
 
-Report = Callable[[int, int], None]
-"""Called now and then: how much is done, of how much."""
 
-
-def copy_pages(path: str, target: str, report: Report = lambda _, __: None) -> Head:
+def copy_pages(path: str, target: str, on_progress: OnProgress = lambda _, __: None) -> Head:
     """Copy the database at `path` into the empty file `target`: its state of this moment.
 
     Returns the head of that state. Nothing is synced yet. Raises Full, ReadOnly or StorageFailed.
@@ -30,13 +26,13 @@ def copy_pages(path: str, target: str, report: Report = lambda _, __: None) -> H
         with translated(target):
             source.execute("BEGIN")
             head = SqliteReader(source).head()  # from here on it is this state, whoever writes
-            _copy(source, target, report)
+            _copy(source, target, on_progress)
         return head
     finally:
         source.close()
 
 
-def _copy(source: apsw.Connection, target: str, report: Report) -> None:
+def _copy(source: apsw.Connection, target: str, on_progress: OnProgress) -> None:
     copy = apsw.Connection(target, apsw.SQLITE_OPEN_READWRITE)
     try:
         # Whoever is killed leaves a file under a name that nobody opens.
@@ -44,7 +40,7 @@ def _copy(source: apsw.Connection, target: str, report: Report) -> None:
         with copy.backup("main", source, "main") as copying:
             while not copying.done:
                 copying.step(PAGES)
-                report(copying.page_count - copying.remaining, copying.page_count)
+                on_progress(copying.page_count - copying.remaining, copying.page_count)
     finally:
         copy.close()
 
@@ -60,7 +56,10 @@ class Copy(NamedTuple):
 
 
 def check_copy(
-    path: str, source: str, expected: Head | None, report: Report = lambda _, __: None
+    path: str,
+    source: str,
+    expected: Head | None,
+    on_progress: OnProgress = lambda _, __: None,
 ) -> Copy:
     """Check each page and each record of a copy that nobody else has open, and change nothing.
 
@@ -72,12 +71,11 @@ def check_copy(
     try:
         with translated(source):
             tx = SqliteReader(copy)
-            total = tx.head().position
-            verdict = verify(tx, expected, lambda done: report(done, total))
+            verdict = verify(tx, expected, on_progress)
             if verdict.broken:
                 raise ChainBroken(*verdict.broken)
             if expected is not None and verdict.contradicts:
-                raise HeadMissing(expected.position, total, verdict.expected_found)
+                raise HeadMissing(expected.position, verdict.records, verdict.actual_hash)
             found = tx.query("PRAGMA integrity_check(1)")[0][0]
             if found != "ok":
                 raise StorageFailed(source, f"the file is damaged ({found})", RESTORE)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import apsw
 
 from ..errors import LeftBehind, SecondName
+from ..file_identity import file_identity
 from .schema import LAST_USE
 
 _PATH_ONLY = getattr(os, "O_PATH", 0) | os.O_CLOEXEC
@@ -47,7 +48,7 @@ def refuse_second_name(
 
 def refuse_left_behind(path: str, recorded: LastUse | None) -> None:
     """Raise LeftBehind if the file was moved here without the -wal with its newest records."""
-    if recorded is None or recorded.path == path or identity(recorded.path) is not None:
+    if recorded is None or recorded.path == path or file_identity(recorded.path) is not None:
         return
     if _size(f"{recorded.path}-wal") and recorded.inode == _inode(path):
         raise LeftBehind(path, recorded.path)
@@ -88,13 +89,13 @@ def _is_same_entry(path: str, recorded: str) -> bool:
     """Whether both lead to one entry of one directory, such as through a mount of the directory."""
     if path == recorded:
         return True
-    here, there = identity(os.path.dirname(path)), identity(os.path.dirname(recorded))
+    here, there = file_identity(os.path.dirname(path)), file_identity(os.path.dirname(recorded))
     return os.path.basename(path) == os.path.basename(recorded) and here == there is not None
 
 
 def _first_name(status: os.stat_result, recorded: LastUse | None) -> str | None:
     """The name to use instead; None if only the user can know it."""
-    if recorded is None or identity(recorded.path) != (status.st_dev, status.st_ino):
+    if recorded is None or file_identity(recorded.path) != (status.st_dev, status.st_ino):
         return None
     return recorded.path
 
@@ -108,7 +109,7 @@ def _temporary_names(path: str, status: os.stat_result) -> list[str]:
     except OSError:
         return []
     ours = (status.st_dev, status.st_ino)
-    return [entry for entry in names if identity(os.path.join(folder, entry)) == ours]
+    return [entry for entry in names if file_identity(os.path.join(folder, entry)) == ours]
 
 
 def _is_mount(path: str) -> bool:
@@ -158,15 +159,6 @@ def _mounted_from(path: str) -> str | None:
 def _unescaped(field: str) -> str:
     """Blanks, tabs, line feeds and backslashes stand there in octal."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
-
-
-def identity(path: str) -> tuple[int, int] | None:
-    """Device and inode of the file that the path leads to; None if there is none."""
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _inode(path: str) -> str:

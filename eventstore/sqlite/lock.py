@@ -37,7 +37,7 @@ class SqliteLock:
         self.release()
         return not free
 
-    def stands(self) -> bool:
+    def has_file(self) -> bool:
         """Whether the file that was locked last is there still, so that others find it."""
         return self._identity is not None and self._identity == self._named()
 

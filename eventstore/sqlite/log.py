@@ -18,25 +18,26 @@ from ..errors import (
     StoreError,
     StreamConflict,
 )
+from ..file_identity import file_identity
 from ..store import Head
 from .busy_wait import BUSY_TIMEOUT_S, OnWait, Patience
 from .doorbell import GuardedDoorbell, SqliteDoorbell, ring
 from .error_translation import busy, translated
-from .file_name import identity, record_use
+from .file_name import record_use
 from .file_sizes import size_limit
 from .lock import SqliteLock
 from .opening import connect
 from .reader import SqliteReader
-from .side_folder import Beside
+from .side_folder import SideFolder
 from .transaction import SqliteTransaction
 from .wal_owner import record_wal
 
-OPENED_AT_MOST = 10
+OPEN_TRIES = 10
 """Times that a file is opened which is replaced meanwhile."""
 
-WAL_BYTES = 64 << 20
+WAL_RESET_BYTES = 64 << 20
 """Size from which on the WAL is started anew."""
-COMMITS_A_LOOK = 16
+COMMITS_PER_CHECK = 16
 """Between two looks at its size."""
 RESET_PATIENCE_S, RESET_PAUSE_S = 0.1, 2.0
 """How long to hold up other writers for it, and how long not to try again where that failed."""
@@ -50,15 +51,15 @@ def _opened(
     A file that takes the place of another one just now is opened again: the identity of the new
     file with a connection to the old one would let a writer damage both.
     """
-    for _ in range(OPENED_AT_MOST):
-        before = identity(path)
+    for _ in range(OPEN_TRIES):
+        before = file_identity(path)
         try:
             connection = connect(path, readonly=readonly, patience=patience)
         except StoreError:
-            if identity(path) == before:
+            if file_identity(path) == before:
                 raise
             continue
-        if before is not None and identity(path) == before:
+        if before is not None and file_identity(path) == before:
             return connection, before
         connection.close()
     raise Gone(path)
@@ -70,7 +71,7 @@ class SqliteStore:
     def __init__(self, path: str, *, readonly: bool = False, on_wait: OnWait | None = None) -> None:
         """on_wait: called once a lock has been waited for so long that a person wonders."""
         self.path, self.readonly = path, readonly
-        self.beside = Beside(path)
+        self.side_folder = SideFolder(path)
         self._patience = Patience(path, on_wait)
         self._open_connection: apsw.Connection | None
         self._open_connection, self.identity = _opened(path, readonly, self._patience)
@@ -134,20 +135,20 @@ class SqliteStore:
 
     def lock(self, name: str) -> SqliteLock:
         """A lock by name; not taken yet."""
-        return SqliteLock(self.beside.folder("locks"), name)
+        return SqliteLock(self.side_folder.folder("locks"), name)
 
     def doorbell(self) -> SqliteDoorbell:
         """A bell of one's own."""
-        return SqliteDoorbell(self.beside.folder("bells"))
+        return SqliteDoorbell(self.side_folder.folder("bells"))
 
     def guarded_doorbell(self) -> GuardedDoorbell:
         """A bell of one's own that is hung again when somebody removes it."""
-        return GuardedDoorbell(partial(self.beside.folder, "bells"))
+        return GuardedDoorbell(partial(self.side_folder.folder, "bells"))
 
     def ring(self) -> None:
         """Wake all who listen. Without a folder of bells nobody does. Never fails."""
         try:
-            folder = self.beside.existing("bells")
+            folder = self.side_folder.existing("bells")
         except StoreError:  # it is not ours alone, or descriptors ran out
             return
         if folder is not None:
@@ -158,13 +159,13 @@ class SqliteStore:
 
         What is written to a file without a name is lost with the process, and nobody writes to it.
         """
-        if identity(self.path) != self.identity:
+        if file_identity(self.path) != self.identity:
             raise Gone(self.path)
 
     def close(self) -> None:
         """Let go of the file."""
         self._disconnect()
-        self.beside.close()
+        self.side_folder.close()
 
     @property
     def _connection(self) -> apsw.Connection:
@@ -213,7 +214,7 @@ class SqliteStore:
         if transaction.appended:
             self.ring()
         self._commits += 1
-        if self._commits % COMMITS_A_LOOK == 0:
+        if self._commits % COMMITS_PER_CHECK == 0:
             self._bound_wal()
 
     def _bound_wal(self) -> None:
@@ -223,7 +224,7 @@ class SqliteStore:
         one, the WAL grows without end, although all of it has been written to the file.
         """
         now_s = time.monotonic()
-        if now_s < self._reset_at_s or _size(f"{self.path}-wal") <= WAL_BYTES:
+        if now_s < self._reset_at_s or _size(f"{self.path}-wal") <= WAL_RESET_BYTES:
             return
         self._patience.limit_s = RESET_PATIENCE_S
         try:

@@ -10,7 +10,7 @@ PUT = "INSERT OR REPLACE INTO outputs VALUES (:job, :attempt, :total_bytes, :kep
 GET = "SELECT total_bytes, kept FROM outputs WHERE job = :job AND attempt = :attempt"
 
 
-class Output(NamedTuple):
+class StoredOutput(NamedTuple):
     """An attempt's output."""
 
     total_bytes: int
@@ -24,7 +24,7 @@ def put(tx: Writer, job_id: str, attempt: int, total_bytes: int, kept: bytes | N
     tx.execute(PUT, {"job": job_id, "attempt": attempt, "total_bytes": total_bytes, "kept": kept})
 
 
-def get(tx: Reader, job_id: str, attempt: int) -> Output | None:
+def get(tx: Reader, job_id: str, attempt: int) -> StoredOutput | None:
     """The output kept; None where nothing was."""
     found = tx.query(GET, {"job": job_id, "attempt": attempt})
-    return Output(*found[0]) if found else None
+    return StoredOutput(*found[0]) if found else None

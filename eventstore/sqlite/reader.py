@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import apsw
 
 from .. import codec
-from ..chain import GENESIS, Raw
+from ..chain import GENESIS, RawRecord
 from ..errors import ChainBroken
 from ..events.recorded import Recorded
 from ..store import Bindings, Head, Row
@@ -86,14 +86,17 @@ class SqliteReader:
 
     def raw(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
-    ) -> Iterator[Raw]:
+    ) -> Iterator[RawRecord]:
         """The same records as their rows hold them. Raises ChainBroken where one is no text."""
-        return map(Raw._make, self.records(after, upto, stream))
+        return map(RawRecord._make, self.records(after, upto, stream))
 
     def records(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
     ) -> Iterator[Row]:
-        """The same as bare rows, for those who read millions: Raw says what their columns are."""
+        """Return the same as plain tuples, faster to read. RawRecord has the names of the columns.
+
+        Raises ChainBroken at the first record that is not UTF-8.
+        """
         end = _END if upto is None else upto
         try:
             if stream is None:
@@ -129,6 +132,6 @@ def last_of(rows: list[Row]) -> tuple[int, bytes]:
     return position, hash_
 
 
-def recorded_from(row: Raw | Row) -> Recorded:
+def recorded_from(row: RawRecord | Row) -> Recorded:
     """A record with its event read. Raises ChainBroken where that cannot be done."""
     return Recorded(*row, codec.decode(row[0], row[3], row[8]))  # type: ignore[call-arg]

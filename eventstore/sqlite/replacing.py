@@ -14,7 +14,7 @@ _PATIENCE_MS = 2_000
 
 
 @contextmanager
-def set_apart(path: str) -> Iterator[None]:
+def exclusive_use(path: str) -> Iterator[None]:
     """While the block runs nobody else has the file open, and all its records are in it alone.
 
     No -wal or -shm is beside it then: SQLite would take them for those of the next file of this

@@ -9,7 +9,7 @@ from ..errors import DISK_FULL, ForeignFile, Full, ReadOnly, StorageFailed
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Beside:
+class SideFolder:
     """The folder, reached by descriptor, so that nothing planted later is followed."""
 
     def __init__(self, queue_path: str) -> None:

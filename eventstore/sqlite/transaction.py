@@ -19,7 +19,7 @@ VERSION = """
      WHERE stream = ? AND position < ? ORDER BY version DESC LIMIT 1"""
 
 # By the unique index, each stream once: those that have no event of the version named.
-LACKING = """
+MISSING_VERSIONS = """
     SELECT value ->> 0 FROM json_each(?)
      WHERE NOT EXISTS (SELECT 1 FROM events WHERE stream = value ->> 0 AND version = value ->> 1)"""
 
@@ -27,7 +27,7 @@ INSERT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _encode = msgspec.json.Encoder().encode
 
-HELD_AT_MOST = 1_000
+RECORDS_PER_INSERT = 1_000
 """Records that wait to be inserted together."""
 
 
@@ -105,7 +105,7 @@ class SqliteTransaction(SqliteReader):
             recorded.append(self._add(stream, version, event, cause, actor or self.actor))
             cause = self._position
         self._versions[stream] = version
-        if len(self._held) >= HELD_AT_MOST:
+        if len(self._held) >= RECORDS_PER_INSERT:
             self.flush()
         return recorded
 
@@ -133,7 +133,7 @@ class SqliteTransaction(SqliteReader):
     def _refuse_lacking(self, expected: list[tuple[str, int]]) -> None:
         """Refuse where a writer claims to have seen what is not there."""
         seen = [pair for pair in expected if pair[1]]
-        if seen and (lacking := super().query(LACKING, (_encode(seen).decode(),))):
+        if seen and (lacking := super().query(MISSING_VERSIONS, (_encode(seen).decode(),))):
             stream = lacking[0][0]
             raise StreamConflict(stream, dict(seen)[stream], self._version(stream))
 

@@ -1,20 +1,17 @@
 """Whether the log is what was written: the chain, its guards, and a head kept elsewhere."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..chain import GENESIS, Break, first_break
 from ..errors import ChainBroken
-from ..store import Head, Row
+from ..store import Head, OnProgress, Row
 from .error_translation import DAMAGED
 from .reader import SqliteReader
 from .schema import TRIGGERS
 
 REPORTED_EVERY = 10_000
-
-Progress = Callable[[int], None]
-"""Called now and then with the number of records looked at."""
 
 
 class Verdict(NamedTuple):
@@ -26,7 +23,7 @@ class Verdict(NamedTuple):
     missing_triggers: tuple[str, ...]
     expected: Head | None
     """The head to hold the log against, where one was given."""
-    expected_found: str | None
+    actual_hash: str | None
     """The hash that stands at its position; None where the log does not reach it."""
 
     @property
@@ -37,16 +34,17 @@ class Verdict(NamedTuple):
     @property
     def contradicts(self) -> bool:
         """Whether the log is not a continuation of the expected head."""
-        return self.expected is not None and self.expected_found != self.expected.hash
+        return self.expected is not None and self.actual_hash != self.expected.hash
 
 
 def verify(
-    tx: SqliteReader, expected: Head | None = None, progress: Progress = lambda _: None
+    tx: SqliteReader, expected: Head | None = None, on_progress: OnProgress = lambda _, __: None
 ) -> Verdict:
     """Look at every record, in flat memory."""
     head = tx.head()
     try:
-        broken = first_break(_watched(tx.records(), progress)) or _misplaced(tx)
+        records = _watched(tx.records(), head.position, on_progress)
+        broken = first_break(records) or _misplaced(tx)
     except ChainBroken as error:
         broken = Break(error.position, error.what)
     return Verdict(
@@ -55,18 +53,18 @@ def verify(
         broken=broken,
         missing_triggers=_missing_triggers(tx),
         expected=expected,
-        expected_found=_hash_at(tx, expected.position) if expected else None,
+        actual_hash=_hash_at(tx, expected.position) if expected else None,
     )
 
 
-def _watched(records: Iterator[Row], progress: Progress) -> Iterator[Row]:
+def _watched(records: Iterator[Row], total: int, on_progress: OnProgress) -> Iterator[Row]:
     """The records; a page that cannot be read breaks the chain where it begins."""
     position = 0
     try:
         for row in records:
             position = row[0]
             if position % REPORTED_EVERY == 0:
-                progress(position)
+                on_progress(position, total)
             yield row
     except DAMAGED as error:
         raise ChainBroken(position + 1, f"the file is damaged here ({error})") from None

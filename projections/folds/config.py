@@ -7,14 +7,14 @@ from eventstore.events.recorded import Recorded
 
 STREAM = "$config"
 
-Value = int | float | str
+SettingValue = int | float | str
 
 
 class Config(msgspec.Struct, frozen=True):
     """The settings that differ from their defaults, in stored units."""
 
     version: int
-    values: dict[str, Value]
+    values: dict[str, SettingValue]
 
 
 def evolve(config: Config | None, recorded: Recorded) -> Config:

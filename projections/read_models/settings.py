@@ -7,7 +7,7 @@ import msgspec
 from eventstore.events.config import ConfigChanged
 from eventstore.store import Reader
 
-from ..folds.config import Config, Value
+from ..folds.config import Config, SettingValue
 from ..read_model import Change, ReadModel, Tables, Write
 
 # A key set back to its default keeps a row without a value: the stream's version is the highest.
@@ -66,11 +66,11 @@ def load(tx: Reader, _: str, tables: Tables) -> Config | None:
     rows = tx.query(LOAD.format_map(tables))
     if not rows:
         return None
-    values: dict[str, Value] = {key: value for key, value, _ in rows if value is not None}
+    values: dict[str, SettingValue] = {key: value for key, value, _ in rows if value is not None}
     return Config(max(version for _, _, version in rows), values)
 
 
-def in_force(tx: Reader) -> dict[str, Value]:
+def in_force(tx: Reader) -> dict[str, SettingValue]:
     """The values set, in stored units, by key; what is missing has its default."""
     config = load(tx, "", {"settings": "settings"})
     return config.values if config else {}

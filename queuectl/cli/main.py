@@ -222,7 +222,7 @@ def _refused(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return f"{error.strerror}: standard output"
     if error.errno == errno.ENOENT:  # asked for without a name, it is where we are
-        return "the working directory does not exist any more; change to another one"
+        return "the working directory no longer exists; change to another one"
     return f"{error.strerror}; a limit of this shell (ulimit -a) or of the machine is too low"
 
 

@@ -4,7 +4,8 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from eventstore.location import Location, identity
+from eventstore.file_identity import file_identity
+from eventstore.location import Location
 from eventstore.sqlite.reader import SqliteReader
 from projections.folds.job import FINAL, Job
 from projections.read_models import jobs
@@ -33,7 +34,7 @@ def wait_for(
     if any_of and not job_ids:
         raise BadInput("any_of needs at least one job id")
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    reading.hang_bell()
+    reading.listen()
     found: dict[str, Job] = {}
     while True:
         with reading.read() as tx:
@@ -59,7 +60,7 @@ def running_here(tx: SqliteReader, location: Location) -> Job | None:
     The variables may be inherited by a process that outlives the attempt: then it is None, too.
     """
     job_id, path = os.environ.get("QUEUECTL_JOB"), os.environ.get("QUEUECTL_DB")
-    if not job_id or not path or identity(path) != identity(location.path):
+    if not job_id or not path or file_identity(path) != file_identity(location.path):
         return None
     job = jobs.get(tx, job_id)
     attempt = os.environ.get("QUEUECTL_ATTEMPT")

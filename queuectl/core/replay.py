@@ -5,11 +5,12 @@ import time
 from typing import TYPE_CHECKING
 
 from eventstore.sqlite.log import SqliteStore
+from eventstore.store import OnProgress
 
 from ..errors import ReplayRunning
 
 if TYPE_CHECKING:
-    from projections.rebuild import Company, Report
+    from projections.rebuild import Company
 
 PAUSE_S = 0.002
 """Writers that wait look for the lock each millisecond: two give each a chance between slices."""
@@ -19,7 +20,7 @@ PAUSED = 0.25
 has to get a processor."""
 
 
-def replay(store: SqliteStore, report: "Report" = lambda _: None) -> int:
+def replay(store: SqliteStore, on_progress: OnProgress = lambda _, __: None) -> int:
     """Rebuild all read models from the log while others work. Returns the position reached.
 
     Raises ReplayRunning where another rebuild runs, ChainBroken where the log is damaged.
@@ -32,7 +33,7 @@ def replay(store: SqliteStore, report: "Report" = lambda _: None) -> int:
     collecting = gc.isenabled()
     gc.disable()  # folding makes no cycles, and looking for them takes a twentieth
     try:
-        return rebuild(store, report=report, pause=_Breath())
+        return rebuild(store, on_progress=on_progress, pause=_Breath())
     finally:
         if collecting:
             gc.enable()

@@ -9,8 +9,7 @@ import msgspec
 
 from eventstore.events.job import FailureReason, Usage
 from eventstore.events.worker import WorkerStarted
-
-Value = int | float | str
+from projections.folds.config import SettingValue
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -213,7 +212,7 @@ class SetConfig(Request, frozen=True, kw_only=True):
     """Give a setting a value in its stored unit; null is the default again."""
 
     key: str
-    value: Value | None
+    value: SettingValue | None
     reason: str | None = None
 
 

@@ -9,23 +9,25 @@ from typing import Literal, Self
 
 import msgspec
 
+from projections.folds.config import SettingValue
+
 from ..errors import BadInput, UnknownWord
 from ..escape import as_written
 from ..text.durations import LONGEST_US, SECOND_US, duration_of, duration_us, exact_duration
 from ..text.sizes import size_bytes, size_text
-from .requests import Policy, Value
+from .requests import Policy
 
-Kind = Literal["count", "number", "duration", "size"]
+ValueKind = Literal["count", "number", "duration", "size"]
 Number = int | float
 
-_READ: dict[Kind, Callable[[str], Number]] = {
+_READ: dict[ValueKind, Callable[[str], Number]] = {
     "count": int,
     "number": float,
     "duration": duration_us,
     "size": size_bytes,
 }
 
-_NUMBERS: dict[Kind, tuple[str, str]] = {
+_NUMBERS: dict[ValueKind, tuple[str, str]] = {
     "count": (r"[+-]?[0-9]{1,18}", "a whole number"),
     "number": (r"[+-]?([0-9]{1,18}\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", "a number"),
 }
@@ -35,7 +37,7 @@ class Setting(msgspec.Struct, frozen=True):
     """A key. Default and bounds are in the stored unit."""
 
     key: str
-    kind: Kind
+    kind: ValueKind
     default: Number
     highest: Number
     help: str
@@ -71,7 +73,7 @@ class Setting(msgspec.Struct, frozen=True):
             value = float(value)
         return self._bounded(duration_of(value) if self.kind == "duration" else value)
 
-    def show(self, value: Value) -> str:
+    def show(self, value: SettingValue) -> str:
         """A stored value as a person would type it."""
         if self.off and value == 0:
             return self.off
@@ -116,7 +118,7 @@ _MEANT = {
 _OLD_SPELLINGS = {"base-backoff": "backoff-base"}
 
 
-def _digits(key: str, text: str, kind: Kind) -> str:
+def _digits(key: str, text: str, kind: ValueKind) -> str:
     """The text, if it is a number in ASCII digits. Raises BadInput."""
     pattern, what = _NUMBERS[kind]
     if not re.fullmatch(pattern, text.strip(), re.ASCII):
@@ -133,7 +135,7 @@ def setting(key: str) -> Setting:
     return found
 
 
-def policy(values: Mapping[str, Value]) -> Policy:
+def policy(values: Mapping[str, SettingValue]) -> Policy:
     """What holds for a job that asks for nothing else. values: those set, stored, by key."""
 
     def in_force(key: str) -> float:

@@ -16,7 +16,7 @@ from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.reader import SqliteReader
 from eventstore.sqlite.temporary import scratch
 from projections.errors import NewerReadModels, StaleReadModels
-from projections.registry import checkpoint, first_schema, standing
+from projections.registry import checkpoint, first_schema, freshness
 
 LOOK_AGAIN_S = 30.0
 """How long to rely on being woken: a writer may die between its commit and its ring."""
@@ -85,7 +85,7 @@ class Reading:
             after = page[-1].position
 
     def await_more(self, timeout_s: float | None = None) -> bool:
-        """Wait until the log may have grown. Call `hang_bell` before the first read.
+        """Wait until the log may have grown. Call `listen` before the first read.
 
         timeout_s: None waits without limit. Returns False if the time ran out. Raises Gone if the
         file was deleted or replaced by another one, and BrokenPipeError if `mind_reader` was called
@@ -103,7 +103,7 @@ class Reading:
         """From now on `await_more` ends as soon as nobody reads standard output any more."""
         self._output = sys.stdout.fileno()
 
-    def hang_bell(self) -> None:
+    def listen(self) -> None:
         """From now on writers wake `await_more`; call it before the first read."""
         if self._bell is None and self.store is not None:
             try:
@@ -154,7 +154,7 @@ def refuse_unfit(tx: SqliteReader, head: int | None = None) -> None:
     head: the log's last position, where the caller knows it.
     """
     found = checkpoint(tx)
-    if (fitness := standing(found)) == "newer":
+    if (fitness := freshness(found)) == "newer":
         raise NewerReadModels()
     if fitness == "stale" or found.position != (tx.head().position if head is None else head):
         raise StaleReadModels()

@@ -44,7 +44,7 @@ from .requests import (
 from .settings import policy
 
 CONTEXTS_AT_MOST = 1_000
-HELD_AT_MOST = 1_000
+STREAMS_PER_FLUSH = 1_000
 """Streams whose events wait in memory for the tables: a million enqueued jobs stay flat."""
 
 _MACHINE_MADE = (Claim, ComeDue, Finish, Rearm, Release, Lose)
@@ -57,7 +57,7 @@ _BY_THE_CLOCK = (ComeDue, Rearm)
 """Requests made because a time has come. A tuple: a union would be built anew for each request."""
 
 
-class Known:
+class TransactionCache:
     """What a writer remembers from one of its transactions to the next: nobody wrote between."""
 
     def __init__(self) -> None:
@@ -81,10 +81,10 @@ class Known:
 class Session:
     """One write transaction. What it was asked stands in the log together, or not at all."""
 
-    def __init__(self, tx: SqliteTransaction, known: Known) -> None:
+    def __init__(self, tx: SqliteTransaction, cache: TransactionCache) -> None:
         self._tx = tx
-        self._known = known
-        known.begin(tx.last)
+        self._cache = cache
+        cache.begin(tx.last)
         self._projector = Projector(tx)
 
     @property
@@ -99,12 +99,12 @@ class Session:
         return self._tx
 
     @overload
-    def ask(self, asked: JobRequest) -> Job | QueueError: ...
+    def send(self, asked: JobRequest) -> Job | QueueError: ...
     @overload
-    def ask(self, asked: WorkerRequest) -> Worker | QueueError: ...
+    def send(self, asked: WorkerRequest) -> Worker | QueueError: ...
     @overload
-    def ask(self, asked: SetConfig) -> Config | QueueError: ...
-    def ask(self, asked: AnyRequest) -> Any:
+    def send(self, asked: SetConfig) -> Config | QueueError: ...
+    def send(self, asked: AnyRequest) -> Any:
         """Decide, append and fold. A refusal is returned, and nothing of it written."""
         stream = _stream_of(asked)
         if stream[:1] in ("", "$") and isinstance(asked, JobRequest):
@@ -128,9 +128,9 @@ class Session:
         )
         return answer
 
-    def foresee(self, job_ids: Iterable[str]) -> None:
+    def preload(self, job_ids: Iterable[str]) -> None:
         """Read jobs that will be asked for in one go."""
-        self._projector.foresee(job_ids)
+        self._projector.preload(job_ids)
 
     def assume(self, jobs: Iterable[Job]) -> None:
         """Take these states for the jobs' last, unread: where one is not, StreamConflict comes."""
@@ -149,7 +149,7 @@ class Session:
         self._projector.flush()
         if self._tx.appended:
             self._tx.execute(ADVANCE, (self._tx.last[0],))
-        self._known.end(self._tx.last)
+        self._cache.end(self._tx.last)
 
     def _carry_out(self, stream: str, state: Any, decision: Any, asked: Any) -> Any:
         """What the stream has become by this decision; or the refusal, which changes nothing."""
@@ -161,7 +161,7 @@ class Session:
 
     def _append(self, stream: str, state: Any, events: Any, asked: Any) -> None:
         made_by_machine = isinstance(asked, _MACHINE_MADE)
-        self._projector.take(
+        self._projector.fold(
             self._tx.append(
                 stream,
                 state.version if state is not None else 0,
@@ -171,28 +171,28 @@ class Session:
             )
         )
         if stream == config_fold.STREAM:
-            self._known.policy = None
-        if self._projector.held >= HELD_AT_MOST:
+            self._cache.policy = None
+        if self._projector.pending_streams >= STREAMS_PER_FLUSH:
             self._projector.flush()
             self._projector.forget()
 
     def _next_id(self) -> str:
-        if self._known.last_number is None:
-            self._known.last_number = sequence.last_number(self.tx)
-        self._known.last_number += 1
-        job_id = str(self._known.last_number)
-        self._projector.know_new(job_id)
+        if self._cache.last_number is None:
+            self._cache.last_number = sequence.last_number(self.tx)
+        self._cache.last_number += 1
+        job_id = str(self._cache.last_number)
+        self._projector.mark_new(job_id)
         return job_id
 
     def _policy_in_force(self) -> Policy:
-        if self._known.policy is None:
-            self._known.policy = policy(settings.in_force(self.tx))
-        return self._known.policy
+        if self._cache.policy is None:
+            self._cache.policy = policy(settings.in_force(self.tx))
+        return self._cache.policy
 
     def _context(self, cwd: str | None) -> int:
         """Position of the event that recorded this directory with our PATH."""
         directory, path = cwd or self._here, self._path
-        known = self._known.contexts
+        known = self._cache.contexts
         if (directory, path) not in known:
             found = contexts.find(self.tx, _recordable("directory", directory), path)
             known[directory, path] = found or self._record_context(directory, path)
@@ -213,7 +213,7 @@ class Session:
         last = self._projector.state(stream)
         version = last.version if last else 0
         recorded = self._tx.append(stream, version, (ContextRecorded(cwd=cwd, path=path),))
-        self._projector.take(recorded)
+        self._projector.fold(recorded)
         return recorded[0].position
 
 

@@ -103,5 +103,5 @@ def _all(
     tx: SqliteReader, source: Source, job_id: str, attempt: int, since: int
 ) -> Iterator[Piece]:
     store = source.reading().store
-    side_folder = None if store is None else store.beside
+    side_folder = None if store is None else store.side_folder
     return kept_output(outputs.get(tx, job_id, attempt), side_folder, job_id, attempt, since)

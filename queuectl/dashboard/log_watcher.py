@@ -75,7 +75,7 @@ class Pulse:
 
     def _follow(self, reading: Reading) -> None:
         """Report the position, then wait for the log to grow. Raises what the store raises."""
-        reading.hang_bell()
+        reading.listen()
         self._tell(reading)
         reading.await_more(LOOK_AGAIN_S)
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from eventstore.events.recorded import Recorded
 from eventstore.sqlite.reader import SqliteReader
-from projections.folds.config import Value
+from projections.folds.config import SettingValue
 from projections.read_models import settings as read_model
 from projections.read_models.settings import LastChange
 from queuectl.core.settings import SETTINGS, Setting
@@ -18,7 +18,7 @@ class InForce(NamedTuple):
     """A setting with its value, in the stored unit."""
 
     setting: Setting
-    value: Value
+    value: SettingValue
     is_default: bool
     changed: LastChange | None
     """Null if it was never set."""
@@ -54,7 +54,7 @@ def settings_page(tx: SqliteReader, before: int | None) -> SettingsPage:
     )
 
 
-def shown(key: str, value: Value | None) -> str:
+def shown(key: str, value: SettingValue | None) -> str:
     """A recorded value as a person would type it; no value is the default."""
     setting = SETTINGS.get(key)
     if setting is None:

@@ -50,7 +50,7 @@ def _runs(pid: int, started: int) -> bool:
 
 def _held(store: SqliteStore, name: str) -> bool:
     """Only asked of a worker whose processes are gone: to try a lock is to take it for a moment."""
-    if store.beside.existing("locks") is None:
+    if store.side_folder.existing("locks") is None:
         return False
     return store.lock(name).is_held()
 
@@ -126,7 +126,7 @@ def _is_to_end(job: Job, now_us: int) -> bool:
 
 def unreachable(store: SqliteStore, seen: Iterable[Seen]) -> tuple[int, list[str]]:
     """How many workers run on this machine, and which of them have no doorbell."""
-    folder = store.beside.existing("bells")
+    folder = store.side_folder.existing("bells")
     names = os.listdir(folder) if folder is not None else []
     pids = {name.partition("-")[0] for name in names}
     here = [one.worker for one in seen if one.worker.started.pid in processes(one.worker)]
@@ -135,7 +135,7 @@ def unreachable(store: SqliteStore, seen: Iterable[Seen]) -> tuple[int, list[str
 
 def lock_files(store: SqliteStore, seen: Iterable[Seen]) -> tuple[int, list[str]]:
     """How many lock files there are that somebody holds, and which nobody needs any more."""
-    folder = store.beside.existing("locks")
+    folder = store.side_folder.existing("locks")
     if folder is None:
         return 0, []
     known = {name for one in seen for name in lock_names(one.worker.id)}

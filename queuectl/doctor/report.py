@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import apsw
@@ -17,20 +17,16 @@ from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.shared_file_systems import network_file_system
 from eventstore.sqlite.unwritable import why_unwritable
 from eventstore.sqlite.verify import verify
-from eventstore.store import Head, Reader
+from eventstore.store import Head, OnProgress, Reader
 from projections.read_models import counts, timers
-from projections.rebuild import misshapen
-from projections.registry import checkpoint, standing
+from projections.rebuild import malformed_tables
+from projections.registry import checkpoint, freshness
 
 from ..core.clock import SystemClock
 from ..core.snapshot import Reading
 from ..text.numbers import plural
 from . import checks, machine, processes
 from .checks import Finding
-
-Progress = Callable[[int, int], None]
-"""Called now and then in long checks: how many records are done, of how many."""
-
 
 COUNTED_AT_MOST = 1_000
 """Overdue jobs: their number costs as much as reading them."""
@@ -54,7 +50,7 @@ class Examination(NamedTuple):
         return all(one.level != "problem" for one in self.findings)
 
 
-def examine(reading: Reading, deep: bool, progress: Progress) -> Examination:
+def examine(reading: Reading, deep: bool, on_progress: OnProgress) -> Examination:
     """Look at everything, and change nothing. deep: also at every record and every row.
 
     Raises Missing for a named file that is not there.
@@ -78,7 +74,7 @@ def examine(reading: Reading, deep: bool, progress: Progress) -> Examination:
     head, inside = _inside(store)
     found.findings.extend(inside)
     if deep:
-        found.findings.extend(_deep(store, progress))
+        found.findings.extend(_deep(store, on_progress))
     return found._replace(head=head)
 
 
@@ -154,7 +150,9 @@ def _inside(store: SqliteStore) -> tuple[Head | None, list[Finding]]:
             head = tx.head()
             findings.append(Finding("head", f"{head.position}:{head.hash}"))
             reached = checkpoint(tx)
-            drift = checks.views(standing(reached), reached.position, head.position, misshapen(tx))
+            drift = checks.views(
+                freshness(reached), reached.position, head.position, malformed_tables(tx)
+            )
             findings.append(drift)
             if drift.todo is not None:
                 return head, findings
@@ -201,20 +199,19 @@ def _alive(
     yield checks.locks(*processes.lock_files(store, seen))
 
 
-def _deep(store: SqliteStore, progress: Progress) -> Iterator[Finding]:
+def _deep(store: SqliteStore, on_progress: OnProgress) -> Iterator[Finding]:
     """Each record of the log, each page of the file, each row of the views."""
     for check, look in (("log", _records), ("rows", _rows)):
         try:
-            yield from look(store, progress)
+            yield from look(store, on_progress)
         except StoreError as error:
             what, _, todo = str(error).rpartition("; ")
             yield Finding(check, what, todo)
 
 
-def _records(store: SqliteStore, progress: Progress) -> list[Finding]:
+def _records(store: SqliteStore, on_progress: OnProgress) -> list[Finding]:
     with store.read() as tx:
-        total = tx.head().position
-        verdict = verify(tx, progress=lambda done: progress(done, total))
+        verdict = verify(tx, on_progress=on_progress)
         pages = tx.query("PRAGMA integrity_check(1)")[0][0]
     restore = "queuectl verify shows all of it; then queuectl restore BACKUP"
     if verdict.broken:
@@ -230,10 +227,10 @@ def _records(store: SqliteStore, progress: Progress) -> list[Finding]:
     ]
 
 
-def _rows(store: SqliteStore, progress: Progress) -> list[Finding]:
+def _rows(store: SqliteStore, on_progress: OnProgress) -> list[Finding]:
     from projections.rebuild import compare
 
-    found = compare(store, lambda p: progress(p.position, p.head))
+    found = compare(store, on_progress)
     if found:
         words = f"{plural(len(found), 'row')} not equal to the log"
         return [Finding("rows", words, "queuectl replay")]

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from eventstore.sqlite.outputs import Output
-from eventstore.sqlite.side_folder import Beside
+from eventstore.sqlite.outputs import StoredOutput
+from eventstore.sqlite.side_folder import SideFolder
 
 from .writer import folder_name
 
@@ -31,7 +31,11 @@ class Piece(NamedTuple):
 
 
 def kept_output(
-    output: Output | None, side_folder: Beside | None, job_id: str, attempt: int, since: int = 0
+    output: StoredOutput | None,
+    side_folder: SideFolder | None,
+    job_id: str,
+    attempt: int,
+    since: int = 0,
 ) -> Iterator[Piece]:
     """Return the kept output of an attempt from offset `since` on, in order.
 

@@ -39,10 +39,10 @@ class Presence:
         """Make again what is missing; where that cannot be, the next check tries again."""
         self._bell.check()
         try:
-            if not self._own.stands():
+            if not self._own.has_file():
                 removed, self._own = self._own, self._lock(self._name)
                 removed.release()
-            if not self._keepers.stands():
+            if not self._keepers.has_file():
                 self._keepers = self._lock_for_keeper()
         except (StoreError, OSError):
             pass

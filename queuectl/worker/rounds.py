@@ -187,8 +187,8 @@ class Rounds:
             self.write([], due=False).commit()
         with self._queue.write(self._worker_id) as session:
             for job in lost:
-                session.ask(Lose(job_id=job.id, attempt=job.attempt, worker=self._worker_id))
-            session.ask(EndWorker(worker_id=self._worker_id, reason="keeper-lost"))
+                session.send(Lose(job_id=job.id, attempt=job.attempt, worker=self._worker_id))
+            session.send(EndWorker(worker_id=self._worker_id, reason="keeper-lost"))
 
     def position(self) -> int:
         """Return the position of the last event, whoever wrote it."""
@@ -224,15 +224,15 @@ class Rounds:
             chosen = self._choose(session, len(slots), suspect) if slots else []
             if trusting:
                 session.assume(result.job for result in self.results)
-            session.foresee(
+            session.preload(
                 [*(result.job.id for result in self.results), *(job.job_id for job in chosen)]
             )
             ended = [(result, self._finish(session, result)) for result in self.results]
             for release in self.releases:
-                session.ask(release)
+                session.send(release)
             if self.stop:
                 how, reason = self.stop, "a signal"
-                session.ask(RequestStop(worker_id=self._worker_id, how=how, reason=reason))
+                session.send(RequestStop(worker_id=self._worker_id, how=how, reason=reason))
             claimed = list(self._claim(session, slots, chosen))
             done = Round(
                 before=before,
@@ -257,7 +257,7 @@ class Rounds:
         return results | {release.job_id for release in self.releases}
 
     def _finish(self, session: Session, result: Result) -> Job | None:
-        job = session.ask(
+        job = session.send(
             Finish(
                 job_id=result.job.id,
                 attempt=result.job.attempt,
@@ -281,13 +281,13 @@ class Rounds:
         the number of jobs.
         """
         for retry in self.overdue:
-            session.ask(ComeDue(job_id=retry.job_id, at_us=max(retry.due_at_us, session.at_us)))
+            session.send(ComeDue(job_id=retry.job_id, at_us=max(retry.due_at_us, session.at_us)))
         due = timers.due(session.tx, session.at_us, DUE_AT_MOST)
         for job_id in due:
-            session.ask(ComeDue(job_id=job_id, at_us=session.at_us))
+            session.send(ComeDue(job_id=job_id, at_us=session.at_us))
         early = timers.begun_after(session.tx, session.at_us + CLOCK_SLACK_US, DUE_AT_MOST)
         for job_id in early:
-            session.ask(Rearm(job_id=job_id, at_us=session.at_us))
+            session.send(Rearm(job_id=job_id, at_us=session.at_us))
         return max(len(due), len(early))
 
     def _choose(self, session: Session, number: int, suspect: str | None) -> list[ready.Ready]:
@@ -310,7 +310,7 @@ class Rounds:
         self, session: Session, slots: list[int], chosen: list[ready.Ready]
     ) -> Iterator[Assignment]:
         for slot, (job_id, _) in zip(slots, chosen, strict=False):
-            job = session.ask(
+            job = session.send(
                 Claim(job_id=job_id, worker=self._worker_id, slot=slot, at_us=session.at_us)
             )
             assert isinstance(job, Job), f"job {job_id} is ready and cannot be claimed: {job}"

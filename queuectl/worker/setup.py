@@ -171,12 +171,12 @@ def _serve(
 def _start(queue: Queue, start: StartWorker, before: tuple[str, ...]) -> None:
     """Record the start, with the stop that was recorded for a worker of the same keeper."""
     with queue.write() as session:
-        session.ask(start)
+        session.send(start)
         earlier = [workers.get(session.tx, worker_id) for worker_id in before]
         for worker in earlier:
             if worker is not None and worker.stop is not None:
                 reason = f"carried over from worker {worker.id}"
-                session.ask(RequestStop(worker_id=start.worker_id, how=worker.stop, reason=reason))
+                session.send(RequestStop(worker_id=start.worker_id, how=worker.stop, reason=reason))
 
 
 def _jobs_died_before(queue: Queue, before: tuple[str, ...]) -> bool:

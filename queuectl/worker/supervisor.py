@@ -319,7 +319,7 @@ class Supervisor:
 
     def _outputs_folder(self) -> int:
         """Return a descriptor of the folder of long outputs, which is made if it is missing."""
-        return self._queue.store.beside.folder("outputs")
+        return self._queue.store.side_folder.folder("outputs")
 
     def _reason_to_leave(self) -> Reason | None:
         """Return why to leave; None while something runs, or may come."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
 
 from eventstore.errors import Busy, Full
-from eventstore.location import identity
+from eventstore.file_identity import file_identity
 from eventstore.sqlite.lock import SqliteLock
 from projections.folds.job import Job
 from projections.folds.worker import Worker
@@ -99,10 +99,10 @@ def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
             return None
         with queue.write(found_by) as session:
             asked = LoseWorker(worker_id=worker.id, found_by=found_by)
-            if not isinstance(session.ask(asked), Worker):
+            if not isinstance(session.send(asked), Worker):
                 return None  # it had left in order, just before its locks came free
             for job in claims:
-                session.ask(Lose(job_id=job.id, attempt=job.attempt, worker=worker.id))
+                session.send(Lose(job_id=job.id, attempt=job.attempt, worker=worker.id))
         for lock in locks:
             lock.remove()
         return [job.id for job in claims]
@@ -187,7 +187,7 @@ def tidy_locks(queue: Queue) -> None:
 
     They are of workers that died before they were in the log or after their end, or of a replay.
     """
-    folder = queue.store.beside.folder("locks")
+    folder = queue.store.side_folder.folder("locks")
     with queue.read() as tx:
         living = {name for worker in workers.active(tx) for name in lock_names(worker.id)}
     for name in os.listdir(folder):
@@ -218,4 +218,6 @@ def _has_open(worker: Worker, queue_file: tuple[int, int]) -> bool:
         open_files = os.listdir(f"/proc/{started.pid}/fd")
     except (FileNotFoundError, PermissionError):
         return False
-    return any(identity(f"/proc/{started.pid}/fd/{number}") == queue_file for number in open_files)
+    return any(
+        file_identity(f"/proc/{started.pid}/fd/{number}") == queue_file for number in open_files
+    )

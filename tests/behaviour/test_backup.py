@@ -241,7 +241,7 @@ def test_what_cannot_be_a_backup_is_refused(worked: Ctl) -> None:
         (("--force", "queue.db"), "is the queue itself"),
         (("--force", "folder"), "is a directory"),
         (("nope/x.db",), "does not exist; create it"),
-        (("x.db",), "has x.db-wal beside it"),
+        (("x.db",), "has x.db-wal next to it"),
         (("--force", "y.db"), "is not a directory"),
     ):
         refused = worked("backup", *words, code=6)

@@ -86,7 +86,7 @@ class AnyCommands(RuleBasedStateMachine):
 
     def ask(self, *asked: Any) -> list[Any]:
         with self.queue.write() as session:
-            return [session.ask(one) for one in asked]
+            return [session.send(one) for one in asked]
 
     @rule(
         new=st.builds(
@@ -112,7 +112,7 @@ class AnyCommands(RuleBasedStateMachine):
         with self.queue.write(f"worker:{worker}") as session:
             found = ready.next_ready(session.tx, (), limit)
             claimed = [
-                session.ask(Claim(job_id=one.job_id, worker=worker, slot=1, at_us=session.at_us))
+                session.send(Claim(job_id=one.job_id, worker=worker, slot=1, at_us=session.at_us))
                 for one in found
             ]
         assert all(isinstance(job, Job) for job in claimed)
@@ -151,9 +151,9 @@ class AnyCommands(RuleBasedStateMachine):
     def fire_timers(self) -> None:
         with self.queue.write("worker:a") as session:
             for job_id in timers.due(session.tx, session.at_us, 1_000):
-                session.ask(ComeDue(job_id=job_id, at_us=session.at_us))
+                session.send(ComeDue(job_id=job_id, at_us=session.at_us))
             for job_id in timers.begun_after(session.tx, session.at_us, 1_000):
-                session.ask(Rearm(job_id=job_id, at_us=session.at_us))
+                session.send(Rearm(job_id=job_id, at_us=session.at_us))
 
     @rule(job_id=JOB_IDS, reason=st.none() | st.text(max_size=3))
     def retry(self, job_id: str, reason: str | None) -> None:

@@ -222,10 +222,10 @@ def test_many_jobs_are_enqueued_from_dicts(ctl: Ctl) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--db", "q.db", "list"], "the working directory does not exist any more"),
-        (["--db", "q.db", "enqueue", "--", "true"], "the working directory does not exist any"),
-        (["backup", "x.db"], "the working directory does not exist any more"),
-        (["restore", "x.db"], "the working directory does not exist any more"),
+        (["--db", "q.db", "list"], "the working directory no longer exists"),
+        (["--db", "q.db", "enqueue", "--", "true"], "the working directory no longer exists"),
+        (["backup", "x.db"], "the working directory no longer exists"),
+        (["restore", "x.db"], "the working directory no longer exists"),
     ],
     ids=" ".join,
 )

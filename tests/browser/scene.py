@@ -81,7 +81,7 @@ class Scene:
     def claim(self, job_id: str, worker: str = "3f2a", slot: int = 1) -> None:
         """A worker takes the job."""
         with self.queue.write(worker) as session:
-            session.ask(Claim(job_id=job_id, worker=worker, slot=slot, at_us=session.at_us))
+            session.send(Claim(job_id=job_id, worker=worker, slot=slot, at_us=session.at_us))
 
     def finish(
         self, job_id: str, code: int = 0, seconds: float = 1.0, output: str = "", **how: object
@@ -100,7 +100,7 @@ class Scene:
         outcome = Outcome(**({"ended": "exit", "exit_code": code, "usage": usage} | how))  # type: ignore[arg-type]
         with self.queue.write("3f2a") as session:
             session.keep_output(job_id, attempt, len(data), data)
-            session.ask(
+            session.send(
                 Finish(
                     job_id=job_id, attempt=attempt, outcome=outcome, jitter=0.5, at_us=session.at_us
                 )
@@ -110,7 +110,7 @@ class Scene:
         """Wait for the retry, and let the timer put the job back in line."""
         self.now_us = max(self.now_us, self.queue.get(job_id).due_at_us or 0) + 800
         with self.queue.write("timer") as session:
-            session.ask(ComeDue(job_id=job_id, at_us=session.at_us))
+            session.send(ComeDue(job_id=job_id, at_us=session.at_us))
 
 
 def busy_hour(path: Path) -> Scene:

@@ -19,7 +19,7 @@ def output(scene: Scene) -> Iterator[Output]:
     """What a running job, 1, prints; the test decides when."""
     job = scene.queue.enqueue("make world")
     scene.claim(job.id)
-    output = Output(partial(scene.queue.store.beside.folder, "outputs"), job.id, 1, 1_000_000)
+    output = Output(partial(scene.queue.store.side_folder.folder, "outputs"), job.id, 1, 1_000_000)
     output.take(LINES)
     output.spill()
     yield output

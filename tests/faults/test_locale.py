@@ -46,6 +46,6 @@ def test_next_worker_removes_the_lock_files_that_nobody_holds(house: House) -> N
     held = house.queue.store.lock("worker-eeeeee")
     assert held.acquire()
     house.drain()
-    folder = Path(house.queue.store.beside.path) / "locks"
+    folder = Path(house.queue.store.side_folder.path) / "locks"
     assert [path.name for path in folder.iterdir()] == ["worker-eeeeee"]
     held.remove()

@@ -101,7 +101,7 @@ def test_stop_that_is_recorded_while_the_worker_waits_to_write_is_heard(house: H
     with house.worker(slots=1) as running:
         house.wait_for(job, "claimed")
         with house.queue.write() as session:
-            session.ask(RequestStop(worker_id=house.workers()[0].id, how="drain"))
+            session.send(RequestStop(worker_id=house.workers()[0].id, how="drain"))
             (house.work / "go").touch()
             until(lambda: not in_folder(house.work) or None, "the job's end")
         assert running.ends(10).code == 0

@@ -263,7 +263,7 @@ class World:
 
     def _ask(self, asked: Any) -> Job | Worker | QueueError:
         with self.queue.write() as session:
-            answer: Job | Worker | QueueError = session.ask(asked)
+            answer: Job | Worker | QueueError = session.send(asked)
         assert isinstance(answer, Job | Worker | QueueError)
         self.committed()
         return answer

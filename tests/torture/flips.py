@@ -91,11 +91,11 @@ def _some_jobs(queue: Queue) -> None:
     for job_id in queue.enqueue_many(NewJob(command=f"echo {n}", cwd="/") for n in range(5)):
         with queue.write("w") as session:
             at_us = session.at_us
-            job = session.ask(Claim(job_id=job_id, worker="w", slot=1, at_us=at_us))
+            job = session.send(Claim(job_id=job_id, worker="w", slot=1, at_us=at_us))
             assert isinstance(job, Job)
             outcome = Outcome(ended="exit", exit_code=int(job_id) % 2)
             asked = Finish(job_id=job_id, attempt=1, outcome=outcome, jitter=0, at_us=at_us)
-            session.ask(asked)
+            session.send(asked)
 
 
 class _flipped:

@@ -181,7 +181,7 @@ class _Body:
 
     def _ask(self, asked: Any) -> None:
         with self._open() as queue, queue.write() as session:
-            session.ask(asked)
+            session.send(asked)
 
     def _reopen(self) -> None:
         """The worker leaves and another begins: between them the WAL is carried over and goes."""

@@ -33,10 +33,10 @@ def _used(path: Path) -> None:
         for command in ("echo done", "echo waits"):
             queue.enqueue(command, cwd="/", max_retries=0)
         with queue.write() as session:
-            session.ask(Claim(job_id="1", worker="w", slot=1, at_us=session.at_us))
+            session.send(Claim(job_id="1", worker="w", slot=1, at_us=session.at_us))
             done = Outcome(ended="exit", exit_code=0)
             at_us = session.at_us
-            session.ask(Finish(job_id="1", attempt=1, outcome=done, jitter=0, at_us=at_us))
+            session.send(Finish(job_id="1", attempt=1, outcome=done, jitter=0, at_us=at_us))
 
 
 def _work(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import click
 
-from projections.folds.config import Value
+from projections.folds.config import SettingValue
 from projections.read_models import settings as read_model
 
 from ...api import Queue
@@ -23,7 +23,7 @@ DEFAULT = "default"
 
 KEYS = "\b\nKeys:\n" + "\n".join(f"  {one.key:<13} {one.help}" for one in SETTINGS.values())
 
-SettingRow = tuple[Setting, Value]
+SettingRow = tuple[Setting, SettingValue]
 
 SETTING_COLUMNS: tuple[Column[SettingRow], ...] = (
     Column("key", lambda row: row[0].key, lambda row, _: row[0].key),
@@ -80,7 +80,7 @@ def set_(out: Printer, key: str, value: str, reason: str | None, dry_run: bool) 
     asked = SetConfig(key=wanted.key, value=stored, reason=reason)
 
     def act(session: Session) -> None:
-        unless_refused(session.ask(asked))
+        unless_refused(session.send(asked))
 
     with options.open_queue() as queue:
         if dry_run:
@@ -91,7 +91,7 @@ def set_(out: Printer, key: str, value: str, reason: str | None, dry_run: bool) 
 
 def _set(queue: Queue, out: Printer, wanted: Setting, asked: SetConfig) -> None:
     with queue.write() as session:
-        unless_refused(session.ask(asked))
+        unless_refused(session.send(asked))
         position, _ = session.tx.last
     now = wanted.default if asked.value is None else asked.value
     change = f"{wanted.key} = {wanted.show(now)}"
@@ -112,7 +112,7 @@ def _in_force(reading: Reading, out: Printer, wanted: tuple[Setting, ...]) -> li
     return rows
 
 
-def _shape(one: Setting, value: Value) -> SettingShape:
+def _shape(one: Setting, value: SettingValue) -> SettingShape:
     return SettingShape(
         key=one.key, value=one.show(value), default=one.show(one.default), help=one.help
     )

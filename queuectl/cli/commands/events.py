@@ -214,7 +214,7 @@ def _follow(reading: Reading, feed: EventPrinter, wanted: Wanted) -> None:
 
     reading.mind_reader()
     while True:
-        reading.hang_bell()
+        reading.listen()
         feed.print(wanted.among(passing(reading.events(seen, None, wanted.stream))))
         sys.stdout.flush()
         reading.await_more()

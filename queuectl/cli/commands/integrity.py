@@ -39,11 +39,11 @@ def replay_command(reading: Reading, out: Printer, check: bool) -> int:
             from ...core.replay import replay
 
             with options.open_queue() as queue:
-                position = replay(queue.store, lambda p: progress.show(p.position, p.head))
+                position = replay(queue.store, progress.show)
             return _replayed(out, position, [], check)
         from projections.rebuild import compare
 
-        found = compare(reading.store, lambda p: progress.show(p.position, p.head))
+        found = compare(reading.store, progress.show)
     return _replayed(out, reading.store.head().position, found, check)
 
 
@@ -119,8 +119,7 @@ def _look(store: SqliteStore, expected: Head | None) -> Verdict:
     from eventstore.sqlite.verify import verify
 
     with ProgressDisplay("verifying") as progress, store.read() as tx:
-        total = tx.head().position
-        return verify(tx, expected, lambda done: progress.show(done, total))
+        return verify(tx, expected, progress.show)
 
 
 def _problems(verdict: Verdict) -> Iterator[str]:
@@ -134,7 +133,7 @@ def _problems(verdict: Verdict) -> Iterator[str]:
 
 
 def _contradiction(verdict: Verdict, expected: Head) -> str:
-    return missing_head(expected.position, verdict.head.position, verdict.expected_found)
+    return missing_head(expected.position, verdict.head.position, verdict.actual_hash)
 
 
 def _verified(verdict: Verdict, problems: list[str]) -> Verified:

@@ -9,7 +9,7 @@ import click
 
 from eventstore.events.job import Cancelled, Failed, Succeeded
 from eventstore.sqlite import outputs
-from eventstore.sqlite.outputs import Output
+from eventstore.sqlite.outputs import StoredOutput
 from projections.folds.job import FINAL, Job
 from projections.read_models import contexts, runs
 from projections.read_models.runs import Run
@@ -43,7 +43,7 @@ class AttemptView(NamedTuple):
     job: Job
     attempt: int
     ended: bool
-    output: Output | None
+    output: StoredOutput | None
 
 
 @click.command(
@@ -98,7 +98,7 @@ def _say_unstarted(reading: Reading, run: Run, job: Job) -> None:
 def _follow(to: Sink, reading: Reading, seen: AttemptView, printed: int, only: int | None) -> None:
     """Until the job has ended, or its attempt `only`."""
     idle = IdleNotice()
-    reading.hang_bell()
+    reading.listen()
     reading.mind_reader()
     while not (seen.ended and (only or seen.job.state in FINAL) and not _more(seen, only)):
         attempt = seen.attempt
@@ -153,7 +153,7 @@ def _look(reading: Reading, job_id: str, attempt: int) -> AttemptView:
 
 def _print(to: Sink, reading: Reading, seen: AttemptView, since: int, lines: int | None) -> int:
     """Print from byte `since` on, of that the last `lines`. Returns up to where it was printed."""
-    side_folder = reading.store.beside if reading.store else None
+    side_folder = reading.store.side_folder if reading.store else None
     printed: Iterable[Piece] = kept_output(
         seen.output, side_folder, seen.job.id, seen.attempt, since
     )

@@ -52,7 +52,7 @@ def restore_command(
             expected,
             "replace" if force else "refuse",
             dry_run=dry_run,
-            report=progress.show,
+            on_progress=progress.show,
         )
     with (
         nullcontext()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import click
 import msgspec
 
-from eventstore.location import identity
+from eventstore.file_identity import file_identity
 from eventstore.store import Reader
 from projections.folds.context import Context
 from projections.folds.job import Job
@@ -79,7 +79,7 @@ def _unendable(job: Job, active: list[Worker], path: str) -> list[str]:
     from ...worker import process_sweep
     from ...worker.process_mark import mark_of
 
-    file = identity(path)
+    file = file_identity(path)
     tokens = [worker.started.token for worker in active if worker.id == job.worker]
     if file is None or not tokens:
         return []

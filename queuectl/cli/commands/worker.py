@@ -163,7 +163,7 @@ def _ask(
 
     with queue.write() as session:
         for worker in stopping:
-            session.ask(RequestStop(worker_id=worker.id, how=how, reason=reason))
+            session.send(RequestStop(worker_id=worker.id, how=how, reason=reason))
 
 
 def _runs_us(queue: "Queue", worker: "Worker") -> bool:
@@ -212,7 +212,7 @@ def _await_end(
     from ...worker.takeover import take_over
 
     reading = Reading(queue.location)
-    reading.hang_bell()
+    reading.listen()
     hold_ups = [HoldUp(queue, worker, force=how == "now") for worker in stopping]
     lost: list[Worker] = []
     try:

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterable
 
 from eventstore.errors import Unusable
-from eventstore.location import identity
+from eventstore.file_identity import file_identity
 from eventstore.parts import PARTS, real_name, whole_of
 from eventstore.store import Head
 
@@ -85,7 +85,10 @@ def _conflict(file: str, databases: Iterable[str]) -> str | None:
     path = real_name(file)
     for database in databases:
         name = os.path.basename(database)
-        if path == real_name(database) or identity(file) == identity(database) is not None:
+        if (
+            path == real_name(database)
+            or file_identity(file) == file_identity(database) is not None
+        ):
             return f"it is the same file as {name}"
         if path.startswith(f"{real_name(database)}.d/"):
             return f"it is in the folder {name}.d"

@@ -75,7 +75,7 @@ def change_jobs(
 
     def act(session: Session) -> list[tuple[str, Any]]:
         """The id of each job, and its line or its shape."""
-        ask: Callable[[JobRequest], Job | QueueError] = session.ask
+        ask: Callable[[JobRequest], Job | QueueError] = session.send
         rows = []
         for request in asked:
             job = unless_refused(ask(request))

@@ -30,7 +30,7 @@ def watch(reading: Reading, out: Printer, show: Callable[[], None], every_s: flo
         return
     if not out.terminal:
         raise click.UsageError("--watch needs a terminal")
-    reading.hang_bell()
+    reading.listen()
     reading.mind_reader()
     while True:
         with redirect_stdout(_Page()) as page:

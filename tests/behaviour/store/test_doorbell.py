@@ -48,7 +48,7 @@ def test_bell_of_a_dead_listener_is_taken_away(store: SqliteStore) -> None:
         store.doorbell()
         os._exit(0)
     os.waitpid(child, 0)
-    folder = f"{store.beside.path}/bells"
+    folder = f"{store.side_folder.path}/bells"
     assert len(os.listdir(folder)) == 1
     append(store, "1")
     assert os.listdir(folder) == []
@@ -56,7 +56,7 @@ def test_bell_of_a_dead_listener_is_taken_away(store: SqliteStore) -> None:
 
 def test_bell_that_is_just_being_hung_is_not_taken_for_dead(store: SqliteStore) -> None:
     with store.doorbell():
-        folder = f"{store.beside.path}/bells"
+        folder = f"{store.side_folder.path}/bells"
         os.mkfifo(f"{folder}/.9-0")
         append(store, "1")
         assert ".9-0" in os.listdir(folder)
@@ -64,8 +64,8 @@ def test_bell_that_is_just_being_hung_is_not_taken_for_dead(store: SqliteStore) 
 
 def test_bell_that_nobody_answers_never_blocks_a_writer(store: SqliteStore) -> None:
     with store.doorbell() as bell:
-        full = os.open(f"{store.beside.path}/bells/{os.listdir(store.beside.path + '/bells')[0]}",
-                       os.O_WRONLY | os.O_NONBLOCK)  # fmt: skip
+        folder = f"{store.side_folder.path}/bells"
+        full = os.open(f"{folder}/{os.listdir(folder)[0]}", os.O_WRONLY | os.O_NONBLOCK)
         try:
             while True:
                 os.write(full, b"!" * 65536)
@@ -78,7 +78,7 @@ def test_bell_that_nobody_answers_never_blocks_a_writer(store: SqliteStore) -> N
 
 def test_closed_bell_leaves_nothing(store: SqliteStore) -> None:
     store.doorbell().close()
-    assert os.listdir(f"{store.beside.path}/bells") == []
+    assert os.listdir(f"{store.side_folder.path}/bells") == []
 
 
 def test_commit_stands_though_no_bell_can_be_rung(store: SqliteStore) -> None:

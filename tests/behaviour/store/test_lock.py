@@ -54,7 +54,7 @@ def test_lock_sent_on_is_held_by_its_new_holder(store: SqliteStore) -> None:
 
 def test_locks_are_our_own(store: SqliteStore) -> None:
     store.lock("worker-3f").acquire()
-    folder = store.beside.path
+    folder = store.side_folder.path
     assert os.stat(folder).st_mode & 0o777 == 0o700
     assert os.stat(f"{folder}/locks/worker-3f").st_mode & 0o777 == 0o600
 
@@ -74,7 +74,7 @@ def test_lock_whose_file_is_removed_as_it_is_taken_is_taken_anew(
 
     monkeypatch.setattr(fcntl, "flock", removed_first)
     assert lock.acquire()
-    assert lock.stands()
+    assert lock.has_file()
     assert not store.lock("worker-3f").acquire()
     lock.release()
     store.close()

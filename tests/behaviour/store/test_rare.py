@@ -70,7 +70,7 @@ def test_folders_that_another_makes_meanwhile_are_as_good(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(os, "mkdir", after(os.mkdir, FileExistsError()))
     store = open_store(str(tmp_path / "state" / "queuectl" / "queue.db"), create=True)
-    assert store.beside.folder("locks") > 0
+    assert store.side_folder.folder("locks") > 0
     store.close()
 
 
@@ -96,7 +96,7 @@ def test_folder_that_cannot_be_opened_is_told(
 
 def test_bell_that_rang_more_often_than_a_page_holds_is_drained(store: SqliteStore) -> None:
     with store.doorbell() as bell:
-        name = f"{store.beside.path}/bells/{os.listdir(store.beside.path + '/bells')[0]}"
+        name = f"{store.side_folder.path}/bells/{os.listdir(store.side_folder.path + '/bells')[0]}"
         ringer = os.open(name, os.O_WRONLY | os.O_NONBLOCK)
         os.write(ringer, b"!" * 5_000)
         bell.drain()
@@ -109,11 +109,11 @@ def test_what_is_no_bell_is_not_taken_away(store: SqliteStore, tmp_path: Path) -
     with store.doorbell():
         pass
     other = socket.socket(socket.AF_UNIX)
-    os.chdir(f"{store.beside.path}/bells")  # the name of a socket has room for a hundred bytes
+    os.chdir(f"{store.side_folder.path}/bells")  # the name of a socket has room for a hundred bytes
     other.bind("other")
     os.chdir("/")
     append(store, "1")
-    assert os.listdir(f"{store.beside.path}/bells") == ["other"]
+    assert os.listdir(f"{store.side_folder.path}/bells") == ["other"]
     other.close()
 
 
@@ -130,7 +130,7 @@ def test_bell_that_another_takes_away_first_is_no_error(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with store.doorbell():
-        folder = store.beside.folder("bells")
+        folder = store.side_folder.folder("bells")
         open_ = os.open
 
         def open_too_late(name: str, flags: int, *more: Any, **where: Any) -> int:
@@ -146,7 +146,7 @@ def test_bell_that_another_takes_away_first_is_no_error(
 
 def test_commit_stands_where_the_bells_are_not_ours_alone(store: SqliteStore, path: str) -> None:
     with store.doorbell():
-        os.chmod(f"{store.beside.path}/bells", 0o777)
+        os.chmod(f"{store.side_folder.path}/bells", 0o777)
         other = open_store(path)
         append(other, "1")
         other.close()

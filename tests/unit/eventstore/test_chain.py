@@ -7,33 +7,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventstore.chain import GENESIS, Break, Raw, first_break, hash_of
+from eventstore.chain import GENESIS, Break, RawRecord, first_break, hash_of
 
 
-def link(previous: bytes, raw: Raw) -> bytes:
+def link(previous: bytes, raw: RawRecord) -> bytes:
     return hash_of(previous, *raw[:-1])
 
 
-def record(position: int, previous: bytes, data: str = '{"attempt":1}') -> Raw:
-    raw = Raw(position, "7", position, "claimed", 1_700, "anna@box", position, None, data, b"")
+def record(position: int, previous: bytes, data: str = '{"attempt":1}') -> RawRecord:
+    raw = RawRecord(
+        position, "7", position, "claimed", 1_700, "anna@box", position, None, data, b""
+    )
     return raw._replace(hash=link(previous, raw))
 
 
-def log(length: int) -> list[Raw]:
-    records: list[Raw] = []
+def log(length: int) -> list[RawRecord]:
+    records: list[RawRecord] = []
     for position in range(1, length + 1):
         records.append(record(position, records[-1].hash if records else GENESIS))
     return records
 
 
 def test_hash_is_over_the_columns_and_the_data_as_the_format_says() -> None:
-    raw = Raw(2, "7", 1, "dead", 1_700, "anna@box", 2, 1, '{"attempt":3}', b"")
+    raw = RawRecord(2, "7", 1, "dead", 1_700, "anna@box", 2, 1, '{"attempt":3}', b"")
     text = b'2\n7\n1\ndead\n1700\nanna@box\n2\n1\n{"attempt":3}'
     assert link(GENESIS, raw) == sha256(bytes(32) + text).digest()
 
 
 def test_no_cause_is_an_empty_line() -> None:
-    raw = Raw(1, "7", 1, "dead", 1_700, "anna@box", 1, None, "{}", b"")
+    raw = RawRecord(1, "7", 1, "dead", 1_700, "anna@box", 1, None, "{}", b"")
     assert (
         link(GENESIS, raw) == sha256(bytes(32) + b"1\n7\n1\ndead\n1700\nanna@box\n1\n\n{}").digest()
     )
@@ -41,14 +43,14 @@ def test_no_cause_is_an_empty_line() -> None:
 
 def test_line_feed_in_a_column_is_refused() -> None:
     with pytest.raises(ValueError, match="line feed"):
-        link(GENESIS, Raw(1, "7\n8", 1, "dead", 1_700, "anna@box", 1, None, "{}", b""))
+        link(GENESIS, RawRecord(1, "7\n8", 1, "dead", 1_700, "anna@box", 1, None, "{}", b""))
 
 
 def test_whole_log_has_no_break() -> None:
     assert first_break(log(5)) is None
 
 
-@given(st.integers(0, 4), st.sampled_from(Raw._fields))
+@given(st.integers(0, 4), st.sampled_from(RawRecord._fields))
 def test_any_changed_column_is_named(index: int, column: str) -> None:
     records = log(5)
     was = getattr(records[index], column)

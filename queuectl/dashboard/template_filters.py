@@ -14,7 +14,7 @@ from queuectl.text.causes import cause_words
 from queuectl.text.durations import age, duration
 from queuectl.text.exit_lists import endings_text, successes_text
 from queuectl.text.numbers import plural
-from queuectl.text.outcomes import came_to, manner, memory, stragglers
+from queuectl.text.outcomes import manner, memory, outcome_word, stragglers
 from queuectl.text.sizes import size
 from queuectl.text.timestamps import rfc3339
 
@@ -53,7 +53,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals.update(
         plural=plural,
         what=what,
-        came_to=came_to,
+        outcome_word=outcome_word,
         ago=ago,
         elapsed=elapsed,
         retry_words=retry_words,

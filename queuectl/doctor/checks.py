@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from eventstore.errors import DISK_FULL, Unwritable
 
 from ..text.numbers import plural
-from ..text.processes import unendable as process_words
+from ..text.processes import unendable_advice
 from ..text.sizes import size
 from ..worker.process_sweep import Unendable
 
@@ -244,7 +244,7 @@ def processes(pids: Sequence[int], claimed: bool) -> Finding:
 
 def unendable(found: Sequence[Unendable]) -> Finding:
     """Processes that were to end and that their worker cannot end."""
-    words = "; ".join(process_words(*process) for process in found)
+    words = "; ".join(unendable_advice(*process) for process in found)
     foreign = [str(process.pid) for process in found if process.user is not None]
     todo = f"sudo kill {' '.join(foreign)}" if foreign else "bring the disk or the mount back"
     return Finding("unendable", words, todo)

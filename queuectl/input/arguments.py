@@ -1,4 +1,4 @@
-"""What callers of the Python API pass, checked: wrong values are bad input, not failures inside."""
+"""Check the arguments of the Python API, so that a wrong value raises BadInput at once."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ LAST_POSITION = 2**63 - 1
 
 
 def path_from(path: object) -> str | None:
-    """The path of a queue file as text; None if none was named. Raises BadInput."""
+    """Return the path of a queue file as text, or None for None. Raises BadInput."""
     if path is None:
         return None
     if not isinstance(path, str | bytes | os.PathLike):
@@ -27,7 +27,7 @@ def path_from(path: object) -> str | None:
 
 
 def actor_from(actor: object) -> str:
-    """Who acts, as the log records it. Raises BadInput."""
+    """Return the actor, as the log records it. Raises BadInput."""
     if not isinstance(actor, str) or not 0 < len(actor) <= LONGEST_ACTOR:
         raise BadInput(f"actor is text of 1 to {LONGEST_ACTOR} characters, not {actor!r:.100}")
     if not actor.isprintable():
@@ -36,7 +36,10 @@ def actor_from(actor: object) -> str:
 
 
 def id_from(job_id: object) -> str:
-    """A job's id; a number is taken for its text. Raises BadInput, or NoSuchJob."""
+    """Return a job's id as text, also if it is an int. Raises BadInput.
+
+    Raises NoSuchJob for text that is not UTF-8, which no id can be.
+    """
     if isinstance(job_id, int) and not isinstance(job_id, bool):
         return str(job_id)
     if not isinstance(job_id, str):
@@ -47,7 +50,7 @@ def id_from(job_id: object) -> str:
 
 
 def reason_from(reason: object) -> str | None:
-    """A reason to record. Raises BadInput."""
+    """Return a reason to record, or None for None. Raises BadInput."""
     if reason is None:
         return None
     if not isinstance(reason, str) or not _is_utf8(reason):
@@ -56,30 +59,30 @@ def reason_from(reason: object) -> str | None:
 
 
 def position_from(position: object) -> int:
-    """A position in the log, 0 or more. Raises BadInput."""
+    """Return a position in the log, limited to 0 … 2**63 - 1. Raises BadInput."""
     if not isinstance(position, int) or isinstance(position, bool):
         raise BadInput(f"a position is a whole number, not {position!r:.100}")
     return min(max(position, 0), LAST_POSITION)
 
 
 def numbered_jobs(jobs: object) -> Iterator[tuple[int, object]]:
-    """The jobs of a list, each with its place in it, from 1 on. Raises BadInput."""
+    """Yield the jobs of a list with their numbers, starting at 1. Raises BadInput at once."""
     if not isinstance(jobs, Iterable) or isinstance(jobs, str | bytes | Mapping | NewJob):
         raise BadInput(f"jobs is a list of dicts, not {jobs!r:.100}")
     return iter(enumerate(jobs, 1))
 
 
 def job_from(number: int, job: object, now_us: int) -> NewJob:
-    """A job as it is asked for. number: its place in a list, from 1 on. Raises BadInput."""
+    """Return the request for a job. number: its place in the list, from 1. Raises BadInput."""
     from .job_spec import new_job
 
     if isinstance(job, NewJob):
         return job
     if not isinstance(job, Mapping) or not all(isinstance(key, str) for key in job):
         raise BadInput(f"job {number} is a dict such as {{'command': 'make'}}, not {job!r:.100}")
-    asked: Mapping[str, Any] = job
+    keys: Mapping[str, Any] = job
     try:
-        return new_job(asked, now_us)
+        return new_job(keys, now_us)
     except BadInput as error:
         raise BadInput(f"job {number}: {error}") from None
 

@@ -1,4 +1,7 @@
-"""Jobs from JSON: one object, an array, or a job a line; all checked before any is taken."""
+"""Read jobs from JSON: one object, an array, or one object per line.
+
+All jobs are checked before the first one is used.
+"""
 
 import codecs
 import os
@@ -17,13 +20,13 @@ from ..errors import BadInput
 from .job_spec import new_job
 
 DOCUMENT_BYTES = 256 << 20
-"""Most of an object or an array, which is read as a whole; of lines there may be any number."""
+"""The maximum size of an object or an array, which is read as a whole."""
 
 LINE_BYTES = 16 << 20
-"""Most of a line: no job that can run comes near."""
+"""The maximum size of a line, far more than a job that can run needs."""
 
 _HEAD = Struct("!QI")
-"""Before each job of a spool: its line, 0 if it has none of its own, and its length in bytes."""
+"""The header of each job in a spool: its line (0: not one per line) and its length in bytes."""
 
 _STRING = rb'"(?:[^"\\]|\\.)*"'
 _SURROGATE = rb"\\u[dD][89a-fA-F]"
@@ -44,12 +47,15 @@ _unpacker = msgspec.msgpack.Decoder(NewJob)
 
 
 def jobs_from_json(document: bytes, now_us: int) -> list[NewJob]:
-    """The jobs of one JSON text, an object or an array of objects. Raises BadInput."""
+    """Return the jobs of one JSON text, an object or an array of objects. Raises BadInput.
+
+    now_us: the current time, UTC, for times such as `in 2h`.
+    """
     document = _without_mark(document)
     if not document.lstrip().startswith(b"["):
         return [_job(document, now_us)]
-    asked = _decoded(_array.decode, document)
-    return [_placed(f"job {n}", bytes(one), now_us) for n, one in enumerate(asked, 1)]
+    texts = _decoded(_array.decode, document)
+    return [_job_at(f"job {n}", bytes(text), now_us) for n, text in enumerate(texts, 1)]
 
 
 def _temporary_file() -> IO[bytes]:
@@ -63,14 +69,15 @@ def _temporary_file() -> IO[bytes]:
 
 
 class Spool:
-    """Checked jobs in a temporary file: as many as one likes, in flat memory."""
+    """Checked jobs in a temporary file, so that memory use does not grow with their number."""
 
     def __init__(
         self, source: IO[bytes], now_us: int, progress: Callable[[int], None] = lambda _: None
     ) -> None:
-        """Read and check all of `source`; `progress` is told how many there are so far.
+        """Read and check all of `source`.
 
-        Raises BadInput, which names the line, at the first that is no job.
+        progress: called with the number of jobs read so far. Raises BadInput, which names the
+        line, at the first text that is not a valid job.
         """
         self._file = _temporary_file()
         self._count = 0
@@ -83,7 +90,7 @@ class Spool:
         self._write(b"", flush=True)
 
     def _write(self, data: bytes, *, flush: bool = False) -> None:
-        """Raises TemporaryFull: the file that is read is not to blame."""
+        """Append to the temporary file. Raises TemporaryFull, which does not blame `source`."""
         try:
             self._file.write(data)
             if flush:
@@ -102,7 +109,7 @@ class Spool:
             yield _unpacker.decode(self._file.read(_HEAD.unpack(head)[1]))
 
     def place(self, n: int) -> str:
-        """Where the `n`th job stands in the file: `line 57`, or `job 3` of an array."""
+        """Return the place of the `n`th job (from 1): `line 57`, or `job 3` of an array."""
         self._file.seek(0)
         for _ in range(n):
             line, size = _HEAD.unpack(self._file.read(_HEAD.size))
@@ -111,7 +118,11 @@ class Spool:
 
 
 def _read(source: IO[bytes], now_us: int) -> Iterator[tuple[int, NewJob]]:
-    """The jobs of a file: a job a line where its first line is an object by itself."""
+    """Yield the line and job for each job of a file.
+
+    If the first line is an object by itself, each line is a job. Otherwise the file is one JSON
+    text, and the line of each job is 0.
+    """
     blank, line = 0, _without_mark(source.readline(LINE_BYTES))
     while line and not line.strip():
         blank, line = blank + 1, source.readline(LINE_BYTES)
@@ -124,7 +135,7 @@ def _read(source: IO[bytes], now_us: int) -> Iterator[tuple[int, NewJob]]:
 
 
 def _without_mark(text: bytes) -> bytes:
-    """The text without the byte order mark that some editors write. Raises BadInput for UTF-16."""
+    """Remove the byte order mark that some editors write. Raises BadInput for UTF-16."""
     if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise BadInput("it is UTF-16; save it as UTF-8")
     return text.removeprefix(codecs.BOM_UTF8)
@@ -140,7 +151,7 @@ def _read_lines(lines: Iterator[bytes], number: int, now_us: int) -> Iterator[tu
         if len(line) == LINE_BYTES:
             raise BadInput(f"line {n}: longer than {LINE_BYTES >> 20} MB")
         if line.strip():
-            yield n, _placed(f"line {n}", line, now_us)
+            yield n, _job_at(f"line {n}", line, now_us)
 
 
 def _is_object(line: bytes) -> bool:
@@ -150,7 +161,8 @@ def _is_object(line: bytes) -> bool:
         return False
 
 
-def _placed(place: str, text: bytes, now_us: int) -> NewJob:
+def _job_at(place: str, text: bytes, now_us: int) -> NewJob:
+    """Return the job of a JSON text. place: the start of the message if BadInput is raised."""
     try:
         return _job(text, now_us)
     except BadInput as error:
@@ -158,12 +170,12 @@ def _placed(place: str, text: bytes, now_us: int) -> NewJob:
 
 
 def _job(text: bytes, now_us: int) -> NewJob:
-    asked = _decoded(msgspec.json.decode, text)
-    if not isinstance(asked, dict):
-        kind = _KINDS[type(asked)]
+    keys = _decoded(msgspec.json.decode, text)
+    if not isinstance(keys, dict):
+        kind = _KINDS[type(keys)]
         raise BadInput(f'a job is a JSON object such as {{"command": "make"}}, not {kind}')
-    _refuse_doubled(text, asked)
-    return new_job(asked, now_us)
+    _refuse_duplicate_keys(text, keys)
+    return new_job(keys, now_us)
 
 
 def _decoded(decode: Callable[[bytes], Any], text: bytes) -> Any:
@@ -178,7 +190,10 @@ def _decoded(decode: Callable[[bytes], Any], text: bytes) -> Any:
 
 
 def _fault(error: str, text: bytes) -> str:
-    """msgspec's error, which calls half a surrogate pair truncated, and counts in bytes only."""
+    """Return msgspec's error in clearer words.
+
+    msgspec calls half a surrogate pair truncated, and gives positions in bytes only.
+    """
     if "truncated" in error:
         halved = " or half a surrogate pair" if re.search(_SURROGATE, text) else ""
         return f"invalid JSON: unexpected end of input{halved}"
@@ -198,16 +213,20 @@ def _fault(error: str, text: bytes) -> str:
     return f"{error[: offset.start()]} (line {line}, column {column})"
 
 
-def _refuse_doubled(text: bytes, asked: dict[str, Any]) -> None:
-    """The decoder keeps the last of two equal keys. As many colons as keys: there were none."""
-    if text.count(b":") == len(asked):  # and none of its values is an object
+def _refuse_duplicate_keys(text: bytes, keys: dict[str, Any]) -> None:
+    """Raise BadInput if a key appears twice in an object: the decoder would keep the last value.
+
+    Without duplicates, the text has as many colons outside strings as the decoded value has keys.
+    """
+    if text.count(b":") == len(keys):  # the usual case: no value is an object or has a colon
         return
-    keys = _count(asked)
-    if text.count(b":") != keys and re.sub(_STRING, b"", text).count(b":") != keys:
+    count = _key_count(keys)
+    if text.count(b":") != count and re.sub(_STRING, b"", text).count(b":") != count:
         raise BadInput("one of its keys is given twice")
 
 
-def _count(value: Any) -> int:
+def _key_count(value: Any) -> int:
+    """Return the number of keys in all objects of a decoded value."""
     if isinstance(value, dict):
-        return len(value) + sum(map(_count, value.values()))
-    return sum(map(_count, value)) if isinstance(value, list) else 0
+        return len(value) + sum(map(_key_count, value.values()))
+    return sum(map(_key_count, value)) if isinstance(value, list) else 0

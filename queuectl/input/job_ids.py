@@ -1,4 +1,4 @@
-"""Ids that clients bring: any text that can be read, typed back, and taken for nothing else."""
+"""Check ids that clients choose: text that a person can read, type and mistake for nothing else."""
 
 import re
 
@@ -6,13 +6,13 @@ from ..errors import BadInput
 from ..escape import as_written, visible
 
 LONGEST_ID = 200
-"""Characters of an id."""
+"""The maximum number of characters of an id."""
 
 RESERVED = frozenset({"last", "first", "all", "any", "none"})
-"""Words that select jobs, or may one day."""
+"""Words that select jobs on the command line, or may do so in a later version."""
 
 ID_RANGE = r"([0-9]{1,18})-([0-9]{1,18})"
-"""Jobs by number, from one to another."""
+"""A range of job numbers: `3-9`."""
 
 _PLAIN = r"[A-Za-z][A-Za-z0-9_.-]{0,99}"
 _BEGINNINGS = {
@@ -22,20 +22,20 @@ _BEGINNINGS = {
 }
 
 
-def check_id(shown: str, job_id: str) -> str:
-    """Return the id unchanged. Raises BadInput, with the reason, for one that cannot serve.
+def check_id(label: str, job_id: str) -> str:
+    """Return the id unchanged. Raises BadInput, with the reason, if it is not allowed.
 
-    shown: the option or key, for the error.
+    label: the option or key, for the error.
     """
     if re.fullmatch(_PLAIN, job_id) and job_id.lower() not in RESERVED:
         return job_id
     if reason := _reason(job_id):
-        raise BadInput(f"{shown} cannot be {as_written(job_id)}: {reason}; choose another")
+        raise BadInput(f"{label} cannot be {as_written(job_id)}: {reason}; choose another")
     return job_id
 
 
 def _reason(job_id: str) -> str | None:
-    """Why this text cannot be an id; None if it can."""
+    """Return why this text cannot be an id; None if it can."""
     if not 1 <= len(job_id) <= LONGEST_ID:
         return f"an id has 1 to {LONGEST_ID} characters, not {len(job_id):,}"
     if job_id.isdecimal():
@@ -50,11 +50,11 @@ def _reason(job_id: str) -> str | None:
         return "it contains '/', which separates the parts of a path"
     if set(job_id) <= {".", "…"}:
         return "it is made of dots alone, which name a folder"
-    return _not_typed_back(job_id)
+    return _ambiguity(job_id)
 
 
-def _not_typed_back(job_id: str) -> str | None:
-    """Why a person who reads this id could not type it: two ids would look the same."""
+def _ambiguity(job_id: str) -> str | None:
+    """Return why a person who reads this id could not type it: another id would look the same."""
     from unicodedata import is_normalized
 
     if (shown := visible(job_id)) != job_id:

@@ -1,4 +1,4 @@
-"""The keys of a job as people write it, in JSON or as options of `enqueue`: each one checked."""
+"""The keys of a job, as JSON keys or options of `enqueue`, and the check of each value."""
 
 import os
 import re
@@ -14,50 +14,53 @@ from ..text.durations import duration_of, duration_us
 from ..text.timestamps import by_the_day, coming_us, relative_us
 
 ARGUMENT_BYTES = 131_071
-"""The kernel takes no longer argument: 32 pages with the NUL that ends it."""
+"""The longest argument that Linux accepts: 32 pages, less the NUL that ends it."""
 
 TOGETHER_BYTES = 1 << 20
-"""Of arguments and environment; the kernel's two megabytes also hold the worker's own."""
+"""The limit for arguments and environment together.
+
+The kernel allows two megabytes, which also have to hold the worker's own environment.
+"""
 
 MOST_TAGS = 100
-"""Most tags of a job."""
+"""The maximum number of tags of a job."""
 
 BACKGROUND = ("end", "keep")
-"""What may happen to processes that an attempt leaves behind."""
+"""What to do with processes that an attempt leaves running."""
 
 UNKNOWN_SHOWN = 5
-"""Unknown keys that one error names."""
+"""The maximum number of unknown keys that an error names."""
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 _VARIABLE = r"(?!QUEUECTL_)[^=\0]{1,200}"
 
 Check = Callable[[str, Any], object]
-"""Takes the key as its user wrote it, for the error, and the value; returns the stored value."""
+"""Takes the name of the key, for the error, and the value; returns the value to store."""
 
 
 @lru_cache(1_024)
 def as_key(key: str) -> str:
-    """How an error names a key of the JSON."""
+    """Return how an error names a JSON key."""
     return f"{key!r:.100}"
 
 
 def as_option(key: str) -> str:
-    """How an error names an option of `enqueue`, or the command behind `--`."""
+    """Return how an error names an option of `enqueue`, or the command after `--`."""
     if key in ("command", "argv"):
         return "the command"
     return f"--{key.replace('_', '-')}"
 
 
-def new_job(asked: Mapping[str, Any], now_us: int, named: Callable[[str], str] = as_key) -> NewJob:
-    """Return the job that `asked` describes; null counts as left out. Raises BadInput.
+def new_job(keys: Mapping[str, Any], now_us: int, named: Callable[[str], str] = as_key) -> NewJob:
+    """Return the job that `keys` describes; a null value is ignored. Raises BadInput.
 
-    now_us: the time that a `run_at` of `14:05` or `in 2h` is relative to. named: how an error
-    names a key.
+    now_us: the current time, to which a `run_at` of `14:05` or `in 2h` is relative. named: returns
+    how an error names a key.
     """
-    if not asked.keys() <= _KEYS.keys():
-        raise BadInput(_unknown([key for key in asked if key not in _KEYS]))
+    if not keys.keys() <= _KEYS.keys():
+        raise BadInput(_unknown([key for key in keys if key not in _KEYS]))
     fields: dict[str, Any] = {}
-    for key, value in asked.items():
+    for key, value in keys.items():
         field, check = _KEYS[key]
         if value is None:
             continue
@@ -74,18 +77,18 @@ def new_job(asked: Mapping[str, Any], now_us: int, named: Callable[[str], str] =
 
 
 def _unknown(keys: list[str]) -> str:
-    """Say of all unknown keys at once what to do about each."""
+    """Return one error for all unknown keys, with what to do about each."""
     own = [key for key in keys if key in _SET_BY_THE_QUEUE]
     parts = [f"leave out {', '.join(own)}: the queue sets them itself"] if own else []
     if "jobs" in keys:
         return "this is a list of jobs inside an object; give the array alone (jq .jobs)"
-    strange = [key for key in keys if key not in _SET_BY_THE_QUEUE]
-    for key in strange[:UNKNOWN_SHOWN]:
-        near = nearest(key.replace("-", "_"), _KEYS, _MEANT)
+    unknown = [key for key in keys if key not in _SET_BY_THE_QUEUE]
+    for key in unknown[:UNKNOWN_SHOWN]:
+        near = nearest(key.replace("-", "_"), _KEYS, _FOREIGN_KEYS)
         parts.append(f"unknown job key {key!r:.100}" + f"; did you mean {near}?" * bool(near))
-    if len(strange) > UNKNOWN_SHOWN:
-        parts.append(f"and {len(strange) - UNKNOWN_SHOWN:,} more unknown keys")
-    if strange and not any("did you mean" in part for part in parts):
+    if len(unknown) > UNKNOWN_SHOWN:
+        parts.append(f"and {len(unknown) - UNKNOWN_SHOWN:,} more unknown keys")
+    if unknown and not any("did you mean" in part for part in parts):
         parts.append(f"the keys are {', '.join(sorted(_KEYS))}")
     return "; ".join(parts)
 
@@ -94,14 +97,17 @@ _ENDINGS = (("success_exit", "success_signal"), ("no_retry_exit", "no_retry_sign
 
 
 def _split_endings(fields: dict[str, Any]) -> None:
-    """Exit codes and signals are typed in one list and stored in two."""
+    """Split lists of exit codes and signals, which are written in one list and stored in two."""
     for codes, signals in _ENDINGS:
         if codes in fields:
             fields[codes], fields[signals] = fields[codes]
 
 
 def _run_at(text: str, now_us: int) -> dict[str, Any]:
-    """`in 2h` is a delay, and so the same request whenever it is made."""
+    """Return the fields for a `run_at`.
+
+    `in 2h` becomes a delay, so that the same text is the same request at any time.
+    """
     if (delay_us := relative_us(text)) is not None:
         return {"delay_us": delay_us}
     return {"run_at_us": coming_us(text, now_us), "run_at": by_the_day(text)}
@@ -191,7 +197,7 @@ def _duration(key: str, value: Any) -> int:
 
 
 def _mapping(key: str, value: Any) -> Mapping[str, Any]:
-    """An object of texts, or `K=V` once or in a list."""
+    """Return a mapping from an object, one `K=V` or a list of them. Raises BadInput."""
     if isinstance(value, Mapping):
         return value
     pairs = value if isinstance(value, list | tuple) else [value]
@@ -217,7 +223,7 @@ def _tags(key: str, value: Any) -> dict[str, str]:
 def _env(key: str, value: Any) -> dict[str, str]:
     variables = _mapping(key, value)
     name = _matching(_VARIABLE, "have names without '=', and no QUEUECTL_… (the worker sets those)")
-    return {str(name(key, one)): _text(f"{key} {one}", text) for one, text in variables.items()}
+    return {str(name(key, var)): _text(f"{key} {var}", text) for var, text in variables.items()}
 
 
 def _background(key: str, value: Any) -> str:
@@ -238,7 +244,7 @@ def _setting(name: str) -> Check:
 
 
 def _id(key: str, value: Any) -> str:
-    from .job_ids import check_id  # most jobs bring no id, and each import counts
+    from .job_ids import check_id  # most jobs have no id of their own, and imports take time
 
     return check_id(key, _text(key, value))
 
@@ -320,9 +326,9 @@ _SET_BY_THE_QUEUE = frozenset(
         "position",
     }
 )
-"""Keys of job records, ours and other programs', that say what has become of a job."""
+"""Keys of the results of jobs, in answers of this and other programs; not part of a request."""
 
-_MEANT = {
+_FOREIGN_KEYS = {
     **dict.fromkeys(("cmd", "shell", "script", "exec", "run", "payload", "task"), "command"),
     **dict.fromkeys(("args", "arguments", "command_args"), "argv"),
     **dict.fromkeys(("job_id", "uuid", "key"), "id"),
@@ -338,4 +344,4 @@ _MEANT = {
     **dict.fromkeys(("channel", "topic", "lane"), "queue"),
     **dict.fromkeys(("max_runtime", "time_limit", "ttr"), "timeout"),
 }
-"""What other programs call them."""
+"""Names that other programs use for these keys."""

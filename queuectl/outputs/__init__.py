@@ -1,1 +1,1 @@
-"""The outputs of attempts: written by a worker, read back, and copied."""
+"""Write, read and copy the outputs of attempts."""

@@ -1,4 +1,4 @@
-"""Copies of the long outputs of attempts, which are stored in files beside a queue."""
+"""Copy the long outputs of attempts, which are stored in files next to the queue file."""
 
 import os
 import shutil
@@ -12,10 +12,11 @@ CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def copy_outputs(source: int | None, named: Iterable[tuple[str, int]], into: str) -> set[str]:
-    """Copy the files of these attempts, which have ended: no byte of them changes any more.
+    """Copy the files of ended attempts, which no longer change.
 
-    source: descriptor of the folder of all outputs; None copies nothing. into: the side folder to
-    create. Returns the folders of those that had any: someone may have removed files.
+    source: descriptor of the folder of all outputs; None copies nothing. named: job id and attempt
+    number of each. into: path of the side folder to create. Returns the names of the folders that
+    were copied; an attempt whose files were removed has none.
     """
     if source is None:
         return set()
@@ -37,7 +38,7 @@ def copy_outputs(source: int | None, named: Iterable[tuple[str, int]], into: str
 
 
 def own_folder(path: str) -> None:
-    """Create a folder of this user alone, if there is none."""
+    """Create a folder with permissions for this user only, unless the path exists."""
     if not os.path.lexists(path):
         os.mkdir(path, 0o700)
 
@@ -56,7 +57,7 @@ def _copy_folder(source: int, into: str) -> None:
 
 
 def sync(path: str, flags: int = FOLDER) -> None:
-    """Wait until the file or folder is on the disk."""
+    """Flush a file or folder to disk (fsync)."""
     descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
@@ -65,7 +66,10 @@ def sync(path: str, flags: int = FOLDER) -> None:
 
 
 def clear(building: str) -> None:
-    """Remove what was left under a temporary name."""
+    """Remove an unfinished copy: the database, its journal and its side folder.
+
+    building: the temporary path of the database.
+    """
     for path in (building, f"{building}-journal"):
         try:
             os.unlink(path)

@@ -1,4 +1,4 @@
-"""What an attempt printed, read back: from the database or its files, also while it goes on."""
+"""Read the output of an attempt from the database or from its files, also while it runs."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -16,17 +16,17 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Piece(NamedTuple):
-    """Output that was kept."""
+    """A contiguous piece of the output that was kept."""
 
     offset: int
-    """Where in the stream it begins, in bytes."""
+    """Offset in the stream of the first byte."""
     data: bytes
     missing_bytes: int
-    """How much just before it was not kept."""
+    """Number of bytes directly before it that were not kept."""
 
     @property
     def end(self) -> int:
-        """Where to go on: what follows is asked for by it."""
+        """Offset in the stream after the last byte: pass it as `since` to read on."""
         return self.offset + len(self.data)
 
 
@@ -50,10 +50,10 @@ def kept_output(
 
 
 def pieces(folder: int | None, job_id: str, attempt: int, since: int = 0) -> Iterator[Piece]:
-    """What stands in an attempt's files from offset `since` on, at this moment, in order.
+    """Yield what an attempt's files contain now from offset `since` on, in order.
 
-    folder: descriptor of the folder of all outputs; None where there is none. To follow, ask again
-    with the last piece's `end`.
+    folder: descriptor of the folder of all outputs; None if there is none. To follow the output,
+    call this again with the `end` of the last piece.
     """
     own = _open(folder_name(job_id, attempt), _FOLDER, folder)
     if own is None:
@@ -68,38 +68,38 @@ def pieces(folder: int | None, job_id: str, attempt: int, since: int = 0) -> Ite
 
 
 def piece_of(blob: bytes, since: int = 0) -> Iterator[Piece]:
-    """The same for output that stands in the database."""
+    """Yield the output that is stored in the database, from offset `since` on."""
     if since < len(blob):
         yield Piece(since, blob[since:], 0)
 
 
-def pieces_before(printed: Iterable[Piece], end: int) -> Iterator[Piece]:
-    """The pieces up to offset `end`: what stands in a file beyond what was recorded is not it."""
-    for piece in printed:
+def pieces_before(all_pieces: Iterable[Piece], end: int) -> Iterator[Piece]:
+    """Yield the pieces up to offset `end`, the recorded size: later bytes in a file are foreign."""
+    for piece in all_pieces:
         if piece.offset < end:
             yield piece._replace(data=piece.data[: end - piece.offset])
 
 
-def last_lines(printed: Iterable[Piece], lines: int) -> list[Piece]:
-    """The pieces that hold the last `lines` lines; an incomplete last line is one, too."""
-    held = [piece for piece in printed if piece.data]
-    ignored = 1  # the line break that ends the last line begins no other
-    for index in reversed(range(len(held))):
-        piece = held[index]
+def last_lines(all_pieces: Iterable[Piece], lines: int) -> list[Piece]:
+    """Return the pieces with the last `lines` lines; an incomplete last line counts."""
+    nonempty = [piece for piece in all_pieces if piece.data]
+    ignored = 1  # the line break at the very end does not begin another line
+    for index in reversed(range(len(nonempty))):
+        piece = nonempty[index]
         end = len(piece.data) - (ignored if piece.data.endswith(b"\n") else 0)
         ignored = 0
         while lines and (end := piece.data.rfind(b"\n", 0, end)) >= 0:
             lines -= 1
         if not lines:
             first = Piece(piece.offset + end + 1, piece.data[end + 1 :], 0)
-            return [one for one in (first, *held[index + 1 :]) if one.data]
-    return held
+            return [piece for piece in (first, *nonempty[index + 1 :]) if piece.data]
+    return nonempty
 
 
 def _segment(own: int, offset: int, since: int) -> Iterator[Piece]:
     file = _open(str(offset), _FILE, own)
     if file is None:
-        return  # dropped by now: the tail has moved on
+        return  # removed in the meantime, because newer output needed the room
     try:
         os.lseek(file, max(0, since - offset), os.SEEK_SET)
         at = max(since, offset)
@@ -107,7 +107,7 @@ def _segment(own: int, offset: int, since: int) -> Iterator[Piece]:
             yield Piece(at, data, at - since)
             since = at = at + len(data)
     except IsADirectoryError:
-        return  # not of our making
+        return  # not a file of the writer
     finally:
         os.close(file)
 

@@ -1,9 +1,9 @@
-"""What an attempt prints, taken in: short output in memory, long output in files, capped.
+"""Store the output of an attempt, up to a limit: short output in memory, long output in files.
 
-The files of an attempt stand in a folder of their own, `<job>.<attempt>/`; each is named by the
-offset in the stream at which it begins. The first is the head, half of the limit; the later ones
-are a quarter each, and the last two of them are kept. Where one does not end at the next one's
-offset, output is missing. `reader.py` reads them back.
+The files of an attempt are in a folder of their own, `<job>.<attempt>/`. Each file is named after
+the offset in the stream at which it begins. The first file is the head and holds half of the limit.
+The later files hold a quarter each, and the last two of them are kept. If a file does not end at
+the offset of the next one, output is missing between them. `reader.py` reads the files.
 """
 
 import os
@@ -13,19 +13,19 @@ from hashlib import sha256
 from typing import NamedTuple
 
 IN_MEMORY_BYTES = 65_536
-"""What is no longer goes into the database with the result: many small outputs make no files."""
+"""Output up to this size is stored in the database, with the result, and needs no files."""
 
 LONGEST_NAME_BYTES = 200
-"""Of an id that names its folder itself: file systems take 255, some only 143 of those."""
+"""The longest id that is used as a folder name: file systems allow 255 bytes, a few only 143."""
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def folder_name(job_id: str, attempt: int) -> str:
-    """The folder of an attempt's files, within the folder of all outputs.
+    """Return the name of the folder of an attempt's files, within the folder of all outputs.
 
-    An id too long for a file name gives way to its digest, after a `$`, with which no id begins.
+    An id that is too long for a file name is replaced by `$` and its digest; no id begins with `$`.
     """
     name = job_id.encode()
     if len(name) > LONGEST_NAME_BYTES:
@@ -34,22 +34,21 @@ def folder_name(job_id: str, attempt: int) -> str:
 
 
 class Kept(NamedTuple):
-    """What is left of an attempt's output."""
+    """The size, digest and short content of the output that was kept."""
 
     total_bytes: int
-    """All it printed."""
+    """Bytes that the attempt printed."""
     kept_bytes: int
     sha256: str | None
-    """Hex digest of what was kept; None when nothing was."""
+    """Hex digest of the kept bytes; None if there are none."""
     blob: bytes | None
-    """What was kept, where it is short; None where it stands in files."""
+    """The kept bytes if they are short; None if they are in files."""
 
 
 class Output:
-    """Takes in what one attempt prints.
+    """Stores the output of one attempt.
 
-    folder: returns a descriptor of the folder of all outputs. limit_bytes: how much to keep at the
-    most.
+    folder: returns a descriptor of the folder of all outputs. limit_bytes: the maximum to keep.
     """
 
     def __init__(
@@ -64,12 +63,12 @@ class Output:
 
     @cached_property
     def _files(self) -> "_Files":
-        """Made for output that is long, or slow; most is neither."""
+        """Created when first used: only long output, and output that is followed, needs files."""
         name = folder_name(self._job_id, self._attempt)
         return _Files(self._folder, name, self._limit_bytes)
 
     def take(self, data: bytes) -> None:
-        """Add what was printed."""
+        """Add bytes that the attempt printed."""
         fits = self.total_bytes + len(data) <= self._most_in_memory
         if not fits:
             self.spill()
@@ -81,32 +80,35 @@ class Output:
         self.total_bytes += len(data)
 
     def spill(self) -> None:
-        """From now on all stands in files, for those who follow."""
+        """Write all output to files from now on, so that others can follow it."""
         if not self.spilt:
             self.spilt = True
             self._files.write(0, bytes(self._memory))
 
     def finish(self) -> Kept:
-        """What is left, once nothing more comes."""
+        """Return what was kept. Call it after the last `take`."""
         if self.total_bytes > len(self._memory):
             return Kept(self.total_bytes, self._files.size, self._files.digest, None)
         blob = bytes(self._memory)
         return Kept(len(blob), len(blob), sha256(blob).hexdigest() if blob else None, blob)
 
     def close(self) -> None:
-        """Let go of the files; they stay."""
+        """Close the files without removing them."""
         if self.spilt:
             self._files.close()
 
     def discard(self) -> None:
-        """Take the files away, for what they hold stands in the database by now."""
+        """Remove the files. Call it once their content is stored in the database."""
         if self.spilt:
             self._files.remove()
             self._files.close()
 
 
 class _Files:
-    """Head and tail of a stream. A full disk loses output, not the job: the gap tells."""
+    """The files with the head and the tail of a stream.
+
+    If the disk is full, output is lost but the job goes on; the gap between two files shows it.
+    """
 
     def __init__(self, folder: Callable[[], int], name: str, limit_bytes: int) -> None:
         self._parent, self._name = folder, name
@@ -114,28 +116,29 @@ class _Files:
         self._half = limit_bytes - 2 * self._quarter
         self._folder: int | None = None
         self._segments: list[_Segment] = []
-        # Of the head; of all that is kept; of the head and the last segment, which is what is
-        # kept once the segment between them is dropped. So nothing is ever read back.
+        # Digests of the head, of everything that is kept, and of the head with the last segment:
+        # the last is what remains once the segment between them is dropped. So no file has to be
+        # read again to compute a digest.
         self._of_head, self._of_all, self._of_ends = sha256(), sha256(), sha256()
 
     def _begin_again(self) -> None:
-        """All files were removed, as by a program that tidies up: keep what comes from now on."""
+        """Start over after another program has removed the files: keep only later output."""
         self.close()
         self._segments.clear()
         self._of_head, self._of_all, self._of_ends = sha256(), sha256(), sha256()
 
     @property
     def size(self) -> int:
-        """Bytes kept."""
+        """The number of bytes kept."""
         return sum(segment.size for segment in self._segments)
 
     @property
     def digest(self) -> str | None:
-        """Hex digest of what is kept; None when nothing is."""
+        """The hex digest of the kept bytes; None if there are none."""
         return self._of_all.hexdigest() if self.size else None
 
     def write(self, offset: int, data: bytes) -> None:
-        """Keep `data`, which stands at `offset` in the stream, as far as the limit allows."""
+        """Keep `data`, which is at `offset` in the stream, as far as the limit allows."""
         rest = memoryview(data)
         if self._segments and self._segments[-1].removed:
             self._begin_again()
@@ -144,12 +147,12 @@ class _Files:
                 written = segment.write(rest)
                 self._digest(rest[:written])
                 rest, offset = rest[written:], offset + written
-        except OSError:  # no room, or no folder any more
+        except OSError:  # the disk is full, or the folder was removed
             if self._segments and not self._segments[-1].size:
                 self._segments.pop().remove()
 
     def close(self) -> None:
-        """Let go of the descriptors; no more is written."""
+        """Close the descriptors. Nothing may be written afterwards."""
         for segment in self._segments:
             segment.close()
         if self._folder is not None:
@@ -157,17 +160,20 @@ class _Files:
             self._folder = None
 
     def remove(self) -> None:
-        """Take all files away."""
+        """Remove all files and their folder."""
         while self._segments:
             self._segments.pop().remove()
         if self._folder is not None:
             try:
                 os.rmdir(self._name, dir_fd=self._parent())
             except OSError:
-                pass  # gone, or someone put a file there
+                pass  # already removed, or another program put a file there
 
     def _segment_at(self, offset: int) -> "_Segment | None":
-        """Where the byte at `offset` goes: on with the last segment, or into a new one."""
+        """Return the segment for the byte at `offset`: the last one, or a new one.
+
+        None if the limit leaves no room for a tail.
+        """
         last = self._segments[-1] if self._segments else None
         if last and last.end == offset and last.room:
             return last
@@ -189,7 +195,7 @@ class _Files:
             try:
                 os.mkdir(self._name, 0o700, dir_fd=parent)
             except FileExistsError:
-                pass  # of a queue file that was put back from a copy
+                pass  # left from before the queue file was restored from a copy
             self._folder = os.open(self._name, _FOLDER, dir_fd=parent)
         return self._folder
 
@@ -201,7 +207,7 @@ class _Files:
 
 
 class _Segment:
-    """One file, which holds the stream from `offset` on."""
+    """One file, which holds the stream from `offset` on, up to `limit` bytes."""
 
     def __init__(self, folder: int, offset: int, limit: int) -> None:
         self._folder, self._name, self._limit = folder, str(offset), limit
@@ -211,34 +217,34 @@ class _Segment:
 
     @property
     def end(self) -> int:
-        """Offset in the stream of what would come next."""
+        """The offset in the stream after the last byte."""
         return self.offset + self.size
 
     @property
     def room(self) -> int:
-        """Bytes that still fit."""
+        """The number of bytes that still fit."""
         return self._limit - self.size
 
     @property
     def removed(self) -> bool:
-        """Whether somebody has removed the file while it is open."""
+        """Whether another program has removed the file while it is open."""
         return self._file is not None and os.fstat(self._file).st_nlink == 0
 
     def write(self, data: memoryview) -> int:
-        """Append what fits; how much that was."""
+        """Append as much as fits. Returns the number of bytes written."""
         assert self._file is not None
         written = os.write(self._file, data[: self.room])
         self.size += written
         return written
 
     def close(self) -> None:
-        """No more is written."""
+        """Close the file. Nothing may be written afterwards."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def remove(self) -> None:
-        """Take the file away."""
+        """Close and remove the file."""
         self.close()
         self._unlink()
 

@@ -12,7 +12,7 @@ from .outcomes import manner
 
 LAST_EXIT_CODE = 255
 LAST_RECORDED_SIGNAL = 128
-"""The highest signal number of any Linux, as events record it."""
+"""The highest signal number on any Linux (MIPS); events accept it too."""
 
 _ERRORS = {
     "command not found": "not-found",
@@ -23,13 +23,16 @@ _ERRORS = {
     "exec format error": "not-executable",
     "is a directory": "not-executable",
 }
-"""Recorded errors end in these words, and the reasons that are recorded with them."""
+"""The last words of a recorded error, and the failure reason recorded with it."""
 
 _HELP = "write 'exit 1', 'signal 9', SIGKILL, 'timed out', 'command not found' or another cause"
 
 
 def cause_words(cause: str) -> str:
-    """A stored cause as lists and pages show it: `exit 1`, `signal 9 (SIGKILL)`, `timed out`."""
+    """Return a cause as lists and pages show it: `exit 1`, `signal 9 (SIGKILL)`, `timed out`.
+
+    cause: as stored, such as `exit 1`, `signal 9` or `timeout`.
+    """
     kind, _, number = cause.partition(" ")
     if not number.isdecimal():
         return manner(cause, None, None)
@@ -37,23 +40,23 @@ def cause_words(cause: str) -> str:
 
 
 def cause_from(text: str) -> str:
-    """The stored cause that a text names, in any form in which the program shows it.
+    """Return the stored cause that a text names, in any form in which the program shows it.
 
-    Takes `exit 1`; `signal 9`, `signal 9 (SIGKILL)` and `SIGKILL`; a reason as recorded (`timeout`)
-    or as shown (`timed out`); and a reason with its details (`ffmpeg: command not found`). Case
-    does not matter. Raises BadInput.
+    Accepts `exit 1`; `signal 9`, `signal 9 (SIGKILL)` and `SIGKILL`; a reason as recorded
+    (`timeout`) or as shown (`timed out`); and a reason with its details (`ffmpeg: command not
+    found`). Case does not matter. Raises BadInput.
     """
     words = " ".join(text.lower().split()).removeprefix("failed: ")
-    cause = _ending(words) or _reasons().get(words) or _detailed(words)
+    cause = _exit_or_signal(words) or _reasons().get(words) or _detailed_reason(words)
     if cause is None:
-        near = _meant(words)
+        near = _nearest_cause(words)
         hint = f"did you mean {near!r}?" if near else _HELP
         raise BadInput(f"unknown cause {text!r:.100}; {hint}")
     return cause
 
 
-def _ending(words: str) -> str | None:
-    """An exit code or a signal."""
+def _exit_or_signal(words: str) -> str | None:
+    """Return the stored form of an exit code or a signal; None for other words."""
     if match := re.fullmatch(r"exit ([0-9]{1,3})(?: \(success is only .*\))?", words, re.ASCII):
         return f"exit {int(match[1])}" if int(match[1]) <= LAST_EXIT_CODE else None
     if match := re.fullmatch(r"signal ([0-9]{1,3})(?: \(sig[a-z0-9+-]+\))?", words, re.ASCII):
@@ -63,14 +66,14 @@ def _ending(words: str) -> str | None:
 
 
 def _reasons() -> dict[str, str]:
-    """Each reason of a failure by its recorded and its shown form."""
+    """Return the recorded form of each failure reason, by its recorded and its shown form."""
     reasons = [reason for reason in get_args(FailureReason) if reason not in ("exit", "signal")]
     reasons.append("unknown")
     return {name: reason for reason in reasons for name in (reason, cause_words(reason))}
 
 
-def _detailed(words: str) -> str | None:
-    """A reason that is followed or preceded by the error of the system."""
+def _detailed_reason(words: str) -> str | None:
+    """Return the reason of a text that also quotes the system's error; None for other words."""
     if words.startswith("working directory "):
         return "no-directory"
     if words.startswith("could not be started: "):
@@ -78,12 +81,12 @@ def _detailed(words: str) -> str | None:
     return next((reason for end, reason in _ERRORS.items() if words.endswith(f": {end}")), None)
 
 
-def _meant(words: str) -> str | None:
-    """The cause that a mistyped text probably names: `exit 1` for `exit1`, `exit-1` or `1`."""
+def _nearest_cause(words: str) -> str | None:
+    """Return the cause that a mistyped text probably means: `exit 1` for `exit1` or `1`."""
     if match := re.fullmatch(r"([a-z]*)(?:[^0-9]*[^a-z0-9])?([0-9]{1,3})", words, re.ASCII):
         kind = nearest(match[1] or "exit", ("exit", "signal"))
         candidate = f"{kind} {int(match[2])}"
-        return candidate if _ending(candidate) else None
+        return candidate if _exit_or_signal(candidate) else None
     if words.startswith("sig"):
         name = nearest(words, [signal.name.lower() for signal in Signals])
         return name and name.upper()

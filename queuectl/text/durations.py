@@ -1,6 +1,6 @@
-"""Durations, to words and from words: `250ms`, `2.3s`, `1m30s`, `3d4h`, `90`.
+"""Format and parse durations: `250ms`, `2.3s`, `1m30s`, `3d4h`, `90`.
 
-All of the program uses these functions, so one duration reads the same everywhere.
+The whole program uses these functions, so that a duration reads the same everywhere.
 """
 
 import re
@@ -21,7 +21,7 @@ UNITS_US = {
 }
 _WRITTEN = {unit: size for unit, size in UNITS_US.items() if unit != "w"}
 LONGEST_US = 100 * 365 * UNITS_US["d"]
-"""A hundred years: far beyond any use, and far from where 64 bits end."""
+"""A hundred years: longer than any use, and far below the limit of a 64-bit integer."""
 
 # Patterns are compiled when first used: most commands name no duration, and each import counts.
 _NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,6})?)"
@@ -30,7 +30,7 @@ _LONG = (("d", "h"), ("h", "m"), ("m", "s"))
 
 
 def duration(us: int) -> str:
-    """A measured duration, rounded to what a reader needs. us: microseconds."""
+    """Format a measured duration, rounded to one or two units. us: microseconds."""
     us = abs(us)
     if us < 9_950:
         return f"{_decimal(us / 1_000)}ms" if us else "0s"
@@ -42,7 +42,10 @@ def duration(us: int) -> str:
 
 
 def age(us: int) -> str:
-    """The same in whole seconds at most, for times that go on: `42s`, `1h59m`. us: microseconds."""
+    """Format a duration without fractions of a second, for running times: `42s`, `1h59m`.
+
+    us: microseconds.
+    """
     seconds_us = _rounded(abs(us), SECOND_US)
     if seconds_us < UNITS_US["m"]:
         return f"{seconds_us // SECOND_US}s"
@@ -50,7 +53,7 @@ def age(us: int) -> str:
 
 
 def exact_duration(us: int) -> str:
-    """The shortest exact way to write it: `duration_us` of it is `us` again."""
+    """Return the shortest exact text of a duration: `duration_us` parses it back to `us`."""
     parts = []
     for unit, size in _WRITTEN.items():
         if us >= size:
@@ -60,34 +63,34 @@ def exact_duration(us: int) -> str:
 
 
 def duration_us(text: str) -> int:
-    """Microseconds of a duration; a bare number is seconds. Raises BadInput."""
+    """Parse a duration and return its microseconds; a bare number is seconds. Raises BadInput."""
     text = text.strip()
     if re.fullmatch(_NUMBER, text):
         return duration_of(float(text))
-    found = re.fullmatch(_DURATION, text)
-    if not text or not found:
+    match = re.fullmatch(_DURATION, text)
+    if not text or not match:
         raise BadInput(f"{text!r:.100} is not a duration; write 90, 90s, 5m, 1h30m, 2d or 100ms")
-    parts = zip(found.groups(), UNITS_US.values(), strict=True)
+    parts = zip(match.groups(), UNITS_US.values(), strict=True)
     return _bounded(text, sum(float(number) * unit for number, unit in parts if number))
 
 
 def duration_of(seconds: float) -> int:
-    """Microseconds of a number of seconds. Raises BadInput for what is no length of time."""
+    """Return `seconds` in microseconds. Raises BadInput if it is negative, NaN or too long."""
     if not seconds >= 0:
         raise BadInput(f"{seconds} is not a duration; it cannot be negative")
     return _bounded(f"{seconds} seconds", seconds * SECOND_US)
 
 
 def _decimal(number: float) -> str:
-    """One decimal, unless it is 0: `2.3`, `38`."""
+    """Format a number with one decimal unless that is 0: `2.3`, `38`."""
     return f"{number:.1f}".removesuffix(".0")
 
 
 def _two_units(us: int) -> str:
-    """A duration of a minute or more, rounded to the smaller of its two units: `1h59m`."""
+    """Format a duration of a minute or more, rounded to the smaller of two units: `1h59m`."""
     _, part = _long_units(us)
     us = _rounded(us, UNITS_US[part])
-    unit, part = _long_units(us)  # of 59m59.6s: it is an hour now
+    unit, part = _long_units(us)  # rounding may reach the next unit: 59m59.6s is 1h
     whole, rest = divmod(us, UNITS_US[unit])
     rest //= UNITS_US[part]
     return f"{whole}{unit}{rest}{part}" if rest else f"{whole}{unit}"
@@ -98,7 +101,7 @@ def _long_units(us: int) -> tuple[str, str]:
 
 
 def _rounded(us: int, step_us: int) -> int:
-    """The nearest multiple of `step_us`; the larger if two are as near."""
+    """Return the nearest multiple of `step_us`; of two equally near ones the larger."""
     return (us + step_us // 2) // step_us * step_us
 
 

@@ -1,4 +1,4 @@
-"""How an attempt ended, as people list it: `3`, `64,65`, `SIGKILL`, `signal:9`, `only:1,3`."""
+"""Lists of exit codes and signals as people write them: `64,65`, `SIGKILL`, `only:1,3`."""
 
 import re
 from collections.abc import Iterable
@@ -11,10 +11,10 @@ from ..escape import as_written
 from .outcomes import signal_name
 
 MOST_ENDINGS = 100
-"""Most exit codes and signals in one list."""
+"""The maximum number of exit codes and signals in one list."""
 
 LAST_SIGNAL = 64
-"""The highest signal number of Linux."""
+"""The highest signal number on the usual Linux machines (SIGRTMAX)."""
 
 _ONLY = "only:"
 _HELP = "write exit codes from 0 to 255 and signals: 3,64,SIGKILL or signal:9"
@@ -27,15 +27,15 @@ class Endings(NamedTuple):
     signals: tuple[int, ...]
 
 
-def endings(shown: str, value: object) -> Endings:
-    """The exit codes and signals of a number, a list, or text as typed. Raises BadInput.
+def endings(label: str, value: object) -> Endings:
+    """Return the exit codes and signals in a number, a list or a text. Raises BadInput.
 
-    shown: the option or key, for the error.
+    label: the option or key, for the error.
     """
     words = _words(value)
     if len(words) > MOST_ENDINGS:
         raise BadInput(
-            f"{shown} takes at most {MOST_ENDINGS} exit codes and signals, not {len(words):,}"
+            f"{label} takes at most {MOST_ENDINGS} exit codes and signals, not {len(words):,}"
         )
     codes, signals = set(), set()
     for word in words:
@@ -44,35 +44,35 @@ def endings(shown: str, value: object) -> Endings:
         elif (number := signal_number(word)) is not None:
             signals.add(number)
         else:
-            raise BadInput(f"{shown}: {as_written(word)} is no exit code and no signal; {_HELP}")
+            raise BadInput(f"{label}: {as_written(word)} is no exit code and no signal; {_HELP}")
     return Endings(tuple(sorted(codes)), tuple(sorted(signals)))
 
 
-def successes(shown: str, value: object) -> Endings:
-    """The same for endings that count as success: 0 is one of them, unless `only:` excludes it."""
+def successes(label: str, value: object) -> Endings:
+    """Return the endings that count as success; 0 is added unless the text begins with `only:`."""
     if not isinstance(value, str) or not value.strip().startswith(_ONLY):
-        codes, signals = endings(shown, value)
+        codes, signals = endings(label, value)
         return Endings(tuple(sorted({0, *codes})), signals)
-    wanted = endings(shown, value.strip().removeprefix(_ONLY))
-    if not any(wanted):
-        raise BadInput(f"{shown}: {_ONLY} names nothing, so no attempt could succeed; {_HELP}")
-    return wanted
+    listed = endings(label, value.strip().removeprefix(_ONLY))
+    if not any(listed):
+        raise BadInput(f"{label}: {_ONLY} names nothing, so no attempt could succeed; {_HELP}")
+    return listed
 
 
 def endings_text(codes: Iterable[int], signals: Iterable[int]) -> str:
-    """`0, 3, SIGTERM`."""
+    """Format exit codes and signals as a list: `0, 3, SIGTERM`."""
     return ", ".join((*map(str, codes), *map(signal_name, signals)))
 
 
 def successes_text(codes: Iterable[int], signals: Iterable[int]) -> str:
-    """`0, 3`; `only 3, SIGTERM` if exit code 0 is no success."""
+    """Format what counts as success: `0, 3`; `only 3, SIGTERM` if exit code 0 does not."""
     codes = tuple(codes)
     text = endings_text(codes, signals)
     return text if 0 in codes else f"only {text}"
 
 
 def zero_explained(job: Job) -> str:
-    """` (success is only 3)`, to follow the `exit 0` of a job that failed with it; else empty."""
+    """Return ` (success is only 3)` for a job that failed with exit code 0; else empty."""
     if job.failure != "exit" or job.exit_code != 0:
         return ""
     return f" (success is {successes_text(job.spec.success_exit, job.spec.success_signal)})"
@@ -93,7 +93,7 @@ def _code(word: object) -> int | None:
 
 
 def signal_number(word: object) -> int | None:
-    """The number of `SIGKILL`, `kill`, `signal:9` or `signal:KILL`; None for other words."""
+    """Return the number of `SIGKILL`, `kill`, `signal:9` or `signal:KILL`; else None."""
     from signal import Signals
 
     if not isinstance(word, str):

@@ -1,4 +1,4 @@
-"""What to type next, as it must be typed for this very queue."""
+"""Hints: lines to type next, complete with the `--db` of the queue that is in use."""
 
 import re
 import shlex
@@ -10,20 +10,23 @@ if TYPE_CHECKING:
     from projections.folds.worker import Worker
 
 QUEUES_NAMED = 5
-"""Queues that a hint lists at most."""
+"""The maximum number of queues that a hint lists."""
 
 _LINE = r"(?<![\w'\"./-])queuectl (?!to )(?=[a-z])"
 
 
 def with_db_option(hint: str, db: str | None) -> str:
-    """The hint, each `queuectl …` in it with the `--db` that named the queue, where one did."""
+    """Return the hint with `--db` added to each `queuectl …` in it.
+
+    db: the path given with --db; None returns the hint unchanged.
+    """
     if db is None:
         return hint
     return re.sub(_LINE, lambda _: f"queuectl --db {shlex.quote(db)} ", hint)
 
 
 def missing_program(spec: "Enqueued", path: str | None) -> str:
-    """Why the program of a job may not have been found. path: the PATH that was searched."""
+    """Return why the program of a job may not have been found. path: the PATH searched."""
     program, *rest = spec.argv or ("",)
     line = f"queuectl enqueue -- {shlex.quote(f'{program} {shlex.join(rest)}'.rstrip())}"
     if re.match(r"[A-Za-z_]\w*=", program):
@@ -40,7 +43,7 @@ def missing_program(spec: "Enqueued", path: str | None) -> str:
 
 
 def unused_queue(name: str, known: Iterable[str]) -> str:
-    """A line about a queue that never had a job. known: the queues that had."""
+    """Return a line about a queue that never had a job. known: the queues that had one."""
     from difflib import get_close_matches
 
     names = sorted(known)
@@ -52,9 +55,9 @@ def unused_queue(name: str, known: Iterable[str]) -> str:
 
 
 def no_worker(workers: Sequence["Worker"], queues: Iterable[str]) -> str | None:
-    """A line for jobs in `queues` that no worker would run; None if each queue has a worker.
+    """Return a hint if no worker serves one of `queues`; None if each queue has a worker.
 
-    workers: those that have not ended.
+    workers: the workers that have not ended.
     """
     if not workers:
         return "No worker is running. Start one: queuectl worker start"

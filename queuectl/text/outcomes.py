@@ -1,4 +1,4 @@
-"""How an attempt ended, in a few words: the same ones in every list, message and page."""
+"""Describe how an attempt ended, in the same few words in every list, message and page."""
 
 from collections.abc import Iterable
 
@@ -16,12 +16,12 @@ _REASONS = {
     "launch": "could not be started",
 }
 _SELF_CONTAINED = ("not-found", "not-executable")
-"""Reasons whose recorded error says all: `ffmpeg: command not found`."""
+"""Reasons whose recorded error is a complete description: `ffmpeg: command not found`."""
 _ERROR_AFTER = {"no-directory": "working directory", "launch": "could not be started:"}
 
 
 def signal_name(number: int) -> str:
-    """`SIGKILL`; `signal:40` for a number without a name."""
+    """Return the name of a signal: `SIGKILL`; `signal:40` for a number without a name."""
     from signal import Signals
 
     try:
@@ -33,9 +33,10 @@ def signal_name(number: int) -> str:
 def manner(
     reason: str | None, exit_code: int | None, signal: int | None, error: str | None = None
 ) -> str:
-    """`exit 1`, `signal 9 (SIGKILL)`, `timed out`, `ffmpeg: command not found`.
+    """Describe the end of an attempt: `exit 1`, `signal 9 (SIGKILL)`, `timed out`.
 
-    reason: of a failure, as recorded; None for other ends. error: the system's words, if any.
+    reason: the recorded reason of a failure; None if the attempt did not fail. error: the system's
+    error message, if any: `ffmpeg: command not found`.
     """
     if error and reason in _SELF_CONTAINED:
         return error
@@ -50,23 +51,26 @@ def manner(
 
 
 def stragglers(count: int | None, names: Iterable[str] | None) -> str:
-    """`ended 2 background processes: gpg-agent, sleep`; empty if the attempt left none."""
+    """Describe processes that an attempt left: `ended 2 background processes: gpg-agent, sleep`.
+
+    Empty if it left none.
+    """
     if not count:
         return ""
     ended = f"ended {count:,} background process{'' if count == 1 else 'es'}"
     return f"{ended}: {', '.join(names)}" if names else ended
 
 
-def came_to(run: Run) -> str:
-    """What an attempt came to: `succeeded`, `failed`, `timed out`, `worker lost`, `running`."""
+def outcome_word(run: Run) -> str:
+    """Return the outcome in a word or two: `succeeded`, `failed`, `timed out`, `running`."""
     if run.outcome == "failed" and run.reason in ("timeout", "worker-lost", "worker-stopped"):
         return manner(run.reason, None, None)
     return run.outcome or "running"
 
 
 def outcome(run: Run) -> str:
-    """The same with how it ended: `failed: exit 1`, `failed: ffmpeg: command not found`."""
-    words = came_to(run)
+    """Return the outcome and its details: `failed: exit 1`, `succeeded: exit 3`."""
+    words = outcome_word(run)
     if words == "failed":
         return f"failed: {manner(run.reason, run.exit_code, run.signal, run.error)}"
     if words == "succeeded" and (run.exit_code or run.signal):
@@ -75,16 +79,16 @@ def outcome(run: Run) -> str:
 
 
 def ending(event: Usage) -> str:
-    """How an attempt ended: `exit 1 after 38s`."""
+    """Return how an attempt ended, and after how long: `exit 1 after 38s`."""
     words = _manner(event)
     if event.duration_us:
         words += f" after {duration(event.duration_us)}"
-    left = stragglers(event.stragglers, event.straggler_names)
-    return f"{words}; {left}" if left else words
+    processes = stragglers(event.stragglers, event.straggler_names)
+    return f"{words}; {processes}" if processes else words
 
 
 def memory(exact_bytes: int | None, below_bytes: int | None) -> str:
-    """Peak memory as `8.2 MB`, or `< 30 MB` if only a bound is known; empty if nothing is."""
+    """Return peak memory as `8.2 MB`, or `< 30 MB` if only a bound is known; else empty."""
     if exact_bytes is not None:
         return size(exact_bytes)
     return "" if below_bytes is None else f"< {size(below_bytes)}"

@@ -1,8 +1,11 @@
-"""Processes of an attempt that cannot be ended, and what to do about them."""
+"""Advice about processes of an attempt that the worker cannot end."""
 
 
-def unendable(pid: int, name: str, user: str | None) -> str:
-    """Say why a process does not end. user: its owner; None if it is the worker's own."""
+def unendable_advice(pid: int, name: str, user: str | None) -> str:
+    """Return why a process does not end and what to do.
+
+    user: the owner of the process; None if it is the worker's own user.
+    """
     if user is None:
         return (
             f"process {pid} ({name}) was killed, but waits for a disk or a mount inside the"

@@ -1,4 +1,4 @@
-"""Sizes in bytes, to words and from words: `1.2 MB`, `512K`."""
+"""Format and parse sizes in bytes: `1.2 MB`, `512K`."""
 
 import re
 
@@ -11,7 +11,7 @@ _FACTORS = {"T": 1 << 40, "G": 1 << 30, "M": 1 << 20, "K": 1 << 10, "": 1}
 
 
 def size(count: int) -> str:
-    """Bytes as `512 B`, `1.2 MB`, in powers of a thousand."""
+    """Format a number of bytes in powers of a thousand: `512 B`, `1.2 MB`."""
     amount = float(count)
     for unit in _SIZES:
         if amount < 999.5 or unit == _SIZES[-1]:
@@ -21,15 +21,15 @@ def size(count: int) -> str:
 
 
 def size_bytes(text: str) -> int:
-    """Bytes of a size; `K`, `M`, `G`, `T` are powers of 1024. Raises BadInput."""
-    found = re.fullmatch(_SIZE, text.strip())
-    if not found:
+    """Parse a size and return its bytes; `K`, `M`, `G`, `T` are powers of 1024. Raises BadInput."""
+    match = re.fullmatch(_SIZE, text.strip())
+    if not match:
         raise BadInput(f"{text!r:.100} is not a size; write 4096, 512K, 10M or 2G")
-    return round(float(found[1]) * _FACTORS[found[2].upper()])
+    return round(float(match[1]) * _FACTORS[match[2].upper()])
 
 
 def size_text(size: int) -> str:
-    """The shortest exact way to write it: `size_bytes` of it is `size` again."""
+    """Return the shortest exact text of a size: `size_bytes` parses it back to `size`."""
     for letter, factor in _FACTORS.items():
         if size and size % factor == 0:
             return f"{size // factor}{letter}"

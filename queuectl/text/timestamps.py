@@ -1,4 +1,4 @@
-"""Points in time, to words and from words: `14:05`, `yesterday 14:05`, `2h-ago`, ISO 8601."""
+"""Format and parse points in time: `14:05`, `yesterday 14:05`, `2h-ago`, ISO 8601."""
 
 import os
 import re
@@ -9,12 +9,12 @@ from .durations import age, duration_us
 
 _CLOCK = r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?"
 _LENGTH = r"(?:[0-9.]+ ?[a-z]+ ?)+"
-"""Numbers with units, as a duration has them: no date and no time of day reads so."""
+"""Numbers with units, as in a duration. No date and no time of day matches."""
 _DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _POSIX_ZONE = r"(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)[+-]?[0-9]"
-"""`CET-1CEST,M3.5.0,M10.5.0/3`: a zone that spells out its rules."""
+"""A time zone that spells out its rules: `CET-1CEST,M3.5.0,M10.5.0/3`."""
 _LATEST_US = 253_370_764_800_000_000
-"""The year 9999: a later one has no calendar date anywhere."""
+"""In the year 9999, the last for which Python has dates."""
 
 
 class _NoTime(Exception):
@@ -22,10 +22,10 @@ class _NoTime(Exception):
 
 
 def instant_us(text: str, now_us: int, example: str = "2h-ago") -> int:
-    """Return a time as UTC, microseconds since 1970; without a named zone it is local.
+    """Parse a time and return it as UTC, microseconds since 1970. Raises BadInput.
 
-    now_us: the time that `2h-ago`, `in 2h` and `14:05` (today) are relative to. example: of a
-    relative time, for the error. Raises BadInput.
+    A text without a time zone is local time. now_us: the current time, for `2h-ago`, `in 2h` and
+    `14:05` (today). example: a relative time, for the error.
     """
     words = _normal(text)
     if words.endswith(("-ago", " ago")):
@@ -42,14 +42,17 @@ def instant_us(text: str, now_us: int, example: str = "2h-ago") -> int:
 
 
 def past_us(text: str, now_us: int) -> int:
-    """The same for what has been: `2h` alone is two hours ago. Raises BadInput."""
+    """Parse a time in the past: like `instant_us`, but `2h` alone is two hours ago."""
     if re.fullmatch(_LENGTH, _normal(text)):
         return now_us - duration_us(text)
     return instant_us(text, now_us)
 
 
 def relative_us(text: str) -> int | None:
-    """Microseconds from now of `now`, `in 2h` and `+2h`; None for other text. Raises BadInput."""
+    """Return the microseconds from now for `now`, `in 2h` and `+2h`; None for other text.
+
+    Raises BadInput for `in` or `+` without a duration.
+    """
     words = _normal(text)
     if words == "now":
         return 0
@@ -59,10 +62,10 @@ def relative_us(text: str) -> int | None:
 
 
 def coming_us(text: str, now_us: int) -> int:
-    """The same for what is to come.
+    """Parse a time in the future: like `instant_us`, except for times of day that have passed.
 
-    A time of day that has passed today is tomorrow's, unless the clock shows it a second time, in
-    the hour that is repeated in autumn.
+    Such a time means tomorrow, unless the clock will show it again today, in the hour that is
+    repeated when daylight saving time ends.
     """
     at_us = instant_us(text, now_us, example="'in 2h'")
     if at_us >= now_us or _normal(text).endswith("ago"):
@@ -76,38 +79,41 @@ def coming_us(text: str, now_us: int) -> int:
 
 
 def by_the_day(text: str) -> str | None:
-    """The words of a time whose date depends on the day, such as `tomorrow 9:00`; else None."""
+    """Return a time whose date depends on the current day, such as `tomorrow 9:00`; else None.
+
+    The words are in lower case and separated by single spaces.
+    """
     words = _normal(text)
     return words if words.split(" ")[0] in _DAYS or re.fullmatch(_CLOCK, words) else None
 
 
 def rfc3339(at_us: int) -> str:
-    """UTC, microseconds since 1970, as `2026-11-24T14:05:09.311000Z`."""
+    """Format UTC microseconds since 1970 as `2026-11-24T14:05:09.311000Z`."""
     seconds, rest = divmod(at_us, 1_000_000)
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
-    except (ValueError, OverflowError, OSError):  # beyond the year 9999: no calendar has it
+    except (ValueError, OverflowError, OSError):  # beyond the year 9999
         return f"@{seconds}.{rest:06d}"
 
 
 def instant(at_us: int | None) -> str | None:
-    """The same, where there may be none."""
+    """Format a time like `rfc3339`, or return None for None."""
     return None if at_us is None else rfc3339(at_us)
 
 
 def ago(at_us: int, now: int) -> str:
-    """A time as its distance from now: `2m ago`, `in 5s`."""
+    """Format a time as its distance from now: `2m ago`, `in 5s`. Both: UTC, microseconds."""
     return f"in {age(at_us - now)}" if at_us > now else f"{age(now - at_us)} ago"
 
 
 def clock(at_us: int) -> str:
-    """The local time of day, to the millisecond."""
+    """Format the local time of day, to the millisecond: `14:05:09.311`."""
     at = _local(at_us)
     return rfc3339(at_us) if at is None else f"{at:%H:%M:%S}.{at_us // 1000 % 1000:03d}"
 
 
 def stamp(at_us: int) -> str:
-    """The local date and time with its offset from UTC: `2026-11-24 14:05:09 +01:00`."""
+    """Format local date, time and offset from UTC: `2026-11-24 14:05:09 +01:00`."""
     at = _local(at_us)
     if at is None:
         return rfc3339(at_us)
@@ -116,12 +122,12 @@ def stamp(at_us: int) -> str:
 
 
 def moment(at_us: int, now: int) -> str:
-    """The local time of day, with the date unless it is today's."""
+    """Format the local time of day, with the date unless that is today."""
     return clock(at_us) if day(at_us) == day(now) else f"{day(at_us)}, {clock(at_us)}"
 
 
 def day(at_us: int) -> str:
-    """The local date: `Tue 24 Nov 2026`."""
+    """Format the local date: `Tue 24 Nov 2026`."""
     at = _local(at_us)
     return "beyond the calendar" if at is None else f"{at:%a} {at.day} {at:%b} {at.year}"
 
@@ -131,7 +137,10 @@ def _normal(text: str) -> str:
 
 
 def _at_us(text: str, now_us: int, fold: int) -> int:
-    """fold: 1 for the second of two equal local times. Raises BadInput, and _NoTime for others."""
+    """Parse a date and time. fold: 1 for the second of two equal local times.
+
+    Raises BadInput for a time out of range, and _NoTime for text that is not a time.
+    """
     try:
         at = _on_a_day(_normal(text), now_us) or datetime.fromisoformat(text.strip())
         at_us = round(at.replace(fold=fold).timestamp() * 1_000_000)
@@ -145,7 +154,7 @@ def _at_us(text: str, now_us: int, fold: int) -> int:
 
 
 def _on_a_day(words: str, now_us: int) -> datetime | None:
-    """`today`, `yesterday 14:05`, `14:05`; None for what is written otherwise."""
+    """Parse `today`, `yesterday 14:05` or `14:05`; return None for other text."""
     first, _, rest = words.partition(" ")
     day, clock = (first, rest) if first in _DAYS else ("today", words)
     match = re.fullmatch(_CLOCK, clock)
@@ -157,7 +166,7 @@ def _on_a_day(words: str, now_us: int) -> datetime | None:
 
 
 def _refuse_unknown_zone() -> None:
-    """The C library takes a TZ that it does not know for UTC and says nothing."""
+    """Raise BadInput for an unknown TZ, which the C library silently treats as UTC."""
     zone = os.environ.get("TZ", "").removeprefix(":")
     if not zone or zone == "UTC" or re.match(_POSIX_ZONE, zone):
         return

@@ -12,7 +12,7 @@ from ..text.exit_lists import zero_explained
 from ..text.hints import with_db_option
 from ..text.numbers import plural
 from ..text.outcomes import manner, stragglers
-from ..text.processes import unendable
+from ..text.processes import unendable_advice
 from .process_sweep import Unendable
 from .rounds import Result
 from .stopping import Urgency
@@ -56,7 +56,7 @@ class Telling:
     def unendable(self, job_id: str, processes: list[Unendable]) -> None:
         """An attempt was to end, and these of its processes do not."""
         for process in processes:
-            self.say(f"job {visible(job_id)}: {unendable(*process)}")
+            self.say(f"job {visible(job_id)}: {unendable_advice(*process)}")
 
     def stopping(self, urgency: Urgency, running: int) -> None:
         """Someone asked to stop while something runs."""

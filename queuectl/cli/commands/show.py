@@ -24,7 +24,7 @@ from ...text.durations import age, exact_duration
 from ...text.exit_lists import endings_text, successes_text, zero_explained
 from ...text.hints import missing_program, no_worker
 from ...text.outcomes import stragglers
-from ...text.processes import unendable
+from ...text.processes import unendable_advice
 from ...text.sizes import size_text
 from ...text.timestamps import ago, moment
 from ..ui import options
@@ -84,7 +84,7 @@ def _unendable(job: Job, active: list[Worker], path: str) -> list[str]:
     if file is None or not tokens:
         return []
     processes = process_sweep.unendable({mark_of(file, tokens[0], job.id, job.attempt)})
-    return [unendable(*process) for process in processes]
+    return [unendable_advice(*process) for process in processes]
 
 
 def _lines(detail: JobDetail, unendable_processes: list[str]) -> None:

@@ -45,7 +45,7 @@ class Kept(NamedTuple):
     """The kept bytes if they are short; None if they are in files."""
 
 
-class Output:
+class OutputWriter:
     """Stores the output of one attempt.
 
     folder: returns a descriptor of the folder of all outputs. limit_bytes: the maximum to keep.

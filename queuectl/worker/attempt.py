@@ -10,7 +10,7 @@ from projections.folds.context import Context
 from projections.folds.job import Job
 
 from ..core.requests import Outcome
-from ..outputs.writer import Kept, Output
+from ..outputs.writer import Kept, OutputWriter
 from .launcher import Child, Exit, Launcher, Order
 from .process_mark import Mark
 from .process_sweep import STUCK_US, Unendable
@@ -48,7 +48,7 @@ class Attempt:
         slot: int,
         mark: Mark,
         child: Child,
-        output: Output,
+        output: OutputWriter,
         launcher: Launcher,
         now_us: int,
     ) -> None:

@@ -20,7 +20,7 @@ from eventstore.errors import Busy, Full, StreamConflict
 from ..api import Queue
 from ..core.requests import EndWorker, Outcome
 from ..errors import WorkerEnded
-from ..outputs.writer import Output
+from ..outputs.writer import OutputWriter
 from .attempt import EXIT_SEEN_US, Attempt, order
 from .committer import Committer
 from .console import Telling
@@ -304,7 +304,7 @@ class Supervisor:
         match started:
             case Child():
                 limit_bytes = job.spec.output_limit_bytes
-                output = Output(self._outputs_folder, job.id, job.attempt, limit_bytes)
+                output = OutputWriter(self._outputs_folder, job.id, job.attempt, limit_bytes)
                 self._running.add(Attempt(job, slot, mark, started, output, self._launcher, now_us))
                 self._console.started(job)
                 self._pace.launched()

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from queuectl.outputs.writer import Output
+from queuectl.outputs.writer import OutputWriter
 from tests.browser.scene import Scene
 from tests.served import Served
 
@@ -15,11 +15,13 @@ LINES = b"".join(b"line %d\n" % number for number in range(500))
 
 
 @pytest.fixture
-def output(scene: Scene) -> Iterator[Output]:
+def output(scene: Scene) -> Iterator[OutputWriter]:
     """What a running job, 1, prints; the test decides when."""
     job = scene.queue.enqueue("make world")
     scene.claim(job.id)
-    output = Output(partial(scene.queue.store.side_folder.folder, "outputs"), job.id, 1, 1_000_000)
+    output = OutputWriter(
+        partial(scene.queue.store.side_folder.folder, "outputs"), job.id, 1, 1_000_000
+    )
     output.take(LINES)
     output.spill()
     yield output
@@ -79,7 +81,7 @@ def test_elapsed_time_counts_on(scene: Scene, server: Served, page: Page) -> Non
 
 
 def test_output_of_a_running_job_is_followed_to_its_end(
-    output: Output, server: Served, page: Page
+    output: OutputWriter, server: Served, page: Page
 ) -> None:
     goes_live(page, f"{server.address}/jobs/1")
     shown = page.locator("pre.output")
@@ -91,7 +93,7 @@ def test_output_of_a_running_job_is_followed_to_its_end(
 
 
 def test_output_stays_where_a_reader_has_scrolled_to(
-    output: Output, server: Served, page: Page
+    output: OutputWriter, server: Served, page: Page
 ) -> None:
     goes_live(page, f"{server.address}/jobs/1")
     shown = page.locator("pre.output")
@@ -103,7 +105,9 @@ def test_output_stays_where_a_reader_has_scrolled_to(
     assert shown.evaluate("box => box.scrollTop") == 100
 
 
-def test_output_is_paused_and_followed_again(output: Output, server: Served, page: Page) -> None:
+def test_output_is_paused_and_followed_again(
+    output: OutputWriter, server: Served, page: Page
+) -> None:
     goes_live(page, f"{server.address}/jobs/1")
     shown = page.locator("pre.output")
     expect(shown).to_contain_text("line 499")
@@ -121,7 +125,7 @@ def test_output_is_paused_and_followed_again(output: Output, server: Served, pag
     assert distance_to_end(page) < 2
 
 
-def test_output_is_searched(output: Output, server: Served, page: Page) -> None:
+def test_output_is_searched(output: OutputWriter, server: Served, page: Page) -> None:
     output.take(b"\x1b[31mli\x1b[0mne in colour\n")
     goes_live(page, f"{server.address}/jobs/1")
     shown = page.locator("pre.output")
@@ -143,7 +147,7 @@ def test_output_is_searched(output: Output, server: Served, page: Page) -> None:
     expect(matches).to_have_text("")
 
 
-def test_output_is_downloaded(output: Output, server: Served, page: Page) -> None:
+def test_output_is_downloaded(output: OutputWriter, server: Served, page: Page) -> None:
     goes_live(page, f"{server.address}/jobs/1")
     with page.expect_download() as download:
         page.get_by_role("link", name="download").click()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from queuectl.outputs.writer import Output
+from queuectl.outputs.writer import OutputWriter
 from tests.browser.scene import Scene
 from tests.served import Served
 
@@ -204,7 +204,9 @@ def test_output_of_a_running_job_grows_on_the_page(
 ) -> None:
     job = scene.queue.enqueue("make world")
     scene.claim(job.id)
-    output = Output(partial(scene.queue.store.side_folder.folder, "outputs"), job.id, 1, 1_000_000)
+    output = OutputWriter(
+        partial(scene.queue.store.side_folder.folder, "outputs"), job.id, 1, 1_000_000
+    )
     output.take(b"\x1b[32mfirst\x1b[0m\n")
     output.spill()
     page.goto(f"{server.address}/jobs/{job.id}")

@@ -13,7 +13,7 @@ from eventstore.errors import ForeignFile, StoreError
 from eventstore.location import locate, open_store
 from queuectl import Queue
 from queuectl.dashboard.app import create_app
-from queuectl.outputs.writer import Output
+from queuectl.outputs.writer import OutputWriter
 from tests.ctl import Ctl, until
 from tests.machine import BECOMES_OTHER_USER, OTHER_USER, needs_another_user
 from tests.neighbour import as_nobody, shared_folder
@@ -262,12 +262,12 @@ def test_links_in_the_folder_beside_are_not_followed(sticky: Ctl, victim: Path) 
     with pytest.raises(OSError, match="symbolic links"):
         store.lock("replay").acquire()
     store.ring()
-    output = Output(partial(store.side_folder.folder, "outputs"), "9", 1, 1_000_000)
+    output = OutputWriter(partial(store.side_folder.folder, "outputs"), "9", 1, 1_000_000)
     output.take(b"x" * 100_000)
     output.close()
     (beside / "outputs" / "8.1").mkdir(mode=0o700)
     (beside / "outputs" / "8.1" / "0").symlink_to(victim / "file")
-    output = Output(partial(store.side_folder.folder, "outputs"), "8", 1, 1_000_000)
+    output = OutputWriter(partial(store.side_folder.folder, "outputs"), "8", 1, 1_000_000)
     output.take(b"x" * 100_000)
     output.close()
     store.close()

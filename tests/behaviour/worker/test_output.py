@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl.outputs.reader import Piece, last_lines, piece_of, pieces
-from queuectl.outputs.writer import IN_MEMORY_BYTES, Output
+from queuectl.outputs.writer import IN_MEMORY_BYTES, OutputWriter
 
 LIMIT = 200_000
 STREAM = random.Random(1).randbytes(1_000_000)
@@ -25,8 +25,8 @@ def folder(tmp_path: Path) -> Iterator[int]:
     os.close(descriptor)
 
 
-def printed(folder: int, *chunks: bytes, limit: int = LIMIT) -> Output:
-    output = Output(lambda: folder, "42", 1, limit)
+def printed(folder: int, *chunks: bytes, limit: int = LIMIT) -> OutputWriter:
+    output = OutputWriter(lambda: folder, "42", 1, limit)
     for chunk in chunks:
         output.take(chunk)
     return output
@@ -127,7 +127,7 @@ def test_what_is_kept_is_what_the_digest_is_of(
     limit: int, chunks: list[bytes], spill_after: int
 ) -> None:
     root = os.open("/tmp", os.O_RDONLY)
-    output = Output(lambda: root, f"test{os.getpid()}", 1, limit)
+    output = OutputWriter(lambda: root, f"test{os.getpid()}", 1, limit)
     for number, chunk in enumerate(chunks):
         if number == spill_after:
             output.spill()

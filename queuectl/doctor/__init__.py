@@ -1,1 +1,1 @@
-"""What may be wrong with a queue file and the machine it is on: looked at, never changed."""
+"""Read-only checks of a queue file and of the machine that it is on."""

@@ -1,4 +1,7 @@
-"""What a figure or a fact means: well, or a problem and what to do about it. All pure."""
+"""The judgement of each check: values in, a Finding out. All functions are pure.
+
+machine.py and processes.py read the values; report.py runs the checks in turn.
+"""
 
 import errno
 import shlex
@@ -15,33 +18,35 @@ from ..text.sizes import size
 from ..worker.process_sweep import Unendable
 
 WAL_BYTES = 256 << 20
-"""A larger WAL is one that a reader keeps from being taken in: else it is cut at 64 MiB."""
+"""A WAL grows this large only if a reader prevents checkpoints: normally it is cut at 64 MiB."""
 
 FREE_BYTES = 64 << 20
 FREE_INODES = 1_000
 FSYNC_MS = 100.0
-"""Each `enqueue` and each result waits for one."""
+"""Median milliseconds of an fsync. Each `enqueue` and each result waits for one."""
 
 DESCRIPTORS = 256
-"""A worker needs 64, and 3 for each job that runs at the same time."""
+"""A hard limit below this is too low: a worker needs 64, and 3 per concurrent job."""
 
 
 Level = Literal["ok", "note", "problem"]
 
 
 class Finding(NamedTuple):
-    """What one check found."""
+    """The result of one check."""
 
     check: str
-    found: str
+    """Name of the check."""
+    result: str
+    """What the check found, in words."""
     todo: str | None = None
-    """What to do about it; null if everything is in order."""
+    """What to do about it; None if everything is in order."""
     note: bool = False
-    """Whether it is worth a look, and nothing is wrong: it does not change the exit code."""
+    """Whether it is only a note: nothing is broken, so it does not change the exit code."""
 
     @property
     def level(self) -> Level:
-        """How much it matters."""
+        """The severity of this finding."""
         if self.todo is None:
             return "ok"
         return "note" if self.note else "problem"
@@ -58,7 +63,7 @@ class Entry(NamedTuple):
 
 
 def packages(versions: str, folders: Sequence[str]) -> Finding:
-    """Whether the three packages are of one installation. folders: where each was loaded from."""
+    """Check that the packages are of one installation. folders: where each was loaded from."""
     if len(set(folders)) == 1:
         return Finding("versions", versions)
     places = ", ".join(dict.fromkeys(folders))
@@ -70,29 +75,29 @@ def packages(versions: str, folders: Sequence[str]) -> Finding:
 
 
 def modes(entries: Sequence[Entry], me: int) -> Finding:
-    """Whether the files are this user's (id `me`) alone."""
-    found = ", ".join(f"{_name(one)} {stat.S_IMODE(one.mode):04o}" for one in entries)
-    if strange := [one for one in entries if one.owner != me]:
-        owner = strange[0].owner
-        words = f"{found}; {_name(strange[0])} belongs to user {owner}, not to you"
+    """Check that only this user (id `me`) can access the files."""
+    listed = ", ".join(f"{_name(entry)} {stat.S_IMODE(entry.mode):04o}" for entry in entries)
+    if foreign := [entry for entry in entries if entry.owner != me]:
+        owner = foreign[0].owner
+        words = f"{listed}; {_name(foreign[0])} belongs to user {owner}, not to you"
         return Finding("modes", words, f"run queuectl as user {owner}, or change the owner")
-    if shared := [one.path for one in entries if stat.S_IMODE(one.mode) & 0o077]:
+    if shared := [entry.path for entry in entries if stat.S_IMODE(entry.mode) & 0o077]:
         return Finding(
-            "modes", f"{found}; others can read them", f"chmod go-rwx {shlex.join(shared)}"
+            "modes", f"{listed}; others can read them", f"chmod go-rwx {shlex.join(shared)}"
         )
-    return Finding("modes", f"{found}, yours")
+    return Finding("modes", f"{listed}, yours")
 
 
 def place(folder: Entry, me: int) -> Finding:
-    """Whether only this user (id `me`) may put files beside the queue."""
+    """Check that only this user (id `me`) can create files in the folder of the queue."""
     mode = stat.S_IMODE(folder.mode)
-    found = f"{folder.path} {mode:04o}"
+    words = f"{folder.path} {mode:04o}"
     if folder.owner not in (0, me):
-        return Finding("folder", f"{found}, of user {folder.owner}", "move the queue to your own")
+        return Finding("folder", f"{words}, of user {folder.owner}", "move the queue to your own")
     if mode & 0o022:
         todo = "move the queue to a folder of your own, or chmod go-w this one"
-        return Finding("folder", f"{found}; others may put files into it", todo)
-    return Finding("folder", found)
+        return Finding("folder", f"{words}; others may put files into it", todo)
+    return Finding("folder", words)
 
 
 def _name(entry: Entry) -> str:
@@ -101,13 +106,13 @@ def _name(entry: Entry) -> str:
 
 
 def wal(wal_bytes: int) -> Finding:
-    """Whether what was committed finds its way into the queue file."""
-    todo = "a program that reads an old state keeps it so; end it, such as with fuser or lsof"
+    """Check that the WAL is checkpointed into the queue file. wal_bytes: its size."""
+    todo = "a long-running reader prevents checkpoints; find it with fuser or lsof, and stop it"
     return Finding("wal", size(wal_bytes), todo if wal_bytes > WAL_BYTES else None)
 
 
 def room(free_bytes: int, free_inodes: int | None) -> Finding:
-    """Whether there is room to write. free_inodes: null where the file system does not count."""
+    """Check the free space. free_inodes: None if the file system does not count inodes."""
     inodes = "" if free_inodes is None else f" and {plural(free_inodes, 'inode')}"
     short = free_bytes < FREE_BYTES or (free_inodes is not None and free_inodes < FREE_INODES)
     todo = "free some space: without it nothing is enqueued, and results are held in memory"
@@ -115,15 +120,15 @@ def room(free_bytes: int, free_inodes: int | None) -> Finding:
 
 
 def fsync(median_ms: float) -> Finding:
-    """How long the disk takes to hold on to a page."""
+    """Check how long the disk takes to write a page durably."""
     todo = "each command and each result waits so long: put the queue on a faster disk"
     return Finding("fsync", f"{median_ms:.3g} ms", todo if median_ms > FSYNC_MS else None)
 
 
 def unwritable(folder: Entry, me: int, why: Unwritable | None, error: OSError) -> Finding:
-    """That no job can be enqueued and no result recorded. me: this user's id.
+    """Return the problem that no job can be enqueued and no result recorded. me: this user's id.
 
-    why: null if files can be created in the folder. error: of the write that was tried.
+    why: None if files can be created in the folder. error: raised by the test write.
     """
     name = shlex.quote(folder.path)
     if why == "mount":
@@ -151,55 +156,59 @@ def unwritable(folder: Entry, me: int, why: Unwritable | None, error: OSError) -
 
 
 def network(kind: str | None, overridden: bool) -> Finding:
-    """Whether the file is on this machine. kind: of the network file system it is on."""
+    """Check that the file is on this machine. kind: the type of its network file system, if any."""
     if kind is not None:
         return Finding("network", f"the file is on {kind}", "move the queue to a local disk")
     if overridden:
-        return Finding("network", "not looked at: QUEUECTL_ALLOW_NETWORK=1")
+        return Finding("network", "not checked: QUEUECTL_ALLOW_NETWORK=1")
     return Finding("network", "none: a local file system")
 
 
 def descriptors(soft: int, hard: int | None) -> Finding:
-    """How many files may be open. hard: null is as many as one likes."""
-    found = f"open file limit: {soft:,}" + ("" if hard is None else f" (hard limit {hard:,})")
+    """Check the limits of open files. hard: None means unlimited."""
+    words = f"open file limit: {soft:,}" + ("" if hard is None else f" (hard limit {hard:,})")
     few = hard is not None and hard < DESCRIPTORS
     todo = "raise the hard limit: a worker needs 64 and 3 for each job at a time (ulimit -Hn)"
-    return Finding("descriptors", found, todo if few else None)
+    return Finding("descriptors", words, todo if few else None)
 
 
 def marks(unlimited: bool) -> Finding:
-    """Whether each attempt's processes can carry a mark that they cannot lose by accident."""
+    """Check that attempts can carry the mark that a process cannot lose by accident.
+
+    unlimited: whether the hard limit of RLIMIT_RTTIME is unlimited.
+    """
     if unlimited:
-        found = "a job's processes are found by a resource limit and a variable that they inherit"
-        return Finding("marks", found)
-    found = "a job's processes are found by a variable alone: RLIMIT_RTTIME is limited"
+        words = "a job's processes are found by a resource limit and a variable that they inherit"
+        return Finding("marks", words)
+    words = "a job's processes are found by a variable alone: RLIMIT_RTTIME is limited"
     todo = (
         "raise the hard limit (ulimit -HR unlimited);"
         " otherwise a process that clears its environment may be missed"
     )
-    return Finding("marks", found, todo)
+    return Finding("marks", words, todo)
 
 
 def leftovers(paths: Sequence[str]) -> Finding:
-    """Files of a creation or a backup that was killed."""
+    """Check for unfinished files of a creation or a backup that was killed."""
     if not paths:
         return Finding("leftovers", "none")
     return Finding("leftovers", ", ".join(paths), f"rm -r {shlex.join(paths)}")
 
 
 def views(
-    standing: Literal["current", "stale", "newer"],
+    status: Literal["current", "stale", "newer"],
     position: int,
     head: int,
     misshapen: Sequence[str] = (),
 ) -> Finding:
-    """Whether the read models are those of this log and this version. position: they reached.
+    """Check that the read models belong to this log and this version.
 
-    misshapen: tables that are missing, or not as they were made.
+    position: the checkpoint that they have reached. head: position of the last event.
+    misshapen: tables that are missing or lack a column.
     """
-    if standing == "newer":
+    if status == "newer":
         return Finding("views", "of a newer version", "upgrade queuectl")
-    if standing == "stale":
+    if status == "stale":
         return Finding("views", "of an older version", "queuectl replay")
     if misshapen:
         words = f"{', '.join(misshapen)} missing, or without a column"
@@ -215,13 +224,13 @@ def workers(
     claims: int,
     frozen: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> Finding:
-    """Who works. dead: ids of those whose end nobody recorded, which hold `claims` jobs.
+    """Check the workers. dead: ids of dead workers without a recorded end; they hold `claims` jobs.
 
-    frozen: pids of the stopped processes, by worker.
+    frozen: pids of the stopped processes, by worker id.
     """
     if dead:
         words = f"{', '.join(dead)} died with {plural(claims, 'job')} claimed"
-        return Finding("workers", words, "queuectl worker start takes over what they had")
+        return Finding("workers", words, "queuectl worker start requeues their jobs")
     if frozen:
         words = ", ".join(
             f"{worker} is stopped by a signal (process {', '.join(map(str, pids))})"
@@ -233,7 +242,10 @@ def workers(
 
 
 def processes(pids: Sequence[int], claimed: bool) -> Finding:
-    """What attempts that are over left running. claimed: all of it by jobs of dead workers."""
+    """Check for leftover processes of finished attempts.
+
+    claimed: whether all of them belong to claims of dead workers, so that a takeover ends them.
+    """
     if not pids:
         return Finding("processes", "no leftover processes of finished attempts")
     listed = " ".join(map(str, pids))
@@ -242,20 +254,20 @@ def processes(pids: Sequence[int], claimed: bool) -> Finding:
     return Finding("processes", words, todo)
 
 
-def unendable(found: Sequence[Unendable]) -> Finding:
-    """Processes that were to end and that their worker cannot end."""
-    words = "; ".join(unendable_advice(*process) for process in found)
-    foreign = [str(process.pid) for process in found if process.user is not None]
+def unendable(processes: Sequence[Unendable]) -> Finding:
+    """Return the problem that a worker cannot end these processes."""
+    words = "; ".join(unendable_advice(*process) for process in processes)
+    foreign = [str(process.pid) for process in processes if process.user is not None]
     todo = f"sudo kill {' '.join(foreign)}" if foreign else "bring the disk or the mount back"
     return Finding("unendable", words, todo)
 
 
 def bells(workers: int, unreachable: Sequence[str]) -> Finding:
-    """Whether each worker hears of new jobs at once. unreachable: ids of those without a FIFO."""
+    """Check that workers are notified of new jobs. unreachable: ids of those without a FIFO."""
     if unreachable:
-        todo = "it is made again within 30 s; keep programs that clean up away from the .d folder"
-        found = f"no FIFO to notify a worker of new jobs at once: {', '.join(unreachable)}"
-        return Finding("bells", found, todo)
+        todo = "it is created again within 30 s; exclude the .d folder from clean-up programs"
+        words = f"no FIFO to notify a worker of new jobs at once: {', '.join(unreachable)}"
+        return Finding("bells", words, todo)
     if workers == 0:
         return Finding("bells", "no running worker to notify of new jobs")
     verb = "is" if workers == 1 else "are"
@@ -263,7 +275,7 @@ def bells(workers: int, unreachable: Sequence[str]) -> Finding:
 
 
 def locks(held: int, stale: Sequence[str]) -> Finding:
-    """The lock files. held: how many are in use. stale: those that were left behind."""
+    """Check the lock files. held: number in use. stale: names of files that no worker uses."""
     if stale:
         todo = "they do no harm; the next queuectl worker start removes them"
         return Finding("locks", f"left over: {', '.join(stale)}", todo)
@@ -271,11 +283,11 @@ def locks(held: int, stale: Sequence[str]) -> Finding:
 
 
 OVERDUE_S = 60
-"""Workers look at least every 30 s for what has fallen due."""
+"""Workers check at least every 30 s for jobs that have fallen due."""
 
 
 def dead(jobs: int) -> Finding:
-    """Jobs that have failed for good: somebody has to decide about them, but nothing is broken."""
+    """Note dead jobs: a person has to decide about them, but nothing is broken."""
     if not jobs:
         return Finding("dead", "no dead jobs")
     todo = "queuectl dlq list shows them, queuectl dlq retry runs them again"
@@ -283,7 +295,7 @@ def dead(jobs: int) -> Finding:
 
 
 def waiting(unserved: Mapping[str, int], workers: int) -> Finding:
-    """Pending jobs that no worker would take. unserved: how many, by queue. workers: that live."""
+    """Note pending jobs that no worker serves, by queue. workers: number of living workers."""
     if not unserved:
         return Finding("waiting", "every pending job has a worker")
     number = plural(sum(unserved.values()), "job")
@@ -297,9 +309,10 @@ def waiting(unserved: Mapping[str, int], workers: int) -> Finding:
 
 
 def overdue(jobs: int, *, at_least: bool, workers: int) -> Finding:
-    """Retries and delayed jobs whose time passed more than a minute ago.
+    """Check for retries and delayed jobs that are overdue by more than a minute.
 
-    at_least: whether there are more than `jobs`. workers: that live; they should have noticed.
+    at_least: whether there are more than `jobs`. workers: number of living workers; if there is
+    one, it should have requeued them, so that this is a problem.
     """
     if not jobs:
         return Finding("overdue", "no overdue jobs")

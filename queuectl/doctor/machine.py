@@ -1,4 +1,4 @@
-"""What the file system and the kernel say of a queue file, without opening it as a database."""
+"""Facts about a queue file from the file system and the kernel, without opening the database."""
 
 import os
 import resource
@@ -14,77 +14,77 @@ ROUNDS = 7
 PAGE_BYTES = 4096
 
 OLD_S = 600.0
-"""A file under a temporary name that is younger may be in the making."""
+"""A file with a temporary name that is younger may still be in use."""
 
 
 def entries(path: str) -> list[Entry]:
-    """The files and folders of the queue at `path` that are there."""
-    beside = [f"{path}.d/{name}" for name in ("locks", "bells", "outputs")]
-    found = []
-    for one in (path, f"{path}-wal", f"{path}-shm", f"{path}.d", *beside):
+    """Return the existing files and folders of the queue at `path`."""
+    folders = [f"{path}.d/{name}" for name in ("locks", "bells", "outputs")]
+    existing = []
+    for file in (path, f"{path}-wal", f"{path}-shm", f"{path}.d", *folders):
         try:
-            seen = os.lstat(one)
+            status = os.lstat(file)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             continue
-        found.append(Entry(one, seen.st_mode, seen.st_uid))
-    return found
+        existing.append(Entry(file, status.st_mode, status.st_uid))
+    return existing
 
 
 def entry(path: str) -> Entry:
-    """A folder that is there."""
-    found = os.stat(path)
-    return Entry(path, found.st_mode, found.st_uid)
+    """Return the mode and the owner of an existing folder."""
+    status = os.stat(path)
+    return Entry(path, status.st_mode, status.st_uid)
 
 
 def size_of(path: str) -> int:
-    """Bytes; 0 where there is no such file."""
+    """Return the size of a file in bytes; 0 if there is no such file."""
     try:
         return os.stat(path).st_size
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return 0
 
 
-def free(folder: str) -> tuple[int, int | None]:
-    """Bytes and inodes that this user may still take; no number of inodes where none is counted."""
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize, found.f_favail if found.f_files else None
+def free_space(folder: str) -> tuple[int, int | None]:
+    """Return bytes and inodes available to this user; None if inodes are not counted."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize, status.f_favail if status.f_files else None
 
 
-def fsync(folder: str) -> float | OSError:
-    """Median milliseconds of an fsync of one page in a nameless file there, or why it failed."""
-    took = []
+def measure_fsync(folder: str) -> float | OSError:
+    """Return the median milliseconds of an fsync of one page in a temporary file, or the error."""
+    times_ms = []
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
             for _ in range(ROUNDS):
                 file.write(bytes(PAGE_BYTES))
-                began = time.perf_counter()
+                start = time.perf_counter()
                 os.fsync(file.fileno())
-                took.append((time.perf_counter() - began) * 1000)
+                times_ms.append((time.perf_counter() - start) * 1000)
     except OSError as error:
         return error
-    return statistics.median(took)
+    return statistics.median(times_ms)
 
 
 def open_files() -> tuple[int, int | None]:
-    """The soft and the hard limit of open files; None is no limit."""
+    """Return the soft and the hard limit of open files; a hard limit of None is no limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return soft, None if hard == resource.RLIM_INFINITY else hard
 
 
 def may_mark() -> bool:
-    """Whether a worker can mark its jobs by a resource limit; where nobody can it is well so."""
+    """Return whether a worker can mark its jobs by a resource limit; True on other systems."""
     if sys.platform != "linux":
         return True
     return resource.getrlimit(RLIMIT_RTTIME)[1] == resource.RLIM_INFINITY
 
 
-def leftovers(path: str) -> list[str]:
-    """What a creation or a backup that was killed left beside `path`."""
+def unfinished_files(path: str) -> list[str]:
+    """Return the paths next to `path` of a creation or a backup that was killed, sorted."""
     folder, _, name = path.rpartition("/")
-    found = []
-    with os.scandir(folder or "/") as names:
-        for one in names:
-            ours = one.name.startswith(f"{name}.") and ".new" in one.name.removeprefix(name)
-            if ours and one.stat(follow_symlinks=False).st_mtime < time.time() - OLD_S:
-                found.append(one.path)
-    return sorted(found)
+    paths = []
+    with os.scandir(folder or "/") as files:
+        for file in files:
+            temporary = file.name.startswith(f"{name}.") and ".new" in file.name.removeprefix(name)
+            if temporary and file.stat(follow_symlinks=False).st_mtime < time.time() - OLD_S:
+                paths.append(file.path)
+    return sorted(paths)

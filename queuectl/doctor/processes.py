@@ -1,4 +1,4 @@
-"""Who lives: workers, and processes that attempts left behind. Only looked at, never ended."""
+"""The workers that are alive, and leftover processes of attempts. Read-only: ends none of them."""
 
 import os
 from collections.abc import Iterable
@@ -13,27 +13,28 @@ from projections.read_models import jobs, workers
 from ..worker import process_sweep
 from ..worker.keeper import is_kept
 from ..worker.process_mark import VARIABLE, mark_of
-from ..worker.takeover import boot_id, lock_names, processes
+from ..worker.takeover import boot_id, living_processes, lock_names
 
 
-class Seen(NamedTuple):
-    """A worker that has not ended as far as the log knows."""
+class CheckedWorker(NamedTuple):
+    """A worker without a recorded end, checked for life."""
 
     worker: Worker
     lives: bool
     claims: list[Job]
+    """The jobs that it has claimed."""
 
 
-def look(store: SqliteStore, tx: Reader) -> list[Seen]:
-    """The workers that the log takes for living."""
+def check_workers(store: SqliteStore, tx: Reader) -> list[CheckedWorker]:
+    """Return the workers without a recorded end."""
     return [
-        Seen(worker, lives(store, worker), jobs.of_worker(tx, worker.id))
+        CheckedWorker(worker, lives(store, worker), jobs.of_worker(tx, worker.id))
         for worker in workers.active(tx)
     ]
 
 
 def lives(store: SqliteStore, worker: Worker) -> bool:
-    """Whether one of its two processes runs, or, unseen from here, holds its lock."""
+    """Return whether one of its processes runs here, or one of its locks is held."""
     started = worker.started
     pids = (
         (started.pid, started.pid_started),
@@ -49,37 +50,41 @@ def _runs(pid: int, started: int) -> bool:
 
 
 def _held(store: SqliteStore, name: str) -> bool:
-    """Only asked of a worker whose processes are gone: to try a lock is to take it for a moment."""
+    """Return whether a lock is held. Takes it for a moment, so call it only for dead workers."""
     if store.side_folder.existing("locks") is None:
         return False
     return store.lock(name).is_held()
 
 
 def marked(identity: tuple[int, int]) -> dict[int, str]:
-    """The claim that each process carries in its environment, by pid, for claims of this file."""
+    """Return the cookie of each process that carries a mark of this queue file, by pid.
+
+    identity: device and inode of the file.
+    """
     device, inode = identity
     prefix = f"{VARIABLE}={device}:{inode}:".encode()
-    found = {}
+    cookies = {}
     for pid in _pids():
         try:
             with open(f"/proc/{pid}/environ", "rb") as file:
-                words = [one for one in file.read().split(b"\0") if one.startswith(prefix)]
+                claims = [line for line in file.read().split(b"\0") if line.startswith(prefix)]
         except (PermissionError, FileNotFoundError, ProcessLookupError):
-            continue  # another user's, or gone
-        if words:
-            found[pid] = words[0].partition(b"=")[2].decode(errors="replace")
-    return found
+            continue  # it belongs to another user, or has ended
+        if claims:
+            cookies[pid] = claims[0].partition(b"=")[2].decode(errors="replace")
+    return cookies
 
 
 def left_behind(
-    identity: tuple[int, int], before: dict[int, str], seen: Iterable[Seen]
+    identity: tuple[int, int], before: dict[int, str], active: Iterable[CheckedWorker]
 ) -> tuple[list[int], bool]:
-    """Pids of what runs on although its attempt is over, and whether a takeover would end them all.
+    """Return pids of leftover processes of attempts, and whether a takeover would end them all.
 
-    before: what `marked` said before the log was read, so that no attempt is too new for the log.
+    before: result of `marked`, called before the log was read, so that every attempt is in
+    the log.
     """
     living, lost = set(), []
-    for worker, lives_, claims in seen:
+    for worker, lives_, claims in active:
         marks = [mark_of(identity, worker.started.token, job.id, job.attempt) for job in claims]
         if lives_:
             living |= {mark.cookie for mark in marks}
@@ -94,51 +99,57 @@ def left_behind(
     return sorted(strays | claimed), strays <= claimed
 
 
-def frozen(seen: Iterable[Seen]) -> dict[str, list[int]]:
-    """By worker: which of its processes are stopped, as by SIGSTOP."""
+def frozen(active: Iterable[CheckedWorker]) -> dict[str, list[int]]:
+    """Return the pids of stopped processes (such as by SIGSTOP) by worker id."""
     stopped = {
-        one.worker.id: [pid for pid in processes(one.worker) if process_sweep.stopped(pid)]
-        for one in seen
+        checked.worker.id: [
+            pid for pid in living_processes(checked.worker) if process_sweep.stopped(pid)
+        ]
+        for checked in active
     }
     return {worker_id: pids for worker_id, pids in stopped.items() if pids}
 
 
-def unendable(
-    identity: tuple[int, int], seen: Iterable[Seen], now_us: int
+def unendable_processes(
+    identity: tuple[int, int], active: Iterable[CheckedWorker], now_us: int
 ) -> list[process_sweep.Unendable]:
-    """Processes that no signal ends, of running attempts that were to end by now."""
+    """Return processes that no signal ends, of attempts that should have ended. now_us: UTC."""
     marks = {
         mark_of(identity, worker.started.token, job.id, job.attempt)
-        for worker, _, claims in seen
+        for worker, _, claims in active
         for job in claims
         if worker.stop == "now" or _is_to_end(job, now_us)
     }
-    return process_sweep.unendable(marks) if marks else []
+    return process_sweep.find_unendable(marks) if marks else []
 
 
 def _is_to_end(job: Job, now_us: int) -> bool:
-    """Whether someone cancelled the job, or its timeout has passed."""
+    """Return whether the job was cancelled, or its timeout has passed."""
     timeout_us = job.spec.timeout_us
     return job.cancel_requested or (
         timeout_us is not None and now_us > job.changed_at_us + timeout_us + process_sweep.STUCK_US
     )
 
 
-def unreachable(store: SqliteStore, seen: Iterable[Seen]) -> tuple[int, list[str]]:
-    """How many workers run on this machine, and which of them have no doorbell."""
+def unreachable(store: SqliteStore, active: Iterable[CheckedWorker]) -> tuple[int, list[str]]:
+    """Return the number of workers on this machine, and the ids of those without a doorbell."""
     folder = store.side_folder.existing("bells")
     names = os.listdir(folder) if folder is not None else []
     pids = {name.partition("-")[0] for name in names}
-    here = [one.worker for one in seen if one.worker.started.pid in processes(one.worker)]
+    here = [
+        checked.worker
+        for checked in active
+        if checked.worker.started.pid in living_processes(checked.worker)
+    ]
     return len(here), [worker.id for worker in here if str(worker.started.pid) not in pids]
 
 
-def lock_files(store: SqliteStore, seen: Iterable[Seen]) -> tuple[int, list[str]]:
-    """How many lock files there are that somebody holds, and which nobody needs any more."""
+def lock_files(store: SqliteStore, active: Iterable[CheckedWorker]) -> tuple[int, list[str]]:
+    """Return the number of held lock files, and the names of stale ones, sorted."""
     folder = store.side_folder.existing("locks")
     if folder is None:
         return 0, []
-    known = {name for one in seen for name in lock_names(one.worker.id)}
+    known = {name for checked in active for name in lock_names(checked.worker.id)}
     names = os.listdir(folder)
     stale = [name for name in names if name not in known and not _held(store, name)]
     return len(names) - len(stale), sorted(stale)

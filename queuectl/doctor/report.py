@@ -1,4 +1,4 @@
-"""All checks in turn, as far as the file lets itself be opened."""
+"""All checks in turn; those inside the file only if it can be opened."""
 
 import os
 import platform
@@ -29,57 +29,57 @@ from . import checks, machine, processes
 from .checks import Finding
 
 COUNTED_AT_MOST = 1_000
-"""Overdue jobs: their number costs as much as reading them."""
+"""The most overdue jobs to count: counting costs as much as reading them."""
 
 
 class Examination(NamedTuple):
-    """What was found."""
+    """The result of all checks."""
 
     findings: list[Finding]
     versions: dict[str, str]
     head: Head | None
-    """None where the file could not be opened."""
+    """The last event; None if the file could not be opened."""
     wal_bytes: int
     free_bytes: int | None
     fsync: float | OSError | None
-    """Median milliseconds, or why nothing can be written there; None if there is no folder."""
+    """Median milliseconds, or the error of the write; None if there is no folder."""
 
     @property
-    def well(self) -> bool:
+    def healthy(self) -> bool:
         """Whether no check found a problem."""
-        return all(one.level != "problem" for one in self.findings)
+        return all(finding.level != "problem" for finding in self.findings)
 
 
 def examine(reading: Reading, deep: bool, on_progress: OnProgress) -> Examination:
-    """Look at everything, and change nothing. deep: also at every record and every row.
+    """Run all checks, without changing a file. deep: also check every record and every row.
 
-    Raises Missing for a named file that is not there.
+    Raises Missing if a file was named that does not exist.
     """
     path = reading.location.path
     store, refused = _opened(reading)
     folder = os.path.dirname(path)
     has_folder = os.path.isdir(folder) and os.access(folder, os.X_OK)
-    found = Examination(
+    result = Examination(
         findings=[_packages(), _file(reading.location, refused)],
         versions=versions(),
         head=None,
         wal_bytes=machine.size_of(f"{path}-wal"),
-        free_bytes=machine.free(folder)[0] if has_folder else None,
-        fsync=machine.fsync(folder) if has_folder else None,
+        free_bytes=machine.free_space(folder)[0] if has_folder else None,
+        fsync=machine.measure_fsync(folder) if has_folder else None,
     )
     if has_folder:
-        found.findings.extend(_around(path, folder, found))
+        result.findings.extend(_around(path, folder, result))
     if store is None:
-        return found
+        return result
     head, inside = _inside(store)
-    found.findings.extend(inside)
+    result.findings.extend(inside)
     if deep:
-        found.findings.extend(_deep(store, on_progress))
-    return found._replace(head=head)
+        result.findings.extend(_deep(store, on_progress))
+    return result._replace(head=head)
 
 
 def versions() -> dict[str, str]:
-    """Of all that matters to a log."""
+    """Return the versions of all programs that read or write the log."""
     return {
         "queuectl": queuectl.__version__,
         "python": platform.python_version(),
@@ -89,15 +89,15 @@ def versions() -> dict[str, str]:
 
 
 def _packages() -> Finding:
-    found = versions()
-    words = f"queuectl {found['queuectl']}, Python {found['python']}, SQLite {found['sqlite']}"
+    used = versions()
+    words = f"queuectl {used['queuectl']}, Python {used['python']}, SQLite {used['sqlite']}"
     floors = [eventstore.__file__, projections.__file__, queuectl.__file__]
     places = [os.path.dirname(os.path.dirname(str(file))) for file in floors]
-    return checks.packages(f"{words} (APSW {found['apsw']})", places)
+    return checks.packages(f"{words} (APSW {used['apsw']})", places)
 
 
 def _opened(reading: Reading) -> tuple[SqliteStore | None, StoreError | None]:
-    """The store, or what was wrong with it; neither where there is none yet."""
+    """Return the store, or the error of opening it; both None if there is no file yet."""
     try:
         return reading.store, None
     except Missing:
@@ -109,10 +109,10 @@ def _opened(reading: Reading) -> tuple[SqliteStore | None, StoreError | None]:
 def _file(location: Location, refused: StoreError | None) -> Finding:
     words = f"{location.path} ({location.reason})"
     if refused is not None:
-        what, _, todo = str(refused).partition("; ")
-        what = what.removeprefix(location.path).strip()
-        space = "" if what.startswith(":") else " "
-        return Finding("file", f"{words}{space}{what}", todo or "name another file with --db")
+        problem, _, todo = str(refused).partition("; ")
+        problem = problem.removeprefix(location.path).strip()
+        space = "" if problem.startswith(":") else " "
+        return Finding("file", f"{words}{space}{problem}", todo or "name another file with --db")
     folder = os.path.dirname(location.path)
     if not os.path.isdir(folder) and location.why != "your own":
         return Finding("file", f"{words}: there is no folder {folder}", f"mkdir {folder}")
@@ -122,27 +122,27 @@ def _file(location: Location, refused: StoreError | None) -> Finding:
     return Finding("file", f"{words} does not exist", todo, note=True)
 
 
-def _around(path: str, folder: str, found: Examination) -> Iterator[Finding]:
+def _around(path: str, folder: str, result: Examination) -> Iterator[Finding]:
     yield checks.place(machine.entry(folder), os.geteuid())
     if entries := machine.entries(path):
         yield checks.modes(entries, os.geteuid())
-    yield checks.wal(found.wal_bytes)
-    yield checks.room(*machine.free(folder))
-    if isinstance(found.fsync, OSError):
+    yield checks.wal(result.wal_bytes)
+    yield checks.room(*machine.free_space(folder))
+    if isinstance(result.fsync, OSError):
         why = why_unwritable(path)
-        yield checks.unwritable(machine.entry(folder), os.geteuid(), why, found.fsync)
-    elif found.fsync is not None:
-        yield checks.fsync(found.fsync)
+        yield checks.unwritable(machine.entry(folder), os.geteuid(), why, result.fsync)
+    elif result.fsync is not None:
+        yield checks.fsync(result.fsync)
     overridden = os.environ.get("QUEUECTL_ALLOW_NETWORK") == "1"
     yield checks.network(network_file_system(folder, os.stat(folder).st_dev), overridden)
     yield checks.descriptors(*machine.open_files())
     yield checks.marks(machine.may_mark())
-    yield checks.leftovers(machine.leftovers(path))
+    yield checks.leftovers(machine.unfinished_files(path))
 
 
 def _inside(store: SqliteStore) -> tuple[Head | None, list[Finding]]:
-    """What stands in the file, and the processes it knows of."""
-    before = processes.marked(store.identity)
+    """Check the content of the file and the processes of its workers; return the head as well."""
+    cookies = processes.marked(store.identity)
     head = None
     findings: list[Finding] = []
     try:
@@ -150,29 +150,29 @@ def _inside(store: SqliteStore) -> tuple[Head | None, list[Finding]]:
             head = tx.head()
             findings.append(Finding("head", f"{head.position}:{head.hash}"))
             reached = checkpoint(tx)
-            drift = checks.views(
+            views = checks.views(
                 freshness(reached), reached.position, head.position, malformed_tables(tx)
             )
-            findings.append(drift)
-            if drift.todo is not None:
+            findings.append(views)
+            if views.todo is not None:
                 return head, findings
-            seen = processes.look(store, tx)
-            findings += _jobs(tx, seen)
+            active = processes.check_workers(store, tx)
+            findings += _jobs(tx, active)
     except StoreError as error:
-        what, _, todo = str(error).partition("; ")
-        return head, [*findings, Finding("views", what, todo or "queuectl replay")]
-    return head, [*findings, *_alive(store, before, seen)]
+        problem, _, todo = str(error).partition("; ")
+        return head, [*findings, Finding("views", problem, todo or "queuectl replay")]
+    return head, [*findings, *_alive(store, cookies, active)]
 
 
-def _jobs(tx: Reader, seen: list[processes.Seen]) -> Iterator[Finding]:
-    """Jobs that wait for a person, or for a worker that is not there."""
-    alive = [one.worker for one in seen if one.lives]
+def _jobs(tx: Reader, active: list[processes.CheckedWorker]) -> Iterator[Finding]:
+    """Check for jobs that wait for a person, or for a worker that is not running."""
+    alive = [checked.worker for checked in active if checked.lives]
     by_queue = counts.by_queue(tx)
-    pending = {name: found.states["pending"] for name, found in by_queue.items()}
+    pending = {name: totals.states["pending"] for name, totals in by_queue.items()}
     unserved = {
         name: number
         for name, number in pending.items()
-        if number and not any(name in (one.started.queues or (name,)) for one in alive)
+        if number and not any(name in (worker.started.queues or (name,)) for worker in alive)
     }
     now_us = SystemClock().wall_us()
     late = timers.due(tx, now_us - checks.OVERDUE_S * 1_000_000, COUNTED_AT_MOST + 1)
@@ -183,30 +183,31 @@ def _jobs(tx: Reader, seen: list[processes.Seen]) -> Iterator[Finding]:
 
 
 def _alive(
-    store: SqliteStore, before: dict[int, str], seen: list[processes.Seen]
+    store: SqliteStore, cookies: dict[int, str], active: list[processes.CheckedWorker]
 ) -> Iterator[Finding]:
-    dead = [one for one in seen if not one.lives]
+    """Check the workers and their processes. cookies: of `processes.marked`."""
+    dead = [checked for checked in active if not checked.lives]
     yield checks.workers(
-        [one.worker.id for one in seen if one.lives],
-        [one.worker.id for one in dead],
-        sum(len(one.claims) for one in dead),
-        processes.frozen(seen),
+        [checked.worker.id for checked in active if checked.lives],
+        [checked.worker.id for checked in dead],
+        sum(len(checked.claims) for checked in dead),
+        processes.frozen(active),
     )
-    if stuck := processes.unendable(store.identity, seen, time.time_ns() // 1_000):
+    if stuck := processes.unendable_processes(store.identity, active, time.time_ns() // 1_000):
         yield checks.unendable(stuck)
-    yield checks.processes(*processes.left_behind(store.identity, before, seen))
-    yield checks.bells(*processes.unreachable(store, seen))
-    yield checks.locks(*processes.lock_files(store, seen))
+    yield checks.processes(*processes.left_behind(store.identity, cookies, active))
+    yield checks.bells(*processes.unreachable(store, active))
+    yield checks.locks(*processes.lock_files(store, active))
 
 
 def _deep(store: SqliteStore, on_progress: OnProgress) -> Iterator[Finding]:
-    """Each record of the log, each page of the file, each row of the views."""
-    for check, look in (("log", _records), ("rows", _rows)):
+    """Check each record of the log, each page of the file, each row of the read models."""
+    for name, check in (("log", _records), ("rows", _rows)):
         try:
-            yield from look(store, on_progress)
+            yield from check(store, on_progress)
         except StoreError as error:
-            what, _, todo = str(error).rpartition("; ")
-            yield Finding(check, what, todo)
+            problem, _, todo = str(error).rpartition("; ")
+            yield Finding(name, problem, todo)
 
 
 def _records(store: SqliteStore, on_progress: OnProgress) -> list[Finding]:
@@ -215,14 +216,14 @@ def _records(store: SqliteStore, on_progress: OnProgress) -> list[Finding]:
         pages = tx.query("PRAGMA integrity_check(1)")[0][0]
     restore = "queuectl verify shows all of it; then queuectl restore BACKUP"
     if verdict.broken:
-        what = f"position {verdict.broken.position}: {verdict.broken.what}"
+        words = f"position {verdict.broken.position}: {verdict.broken.what}"
     elif verdict.missing_triggers:
-        what = f"without {', '.join(verdict.missing_triggers)}"
+        words = f"without {', '.join(verdict.missing_triggers)}"
     else:
-        what = f"{plural(verdict.records, 'record')}, each tied to the one before"
+        words = f"{plural(verdict.records, 'record')}, each tied to the one before"
     sound = not (verdict.broken or verdict.missing_triggers)
     return [
-        Finding("log", what, None if sound else restore),
+        Finding("log", words, None if sound else restore),
         Finding("pages", str(pages), None if pages == "ok" else "queuectl restore BACKUP"),
     ]
 
@@ -230,8 +231,8 @@ def _records(store: SqliteStore, on_progress: OnProgress) -> list[Finding]:
 def _rows(store: SqliteStore, on_progress: OnProgress) -> list[Finding]:
     from projections.rebuild import compare
 
-    found = compare(store, on_progress)
-    if found:
-        words = f"{plural(len(found), 'row')} not equal to the log"
+    differences = compare(store, on_progress)
+    if differences:
+        words = f"{plural(len(differences), 'row')} not equal to the log"
         return [Finding("rows", words, "queuectl replay")]
     return [Finding("rows", "all match the log")]

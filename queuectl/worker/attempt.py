@@ -1,4 +1,9 @@
-"""One attempt at a job, from its launch until nothing of it lives: process, output, ending."""
+"""One attempt at a job, from its launch until all of its processes have ended.
+
+The supervisor owns the attempts and calls them from its one thread; nothing here blocks. The order
+of calls is: `begin`, then `read`, `reminded`, `end` and `kill` in any order, `exited` once, `gone`
+until it returns True, `outcome`, and `recorded` after the commit of the result.
+"""
 
 import os
 from collections.abc import Callable
@@ -11,36 +16,35 @@ from projections.folds.job import Job
 
 from ..core.requests import Outcome
 from ..outputs.writer import Kept, OutputWriter
-from .launcher import Child, Exit, Launcher, Order
+from .launcher import Child, ChildExit, Launcher, Order
 from .process_mark import Mark
 from .process_sweep import STUCK_US, Unendable
 
 CHUNK_BYTES = 65_536
 LAST_CHUNKS = 32
-"""Read at the end at the most: someone who was handed the pipe may go on writing for ever."""
+"""The most chunks to read at the end: a process that inherited the pipe may write forever."""
 MOST_NAMES = 10
-"""Of processes left behind that are recorded."""
+"""The most names of leftover processes that are recorded."""
 QUICK_US = 1_000_000
-"""Output of a job that goes on for longer than this is written where `logs -f` sees it."""
+"""Output of a job that runs longer than this is written to a file, so that `logs -f` sees it."""
 
 SHUTDOWN = frozenset({SIGHUP, SIGINT, SIGTERM})
 """Signals that init, systemd or a container runtime sends to all processes at once."""
 SHELL_OFFSET = 128
-"""A shell whose command was ended by signal n exits with 128 + n."""
+"""A shell exits with 128 + n if its command was ended by signal n."""
 STOP_SEEN_US = 250_000
-"""Within this time of a job's death by a shutdown signal its worker has seen its own signal."""
+"""How long after a job's death by a shutdown signal its worker may receive its own signal."""
 EXIT_SEEN_US = 50_000
-"""The same for a job that exits: a program that catches the signal may exit with any code. It is
-shorter because every failure is recorded that much later."""
+"""The same for a job that exits: a program that catches the signal may exit with any code.
+
+It is shorter because the record of every failure is delayed by it.
+"""
 
 Ended = FailureReason | Literal["cancelled"]
 
 
 class Attempt:
-    """A running attempt.
-
-    Times are of the monotonic clock.
-    """
+    """A running attempt. Times are microseconds of the monotonic clock."""
 
     def __init__(
         self,
@@ -57,30 +61,33 @@ class Attempt:
         self._output, self._launcher = output, launcher
         self._started_us = now_us
         self._ended: Ended = "exit"
-        self._exit: Exit | None = None
+        self._exit: ChildExit | None = None
         self._duration_us = 0
         self._kill_at_us: int | None = None
         self._worker_stops = False
         self._undecided_until_us: int | None = None
-        """Until when a stop of the worker would explain how the main process ended."""
+        """Until this time a stop of the worker would explain how the main process ended."""
         self._signalled_until_us = 0
-        """Until when a failure is taken for the effect of a signal that stops the worker."""
+        """Until this time a failure is taken for the effect of a signal that stops the worker."""
         self.decided_at_us = 0
-        """From when on no stop signal can explain any more how it ended."""
-        self._look_at_us: int | None = None
-        """When to look for processes that no signal ends."""
+        """From this time on a stop signal can no longer explain how the attempt ended."""
+        self._check_at_us: int | None = None
+        """When to check for processes that no signal ends."""
         self._stragglers: dict[int, str] = {}
-        """Name by pid."""
-        self._remind: Callable[[int], None] = _unheard
+        """Names of leftover processes that were killed, by pid."""
+        self._remind: Callable[[int], None] = _remind_nobody
 
     def begin(self, remind: Callable[[int], None]) -> None:
-        """It sits in its slot. remind: asks for a call of `reminded` at a time."""
+        """Start its timeout, now that it occupies its slot.
+
+        remind: schedules a call of `reminded` at a given time.
+        """
         self._remind = remind
         if self.job.spec.timeout_us is not None:
             remind(self._started_us + self.job.spec.timeout_us)
 
     def read(self, now_us: int) -> bool:
-        """Take in a chunk of what it printed; False at the end of it."""
+        """Read a chunk of its output; return False at the end of the output."""
         data = self._read()
         if data:
             if not self._output.total_bytes:
@@ -89,62 +96,63 @@ class Attempt:
         return data != b""
 
     def reminded(self, now_us: int) -> None:
-        """Do what is due: its time is up, its grace is over, its output is to be seen."""
+        """Do what is due: end it after its timeout, kill it after its grace, write its output."""
         timeout_us = self.job.spec.timeout_us
         if timeout_us is not None and now_us >= self._started_us + timeout_us:
             self.end("timeout", now_us)
         if self._kill_at_us is not None and now_us >= self._kill_at_us:
             self._launcher.send({self.mark}, SIGKILL)
-            self._look_soon(now_us)
+            self._check_soon(now_us)
         if self._output.total_bytes:
             self._output.spill()
 
     def end(self, why: Ended, now_us: int) -> None:
-        """Ask all of it to end: TERM now, KILL after its grace. The first reason stands."""
+        """Send TERM to its processes now, and KILL after its grace. The first reason is kept."""
         if self._ended == "exit" and self._exit is None:
             self._ended = why
             self._kill_at_us = now_us + self.job.spec.grace_us
             self._remind(self._kill_at_us)
             self._launcher.send({self.mark}, SIGTERM)
-            self._look_soon(now_us)
+            self._check_soon(now_us)
 
     def kill(self, why: Ended, now_us: int) -> None:
-        """End all of it without grace."""
+        """Kill its processes at once, without grace."""
         if self._ended == "exit" and self._exit is None:
             self._ended = why
         self._undecided_until_us = None
         self._kill_at_us = 0
         self._launcher.send({self.mark}, SIGKILL)
-        self._look_soon(now_us)
+        self._check_soon(now_us)
 
     def unendable(self, now_us: int) -> list[Unendable]:
-        """Its processes that no signal ends, a while after one was sent; each time once."""
-        if self._look_at_us is None or now_us < self._look_at_us:
+        """Return its processes that no signal ends; once per signal, STUCK_US after it was sent."""
+        if self._check_at_us is None or now_us < self._check_at_us:
             return []
-        self._look_at_us = None
+        self._check_at_us = None
         return self._launcher.unendable(self.mark)
 
-    def _look_soon(self, now_us: int) -> None:
-        if self._look_at_us is None:
-            self._look_at_us = now_us + STUCK_US
-            self._remind(self._look_at_us)
+    def _check_soon(self, now_us: int) -> None:
+        if self._check_at_us is None:
+            self._check_at_us = now_us + STUCK_US
+            self._remind(self._check_at_us)
 
     def worker_stops(self, now_us: int) -> None:
-        """Note that the worker was asked to stop: a shutdown signals the jobs as well."""
+        """Note that the worker stops: a shutdown signals the jobs as well."""
         self._worker_stops = True
         if self._undecided_until_us is not None:
             self._stopped(now_us)
 
     def worker_signalled(self, now_us: int) -> None:
-        """Note that a stop signal came to the worker; the jobs may have had it just before."""
+        """Note that the worker got a stop signal; its jobs may have got it just before."""
         self._signalled_until_us = now_us + STOP_SEEN_US
         if now_us < self.decided_at_us:
             self._ended, self.decided_at_us = "worker-stopped", 0
 
-    def exited(self, exit_: Exit, now_us: int) -> None:
-        """Its main process has ended. Longer than its timeout is a timeout, whatever it says.
+    def exited(self, exit_: ChildExit, now_us: int) -> None:
+        """Note the end of its main process. If it took longer than its timeout, it timed out.
 
-        The kernel keeps no time of its end, so the duration is up to when the worker noticed it.
+        The kernel does not store when a process ended, so the duration includes the time until the
+        worker noticed it.
         """
         self._exit = exit_
         self._duration_us = max(0, now_us - self._started_us)
@@ -171,11 +179,12 @@ class Attempt:
         return self._exit is not None
 
     def gone(self, now_us: int) -> bool:
-        """Whether nothing of it lives any more. What it left behind is ended: at once, or after
-        the grace where we ended it, for a shell often dies before what it runs has tidied up.
+        """Return whether all of its processes have ended. Leftover processes are killed.
 
-        A death by a shutdown signal is kept back for a moment: the jobs of a machine that shuts
-        down may die before their worker has seen its own signal."""
+        They are killed at once; or after the grace if the worker ended the attempt, since a shell
+        often dies before its program has cleaned up. A death by a shutdown signal is held for a
+        moment: when a machine shuts down, jobs may die before their worker receives its signal.
+        """
         if self._exit is None:
             return False
         if self._undecided_until_us is not None:
@@ -185,15 +194,15 @@ class Attempt:
         if self._ended == "exit" and self.job.spec.background == "keep":
             self._launcher.keep(self.mark)
             return True
-        left = self._launcher.orphans(self.mark)
-        if left and (self._kill_at_us is None or now_us >= self._kill_at_us):
+        leftover = self._launcher.orphans(self.mark)
+        if leftover and (self._kill_at_us is None or now_us >= self._kill_at_us):
             if not self._stragglers:
-                self._look_soon(now_us)
-            self._stragglers |= self._launcher.kill(left)
-        return not left
+                self._check_soon(now_us)
+            self._stragglers |= self._launcher.kill(leftover)
+        return not leftover
 
     def outcome(self) -> Outcome:
-        """How it ended, once it is gone; what was left in the pipe is taken in first."""
+        """Return how it ended; call this after `gone`. Reads the rest of the pipe first."""
         assert self._exit is not None
         for _ in range(LAST_CHUNKS):
             if not (data := self._read()):
@@ -223,7 +232,7 @@ class Attempt:
         )
 
     def recorded(self) -> None:
-        """Its end is in the log: let go of pipe and files."""
+        """Close the pipe and the output files: the result is in the log."""
         if self.child.output is not None:
             os.close(self.child.output)
         if self.printed is not None and self.printed.blob is not None:
@@ -232,13 +241,13 @@ class Attempt:
             self._output.close()
 
     def _stopped(self, now_us: int) -> None:
-        """The shutdown that stops the worker has ended it; the rest of it has its grace."""
+        """Note that a shutdown of the worker ended it; leftover processes have its grace to end."""
         self._ended, self._undecided_until_us = "worker-stopped", None
         self._kill_at_us = now_us + self.job.spec.grace_us
         self._remind(self._kill_at_us)
 
     def _read(self) -> bytes | None:
-        """What is in the pipe; None when nothing is at the moment."""
+        """Return the next chunk in the pipe; None if it is empty now, b"" at its end."""
         if self.child.output is None:
             return b""
         try:
@@ -248,7 +257,7 @@ class Attempt:
 
 
 def order(job: Job, context: Context | None, mark: Mark, queue_path: str) -> Order:
-    """What to start for a job. Where its context is unknown: the root, and the worker's PATH."""
+    """Return what to start for a job. An unknown context means `/` and the PATH of the worker."""
     env = {"PATH": context.path if context else os.environ.get("PATH", os.defpath)}
     env |= job.spec.env
     env |= {
@@ -260,5 +269,5 @@ def order(job: Job, context: Context | None, mark: Mark, queue_path: str) -> Ord
     return Order(job.spec.command, job.spec.argv, context.cwd if context else "/", env, mark)
 
 
-def _unheard(at_us: int) -> None:
-    """Nobody reminds one that has no slot."""
+def _remind_nobody(at_us: int) -> None:
+    """Ignore a reminder: an attempt without a slot gets none."""

@@ -1,4 +1,4 @@
-"""What a worker tells the person at its terminal: on stderr, a line at a time."""
+"""The messages of a worker to the person at its terminal: lines on stderr."""
 
 import os
 from collections import Counter
@@ -18,18 +18,18 @@ from .rounds import Result
 from .stopping import Urgency
 
 LEAVING = {"until-empty": "Queue is empty", "until-idle": "Idle"}
-"""Why a worker leaves, if nobody stopped it."""
+"""The reason why a worker exits, if it was not stopped."""
 LONGEST = 60
-"""Characters of a name or a command in a line about a job."""
+"""The most characters of a name or a command in a line about a job."""
 
 
 class Telling:
-    """Lines to stderr. What each job came to is told where `jobs` is set: a person watches."""
+    """Lines to stderr. If `jobs` is set, the start and the result of each job are reported."""
 
     def __init__(
         self, *, jobs: bool, quiet: bool = False, terminal: bool = False, db: str | None = None
     ) -> None:
-        """quiet: say only what went wrong. terminal: Ctrl-C can be pressed. db: of `--db`."""
+        """quiet: report only problems. terminal: Ctrl-C can be pressed. db: value of `--db`."""
         self._terminal = terminal
         self._jobs, self._quiet, self._db = jobs, quiet, db
         self._last = ""
@@ -39,27 +39,27 @@ class Telling:
 
     @property
     def dead(self) -> int:
-        """How many jobs have died here."""
+        """Number of jobs that became dead in this worker."""
         return self._finals["dead"]
 
     def say(self, text: str) -> None:
-        """A line about something wrong, unless it is the one said last."""
+        """Print a line about a problem, unless it equals the last line."""
         if text != self._last:
             self._last = text
             _write(text)
 
     def talk(self, text: str) -> None:
-        """A line about the ordinary course of things: not for those who want quiet."""
+        """Print a line about normal operation, unless the worker is quiet."""
         if not self._quiet:
             self.say(text)
 
     def unendable(self, job_id: str, processes: list[Unendable]) -> None:
-        """An attempt was to end, and these of its processes do not."""
+        """Report processes that do not end although their attempt is being ended."""
         for process in processes:
             self.say(f"job {visible(job_id)}: {unendable_advice(*process)}")
 
     def stopping(self, urgency: Urgency, running: int) -> None:
-        """Someone asked to stop while something runs."""
+        """Report that the worker stops while attempts are running. running: their number."""
         jobs, them = ("1 job", "it") if running == 1 else (f"{running} jobs", "them")
         match urgency:
             case Urgency.DRAIN:
@@ -69,11 +69,11 @@ class Telling:
             case _:
                 self.talk(f"Killing {jobs}")
 
-    def _again(self, what: str) -> str:
-        return f" (Ctrl-C again to {what})" if self._terminal else ""
+    def _again(self, effect: str) -> str:
+        return f" (Ctrl-C again to {effect})" if self._terminal else ""
 
     def greet(self, worker_id: str, slots: int, queues: tuple[str, ...], path: str) -> None:
-        """The worker is ready: what it does, and how to stop it."""
+        """Report that the worker is ready, what it serves and how to stop it."""
         jobs = "1 job" if slots == 1 else f"{slots} jobs"
         served = f" from {visible(', '.join(queues))}" if queues else ""
         self.talk(f"worker {worker_id} runs {jobs} at a time{served}, queue {visible(path)}")
@@ -84,13 +84,13 @@ class Telling:
         )
 
     def started(self, job: Job) -> None:
-        """An attempt has begun."""
+        """Report that an attempt was started."""
         if self._jobs:
             retry = f", attempt {job.attempt}" if job.attempt > 1 else ""
             _write(f"{_label(job)} started{retry}: {_shortened(job.spec.command)}")
 
     def closing(self, reason: str) -> None:
-        """The worker leaves: why, and what has become of the jobs that ended here."""
+        """Report that the worker exits: the reason, and how many jobs ended in which state."""
         summary = self._summary()
         if reason == "until-idle":
             rest = "no other job can run now" if summary else "no job can run now"
@@ -98,7 +98,7 @@ class Telling:
         self.talk(f"{LEAVING.get(reason, 'Stopped')}: {summary or 'no job was run'}.")
 
     def _summary(self) -> str:
-        """`2 completed, 1 requeued`; empty if no attempt ended here."""
+        """Return such as `2 completed, 1 requeued`; empty if no attempt ended here."""
         counts = [f"{self._finals[state]:,} {state}" for state in STATES if self._finals[state]]
         if self._requeued:
             counts.append(f"{self._requeued:,} requeued")
@@ -107,13 +107,13 @@ class Telling:
         return ", ".join(counts)
 
     def died(self, job: Job) -> None:
-        """A job has died with its worker, for the last time."""
+        """Report a job that is dead because its worker was lost each time."""
         self._finals["dead"] += 1
         see = with_db_option("see queuectl dlq list", self._db)
         _write(f"{_with_command(job)} dead: its worker was lost each time; {see}")
 
     def ended(self, result: Result, job: Job | None) -> None:
-        """What an attempt has come to."""
+        """Report the result of an attempt. job: after it; None if the claim was superseded."""
         if job is None:
             self.say(
                 f"job {result.job.id}: attempt {result.job.attempt} was taken over,"
@@ -124,12 +124,12 @@ class Telling:
         if self._jobs or (self._quiet and job.state == "dead"):
             see = with_db_option("; see queuectl dlq list", self._db) if job.state == "dead" else ""
             usage = result.outcome.usage
-            left = stragglers(usage.stragglers, usage.straggler_names)
-            what = _label(job) if self._jobs else _with_command(job)
-            _write(f"{what} {_became(result, job)}{f'; {left}' if left else ''}{see}")
+            leftover = stragglers(usage.stragglers, usage.straggler_names)
+            label = _label(job) if self._jobs else _with_command(job)
+            _write(f"{label} {_became(result, job)}{f'; {leftover}' if leftover else ''}{see}")
 
     def _count(self, state: State) -> None:
-        """Count an attempt that ended here. state: of its job now."""
+        """Count an attempt that ended here. state: the state of its job after it."""
         if state in FINAL:
             self._finals[state] += 1
         elif state == "pending":
@@ -139,13 +139,13 @@ class Telling:
 
 
 def _label(job: Job) -> str:
-    """`job 7 (nightly backup)`; `job 7` if it has no name."""
+    """Return such as `job 7 (nightly backup)`; `job 7` if it has no name."""
     name = f" ({_shortened(job.spec.name)})" if job.spec.name else ""
     return f"job {visible(job.id)}{name}"
 
 
 def _with_command(job: Job) -> str:
-    """`job 7 (make film)`, or `job 7 (nightly backup)` if it has a name."""
+    """Return such as `job 7 (make film)`, or `job 7 (nightly backup)` if it has a name."""
     return _label(job) if job.spec.name else f"{_label(job)} ({_shortened(job.spec.command)})"
 
 
@@ -181,4 +181,4 @@ def _write(text: str) -> None:
     try:
         os.write(2, f"{text}\n".encode(errors="backslashreplace"))
     except OSError:
-        pass  # the terminal is gone; the log has it all
+        pass  # the terminal is closed; the event log has the same facts

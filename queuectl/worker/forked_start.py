@@ -1,7 +1,8 @@
 """Starting an attempt in a forked child that may hang before its program runs.
 
 posix_spawn makes its caller wait until the program runs, so a directory or program on a dead mount
-would hold up the whole worker. A forked child hangs alone, and is killed like any other process.
+would block the whole worker. A forked child hangs alone, and is killed like any other process.
+See docs/decisions/0012.
 """
 
 import os
@@ -12,15 +13,15 @@ from typing import NoReturn
 
 CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 REPORT = 3
-"""The child's descriptor for the reason why its program was not started."""
+"""The descriptor on which the child reports why its program was not started."""
 LONGEST_REPORT = 4_096
 
 
 def fork(standard: tuple[int, int, int], execute: Callable[[], bytes]) -> tuple[int, int]:
-    """Start a child, leader of its session, that calls `execute` to become its program.
+    """Fork a child, leader of its own session, that calls `execute` to become its program.
 
-    standard: its descriptors 0, 1 and 2. execute: returns only on failure, with the reason. Returns
-    the child's pid and the read end of a pipe with that reason. Raises OSError.
+    standard: its descriptors 0, 1 and 2. execute: returns only on failure, with the reason. Return
+    the child's pid and the read end of a pipe with that reason. Raises OSError if fork fails.
     """
     read, write = os.pipe()
     try:
@@ -40,7 +41,7 @@ def fork(standard: tuple[int, int, int], execute: Callable[[], bytes]) -> tuple[
 
 
 def report(pipe: int) -> bytes:
-    """The reason that an ended child gave; empty if its program was started."""
+    """Return the reason that an ended child wrote to `pipe`; empty if its program was started."""
     try:
         return os.read(pipe, LONGEST_REPORT)
     finally:
@@ -48,7 +49,7 @@ def report(pipe: int) -> bytes:
 
 
 def _become(standard: tuple[int, int, int], pipe: int, execute: Callable[[], bytes]) -> NoReturn:
-    """In the child: drop all that belongs to the worker, its locks above all, then execute."""
+    """In the child: close the descriptors of the worker, such as its locks, then execute."""
     try:
         signal.set_wakeup_fd(-1)
         os.setsid()

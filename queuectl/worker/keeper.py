@@ -1,12 +1,17 @@
-"""The process above the supervisor: outlives it, ends what it leaves behind, only then lets go.
+"""The parent process of the supervisor: it outlives it, and ends the processes of its jobs.
 
-The process that a person starts becomes the keeper. It forks the supervisor before there are
-threads, locks or an open database, and takes no part in running jobs. It uses nothing of ours, so
-that nothing of ours can break it.
+`worker start` becomes the keeper. It forks the supervisor before there are threads, locks or an
+open database, and takes no part in running jobs. It imports no other module of this program (only
+the standard library), so that a bug elsewhere cannot break it.
 
-On Linux both are child subreapers, so that no orphan of a job escapes them. macOS has no such
-thing: there the orphans of a killed supervisor go to launchd, and only the next worker's look at
-the claims sets things right.
+Two processes run at the same time: the keeper waits in `_watch` for signals and for the end of its
+child; the supervisor runs the loop. The order after the supervisor's death matters: the keeper
+first kills and reaps all remaining processes of the jobs, and only then closes the worker's lock.
+Another worker that sees the lock free can therefore rely on the fact that no job is running.
+
+On Linux both are child subreapers, so that no orphan of a job escapes them. macOS has no
+subreapers: there the orphans of a killed supervisor become children of launchd, and the claims are
+requeued only when another worker checks for dead workers.
 """
 
 import ctypes
@@ -22,29 +27,30 @@ from collections.abc import Callable
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DELIBERATE = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 10, 130})
-"""Exit codes by which a supervisor says that it is done; any other end is an accident."""
+"""Exit codes of a supervisor that ended on purpose; after any other end it is restarted."""
 TOGETHER_S = 0.01
 """Signals within this time are one request: `timeout` signals its child, then the whole group."""
-TRY_AGAIN_S = 1.0
-"""Between two tries to fork."""
+FORK_AGAIN_S = 1.0
+"""Pause between two attempts to fork."""
 RESTARTS, WITHIN_S = 3, 60.0
 PR_SET_CHILD_SUBREAPER = 36
 _RLIMIT_RTTIME = 15
-"""As in process_sweep.py: this file uses nothing of ours."""
+"""The same as in process_sweep.py, which this file must not import."""
 KEPT = 2**62 + 2**61
-"""Soft RLIMIT_RTTIME of processes that a finished job left running and that are to stay."""
+"""Soft RLIMIT_RTTIME of processes that a finished job left running and that must be kept."""
 
 
 def keep(supervise: Callable[[socket.socket, tuple[str, ...]], int]) -> int:
-    """Run `supervise` in a child, and again when it dies by accident.
+    """Run `supervise` in a child process, and again if the child crashes.
 
-    Returns in both processes: in the supervisor with what `supervise` returned, so that its errors
-    are told as any command's are; in the keeper with the supervisor's exit code. What `supervise`
-    is given is its line to the keeper, and the names of the supervisors before it. A descriptor
-    sent along the line, with the supervisor's name as text, is held until nothing that the
-    supervisor started is left; each byte that comes along it is the number of a stop signal that
-    the keeper was sent, to this supervisor or to one before it; end of file on it means that the
-    other one is dead.
+    Return in both processes: in the supervisor with the result of `supervise`, so that its errors
+    are reported as those of any command; in the keeper with the supervisor's exit code.
+
+    `supervise` takes a socket to the keeper and the names of the previous supervisors. Over the
+    socket the supervisor sends a descriptor, with its name as text; the keeper holds it open until
+    all processes that the supervisor started have ended. In the other direction each byte is the
+    number of a stop signal that the keeper received, now or during a previous supervisor. End of
+    file means that the other process is dead.
     """
     _open_standard_descriptors()
     adopt_orphans()
@@ -80,7 +86,7 @@ def keep(supervise: Callable[[socket.socket, tuple[str, ...]], int]) -> int:
 
 
 def adopt_orphans() -> None:
-    """Make this process the new parent of whatever its descendants orphan (Linux)."""
+    """Make this process the new parent of all orphans among its descendants (Linux)."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
@@ -89,9 +95,10 @@ def adopt_orphans() -> None:
 
 
 def children() -> set[int]:
-    """Pids of this process's children, ended and not yet reaped ones too (Linux; else none).
+    """Return the pids of this process's children, zombies included (Linux; elsewhere none).
 
-    Orphans come to the main thread, which also forks; it is the one whose id is the process's.
+    The kernel lists children per thread. Orphans become children of the main thread, which also
+    forks; its id equals the pid.
     """
     try:
         with open(f"/proc/self/task/{os.getpid()}/children", "rb", buffering=0) as file:
@@ -101,7 +108,7 @@ def children() -> set[int]:
 
 
 def is_kept(pid: int) -> bool:
-    """Whether the process outlives its job and its worker: see `background` of a job."""
+    """Return whether the process outlives its job and its worker: see `background` of a job."""
     try:
         return resource.prlimit(pid, _RLIMIT_RTTIME)[0] == KEPT
     except (AttributeError, OSError):  # macOS; gone, or another user's
@@ -109,9 +116,9 @@ def is_kept(pid: int) -> bool:
 
 
 def end_children() -> None:
-    """Kill and reap until nothing below this process is left; orphans come to it as they appear.
+    """Kill and reap children until none is left; orphaned descendants become children too.
 
-    Processes that are to stay are neither ended nor waited for.
+    Kept processes (`is_kept`) are neither killed nor waited for.
     """
     while True:
         doomed = [pid for pid in children() if not is_kept(pid)]
@@ -121,7 +128,7 @@ def end_children() -> None:
             try:
                 os.kill(pid, signal.SIGKILL)
             except PermissionError:
-                pass  # it took on another user's rights; all that is left is to wait for it
+                pass  # it changed to another user; all that can be done is to wait for it
         try:
             os.waitpid(-1, 0)
             while os.waitpid(-1, os.WNOHANG)[0]:
@@ -131,33 +138,33 @@ def end_children() -> None:
 
 
 def _open_standard_descriptors() -> None:
-    """Where 0, 1 or 2 came closed, put /dev/null there, lest a socket take the number."""
+    """Open /dev/null on closed descriptors 0 to 2, so that no socket is assigned their number."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
 
 
 def _listen() -> int:
-    """The read end of a pipe in which each arriving signal is a byte."""
+    """Return the read end of a pipe that receives one byte per signal: its number."""
     read, write = os.pipe()
     os.set_blocking(read, False)
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     for number in (*FORWARDED, signal.SIGCHLD):
         if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGCHLD:
-            signal.signal(number, _noted)
+            signal.signal(number, _ignore)
     return read
 
 
-def _noted(number: int, frame: object) -> None:
-    """The wake-up pipe has it already."""
+def _ignore(number: int, frame: object) -> None:
+    """Do nothing: the signal is already in the wake-up pipe."""
 
 
 def _fork() -> int:
-    """Fork the supervisor: a subreaper in a process group of its own, deaf until it listens.
+    """Fork the supervisor: a subreaper in its own process group, with stop signals blocked.
 
-    The terminal's Ctrl-C thus reaches the keeper alone. INT, TERM and HUP stay blocked in the
-    child, so that one that comes before it listens is kept for it and does not kill it.
+    Because of the group, Ctrl-C in the terminal reaches only the keeper. INT, TERM and HUP stay
+    blocked in the child until it has installed its handlers; until then they stay pending.
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -177,7 +184,7 @@ def _fork() -> int:
 
 
 def _fork_again(wakeup: int) -> int | None:
-    """Fork once the machine allows it; None if a stop is asked for meanwhile."""
+    """Fork as soon as the machine allows it; None if a stop signal arrives before that."""
     refused = False
     while True:
         try:
@@ -186,16 +193,16 @@ def _fork_again(wakeup: int) -> int | None:
             if not refused:
                 _say(f"error: no supervisor can be started ({error.strerror}); trying again")
             refused = True
-        if select.select([wakeup], [], [], TRY_AGAIN_S)[0] and _requests(wakeup):
+        if select.select([wakeup], [], [], FORK_AGAIN_S)[0] and _requests(wakeup):
             return None
 
 
 def _watch(
     pid: int, line: socket.socket, wakeup: int, stops: list[int], names: list[str]
 ) -> tuple[int, list[int]]:
-    """Wait for the supervisor's end. Returns its exit code and the descriptors to let go.
+    """Wait for the supervisor's end. Return its exit code and the descriptors to close.
 
-    Stop signals that come meanwhile are added to `stops`, the supervisor's name to `names`.
+    Stop signals that arrive before that are added to `stops`, the supervisor's name to `names`.
     """
     held: list[int] = []
     sources: list[int | socket.socket] = [wakeup, line]
@@ -218,20 +225,20 @@ def _watch(
 
 
 def _descriptors_from(line: socket.socket, names: list[str]) -> list[int] | None:
-    """The descriptors that the supervisor has sent; None once it has closed its end.
+    """Receive descriptors that the supervisor has sent; None if it has closed its end.
 
-    The name that it sent along with them is added to `names`.
+    The name that it sent with them is added to `names`.
     """
     try:
         text, descriptors, _, _ = socket.recv_fds(line, 64, 8)
-    except ConnectionResetError:  # it died with a signal of ours unread
+    except ConnectionResetError:  # it died before it read a signal
         return None
     names += [name for name in text.decode().split() if name not in names]
     return descriptors if text else None
 
 
 def _requests(wakeup: int) -> list[int]:
-    """The stop signals that have come, each once that came together."""
+    """Read the stop signals that arrived. The same signal within TOGETHER_S counts once."""
     try:
         numbers = os.read(wakeup, 4096)
     except BlockingIOError:
@@ -250,7 +257,7 @@ def _pass_on(line: socket.socket, numbers: list[int]) -> None:
     try:
         line.send(bytes(numbers))
     except OSError:
-        pass  # it has just ended
+        pass  # the supervisor has just ended
 
 
 def _how(code: int) -> str:
@@ -261,4 +268,4 @@ def _say(text: str) -> None:
     try:
         os.write(2, f"{text}\n".encode())
     except OSError:
-        pass  # nobody is left to read it
+        pass  # stderr is closed

@@ -1,4 +1,10 @@
-"""A child process: start it, reap it, signal and end all that it started."""
+"""Child processes of a supervisor: start and reap them, signal and end their descendants.
+
+The supervisor calls all of this from its one thread. Each child leads its own session and carries a
+mark (process_mark.py), by which its descendants are found. A child is started in one of three ways:
+without a shell, with posix_spawn (shell_free.py, docs/decisions/0010); with a shell or an argument
+list, with posix_spawn; or, if a path may block, in a forked child (docs/decisions/0012).
+"""
 
 import errno
 import os
@@ -17,12 +23,12 @@ from . import forked_start, process_sweep, shell_free
 from .forked_start import CATCHABLE
 from .keeper import is_kept
 from .mounts import Mounts
-from .path_search import absolute_candidates, find
+from .path_search import absolute_candidates, find_program
 from .process_mark import VARIABLE, Mark
 
 LISTED_BYTES = 4_096
-TRY_AGAIN_S = 1.0
-"""Between two tries of a forked child, while the machine lacks something."""
+EXECUTE_AGAIN_S = 1.0
+"""Pause between two attempts of a forked child to execute, while the machine lacks resources."""
 
 OUT_OF_PROCESSES = "the machine is out of processes"
 EXHAUSTED = {
@@ -42,127 +48,127 @@ REASONS: dict[int, FailureReason] = {
 
 
 class Order(NamedTuple):
-    """What to start, and where."""
+    """A command to start, with its directory and environment."""
 
     command: str
     argv: tuple[str, ...] | None
-    """An argument list that no shell sees; None for `sh -c command`."""
+    """An argument list, executed without a shell; None for `sh -c command`."""
     cwd: str
     env: Mapping[str, str]
-    """What differs from the worker's own environment; PATH here is the one that is searched."""
+    """Variables added to the worker's environment; PATH is searched for the program."""
     mark: Mark
 
 
 class Child(NamedTuple):
-    """A process that runs, leader of its session."""
+    """A started process, leader of its own session."""
 
     pid: int
     output: int | None
-    """Read end, non-blocking, of the pipe that is its stdout and stderr."""
+    """Read end (non-blocking) of the pipe for its stdout and stderr."""
 
 
 class NotStarted(NamedTuple):
-    """It cannot be started, now or ever: the attempt has failed."""
+    """A failure that belongs to the job, such as a missing program: the attempt has failed."""
 
     reason: FailureReason
     error: str
 
 
 class Exhausted(NamedTuple):
-    """The machine lacks something at the moment; it is not the job's fault."""
+    """A temporary lack of resources of the machine: not the job's fault, so it is retried."""
 
     error: str
 
 
-class Exit(NamedTuple):
-    """How a child ended: an exit code or a signal, and what it used."""
+class ChildExit(NamedTuple):
+    """How a child ended: an exit code or a signal, and the resources that it used."""
 
     pid: int
     exit_code: int | None
     signal: int | None
     cpu_us: int
     memory_bytes: int | None
-    """Peak resident; None if it is not above the launcher's own, which the kernel counts in."""
+    """Peak resident memory; None if not above this process's own, which the kernel includes."""
     memory_below_bytes: int | None = None
-    """If that is None: what the peak did not exceed."""
+    """If `memory_bytes` is None: an upper bound of the peak."""
     refusal: NotStarted | None = None
-    """Why its program was not started, if its child had to find that out."""
+    """Why its program was not started, as reported by a forked child."""
 
 
 class Launcher(Protocol):
-    """Where processes come from."""
+    """Starts and ends processes; the simulation has its own."""
 
     def start(self, order: Order) -> Child | NotStarted | Exhausted:
-        """Start a process."""
+        """Start a process. Does not raise: failures are returned."""
 
-    def reap(self) -> list[Exit]:
+    def reap(self) -> list[ChildExit]:
         """The children that have ended since; their orphans are reaped in passing."""
 
     def send(self, marks: Collection[Mark], number: signal.Signals) -> int:
         """Signal everything that bears one of `marks`; how many processes that were."""
 
     def orphans(self, mark: Mark) -> list[int]:
-        """What an ended child left behind and still lives; once empty, its mark is done with."""
+        """Return living descendants of an ended child; if none, its mark is forgotten."""
 
     def kill(self, pids: list[int]) -> dict[int, str]:
-        """End orphans; that they are gone is seen after the next SIGCHLD. Returns their names."""
+        """Kill orphans, without waiting for their end. Return their names by pid."""
 
     def keep(self, mark: Mark) -> None:
-        """Let what an ended child left behind live on, whatever happens to this process."""
+        """Let the descendants of an ended child run on, even after the end of this process."""
 
     def unendable(self, mark: Mark) -> list[process_sweep.Unendable]:
-        """Its processes that no signal ends."""
+        """Return its processes that no signal ends."""
 
 
 class OsLauncher:
     """Processes of this machine. `start` costs one vfork; all else is prepared once.
 
-    The log is UTF-8, and so is what a job is started with, whatever the worker's locale.
+    The log is UTF-8, so commands and variables are encoded as UTF-8, whatever the worker's locale.
     """
 
     def __init__(self) -> None:
         self._running: dict[int, Mark] = {}
         self._reports: dict[int, int] = {}
-        """By pid of a forked child: where it reports that its program was not started."""
+        """By pid of a forked child: the pipe for its report that its program was not started."""
         self._mounts = Mounts()
         self._marks: set[Mark] = set()
         self._environment = dict(os.environb)
-        self._plain_environment = (
+        self._shell_free_environment = (
             shell_free.inherited(self._environment) if shell_free.shell_is_dash() else None
         )
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        self._usual = (
+        self._usual_limit = (
             resource.getrlimit(process_sweep.RLIMIT_RTTIME) if sys.platform == "linux" else (0, 0)
         )
-        self._can_limit = self._usual[1] == resource.RLIM_INFINITY
+        self._can_limit = self._usual_limit[1] == resource.RLIM_INFINITY
         self._ignored = {number for number in CATCHABLE if _is_ignored(number)}
         self._children = _listing_of_children()
 
     def start(self, order: Order) -> Child | NotStarted | Exhausted:
-        """Start a process in its own session, with default signals and nothing to read.
+        """Start a process in its own session, with default signals and /dev/null as stdin.
 
-        The directory is entered and left again: posix_spawn knows none in Python 3.11, and nothing
-        else in this process uses a relative path. What lies on a mount that may block is entered,
-        looked up and executed in a forked child instead: see docs/decisions/0012.
+        This process enters the directory and returns to `/` after the spawn: os.posix_spawn has no
+        option for a directory, and no other code of this process uses a relative path. If a path is
+        on a mount that may block, a forked child does it instead: see docs/decisions/0012.
         """
         cwd = order.cwd.encode()
         self._mounts.refresh()
         if not self._mounts.local(cwd):
-            return self._start_apart(order)
+            return self._start_forked(order)
         try:
             os.chdir(cwd)
         except OSError as error:
             return _not_entered(order, error)
         try:
-            return self._start_plain(order) or self._start(order)
+            return self._start_without_shell(order) or self._start(order)
         except OSError as error:
-            return _told(error, order)
+            return _failure(error, order)
         finally:
             os.chdir("/")
 
-    def reap(self) -> list[Exit]:
+    def reap(self) -> list[ChildExit]:
         """The children that have ended since; their orphans are reaped in passing."""
-        ended: list[Exit] = []
+        ended: list[ChildExit] = []
         own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         while True:
             try:
@@ -173,7 +179,7 @@ class OsLauncher:
                 return ended
             if self._running.pop(pid, None):
                 refusal = self._refusal(pid) if pid in self._reports else None
-                ended.append(_exit(pid, status, usage, own_peak, refusal))
+                ended.append(_child_exit(pid, status, usage, own_peak, refusal))
 
     def send(self, marks: Collection[Mark], number: signal.Signals) -> int:
         """Signal everything that bears one of `marks`; how many processes that were."""
@@ -187,8 +193,8 @@ class OsLauncher:
     def orphans(self, mark: Mark) -> list[int]:
         """What an ended child left behind and still lives; once empty, its mark is done with.
 
-        As a subreaper this process is the parent of all that lost theirs, and of their children as
-        they die in turn. What bears no mark of another attempt is of this one.
+        This process is a subreaper, so orphaned descendants become its children. A child without
+        the mark of another attempt is taken for an orphan of this attempt.
         """
         orphans = self._all_children() - self._running.keys()
         if orphans:
@@ -199,56 +205,59 @@ class OsLauncher:
         return sorted(orphans)
 
     def kill(self, pids: list[int]) -> dict[int, str]:
-        """End orphans; that they are gone is seen after the next SIGCHLD. Returns their names."""
+        """Kill orphans; SIGCHLD follows when they have ended. Return their names by pid."""
         names = {pid: process_sweep.name(pid) for pid in pids if process_sweep.alive(pid)}
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
             except PermissionError:
-                pass  # it took on another user's rights; all that is left is to wait for it
+                pass  # it changed to another user; all that can be done is to wait for it
         return names
 
     def keep(self, mark: Mark) -> None:
         """Let what an ended child left behind live on, whatever happens to this process.
 
-        What cannot be marked as kept (another user's, or the hard limit is too low) lives on as
-        long as this process does.
+        A process that cannot be marked as kept (it belongs to another user, or the hard limit is
+        too low) can only be kept while this process runs.
         """
         while orphans := self.orphans(mark):
-            left = {*orphans, *(pid for pid in process_sweep.survivors({mark}) if not is_kept(pid))}
-            if not process_sweep.mark_kept(left):
+            pids = {*orphans, *(pid for pid in process_sweep.survivors({mark}) if not is_kept(pid))}
+            if not process_sweep.mark_kept(pids):
                 return
 
     def unendable(self, mark: Mark) -> list[process_sweep.Unendable]:
-        """Its processes that no signal ends."""
-        return process_sweep.unendable({mark})
+        """Return its processes that no signal ends."""
+        return process_sweep.find_unendable({mark})
 
     def _all_children(self) -> set[int]:
-        """Pids of this process's children, ended and not yet reaped ones too (Linux; else none)."""
+        """Return the pids of this process's children, zombies included (Linux; elsewhere none)."""
         if self._children is None:
             return set()
         listing = last = os.pread(self._children, LISTED_BYTES, 0)
-        while len(last) > LISTED_BYTES // 2:  # the kernel hands out a page of whole numbers at most
+        while len(last) > LISTED_BYTES // 2:  # a read returns at most a page of whole numbers
             last = os.pread(self._children, LISTED_BYTES, len(listing))
             listing += last
         return set(map(int, listing.split()))
 
-    def _start_plain(self, order: Order) -> Child | None:
-        """Without a shell; None where one is needed after all, be it to say what is wrong."""
-        if order.argv or self._plain_environment is None:
+    def _start_without_shell(self, order: Order) -> Child | None:
+        """Start a command without a shell; None if a shell is needed, even if only for its error.
+
+        See docs/decisions/0010.
+        """
+        if order.argv or self._shell_free_environment is None:
             return None
         words = shell_free.words_of(order.command)
-        given = _given(order)
-        if words is None or not shell_free.handed_on(tuple(given)):
+        variables = _variables(order)
+        if words is None or not shell_free.handed_on(tuple(variables)):
             return None
         if not self._runs_locally(words[0], order):
             return None
-        program = find(words[0], _path(order))
+        program = find_program(words[0], _path(order))
         if program is None:
             return None
-        environment = {**self._plain_environment, **given}
-        said = environment.get(b"PWD")
-        environment[b"PWD"] = shell_free.here(said if said and self._mounts.local(said) else None)
+        environment = {**self._shell_free_environment, **variables}
+        pwd = environment.get(b"PWD")
+        environment[b"PWD"] = shell_free.here(pwd if pwd and self._mounts.local(pwd) else None)
         try:
             return self._spawn(program, words, environment, order.mark)
         except OSError as error:
@@ -258,11 +267,11 @@ class OsLauncher:
 
     def _start(self, order: Order) -> Child | NotStarted | Exhausted:
         if order.argv and not self._runs_locally(order.argv[0], order):
-            return self._start_apart(order)
-        program = find(_name(order), _path(order))
+            return self._start_forked(order)
+        program = find_program(_name(order), _path(order))
         if program is None:
             return _not_found(order)
-        environment = {**self._environment, **_given(order)}
+        environment = {**self._environment, **_variables(order)}
         return self._spawn(program, _words(order), environment, order.mark)
 
     def _runs_locally(self, name: str, order: Order) -> bool:
@@ -270,9 +279,9 @@ class OsLauncher:
             return True
         return self._mounts.runs_locally(*absolute_candidates(order.cwd, name, _path(order)))
 
-    def _start_apart(self, order: Order) -> Child | Exhausted:
-        """In a forked child, which may block: it enters the directory and finds the program."""
-        environment = {**self._environment, **_given(order)}
+    def _start_forked(self, order: Order) -> Child | Exhausted:
+        """Start a forked child that enters the directory and finds the program: it may block."""
+        environment = {**self._environment, **_variables(order)}
         read, write = os.pipe()
         try:
             self._mark(order.mark.limit)
@@ -289,10 +298,10 @@ class OsLauncher:
         return self._started(pid, read, order.mark)
 
     def _refusal(self, pid: int) -> NotStarted | None:
-        """Why a forked child that has ended did not start its program; None if it did."""
-        if not (said := forked_start.report(self._reports.pop(pid))):
+        """Return why a forked child that has ended did not start its program; None if it did."""
+        if not (report := forked_start.report(self._reports.pop(pid))):
             return None
-        return msgspec.json.decode(said, type=NotStarted)
+        return msgspec.json.decode(report, type=NotStarted)
 
     def _spawn(
         self, program: bytes, words: Sequence[str], environment: dict[bytes, bytes], mark: Mark
@@ -329,15 +338,15 @@ class OsLauncher:
 
     def _mark(self, limit: int) -> None:
         if self._can_limit:
-            resource.setrlimit(process_sweep.RLIMIT_RTTIME, (limit, self._usual[1]))
+            resource.setrlimit(process_sweep.RLIMIT_RTTIME, (limit, self._usual_limit[1]))
 
     def _unmark(self) -> None:
         if self._can_limit:
-            resource.setrlimit(process_sweep.RLIMIT_RTTIME, self._usual)
+            resource.setrlimit(process_sweep.RLIMIT_RTTIME, self._usual_limit)
 
 
 def _listing_of_children() -> int | None:
-    """Open once, read at each end of a job. Orphans come to the main thread, which also forks."""
+    """Open the kernel's list of children of the main thread, which also gets the orphans."""
     try:
         return os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -345,25 +354,25 @@ def _listing_of_children() -> int | None:
 
 
 def _is_ignored(number: signal.Signals) -> bool:
-    """Whether a child would inherit that this signal does nothing; handlers end with `exec`."""
+    """Return whether a child would inherit that this signal is ignored; `exec` resets handlers."""
     return signal.getsignal(number) in (signal.SIG_IGN, None)
 
 
 def _enter_and_execute(order: Order, environment: Mapping[bytes, bytes]) -> bytes:
-    """In a forked child: become the job's program, or return the NotStarted that says why not."""
+    """In a forked child: execute the job's program, or return a NotStarted as JSON."""
     while True:
         try:
             os.chdir(order.cwd.encode())
         except OSError as error:
             return msgspec.json.encode(_not_entered(order, error))
-        if (program := find(_name(order), _path(order))) is None:
+        if (program := find_program(_name(order), _path(order))) is None:
             return msgspec.json.encode(_not_found(order))
         try:
             os.execve(program, [word.encode() for word in _words(order)], environment)
         except OSError as error:
-            if isinstance(refusal := _told(error, order), NotStarted):
+            if isinstance(refusal := _failure(error, order), NotStarted):
                 return msgspec.json.encode(refusal)
-        time.sleep(TRY_AGAIN_S)
+        time.sleep(EXECUTE_AGAIN_S)
 
 
 def _not_entered(order: Order, error: OSError) -> NotStarted:
@@ -386,13 +395,13 @@ def _path(order: Order) -> str:
     return order.env.get("PATH", os.defpath)
 
 
-def _given(order: Order) -> dict[bytes, bytes]:
-    given = {name.encode(): value.encode() for name, value in order.env.items()}
-    given[VARIABLE.encode()] = order.mark.cookie.encode()
-    return given
+def _variables(order: Order) -> dict[bytes, bytes]:
+    variables = {name.encode(): value.encode() for name, value in order.env.items()}
+    variables[VARIABLE.encode()] = order.mark.cookie.encode()
+    return variables
 
 
-def _told(error: OSError, order: Order) -> NotStarted | Exhausted:
+def _failure(error: OSError, order: Order) -> NotStarted | Exhausted:
     number = error.errno or 0
     if number in EXHAUSTED:
         return Exhausted(EXHAUSTED[number])
@@ -401,22 +410,22 @@ def _told(error: OSError, order: Order) -> NotStarted | Exhausted:
             "launch", "argument list too long: its arguments and environment together"
         )
     reason = REASONS.get(number, "launch")
-    told = f"{_name(order)}: {os.strerror(number)}"
-    if reason == "not-found" and os.path.exists(find(_name(order), _path(order)) or b""):
-        return NotStarted(reason, f"{told}: the interpreter in its first line")
-    return NotStarted(reason, told)
+    message = f"{_name(order)}: {os.strerror(number)}"
+    if reason == "not-found" and os.path.exists(find_program(_name(order), _path(order)) or b""):
+        return NotStarted(reason, f"{message}: the interpreter in its first line")
+    return NotStarted(reason, message)
 
 
-def _exit(
+def _child_exit(
     pid: int,
     status: int,
     usage: resource.struct_rusage,
     own_peak: int,
     refusal: NotStarted | None,
-) -> Exit:
+) -> ChildExit:
     code = os.waitstatus_to_exitcode(status)
     peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Exit(
+    return ChildExit(
         pid=pid,
         exit_code=code if code >= 0 else None,
         signal=-code if code < 0 else None,

@@ -1,7 +1,7 @@
-"""Which paths can be looked up without waiting for another machine or a user's process.
+"""A check whether a path can be looked up without waiting for another machine or a user process.
 
-Looking up a path on a network mount whose server is gone blocks whoever does it. The mount table
-says where such mounts are, and reading it touches none of them. See docs/decisions/0012.
+Looking up a path on a network mount blocks the caller if the server is unreachable. The mount table
+lists such mounts, and reading the table accesses none of them. See docs/decisions/0012.
 """
 
 import os
@@ -14,18 +14,18 @@ LOCAL = frozenset(
     b" configfs debugfs tracefs securityfs efivarfs pstore bpf fusectl binfmt_misc rpc_pipefs nsfs"
     b" selinuxfs".split()
 )
-"""File systems of this kernel and its own disks. FUSE, NFS, autofs and unknown ones are not."""
+"""File systems of the kernel and of local disks. FUSE, NFS, autofs and others may block."""
 
 REMEMBERED_S = 5.0
-"""How long an answer is reused: a link may be changed, and something be mounted, meanwhile."""
+"""How long an answer is reused: in that time a link may change, or a mount be added."""
 MOST_LINKS = 40
-"""The kernel follows no more of them either."""
+"""The most symbolic links to follow in one path: the limit of the kernel."""
 MOST_INTERPRETERS = 5
-"""A script's interpreter may be a script; the kernel follows as many."""
+"""The most interpreters to follow: a script's interpreter may itself be a script."""
 
 
 class Mounts:
-    """The mounts that may block, and what was found out about paths lately."""
+    """The mounts that may block, and a short-lived cache of answers about paths."""
 
     def __init__(self, table: str = "/proc/self/mountinfo") -> None:
         self._foreign: frozenset[bytes] = frozenset()
@@ -39,11 +39,11 @@ class Mounts:
 
     @property
     def any_foreign(self) -> bool:
-        """Whether there is a mount that may block."""
+        """Whether the mount table has a mount that may block."""
         return bool(self._foreign)
 
     def refresh(self) -> None:
-        """Forget old answers and take in what was mounted. Call it before each launch."""
+        """Drop old answers and read the mount table if it changed. Call this before each launch."""
         now = time.monotonic()
         if now < self._until or self._table is None:
             return
@@ -53,7 +53,7 @@ class Mounts:
             self._foreign = _foreign(self._table)
 
     def local(self, *paths: bytes) -> bool:
-        """Whether all of these absolute paths lead through local file systems only."""
+        """Return whether all of these absolute paths are on local file systems only."""
         if not self._foreign:
             return True
         if (answer := self._answers.get(paths)) is None:
@@ -61,12 +61,12 @@ class Mounts:
         return answer
 
     def runs_locally(self, *programs: bytes) -> bool:
-        """The same for programs: their interpreters, if they are scripts, are local as well."""
+        """Return the same for programs; interpreters of scripts must be local as well."""
         if not self._foreign:
             return True
         key = (b"#!", *programs)
         if (answer := self._answers.get(key)) is None:
-            answer = self._answers[key] = all(self._runs_locally(one) for one in programs)
+            answer = self._answers[key] = all(self._runs_locally(program) for program in programs)
         return answer
 
     def _runs_locally(self, program: bytes) -> bool:
@@ -79,9 +79,9 @@ class Mounts:
         return True
 
     def _is_local(self, path: bytes) -> bool:
-        """Follow `path` name by name, as the kernel would, and stop before a mount that may block.
+        """Follow `path` name by name, as the kernel does; False at a mount that may block.
 
-        Never touches anything beyond such a mount.
+        Never accesses such a mount or a file below it.
         """
         names = path.split(b"/")[::-1]
         here, links = b"", 0
@@ -106,7 +106,7 @@ class Mounts:
 
 
 def _open(table: str) -> int | None:
-    """The mount table, which is read again when it changes; None where there is none (macOS)."""
+    """Open the mount table; return None if the system has none (macOS)."""
     try:
         return os.open(table, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -114,9 +114,9 @@ def _open(table: str) -> int | None:
 
 
 def _foreign(table: int) -> frozenset[bytes]:
-    """Where file systems are mounted that are not known to be local.
+    """Return the mount points of file systems that are not known to be local.
 
-    The root is trusted whatever it is: without it nothing on the machine works.
+    The root is always trusted: without it nothing on the machine works.
     Source: proc_pid_mountinfo(5): the fifth field is the mount point, the type follows ` - `.
     """
     with open(table, "rb", closefd=False) as file:
@@ -127,7 +127,7 @@ def _foreign(table: int) -> frozenset[bytes]:
 
 
 def _unescaped(point: bytes) -> bytes:
-    r"""A mount point as it is: the table writes a space as `\040`."""
+    r"""Return the path of a mount point: the table writes a space as `\040`."""
     for octal in (b"040", b"011", b"012", b"134"):
         point = point.replace(b"\\" + octal, bytes([int(octal, 8)]))
     return point
@@ -137,11 +137,11 @@ def _link_target(path: bytes) -> bytes | None:
     try:
         return os.readlink(path)
     except (OSError, ValueError):
-        return None  # no link, or nothing there: the kernel says so at once
+        return None  # not a link, or missing: the kernel will report that without blocking
 
 
 def _interpreter(program: bytes) -> bytes | None:
-    """The absolute path in the first line of a script; None for any other file."""
+    """Return the absolute path in the first line of a script; None for any other file."""
     try:
         file = os.open(program, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):

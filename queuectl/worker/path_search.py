@@ -1,13 +1,14 @@
-"""Where the program of a job is: as `execvp` finds it, from the job's own directory and PATH."""
+"""The search for a job's program, as `execvp` does it: in the job's directory and PATH."""
 
 import os
 from functools import lru_cache
 
 
-def find(name: str, path: str) -> bytes | None:
-    """The file to execute for `name`, seen from the current directory; None if there is none.
+def find_program(name: str, path: str) -> bytes | None:
+    """Return the file to execute for `name`, relative to the current directory; None if missing.
 
-    A file that may not be executed is returned if there is no other, so that the error names it.
+    path: value of PATH. If all matching files lack the permission to execute, the first of them is
+    returned, so that the error message names it.
     """
     if "/" in name:
         return name.encode()
@@ -20,7 +21,7 @@ def find(name: str, path: str) -> bytes | None:
 
 @lru_cache(1_024)
 def candidates(name: str, path: str) -> tuple[bytes, ...]:
-    """The files that `name` may stand for, in the order of PATH."""
+    """Return the files that `name` may refer to, in the order of PATH."""
     if "/" in name:
         return (name.encode(),)
     return tuple(os.path.join(folder or ".", name).encode() for folder in path.split(":"))
@@ -28,5 +29,5 @@ def candidates(name: str, path: str) -> tuple[bytes, ...]:
 
 @lru_cache(1_024)
 def absolute_candidates(cwd: str, name: str, path: str) -> tuple[bytes, ...]:
-    """The same, seen from the directory `cwd`."""
+    """Return the same files as absolute paths, for the working directory `cwd`."""
     return tuple(os.path.join(cwd.encode(), file) for file in candidates(name, path))

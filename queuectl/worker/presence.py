@@ -1,7 +1,7 @@
-"""What shows others that a worker lives and how they reach it: two locks and a doorbell.
+"""The files of a worker by which other processes see that it is alive, and wake it.
 
-They are files beside the queue, which a program that tidies up may remove. The doorbell notices at
-once, the locks at the regular look, and what is missing is made again.
+They are two locks and a doorbell (a FIFO) in the queue's `.d` folder. A clean-up program may remove
+them, so they are created again if missing: the doorbell at once, the locks at the regular check.
 """
 
 import errno
@@ -15,11 +15,11 @@ from ..api import Queue
 from .takeover import lock_names
 
 TRIES, PAUSE_S = 50, 0.01
-"""Of taking a lock: whoever looks for locks that were left behind holds each for a moment."""
+"""Attempts to take a lock: a process that looks for stale locks holds each for a moment."""
 
 
 class Presence:
-    """The files of a worker. line: leads to its keeper, which holds the second lock alone."""
+    """The files of a worker. line: socket to its keeper, which holds the second lock."""
 
     def __init__(self, queue: Queue, worker_id: str, line: socket.socket) -> None:
         self._queue, self._worker_id, self._line = queue, worker_id, line
@@ -28,15 +28,15 @@ class Presence:
         self._bell = queue.store.guarded_doorbell()
 
     def fileno(self) -> int:
-        """Readable once the log may have grown, or the bell was removed."""
+        """Return a descriptor that is readable after new events, or if the bell was removed."""
         return self._bell.fileno()
 
     def drain(self) -> None:
-        """Take in all rings so far; read the log after this, never before."""
+        """Discard all notifications so far. Read the log after this call, never before."""
         self._bell.drain()
 
     def check(self) -> None:
-        """Make again what is missing; where that cannot be, the next check tries again."""
+        """Create missing files again. If that fails, the next check tries again."""
         self._bell.check()
         try:
             if not self._own.has_file():
@@ -48,11 +48,11 @@ class Presence:
             pass
 
     def close(self) -> None:
-        """Take the bell away; the locks end with the processes."""
+        """Remove the doorbell. The locks are released when the processes end."""
         self._bell.close()
 
     def leave(self) -> None:
-        """Take the locks away too, for the end of the worker is in the log."""
+        """Remove the lock files. Call this after the end of the worker was recorded."""
         for lock in (self._own, self._keepers):
             lock.remove()
 

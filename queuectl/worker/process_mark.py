@@ -1,8 +1,9 @@
-"""The mark of an attempt: how the processes it started are known for its own, wherever they went.
+"""The mark of an attempt, by which the processes that it started are recognized.
 
 Every process of an attempt inherits two things: a cookie in its environment, and the same cookie
 hashed into the soft RLIMIT_RTTIME, which does nothing to a process that is not real-time. The limit
-outlives setsid, double forks, closed descriptors and `env -i`; the cookie outlives a changed limit.
+survives setsid, double forks, closed descriptors and `env -i`; the cookie survives a changed limit.
+See docs/decisions/0004.
 """
 
 from hashlib import sha256
@@ -12,19 +13,19 @@ VARIABLE = "QUEUECTL_CLAIM"
 
 
 class Mark(NamedTuple):
-    """What tells an attempt's processes from all others."""
+    """Two values that only the processes of one attempt carry."""
 
     cookie: str
     """Value of `QUEUECTL_CLAIM`."""
     limit: int
-    """Value of the soft RLIMIT_RTTIME, in [2**62, 2**62 + 2**60): nobody asks for so many µs."""
+    """Value of the soft RLIMIT_RTTIME (µs), in [2**62, 2**62 + 2**60): no program sets so many."""
 
 
 def mark_of(identity: tuple[int, int], token: str, job_id: str, attempt: int) -> Mark:
-    """The mark of an attempt.
+    """Return the mark of an attempt.
 
     identity: device and inode of the queue file, so that a copied queue never claims the processes
-    of the original. token: random, of the worker's life.
+    of the original. token: the random token of the worker, new at each start.
     """
     device, inode = identity
     cookie = f"{device}:{inode}:{token}:{job_id}:{attempt}"

@@ -1,6 +1,6 @@
-"""Finding and ending the processes that carry the marks of given attempts.
+"""The search for processes that carry the marks of given attempts, and their killing.
 
-Everything is read from /proc; where there is none (macOS) nothing is found.
+All facts are read from /proc; without it (macOS) no process is found. See docs/decisions/0004.
 """
 
 import os
@@ -15,105 +15,105 @@ from .keeper import KEPT
 from .process_mark import VARIABLE, Mark
 
 RLIMIT_RTTIME = 15
-"""Linux's number; the resource module of Python 3.11 has no name for it."""
+"""The number in Linux; the resource module of Python 3.11 has no name for it."""
 PAUSE_S = 0.002
 GROUP, THREADS = 2, 17
-"""Indexes of process group and number of threads in what `_stat` returns."""
+"""Indexes of the process group and the number of threads in the fields that `_stat` returns."""
 STUCK_US = 2_000_000
-"""How long after a signal to look for processes that it could not end."""
+"""How long after a signal to search for processes that it did not end."""
 QUIET_PASSES = 2
-"""Passes in a row that must find nothing: a chain of fast forks may slip through one."""
+"""Passes in a row that must find no process: a chain of fast forks may escape one pass."""
 
 
 class Unendable(NamedTuple):
-    """A process that no signal of ours ends."""
+    """A process that this user's signals do not end."""
 
     pid: int
     name: str
     user: str | None
-    """Whose it is; None if it is ours, was killed and does not die."""
+    """Its owner, if that is another user; None if it was killed and hangs in the kernel."""
 
 
 class Pass(NamedTuple):
-    """What one look at all processes has found."""
+    """The result of one pass over all processes."""
 
     survivors: list[int]
-    """Pids of the living processes that carry one of the marks."""
+    """Pids of living processes with one of the marks, ascending."""
     ended: set[int]
-    """Pids of those that carry one, have ended and wait to be reaped."""
+    """Pids of zombies with one of the marks."""
     complete: bool
-    """Whether no process was gone before it was looked at: it might have forked."""
+    """False if a listed process ended before it was read: it may have forked before."""
 
 
 def bearers(pids: Iterable[int], marks: Collection[Mark]) -> list[int]:
-    """Those of `pids` that carry one of `marks`, ended and not yet reaped ones too."""
+    """Return the `pids` that carry one of `marks`, zombies included."""
     limits, cookies = _traces(marks)
     return [pid for pid in pids if _carries(pid, limits, cookies)]
 
 
 def survivors(marks: Collection[Mark]) -> list[int]:
-    """Pids of all living processes that carry one of `marks`; never this one, nor its keeper."""
-    return _look(marks).survivors
+    """Return the pids of living processes with one of `marks`, except this one and its parent."""
+    return _pass_over(marks).survivors
 
 
 def send(marks: Collection[Mark], number: Signals) -> list[int]:
-    """Send a signal once to each survivor; which they were."""
-    found = survivors(marks)
-    _signal(found, number)
-    return found
+    """Send a signal once to each survivor; return their pids."""
+    pids = survivors(marks)
+    _signal(pids, number)
+    return pids
 
 
-def unendable(marks: Collection[Mark]) -> list[Unendable]:
-    """Survivors that belong to another user, or that were killed and wait inside the kernel."""
-    found = []
+def find_unendable(marks: Collection[Mark]) -> list[Unendable]:
+    """Return survivors of another user, or that were killed and hang in the kernel."""
+    processes = []
     for pid in survivors(marks):
         try:
             os.kill(pid, 0)
         except PermissionError:
-            found.append(Unendable(pid, name(pid), _owner(pid)))
+            processes.append(Unendable(pid, name(pid), _owner(pid)))
         except ProcessLookupError:
             continue
         else:
             if _is_killed(pid):
-                found.append(Unendable(pid, name(pid), None))
-    return found
+                processes.append(Unendable(pid, name(pid), None))
+    return processes
 
 
-def end(marks: Collection[Mark], within_s: float = 1.0) -> bool:
-    """Kill the survivors of `marks` until none is left; False where one would not die in time.
+def kill_all(marks: Collection[Mark], within_s: float = 1.0) -> bool:
+    """Kill survivors until none is left; return False if one is alive after `within_s`.
 
     Their process groups are killed too: no fork escapes that, and an attempt shares its groups with
-    nobody, for it begins a session of its own.
+    no other process, because it starts its own session.
     """
     deadline = time.monotonic() + within_s
     quiet, ended, killed, groups = 0, set[int](), set[int](), set[int]()
     while marks and quiet < QUIET_PASSES:
-        found = _look(marks)
-        news = found.ended - ended
-        groups.update(*(_group(pid) for pid in (*found.survivors, *news)))
-        _signal(found.survivors, SIGKILL)
+        seen = _pass_over(marks)
+        newly_ended = seen.ended - ended
+        groups.update(*(_group(pid) for pid in (*seen.survivors, *newly_ended)))
+        _signal(seen.survivors, SIGKILL)
         _kill_groups(groups)
         if time.monotonic() > deadline:
-            return not found.survivors and news <= killed
-        quiet = quiet + 1 if found.complete and not found.survivors and not news else 0
-        ended |= news
-        killed.update(found.survivors)
-        if found.survivors:
-            time.sleep(PAUSE_S)  # they are others' children: no call waits for all of them
+            return not seen.survivors and newly_ended <= killed
+        quiet = quiet + 1 if seen.complete and not seen.survivors and not newly_ended else 0
+        ended |= newly_ended
+        killed.update(seen.survivors)
+        if seen.survivors:
+            time.sleep(PAUSE_S)  # waitpid is not possible: they are not children of this process
     return True
 
 
 def alive(pid: int) -> bool:
-    """Whether `pid` is a process that has not ended; one that waits to be reaped has.
+    """Return whether `pid` is a process that has not ended. A zombie has ended.
 
-    One whose first thread has ended is called a zombie while its other threads go on.
+    If only the first thread has ended, the kernel reports a zombie although other threads run.
     """
     stat = _stat(pid)
     return bool(stat) and (stat[0] not in (b"Z", b"X") or int(stat[THREADS]) > 1)
 
 
 def name(pid: int) -> str:
-    """The name of a process's program as the kernel has it, safe to print; `?` if it is gone."""
+    """Return the kernel's name of a process, safe to print; `?` if the process is gone."""
     try:
         with open(f"/proc/{pid}/comm", "rb") as file:
             text = file.read().decode(errors="replace").strip()
@@ -123,24 +123,24 @@ def name(pid: int) -> str:
 
 
 def mark_kept(pids: Iterable[int]) -> bool:
-    """Mark processes as such that are to stay; False if one cannot be. Those gone count."""
+    """Mark processes to be kept; False if one cannot be marked. Ended ones count as marked."""
     refused = [pid for pid in pids if not _mark_kept(pid)]
     return not refused
 
 
 def stopped(pid: int) -> bool:
-    """Whether `pid` is stopped, as by SIGSTOP, and waits for SIGCONT."""
+    """Return whether `pid` is stopped, such as by SIGSTOP, and waits for SIGCONT."""
     return _stat(pid)[:1] == [b"T"]
 
 
 def started(pid: int) -> int:
-    """Start time of `pid` in clock ticks since boot; 0 where there is no such process."""
+    """Return the start time of `pid` in clock ticks since boot; 0 if there is no such process."""
     stat = _stat(pid)
     return int(stat[19]) if stat else 0
 
 
 def _owner(pid: int) -> str:
-    """Name of the user that a process belongs to; the number if it has none."""
+    """Return the name of the user that a process belongs to; the number if it has no name."""
     try:
         uid = os.stat(f"/proc/{pid}").st_uid
         return pwd.getpwuid(uid).pw_name
@@ -151,7 +151,7 @@ def _owner(pid: int) -> str:
 
 
 def _is_killed(pid: int) -> bool:
-    """Whether SIGKILL waits for it. Source: proc_pid_status(5), a mask of pending signals."""
+    """Return whether SIGKILL is pending. Source: proc_pid_status(5), masks of pending signals."""
     lines = _read(f"/proc/{pid}/status").splitlines()
     masks = [line.split()[1] for line in lines if line.startswith((b"SigPnd:", b"ShdPnd:"))]
     return any(int(mask, 16) >> (SIGKILL - 1) & 1 for mask in masks)
@@ -169,23 +169,23 @@ def _mark_kept(pid: int) -> bool:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """The fields of /proc/PID/stat from the state on: the name before it may hold anything."""
+    """Return the fields of /proc/PID/stat after the name, which may contain any character."""
     return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
 
 
-def _look(marks: Collection[Mark]) -> Pass:
-    """Look at all processes once, the newest first: the last of a chain of forks is the newest."""
+def _pass_over(marks: Collection[Mark]) -> Pass:
+    """Read all processes once, in descending order of pid: a fork chain ends at its newest."""
     limits, cookies = _traces(marks)
-    found, ended, complete = [], set(), True
+    living, ended, complete = [], set(), True
     for pid in _others():
         carries = _carries(pid, limits, cookies)
         if carries is None:
             complete = False
         elif carries and alive(pid):
-            found.append(pid)
+            living.append(pid)
         elif carries:
             ended.add(pid)
-    return Pass(sorted(found), ended, complete)
+    return Pass(sorted(living), ended, complete)
 
 
 def _signal(pids: Iterable[int], number: Signals) -> None:
@@ -193,11 +193,11 @@ def _signal(pids: Iterable[int], number: Signals) -> None:
         try:
             os.kill(pid, number)
         except (ProcessLookupError, PermissionError):
-            pass  # gone meanwhile, or it took on another user's rights
+            pass  # it has ended, or it changed to another user
 
 
 def _group(pid: int) -> set[int]:
-    """The process group of `pid`, unless it is our own; empty if there is no such process."""
+    """Return the process group of `pid` unless it is our own; empty if the process is gone."""
     stat = _stat(pid)
     return {int(stat[GROUP])} - {0, os.getpgrp()} if stat else set()
 
@@ -207,7 +207,7 @@ def _kill_groups(groups: Iterable[int]) -> None:
         try:
             os.killpg(group, SIGKILL)
         except (ProcessLookupError, PermissionError):
-            pass  # none is left in it, or it took on another user's rights
+            pass  # the group is empty, or its processes changed to another user
 
 
 def _others() -> list[int]:
@@ -225,7 +225,7 @@ def _traces(marks: Collection[Mark]) -> tuple[set[int], set[bytes]]:
 
 
 def _carries(pid: int, limits: set[int], cookies: set[bytes]) -> bool | None:
-    """By the limit, which takes microseconds to read; else by the environment. None if it ended."""
+    """Check the limit (microseconds to read), then the environment. None if it has ended."""
     try:
         return _limit(pid) in limits or not cookies.isdisjoint(_environment(pid))
     except (FileNotFoundError, ProcessLookupError):
@@ -233,7 +233,7 @@ def _carries(pid: int, limits: set[int], cookies: set[bytes]) -> bool | None:
 
 
 def _limit(pid: int) -> int | None:
-    """The soft limit of a process; without CAP_SYS_RESOURCE another user's is only read as text."""
+    """Return the soft RLIMIT_RTTIME; another user's needs CAP_SYS_RESOURCE, so it is parsed."""
     try:
         return resource.prlimit(pid, RLIMIT_RTTIME)[0]
     except PermissionError:
@@ -243,7 +243,7 @@ def _limit(pid: int) -> int | None:
 
 
 def _environment(pid: int) -> list[bytes]:
-    """The variables of a process; empty if it has none, or if they are another user's.
+    """Return the variables of a process; empty if it has none or belongs to another user.
 
     Raises ProcessLookupError if the process has ended. If only its first thread has, the others
     still have the variables.
@@ -261,7 +261,7 @@ def _environment(pid: int) -> list[bytes]:
 
 
 def _read(path: str) -> bytes:
-    """What stands in a file of /proc; nothing if it may not be read, or its process has ended."""
+    """Return the content of a file in /proc; empty if unreadable or if its process has ended."""
     try:
         with open(path, "rb") as file:
             return file.read()

@@ -1,4 +1,10 @@
-"""What a supervisor waits for: one selector over signals, bell, alarm, output, keeper and peers."""
+"""The one place where a supervisor waits: a selector over all its sources of events.
+
+The sources are stop signals and ends of children (one pipe), the doorbell (new events in the log),
+the alarm (a job falls due), the commit thread, the socket to the keeper, the output of attempts,
+and pidfds of other workers. The selector belongs to the supervisor's thread. It empties the signal
+pipe and the keeper's socket; the supervisor drains the other sources.
+"""
 
 import os
 import selectors
@@ -13,42 +19,43 @@ from . import process_sweep
 from .attempt import Attempt
 from .stopping import URGING, Signals
 
-PATIENCE_US = 5_000
-"""A shorter job is read once, at its end: to listen to it costs as much as to start it."""
+SHORT_JOB_US = 5_000
+"""Output of a shorter job is read once, at its end: to register it costs as much as a start."""
 
 
 class Rings(Protocol):
-    """Something to select on that is emptied once heard: a doorbell, an alarm."""
+    """A source to select on, such as a doorbell or an alarm; the caller drains it."""
 
     def fileno(self) -> int:
-        """Readable once it has rung."""
+        """Return the descriptor that becomes readable."""
 
 
 class Woken(msgspec.Struct):
-    """What has happened since."""
+    """The events since the last wait."""
 
     stops: int = 0
-    """INT and TERM to this process, each one counts."""
+    """Number of INT and TERM that this process received."""
     passed_on: int = 0
-    """INT and TERM that the keeper was sent, each one counts."""
+    """Number of INT and TERM that the keeper received."""
     hangup: bool = False
-    """HUP."""
+    """HUP was received, here or by the keeper."""
     children: bool = False
-    """Some child has ended."""
+    """A child has ended."""
     rung: bool = False
-    """The log may have grown."""
+    """The log may have new events."""
     alarm: bool = False
     """A job may have fallen due."""
     committed: bool = False
-    """The commit beside the loop is done."""
+    """The commit on the committer's thread is done."""
     keeper_gone: bool = False
     printed: list[Attempt] = []
+    """Attempts with output to read."""
     died: list[str] = []
-    """Workers of whom a process has ended."""
+    """Ids of other workers of which a process has ended."""
 
 
 class Waiting:
-    """The selector. bell and alarm: the caller drains them when told that they have rung."""
+    """The selector. bell and alarm: the caller drains them after `wait` has reported them."""
 
     def __init__(
         self,
@@ -63,8 +70,8 @@ class Waiting:
         self._bell, self._alarm, self._committer = (object() for _ in range(3))
         self._line = line
         self._watched: dict[str, list[int]] = {}
-        self._soon: dict[int, tuple[int, Attempt]] = {}
-        """By descriptor, in order: from when to listen, and to whom."""
+        self._register_later: dict[int, tuple[int, Attempt]] = {}
+        """By descriptor of its output: the time (µs) to register an attempt, in ascending order."""
         for source, name in (
             (signals, signals),
             (bell, self._bell),
@@ -75,22 +82,22 @@ class Waiting:
             self._selector.register(source, selectors.EVENT_READ, name)
 
     def hear(self, attempt: Attempt) -> None:
-        """From now on, or from a moment later, tell when it has printed."""
+        """Report output of this attempt, starting SHORT_JOB_US from now."""
         if attempt.child.output is not None:
-            self._soon[attempt.child.output] = (_now_us() + PATIENCE_US, attempt)
+            self._register_later[attempt.child.output] = (_now_us() + SHORT_JOB_US, attempt)
 
     def unhear(self, attempt: Attempt) -> None:
-        """No longer; its pipe may have been forgotten before."""
+        """Report its output no longer. It may be unknown already."""
         output = attempt.child.output
-        if output is None or output in self._soon:
-            self._soon.pop(output or -1, None)
+        if output is None or output in self._register_later:
+            self._register_later.pop(output or -1, None)
         elif output in self._selector.get_map():
             self._selector.unregister(output)
 
     def watch(self, worker_id: str, *processes: tuple[int, int]) -> None:
-        """Tell once any of a worker's processes, each a pid and its start time, has ended.
+        """Report when one of a worker's processes ends; each is a pid and its start time.
 
-        Where there are no pidfds, or the process is another machine's, the regular look does.
+        Without pidfds, or for a process of another machine, the regular check is used instead.
         """
         if worker_id in self._watched:
             return
@@ -107,30 +114,30 @@ class Waiting:
             self._selector.register(handle, selectors.EVENT_READ, worker_id)
 
     def unwatch(self, worker_id: str) -> None:
-        """That worker is no concern any more."""
+        """Stop watching that worker."""
         for handle in self._watched.pop(worker_id, []):
             self._close(handle)
 
     def wait(self, timeout_us: int) -> Woken:
-        """Wait until something happens, `timeout_us` has passed, or perhaps a moment less."""
+        """Wait for an event, for at most `timeout_us`. May return earlier without an event."""
         woken = Woken()
-        if self._soon:
-            timeout_us = min(timeout_us, self._listen())
+        if self._register_later:
+            timeout_us = min(timeout_us, self._register_due())
         for key, _ in self._selector.select(max(0, timeout_us) / 1e6):
-            self._sort(woken, key.fd, key.data)
+            self._add_event(woken, key.fd, key.data)
         return woken
 
-    def _listen(self) -> int:
-        """Hear those whose moment has passed. Returns how long until the next one's has."""
+    def _register_due(self) -> int:
+        """Register attempts whose time has come. Return the microseconds until the next."""
         now_us = _now_us()
-        for output, (at_us, attempt) in list(self._soon.items()):
+        for output, (at_us, attempt) in list(self._register_later.items()):
             if at_us > now_us:
                 return at_us - now_us
-            del self._soon[output]
+            del self._register_later[output]
             self._selector.register(output, selectors.EVENT_READ, attempt)
-        return PATIENCE_US
+        return SHORT_JOB_US
 
-    def _sort(self, woken: Woken, descriptor: int, source: Any) -> None:
+    def _add_event(self, woken: Woken, descriptor: int, source: Any) -> None:
         if isinstance(source, Attempt):
             woken.printed.append(source)
         elif source is self._signals:
@@ -138,7 +145,7 @@ class Waiting:
             woken.stops = sum(number in URGING for number in numbers)
             woken.hangup |= signal.SIGHUP in numbers
             woken.children = signal.SIGCHLD in numbers
-            woken.rung |= signal.SIGCONT in numbers  # it slept, or somebody wants it to look
+            woken.rung |= signal.SIGCONT in numbers  # it was stopped, or was asked to check the log
         elif source is self._bell:
             woken.rung = True
         elif source is self._alarm:
@@ -146,16 +153,16 @@ class Waiting:
         elif source is self._committer:
             woken.committed = True
         elif source is self._line:
-            self._hear_keeper(woken)
+            self._read_line(woken)
         else:  # one of a worker's processes; the other is still watched
             self._watched[source].remove(descriptor)
             self._close(descriptor)
             woken.died.append(source)
 
-    def _hear_keeper(self, woken: Woken) -> None:
+    def _read_line(self, woken: Woken) -> None:
         try:
             numbers = self._line.recv(4096)
-        except ConnectionResetError:  # it died with bytes of ours unread
+        except ConnectionResetError:  # it died before it read our bytes
             numbers = b""
         if not numbers:
             self._selector.unregister(self._line)

@@ -1,4 +1,8 @@
-"""The life of a supervisor: from an open queue file to its end in the log."""
+"""The life of a supervisor: open the queue, start, run the loop, exit with a code.
+
+The order matters: signals are handled first; threads start before jobs run; the locks and the
+doorbell exist before the start is recorded, so that no other worker takes this one for dead.
+"""
 
 import os
 import resource
@@ -40,18 +44,18 @@ from .supervisor import Duty, Reason, Supervisor
 from .takeover import boot_id, tidy_locks
 from .timers import Timers
 
-TRY_AGAIN_S = 1.0
-"""Between two tries to start a thread."""
+START_THREAD_AGAIN_S = 1.0
+"""Pause between two attempts to start a thread."""
 DESCRIPTORS, DESCRIPTORS_A_JOB = 64, 3
-"""For the worker itself; for a job's pipe, the folder of its output and a file there."""
+"""For the worker itself; and per job: its pipe, its output folder and a file in it."""
 
 
 def supervise(
     path: str | None, options: Options, line: socket.socket, before: tuple[str, ...]
 ) -> int:
-    """Run a supervisor below its keeper, which `line` leads to, and return its exit code.
+    """Run a supervisor and return its exit code. line: the socket to its keeper.
 
-    before: the ids of the workers that the same keeper had before, all of them dead.
+    before: the ids of earlier workers of the same keeper, all of them dead.
     """
     for name in options.queues:
         name_of_queue("--queue", name)
@@ -61,12 +65,12 @@ def supervise(
     file = locate(path).path
     missing = not os.path.lexists(file)
     with Queue(path, actor=worker_id, on_wait=_say) as queue:
-        if missing:  # said with --quiet too: the path may be mistyped
+        if missing:  # with --quiet too: the path may be mistyped
             _say(f"created queue {file}")
         if options.until_empty:
             _refuse_endless(queue, options.queues)
         _keep_from_jobs()
-        os.chdir("/")  # no folder is held in use, and no relative path means anything from here on
+        os.chdir("/")  # keeps no folder in use; relative paths must not be used after this
         duty = Duty(
             worker_id=worker_id,
             token=secrets.token_hex(8),
@@ -79,15 +83,15 @@ def supervise(
 
 
 def _say(text: str) -> None:
-    """Say what the worker waits for before it has begun, and as it leaves."""
+    """Print a line to stderr, before the console is created and after its last use."""
     print(visible(text), file=sys.stderr, flush=True)
 
 
-def _allow_descriptors(wanted: int) -> None:
-    """Raise the soft limit where it is too low, as far as it may be; jobs inherit it."""
+def _allow_descriptors(count: int) -> None:
+    """Raise the soft limit of open files to `count`, or to the hard limit. Jobs inherit it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        most = count if hard == resource.RLIM_INFINITY else min(count, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
@@ -115,9 +119,9 @@ def _work(
 def _threads_started(
     committer: Committer, alarm: Timers, signals: Signals, line: socket.socket, telling: Telling
 ) -> bool:
-    """Start all threads, so that none is needed once jobs run.
+    """Start all threads now, so that none has to be started while jobs run.
 
-    Waits while the machine refuses one; False if the worker was asked to stop meanwhile.
+    Retry while the machine refuses a thread; return False if a stop signal arrives before.
     """
     while True:
         try:
@@ -127,7 +131,7 @@ def _threads_started(
             telling.say(f"{OUT_OF_PROCESSES}; trying again")
         else:
             return True
-        if select.select([signals.fileno(), line.fileno()], [], [], TRY_AGAIN_S)[0]:
+        if select.select([signals.fileno(), line.fileno()], [], [], START_THREAD_AGAIN_S)[0]:
             return False
 
 
@@ -160,7 +164,7 @@ def _serve(
     presence.leave()
     if reason != "keeper-lost":
         telling.closing(reason)
-    if process_sweep.stopped(os.getppid()):  # by Ctrl-Z or by a job: it would never see our end
+    if process_sweep.stopped(os.getppid()):  # by Ctrl-Z or a job; it must notice our end
         os.kill(os.getppid(), SIGCONT)
     code = _code(reason, interrupted=supervisor.interrupted)
     if code == 0 and options.fail_on_dead and (telling.dead or _jobs_died_before(queue, before)):
@@ -169,7 +173,7 @@ def _serve(
 
 
 def _start(queue: Queue, start: StartWorker, before: tuple[str, ...]) -> None:
-    """Record the start, with the stop that was recorded for a worker of the same keeper."""
+    """Record the start, and any stop that was recorded for an earlier worker of this keeper."""
     with queue.write() as session:
         session.send(start)
         earlier = [workers.get(session.tx, worker_id) for worker_id in before]
@@ -180,7 +184,7 @@ def _start(queue: Queue, start: StartWorker, before: tuple[str, ...]) -> None:
 
 
 def _jobs_died_before(queue: Queue, before: tuple[str, ...]) -> bool:
-    """Whether a worker of the same keeper, killed since, recorded that a job is dead."""
+    """Return whether an earlier worker of the same keeper recorded that a job is dead."""
     with queue.read() as tx:
         starts = [start for worker in before for start in islice(_events_of(tx, worker), 1)]
         return bool(starts) and any(
@@ -194,7 +198,7 @@ def _events_of(tx: Reader, worker_id: str) -> Iterator[Recorded]:
 
 
 def _refuse_endless(queue: Queue, queues: tuple[str, ...]) -> None:
-    """Raise NeverEmpty if the job that runs this command is in a queue that is to become empty."""
+    """Raise NeverEmpty if this command is run by a job of a queue that is to become empty."""
     with queue.read() as tx:
         job = running_here(tx, queue.location)
     if job is not None and (not queues or job.spec.queue in queues):
@@ -202,7 +206,7 @@ def _refuse_endless(queue: Queue, queues: tuple[str, ...]) -> None:
 
 
 def _say_unused(queue: Queue, queues: tuple[str, ...], telling: Telling) -> None:
-    """A mistyped queue never has work."""
+    """Warn about queues that have no jobs: a name may be mistyped."""
     with queue.read() as tx:
         known = counts.by_queue(tx)
     for name in queues:
@@ -211,13 +215,13 @@ def _say_unused(queue: Queue, queues: tuple[str, ...], telling: Telling) -> None
 
 
 def _keep_from_jobs() -> None:
-    """What this process was itself started with is no job's business."""
+    """Make inherited descriptors non-inheritable, so that jobs do not get them."""
     for number in os.listdir("/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"):
         if int(number) > 2:
             try:
                 os.set_inheritable(int(number), False)
             except OSError:
-                pass  # the one that listed them
+                pass  # the descriptor that listed the others is closed already
 
 
 def _started(duty: Duty, name: str | None) -> WorkerStarted:

@@ -12,7 +12,7 @@ from .. import exit_codes
 from .keeper import keep
 
 JOBS_DIED = 10
-"""The supervisor's exit code for it: with 1 the keeper would take it for an accident."""
+"""The supervisor's exit code if jobs died: after 1 the keeper would restart it."""
 
 LOADED_LATE = (
     "apscheduler.executors.debug",
@@ -32,7 +32,7 @@ LOADED_LATE = (
 
 
 class Options(NamedTuple):
-    """What `worker start` was asked for."""
+    """The options of `worker start`."""
 
     slots: int = 1
     queues: tuple[str, ...] = ()
@@ -45,14 +45,14 @@ class Options(NamedTuple):
     quiet: bool = False
     """Log only what goes wrong."""
     fail_on_dead: bool = False
-    """Exit 1 if a job died meanwhile."""
+    """Exit 1 if a job died while this worker was running."""
 
 
 def run_worker(path: str | None, options: Options) -> int:
-    """Run a worker until it is told to stop, and return its exit code.
+    """Run a worker until it is stopped, and return its exit code.
 
-    The calling process becomes its keeper. This returns in the supervisor too, so a caller does
-    nothing after it but leave with the code.
+    The calling process becomes its keeper. This function returns in the supervisor process too, so
+    the caller must do nothing afterwards except exit with the code.
     """
     supervise = _load()
     keeper = os.getpid()
@@ -61,9 +61,9 @@ def run_worker(path: str | None, options: Options) -> int:
 
 
 def _load() -> Callable[[str | None, Options, socket.socket, tuple[str, ...]], int]:
-    """Import all that a worker may ever need, also to be started again by its keeper.
+    """Import all modules that a worker may need, even after a restart by its keeper.
 
-    The program may be upgraded or removed while the worker runs. What is loaded before the fork is
+    The program may be upgraded or removed while the worker runs. Memory used before the fork is
     shared by keeper and supervisors; `freeze` keeps the garbage collector from copying it.
     """
     for name in LOADED_LATE:

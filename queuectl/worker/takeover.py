@@ -1,4 +1,10 @@
-"""The claims of a dead worker: its locks are free, its processes gone, only then recorded lost."""
+"""Requeuing the jobs of dead workers.
+
+Several processes may find the same worker dead at the same time. The order in `take_over` makes
+this safe: take both locks of the dead worker, kill the remaining processes of its attempts, record
+the worker and its claims as lost in one transaction, and only then remove the lock files. A process
+that does not get both locks does nothing.
+"""
 
 import os
 from collections.abc import Iterable
@@ -21,7 +27,7 @@ from .selector import Waiting
 
 
 class Peers:
-    """The other workers of this queue, watched by their processes' ends and by a look at times."""
+    """The other workers of this queue, watched by pidfds and by a regular check."""
 
     def __init__(self, queue: Queue, worker_id: str, waiting: Waiting, telling: Telling) -> None:
         self._queue, self._worker_id = queue, worker_id
@@ -29,26 +35,26 @@ class Peers:
         self._known: dict[str, Worker] = {}
 
     def look(self, active: list[Worker], *, again: bool) -> None:
-        """Take over from those that are dead, watch the others. again: also those known to live."""
+        """Take over the jobs of dead workers, watch the others. again: check known ones as well."""
         peers = {peer.id: peer for peer in active if peer.id != self._worker_id}
         for gone in self._known.keys() - peers.keys():
             self._forget(gone)
         for peer in peers.values():
             if again or peer.id not in self._known:
-                self._meet(peer)
+                self._check(peer)
         for worker in active if again else ():
             wake(worker)
 
     def died(self, worker_id: str) -> None:
-        """A process of this worker has ended; its other one may still tidy up."""
+        """Check a worker of which a process has ended; its other process may still be running."""
         if worker_id in self._known:
-            self._meet(self._known[worker_id])
+            self._check(self._known[worker_id])
 
-    def _meet(self, peer: Worker) -> None:
+    def _check(self, peer: Worker) -> None:
         try:
             lost = take_over(self._queue, peer, self._worker_id)
         except (Full, Busy):
-            lost = None  # at the next look, then
+            lost = None  # the next check tries again
         if lost is not None:
             self._forget(peer.id)
             count = plural(len(lost), "job") if lost else "no job"
@@ -66,8 +72,8 @@ class Peers:
 
     def _dead(self, job_ids: list[str]) -> list[Job]:
         with self._queue.read() as tx:
-            now = [jobs.get(tx, job_id) for job_id in job_ids]
-        return [job for job in now if job and job.state == "dead"]
+            current = [jobs.get(tx, job_id) for job_id in job_ids]
+        return [job for job in current if job and job.state == "dead"]
 
     def _forget(self, worker_id: str) -> None:
         self._known.pop(worker_id, None)
@@ -75,17 +81,16 @@ class Peers:
 
 
 def lock_names(worker_id: str) -> tuple[str, str]:
-    """The locks that live as long as a worker's supervisor, and as its keeper."""
+    """Return the names of the locks that the supervisor and the keeper of a worker hold."""
     return f"worker-{worker_id}", f"worker-{worker_id}.keeper"
 
 
 def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
-    """Put back what a dead worker had claimed: the job ids.
+    """Requeue the jobs that a dead worker had claimed, and return their ids.
 
-    None where anything of it lives, or where it has ended otherwise meanwhile.
-
-    A worker lives as long as its locks are held. Whoever takes over holds them meanwhile, so that
-    two who find it dead do it once.
+    Return None if any process of the worker or of its attempts lives, or if the worker has ended in
+    another way. A worker is alive as long as its locks are held. The caller holds the locks while
+    it takes over, so that two callers do not do it twice.
     """
     locks = _free_locks(queue, worker)
     if locks is None:
@@ -95,12 +100,12 @@ def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
             claims = jobs.of_worker(tx, worker.id)
         token = worker.started.token
         marks = [mark_of(queue.store.identity, token, job.id, job.attempt) for job in claims]
-        if not process_sweep.end(marks):
+        if not process_sweep.kill_all(marks):
             return None
         with queue.write(found_by) as session:
-            asked = LoseWorker(worker_id=worker.id, found_by=found_by)
-            if not isinstance(session.send(asked), Worker):
-                return None  # it had left in order, just before its locks came free
+            request = LoseWorker(worker_id=worker.id, found_by=found_by)
+            if not isinstance(session.send(request), Worker):
+                return None  # it recorded its own end just before its locks became free
             for job in claims:
                 session.send(Lose(job_id=job.id, attempt=job.attempt, worker=worker.id))
         for lock in locks:
@@ -112,9 +117,9 @@ def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
 
 
 def _free_locks(queue: Queue, worker: Worker) -> list[SqliteLock] | None:
-    """Both locks of a dead worker, held by us; None while it lives.
+    """Take and return the locks of a dead worker; None if it is alive.
 
-    Where a lock's file is gone, the worker lives as long as its process has this queue file open.
+    If the file of a lock is missing, the worker is alive if its process has this queue file open.
     """
     held: list[SqliteLock] = []
     for name in lock_names(worker.id):
@@ -132,8 +137,8 @@ def _free_locks(queue: Queue, worker: Worker) -> list[SqliteLock] | None:
     return held
 
 
-def processes(worker: Worker) -> list[int]:
-    """Pids of a worker's keeper and supervisor, of those that live on this machine."""
+def living_processes(worker: Worker) -> list[int]:
+    """Return the pids of a worker's keeper and supervisor, if they live on this machine."""
     started = worker.started
     if started.boot_id != boot_id():
         return []
@@ -149,32 +154,32 @@ def processes(worker: Worker) -> list[int]:
 
 
 def keeper_of(worker: Worker) -> tuple[str, int, int]:
-    """What identifies a worker's keeper: boot, pid and start time of the process."""
+    """Return the identity of a worker's keeper: boot id, pid and start time."""
     started = worker.started
     return started.boot_id, started.keeper_pid, started.keeper_pid_started
 
 
 def keeper_lives(worker: Worker) -> bool:
-    """Whether the keeper of a worker lives on this machine."""
-    return worker.started.keeper_pid in processes(worker)
+    """Return whether the keeper of a worker is alive on this machine."""
+    return worker.started.keeper_pid in living_processes(worker)
 
 
 def wake(worker: Worker) -> list[int]:
-    """Continue those processes of a worker that are stopped, as by a job; which they were."""
-    stopped = [pid for pid in processes(worker) if process_sweep.stopped(pid)]
+    """Continue the stopped processes of a worker; return their pids."""
+    stopped = [pid for pid in living_processes(worker) if process_sweep.stopped(pid)]
     signal_processes(stopped, SIGCONT)
     return stopped
 
 
 def kill(worker: Worker) -> None:
-    """End both processes of a worker. The keeper is stopped first, so that it starts no other."""
-    pids = processes(worker)
+    """Kill both processes of a worker. SIGSTOP the keeper first, so that it restarts nothing."""
+    pids = living_processes(worker)
     signal_processes(pids[:1], SIGSTOP)
     signal_processes(pids[::-1], SIGKILL)
 
 
 def signal_processes(pids: Iterable[int], number: Signals) -> None:
-    """Send a signal to each, as far as they live and may be signalled."""
+    """Send a signal to each process. Ended processes and those of other users are skipped."""
     for pid in pids:
         try:
             os.kill(pid, number)
@@ -183,9 +188,9 @@ def signal_processes(pids: Iterable[int], number: Signals) -> None:
 
 
 def tidy_locks(queue: Queue) -> None:
-    """Remove the lock files that nobody holds and no active worker needs to be taken over.
+    """Remove stale lock files: not held, and not of an active worker.
 
-    They are of workers that died before they were in the log or after their end, or of a replay.
+    Workers that died before their start or after their end was recorded, or a replay, leave them.
     """
     folder = queue.store.side_folder.folder("locks")
     with queue.read() as tx:
@@ -197,11 +202,11 @@ def tidy_locks(queue: Queue) -> None:
                 if lock.acquire_existing():
                     lock.remove()
             except FileNotFoundError:
-                pass  # another tidies too
+                pass  # another process removed it
 
 
 def boot_id() -> str:
-    """The kernel's name for this boot; empty where it has none."""
+    """Return the kernel's id of this boot; empty if the system has none (macOS)."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
             return file.read().strip()
@@ -210,7 +215,7 @@ def boot_id() -> str:
 
 
 def _has_open(worker: Worker, queue_file: tuple[int, int]) -> bool:
-    """Whether that very process has that very file open: in a copy of a queue file nobody has."""
+    """Return whether the supervisor lives and has this queue file, not a copy of it, open."""
     started = worker.started
     if started.boot_id != boot_id() or process_sweep.started(started.pid) != started.pid_started:
         return False

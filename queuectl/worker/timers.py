@@ -1,7 +1,7 @@
-"""Waking the loop when the next job falls due: one date trigger of APScheduler's, re-armed.
+"""The alarm that wakes the loop when the next job falls due: one date trigger of APScheduler.
 
-Its memory is never the truth: the loop reads the `timers` read model when it is woken, and at
-least every half minute besides, for clocks step and machines sleep.
+The alarm is only a hint, written to a pipe by the scheduler's thread. The loop reads the `timers`
+read model whenever it is woken, and at least every 30 s, because clocks are set and machines sleep.
 """
 
 import os
@@ -15,16 +15,17 @@ JOB = "earliest"
 
 
 class PutOff(NamedTuple):
-    """A retry that this worker itself put off."""
+    """A retry that was scheduled by this worker."""
 
     at_us: int
-    """By the monotonic clock, when it is due whatever the wall clock says by then."""
+    """When it is due by the monotonic clock, independent of changes of the wall clock."""
     due_at_us: int
+    """The same by the wall clock, UTC, as recorded."""
     job_id: str
 
 
 class Timers:
-    """An alarm at the earliest due time, and the retries put off by this worker."""
+    """An alarm at the earliest due time, and the retries that this worker scheduled."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
@@ -38,11 +39,11 @@ class Timers:
         self._scheduler  # noqa: B018
 
     def fileno(self) -> int:
-        """Readable once the alarm has gone off."""
+        """Return a descriptor that is readable after the alarm went off."""
         return self._read
 
     def take(self) -> None:
-        """Take in that it has, and that none is armed now."""
+        """Reset the alarm after it went off; none is armed afterwards."""
         try:
             os.read(self._read, 4096)
         except BlockingIOError:
@@ -50,7 +51,7 @@ class Timers:
         self._armed = None
 
     def arm(self, due_at_us: int | None) -> None:
-        """Go off at this time (UTC), or never, instead of at the one armed before."""
+        """Set the alarm to this time (UTC, microseconds); None switches it off."""
         if due_at_us == self._armed:
             return
         self._armed = due_at_us
@@ -61,19 +62,19 @@ class Timers:
         self._scheduler.add_job(self._go_off, "date", run_date=when, id=JOB, replace_existing=True)
 
     def put_off(self, job_id: str, due_at_us: int, at_us: int) -> None:
-        """Note a retry that falls due at `due_at_us`, which is `at_us` by the monotonic clock."""
+        """Remember a retry that is due at `due_at_us` (UTC), `at_us` by the monotonic clock."""
         heappush(self._put_off, PutOff(at_us, due_at_us, job_id))
 
     def next_put_off(self) -> int | None:
-        """When, by the monotonic clock, the next of them is due."""
+        """Return when the next remembered retry is due (monotonic clock); None if there is none."""
         return self._put_off[0].at_us if self._put_off else None
 
     def overdue(self, now_us: int) -> list[PutOff]:
-        """Those whose time has come by the monotonic clock, each once."""
-        found = []
+        """Return and forget the retries that are due by the monotonic clock."""
+        due = []
         while self._put_off and self._put_off[0].at_us <= now_us:
-            found.append(heappop(self._put_off))
-        return found
+            due.append(heappop(self._put_off))
+        return due
 
     def __enter__(self) -> Self:
         return self
@@ -82,9 +83,9 @@ class Timers:
         self.close()
 
     def close(self) -> None:
-        """No alarm goes off any more."""
+        """Stop the scheduler and close the pipe."""
         if "_scheduler" in self.__dict__:
-            # Waits for one that is just going off: shut down in the middle of it, its thread fails.
+            # Wait for an alarm that is going off now: its thread would fail if shut down during it.
             self._scheduler.remove_all_jobs()
             self._scheduler.shutdown(wait=True)
         os.close(self._read)
@@ -92,10 +93,10 @@ class Timers:
 
     @cached_property
     def _scheduler(self) -> Any:
-        """Begun by `start`, or with the first alarm.
+        """Start the scheduler, at the first use: `start` or the first alarm.
 
-        By default APScheduler drops an alarm that is a second late, and hands the rest to threads
-        of a pool; this one only writes a byte, so its own thread may do it.
+        By default APScheduler drops an alarm that is a second late, and runs the others in a thread
+        pool; this one only writes a byte, so the scheduler's own thread can do it.
         """
         from apscheduler.executors.debug import DebugExecutor
         from apscheduler.schedulers.background import BackgroundScheduler
@@ -105,7 +106,7 @@ class Timers:
             executors={"default": DebugExecutor()},
             job_defaults={"misfire_grace_time": None, "coalesce": True},
         )
-        # The thread inherits the mask: a signal that came to it would only make it take turns.
+        # The thread inherits the mask, so that signals are only delivered to the main thread.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             scheduler.start()
@@ -117,8 +118,8 @@ class Timers:
         try:
             os.write(self._write, b"!")
         except BlockingIOError:
-            pass  # it has gone off already
+            pass  # the pipe is full: the loop will be woken anyway
 
 
 _LATEST_US = 253_000_000_000_000_000
-"""The year 9987: no calendar of Python's goes much further."""
+"""The year 9987, near the end of the range of Python's datetime."""

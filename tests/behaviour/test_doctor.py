@@ -327,7 +327,7 @@ def test_a_folder_that_may_not_be_written_is_told(ctl: Ctl) -> None:
 def test_a_write_that_fails_is_told_with_its_own_reason(number: int, found: str, todo: str) -> None:
     error = OSError(number, os.strerror(number))
     finding = checks.unwritable(Entry("/q", 0o40700, 1), 1, None, error)
-    assert found in finding.found
+    assert found in finding.result
     assert todo in str(finding.todo)
 
 
@@ -341,7 +341,7 @@ def test_what_figures_mean() -> None:
     assert well(checks.network(None, overridden=True))
     assert not any(well(checks.network(kind, overridden=False)) for kind in SHARED)
     assert well(checks.packages("1", ["/a", "/a", "/a"]))
-    assert "/b" in checks.packages("1", ["/a", "/b", "/a"]).found
+    assert "/b" in checks.packages("1", ["/a", "/b", "/a"]).result
     assert well(checks.place(Entry("/q", 0o40755, 7), 7))
     assert well(checks.place(Entry("/q", 0o40755, 0), 7))
     assert not well(checks.place(Entry("/q", 0o40700, 8), 7))
@@ -385,7 +385,7 @@ def test_overdue_jobs_are_a_note_without_a_worker_and_a_problem_with_one(ctl: Ct
     assert levels(ctl) == {"overdue": "note"}
     assert checks.overdue(1, at_least=False, workers=0).level == "note"
     assert checks.overdue(1, at_least=False, workers=1).level == "problem"
-    assert "at least 1,000 jobs" in checks.overdue(1000, at_least=True, workers=0).found
+    assert "at least 1,000 jobs" in checks.overdue(1000, at_least=True, workers=0).result
 
 
 def test_a_person_reads_one_line_if_everything_is_in_order(ctl: Ctl) -> None:
@@ -408,7 +408,7 @@ def test_a_damaged_file_is_named_once_with_a_colon_and_no_space_before_it(worked
 
 
 def test_no_worker_needs_no_notification() -> None:
-    assert checks.bells(0, []).found == "no running worker to notify of new jobs"
-    assert checks.bells(1, []).found == "1 worker is notified of new jobs at once"
-    assert checks.bells(2, []).found == "2 workers are notified of new jobs at once"
+    assert checks.bells(0, []).result == "no running worker to notify of new jobs"
+    assert checks.bells(1, []).result == "1 worker is notified of new jobs at once"
+    assert checks.bells(2, []).result == "2 workers are notified of new jobs at once"
     assert checks.bells(2, ["5f"]).level == "problem"

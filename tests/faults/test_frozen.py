@@ -11,7 +11,7 @@ import pytest
 from queuectl.worker import stop_wait
 from queuectl.worker.process_sweep import alive, stopped
 from queuectl.worker.stop_wait import HoldUp
-from queuectl.worker.takeover import processes, take_over
+from queuectl.worker.takeover import living_processes, take_over
 from tests.ctl import Ctl, until
 from tests.house import House
 
@@ -74,12 +74,12 @@ def test_stop_now_continues_what_is_stopped_and_says_so(ctl: Ctl, house: House) 
 def test_worker_that_never_answers_is_killed_after_its_grace(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stop_wait, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(stop_wait, "END_WITHIN_S", 0.1)
     job = house.enqueue("touch up; sleep 60", grace="100ms")
     with house.worker():
         until(lambda: (house.work / "up").exists() or None, "the job")
         (worker,) = house.workers()
-        pids = processes(worker)
+        pids = living_processes(worker)
         with kept_frozen(*pids):
             hold_up = HoldUp(house.queue, worker, force=True)
             said = until(lambda: _said(hold_up, "killed it"), "the end of patience")
@@ -92,7 +92,7 @@ def test_worker_that_never_answers_is_killed_after_its_grace(
 def test_draining_worker_that_takes_long_is_not_killed(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stop_wait, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(stop_wait, "END_WITHIN_S", 0.1)
     job = house.enqueue("touch up; sleep 60")
     with house.worker():
         until(lambda: (house.work / "up").exists() or None, "the job")
@@ -102,7 +102,7 @@ def test_draining_worker_that_takes_long_is_not_killed(
             until(hold_up.look, "words") == f"waiting for worker {worker.id}, which finishes {job}"
         )
         assert hold_up.look() is None
-        assert len(processes(worker)) == 2
+        assert len(living_processes(worker)) == 2
 
 
 def test_doctor_names_what_is_stopped(ctl: Ctl, house: House) -> None:

@@ -20,7 +20,7 @@ CARELESS = Fault(
         Edit("queuectl/worker/keeper.py", "        end_children()\n", ""),
         Edit(
             "queuectl/worker/takeover.py",
-            "        if not sweep.end(marks):\n",
+            "        if not process_sweep.kill_all(marks):\n",
             "        if False:\n",
         ),
     ),

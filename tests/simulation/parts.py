@@ -15,7 +15,7 @@ from queuectl.core.transaction import Session
 from queuectl.errors import WorkerEnded
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.console import Telling
-from queuectl.worker.launcher import Child, Exhausted, Exit, NotStarted, Order
+from queuectl.worker.launcher import Child, ChildExit, Exhausted, NotStarted, Order
 from queuectl.worker.process_mark import Mark
 from queuectl.worker.process_sweep import Unendable
 from queuectl.worker.rounds import Round
@@ -97,14 +97,14 @@ class SimulatedLauncher:
         world.may_crash("after a launch")
         return Child(process.pid, None)
 
-    def reap(self) -> list[Exit]:
+    def reap(self) -> list[ChildExit]:
         now_us = self._world.clock.now_us
         ended = [one for one in self.mine.values() if one.ends_at_us <= now_us]
         for one in ended:
             del self.mine[one.pid]
             self._world.processes.pop(one.pid, None)
         return [
-            Exit(one.pid, None if one.signal else one.exit_code, one.signal, 7, None)
+            ChildExit(one.pid, None if one.signal else one.exit_code, one.signal, 7, None)
             for one in ended
         ]
 

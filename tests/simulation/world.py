@@ -331,7 +331,7 @@ class World:
 
         class Sweep:
             started = staticmethod(lambda pid: 0)
-            end = staticmethod(self.end_marked)
+            kill_all = staticmethod(self.end_marked)
             stopped = alive = staticmethod(lambda pid: False)
 
         with patch("queuectl.worker.takeover.process_sweep", Sweep):

@@ -29,9 +29,9 @@ def doctor_command(reading: Reading, out: Printer, deep: bool, verbose: bool) ->
         _picture(out, reading, found, verbose)
     else:
         for one in found.findings:
-            words = (one.level, one.check, one.found, with_named_db(one.todo or ""))
+            words = (one.level, one.check, one.result, with_named_db(one.todo or ""))
             line("\t".join(map(visible, words)))
-    return exit_codes.DONE if found.well else exit_codes.NO
+    return exit_codes.DONE if found.healthy else exit_codes.NO
 
 
 MARKS: dict[Level, tuple[str, str]] = {
@@ -47,7 +47,7 @@ def _picture(out: Printer, reading: Reading, found: Examination, verbose: bool) 
     shown = [one for one in found.findings if verbose or one.level != "ok"]
     width = max((len(one.check) for one in shown), default=0)
     for one in shown:
-        line(f"{out.painted(*MARKS[one.level])} {one.check:<{width}}  {visible(one.found)}")
+        line(f"{out.painted(*MARKS[one.level])} {one.check:<{width}}  {visible(one.result)}")
         if one.todo:
             line(f"  {'':<{width}}  → {visible(with_named_db(one.todo))}")
     levels = [one.level for one in found.findings]
@@ -68,7 +68,7 @@ def _document(out: Printer, reading: Reading, found: Examination) -> None:
             check=one.check,
             level=one.level,
             well=one.level != "problem",
-            found=one.found,
+            found=one.result,
             todo=None if one.todo is None else with_named_db(one.todo),
         )
         for one in found.findings
@@ -76,7 +76,7 @@ def _document(out: Printer, reading: Reading, found: Examination) -> None:
     out.document(
         Checkup(
             position=found.head.position if found.head else 0,
-            well=found.well,
+            well=found.healthy,
             db=reading.location.path,
             why=reading.location.why,
             versions=found.versions,

@@ -83,7 +83,7 @@ def _unendable(job: Job, active: list[Worker], path: str) -> list[str]:
     tokens = [worker.started.token for worker in active if worker.id == job.worker]
     if file is None or not tokens:
         return []
-    processes = process_sweep.unendable({mark_of(file, tokens[0], job.id, job.attempt)})
+    processes = process_sweep.find_unendable({mark_of(file, tokens[0], job.id, job.attempt)})
     return [unendable_advice(*process) for process in processes]
 
 

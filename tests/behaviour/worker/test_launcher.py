@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from queuectl.worker.keeper import PR_SET_CHILD_SUBREAPER, adopt_orphans
-from queuectl.worker.launcher import Child, Exhausted, Exit, NotStarted, Order, OsLauncher
+from queuectl.worker.launcher import Child, ChildExit, Exhausted, NotStarted, Order, OsLauncher
 from queuectl.worker.mounts import Mounts
 from queuectl.worker.process_mark import VARIABLE, mark_of
 from queuectl.worker.process_sweep import survivors
@@ -54,10 +54,10 @@ def begin(launcher: OsLauncher, asked: Order) -> Child:
     return child
 
 
-def ended(launcher: OsLauncher, child: Child) -> Exit:
-    found: dict[int, Exit] = {}
+def ended(launcher: OsLauncher, child: Child) -> ChildExit:
+    found: dict[int, ChildExit] = {}
 
-    def look() -> Exit | None:
+    def look() -> ChildExit | None:
         found.update((exit_.pid, exit_) for exit_ in launcher.reap())
         return found.get(child.pid)
 

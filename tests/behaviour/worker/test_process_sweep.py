@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from queuectl.worker.process_mark import VARIABLE, Mark, mark_of
-from queuectl.worker.process_sweep import RLIMIT_RTTIME, alive, bearers, end, send, survivors
+from queuectl.worker.process_sweep import RLIMIT_RTTIME, alive, bearers, kill_all, send, survivors
 from tests.ctl import until
 from tests.machine import needs_another_user
 from tests.shapes import SHAPES, complete, in_folder
@@ -41,7 +41,7 @@ def running(shape: str, folder: Path, mark: Mark, traces: str = "both") -> Itera
     try:
         yield until(lambda: complete(shape, folder), "the whole job")
     finally:
-        end([mark])
+        kill_all([mark])
         process.kill()
         process.wait()
 
@@ -51,7 +51,7 @@ def test_all_of_a_marked_job_is_found_and_ended(shape: str, tmp_path: Path) -> N
     mark = mark_of(QUEUE, TOKEN, "1", 1)
     with running(shape, tmp_path, mark) as pids:
         assert set(survivors([mark])) >= set(pids)
-        assert end([mark])
+        assert kill_all([mark])
         assert in_folder(tmp_path) == []
 
 
@@ -75,7 +75,7 @@ def test_mark_that_differs_in_one_thing_is_left_alone(
     near: tuple[tuple[int, int], str, str, int], tmp_path: Path
 ) -> None:
     with running("tree", tmp_path, mark_of(QUEUE, TOKEN, "1", 1)) as pids:
-        assert end([mark_of(*near)])
+        assert kill_all([mark_of(*near)])
         assert complete("tree", tmp_path) == pids
 
 
@@ -85,7 +85,7 @@ def test_several_marks_are_ended_in_one_sweep(tmp_path: Path) -> None:
     for folder in folders:
         folder.mkdir()
     with running("plain", folders[0], marks[0]), running("deaf", folders[1], marks[1]):
-        assert end(marks)
+        assert kill_all(marks)
         assert [in_folder(folder) for folder in folders] == [[], []]
 
 
@@ -131,7 +131,7 @@ def test_process_whose_first_thread_has_ended_lives(traces: str, tmp_path: Path)
         until(lambda: _state(process.pid) == "Z" or None, "the end of its first thread")
         assert alive(process.pid)
         assert survivors([mark]) == [process.pid]
-        assert end([mark])
+        assert kill_all([mark])
         assert process.wait(10) == -signal.SIGKILL
     finally:
         process.kill()
@@ -160,7 +160,7 @@ def test_chain_of_fast_forks_is_ended(number: int, tmp_path: Path) -> None:
     try:
         until(lambda: (beat.exists() and beat.stat().st_size > 50) or None, "the chain")
         chain.wait()
-        assert end([mark], within_s=10)
+        assert kill_all([mark], within_s=10)
         length = beat.stat().st_size
         with pytest.raises(AssertionError):
             until(lambda: beat.stat().st_size > length or None, "a further link", deadline_s=0.3)
@@ -172,9 +172,9 @@ def test_chain_of_fast_forks_is_ended(number: int, tmp_path: Path) -> None:
 SWEEP = """
 import sys
 from queuectl.worker.process_mark import Mark
-from queuectl.worker.process_sweep import end, survivors
+from queuectl.worker.process_sweep import kill_all, survivors
 mark = Mark(sys.argv[1], int(sys.argv[2]))
-print(survivors([mark]), end([mark]))
+print(survivors([mark]), kill_all([mark]))
 """
 
 

@@ -12,7 +12,7 @@ from eventstore.events.job import Enqueued, Succeeded
 from projections.folds.job import Job
 from queuectl.outputs.writer import OutputWriter
 from queuectl.worker.attempt import EXIT_SEEN_US, STOP_SEEN_US, Attempt
-from queuectl.worker.launcher import Child, Exit
+from queuectl.worker.launcher import Child, ChildExit
 from queuectl.worker.process_mark import Mark
 
 SPEC = Enqueued(command="true", max_retries=0, backoff_base=2.0)
@@ -47,7 +47,7 @@ def attempt(started_us: int, spec: Enqueued = SPEC) -> Attempt:
 
 def test_job_faster_than_a_look_at_the_clock_took_no_time() -> None:
     quick = attempt(started_us=1_000)
-    quick.exited(Exit(7, 0, None, 10, None), now_us=990)
+    quick.exited(ChildExit(7, 0, None, 10, None), now_us=990)
     assert quick.gone(990)
     usage = quick.outcome().usage
     assert usage.duration_us == 0
@@ -62,21 +62,25 @@ def test_attempt_that_ran_longer_than_its_timeout_is_no_success(
     ends_at_us: int, ended: str
 ) -> None:
     late = attempt(1_000_000, replace(SPEC, timeout_us=5_000_000))
-    late.exited(Exit(7, 0, None, 10, None), ends_at_us)
+    late.exited(ChildExit(7, 0, None, 10, None), ends_at_us)
     assert late.outcome().ended == ended
 
 
 def test_what_we_ended_before_is_not_called_a_timeout() -> None:
     cancelled = attempt(0, replace(SPEC, timeout_us=5_000_000))
     cancelled.end("cancelled", 1_000_000)
-    cancelled.exited(Exit(7, 0, None, 10, None), 9_000_000)
+    cancelled.exited(ChildExit(7, 0, None, 10, None), 9_000_000)
     assert cancelled.outcome().ended == "cancelled"
 
 
 @pytest.mark.parametrize("number", [SIGHUP, SIGINT, SIGTERM])
 @pytest.mark.parametrize("by_shell", [False, True])
 def test_job_that_a_shutdown_ends_is_stopped_with_its_worker(number: int, by_shell: bool) -> None:
-    died = Exit(7, 128 + number, None, 10, None) if by_shell else Exit(7, None, number, 10, None)
+    died = (
+        ChildExit(7, 128 + number, None, 10, None)
+        if by_shell
+        else ChildExit(7, None, number, 10, None)
+    )
     before = attempt(started_us=0)
     before.exited(died, now_us=1_000)
     assert not before.gone(STOP_SEEN_US)
@@ -89,7 +93,7 @@ def test_job_that_a_shutdown_ends_is_stopped_with_its_worker(number: int, by_she
         assert ended.outcome().ended == "worker-stopped"
 
 
-EXIT_3 = Exit(7, 3, None, 10, None)
+EXIT_3 = ChildExit(7, 3, None, 10, None)
 
 
 @pytest.mark.parametrize(("later_us", "ended"), [(-1, "worker-stopped"), (0, "exit")])
@@ -110,7 +114,7 @@ def test_failure_just_before_or_after_a_stop_signal_is_put_down_to_it(
 
 def test_job_that_a_signal_ends_while_its_worker_goes_on_has_failed() -> None:
     killed = attempt(started_us=0)
-    killed.exited(Exit(7, None, SIGTERM, 10, None), now_us=1_000)
+    killed.exited(ChildExit(7, None, SIGTERM, 10, None), now_us=1_000)
     assert not killed.gone(1_000)
     assert killed.gone(1_000 + STOP_SEEN_US)
     assert killed.outcome().ended == "signal"
@@ -120,13 +124,15 @@ def test_job_that_a_signal_ends_while_its_worker_goes_on_has_failed() -> None:
 def test_crash_is_the_jobs_own_also_while_its_worker_stops(number: int, ended: str) -> None:
     crashed = attempt(started_us=0)
     crashed.worker_stops(1_000)
-    crashed.exited(Exit(7, None, number, 10, None), now_us=2_000)
+    crashed.exited(ChildExit(7, None, number, 10, None), now_us=2_000)
     assert crashed.gone(2_000)
     assert crashed.outcome().ended == ended
 
 
-@pytest.mark.parametrize("died", [Exit(7, 0, None, 1, None), Exit(7, None, SIGSEGV, 1, None)])
-def test_other_ends_are_recorded_at_once(died: Exit) -> None:
+@pytest.mark.parametrize(
+    "died", [ChildExit(7, 0, None, 1, None), ChildExit(7, None, SIGSEGV, 1, None)]
+)
+def test_other_ends_are_recorded_at_once(died: ChildExit) -> None:
     quick = attempt(started_us=0)
     quick.exited(died, now_us=1_000)
     assert quick.gone(1_000)

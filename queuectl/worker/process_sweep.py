@@ -88,17 +88,17 @@ def kill_all(marks: Collection[Mark], within_s: float = 1.0) -> bool:
     deadline = time.monotonic() + within_s
     quiet, ended, killed, groups = 0, set[int](), set[int](), set[int]()
     while marks and quiet < QUIET_PASSES:
-        seen = _pass_over(marks)
-        newly_ended = seen.ended - ended
-        groups.update(*(_group(pid) for pid in (*seen.survivors, *newly_ended)))
-        _signal(seen.survivors, SIGKILL)
+        current = _pass_over(marks)
+        newly_ended = current.ended - ended
+        groups.update(*(_group(pid) for pid in (*current.survivors, *newly_ended)))
+        _signal(current.survivors, SIGKILL)
         _kill_groups(groups)
         if time.monotonic() > deadline:
-            return not seen.survivors and newly_ended <= killed
-        quiet = quiet + 1 if seen.complete and not seen.survivors and not newly_ended else 0
+            return not current.survivors and newly_ended <= killed
+        quiet = quiet + 1 if current.complete and not current.survivors and not newly_ended else 0
         ended |= newly_ended
-        killed.update(seen.survivors)
-        if seen.survivors:
+        killed.update(current.survivors)
+        if current.survivors:
             time.sleep(PAUSE_S)  # waitpid is not possible: they are not children of this process
     return True
 

@@ -1,4 +1,7 @@
-"""A wait for a worker that was asked to stop: continue it, report its jobs, or kill it."""
+"""A wait for a worker that was asked to stop: continue it, report its jobs, or kill it.
+
+The request itself is an event in the log: see docs/decisions/0005.
+"""
 
 import time
 from signal import SIGCONT

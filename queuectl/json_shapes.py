@@ -1,6 +1,6 @@
-"""The JSON that people and programs read: one shape for commands and pages alike.
+"""The JSON documents that both commands and pages answer, and functions that build them.
 
-Times are RFC 3339 in UTC, durations in seconds, sizes in bytes, what is absent is null.
+Times are RFC 3339 in UTC, durations in seconds, sizes in bytes; absent values are null.
 """
 
 import msgspec
@@ -20,11 +20,11 @@ SCHEMA = 1
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """Root of all shapes."""
+    """Base class of all shapes."""
 
 
 class Document(Shape, frozen=True, kw_only=True):
-    """What every answer begins with. `position`: of the log, as the answer saw it."""
+    """The fields of every document. `position`: the position of the log that it was read at."""
 
     schema: int = SCHEMA
     position: int
@@ -44,14 +44,14 @@ class JobShape(Shape, frozen=True, kw_only=True):
     attempt: int
     """Number of the last attempt; 0 before the first."""
     begun: int
-    """How many attempts have begun or are about to."""
+    """Number of attempts that have begun or are about to."""
     retries_used: int
     max_retries: int
     enqueued_at: str
     changed_at: str
-    """When it came into its state."""
+    """When the job entered its state."""
     due_at: str | None
-    """When it becomes pending: the next attempt of a failed job."""
+    """When the job becomes pending, such as a failed job for its retry."""
     worker: str | None
     failure: str | None
     exit_code: int | None
@@ -60,7 +60,7 @@ class JobShape(Shape, frozen=True, kw_only=True):
 
 
 class JobPage(Document, frozen=True, kw_only=True):
-    """`list`, newest first. `next`: cursor of the page after this one."""
+    """`list`: jobs, newest first. `next`: cursor of the page after this one."""
 
     jobs: list[JobShape]
     next: str | None
@@ -81,14 +81,14 @@ class PolicyShape(Shape, frozen=True, kw_only=True):
     no_retry_signal: tuple[int, ...]
     cwd: str | None
     path: str | None
-    """The PATH in which programs are searched; null if the worker's own is used."""
+    """The PATH in which programs are searched; null if it is the worker's own."""
     env: dict[str, str]
     background: str
     """`end` or `keep`: what happens to processes that an attempt leaves behind."""
 
 
 class RunShape(Shape, frozen=True, kw_only=True):
-    """An attempt. Null after `waited_s` while it runs."""
+    """An attempt. The fields after `waited_s` are null while it runs."""
 
     attempt: int
     worker: str
@@ -106,29 +106,29 @@ class RunShape(Shape, frozen=True, kw_only=True):
     cpu_s: float | None
     memory_bytes: int | None
     memory_below_bytes: int | None
-    """What the peak memory did not exceed, if `memory_bytes` is null."""
+    """An upper bound of the peak memory, if `memory_bytes` is null."""
     output_bytes: int | None
     kept_bytes: int | None
     stragglers: int | None
-    """Background processes that were ended with it."""
+    """Number of background processes that were ended with the attempt."""
     straggler_names: tuple[str, ...] | None
 
 
 class JobDetail(JobShape, frozen=True, kw_only=True):
-    """A job by itself, with its policy and its attempts."""
+    """A job with its policy and its attempts."""
 
     policy: PolicyShape
     attempts: list[RunShape]
 
 
 class JobDocument(Document, frozen=True, kw_only=True):
-    """`show`."""
+    """`show`: one job."""
 
     job: JobDetail
 
 
 class EventShape(Shape, frozen=True, kw_only=True):
-    """An event as the log has it. `data` is verbatim as stored."""
+    """A recorded event. `data` is verbatim as stored."""
 
     position: int
     stream: str
@@ -143,7 +143,7 @@ class EventShape(Shape, frozen=True, kw_only=True):
 
 
 class EventPage(Document, frozen=True, kw_only=True):
-    """`events`, `history`, and `--dry-run`: what would be recorded.
+    """`events` and `history`: recorded events; `--dry-run`: events that would be recorded.
 
     `next`: cursor of the page after this one.
     """
@@ -162,17 +162,17 @@ class WorkerShape(Shape, frozen=True, kw_only=True):
     pid: int
     slots: int
     queues: tuple[str, ...]
-    """The queues it serves; empty is all."""
+    """The queues that the worker serves; empty if it serves all."""
     started_at: str
     ended_at: str | None
     ended: str | None
-    """Why it ended."""
+    """Why the worker ended."""
     jobs: tuple[str, ...] = ()
-    """What it runs."""
+    """Ids of the jobs that it has claimed."""
 
 
 class WorkerPage(Document, frozen=True, kw_only=True):
-    """`worker list`."""
+    """`worker list`: workers."""
 
     workers: list[WorkerShape]
 
@@ -187,14 +187,14 @@ class SettingShape(Shape, frozen=True, kw_only=True):
 
 
 class Metrics(Shape, frozen=True, kw_only=True):
-    """The metrics summary."""
+    """Numbers of all jobs and attempts so far."""
 
     total_jobs: int
     success_runs: int
     failed_runs: int
 
 
-class Waiting(Shape, frozen=True, kw_only=True):
+class OldestWaiting(Shape, frozen=True, kw_only=True):
     """The pending job that has waited longest."""
 
     id: str
@@ -202,32 +202,35 @@ class Waiting(Shape, frozen=True, kw_only=True):
 
 
 class Status(Document, frozen=True, kw_only=True):
-    """`status`. `head_hash`: of the log's last record, to keep elsewhere with `position`."""
+    """`status`: the figures of all queues.
+
+    `head_hash`: hash of the log's last record; keep it elsewhere with `position`.
+    """
 
     counts: dict[str, int]
     metrics: Metrics
     workers: list[WorkerShape]
-    """Those that have not ended."""
-    oldest_waiting: Waiting | None
+    """The workers that have not ended."""
+    oldest_waiting: OldestWaiting | None
     next_due_at: str | None
     head_hash: str
 
 
 class CheckShape(Shape, frozen=True, kw_only=True):
-    """What one check of `doctor` found."""
+    """The result of one check of `doctor`."""
 
     check: str
     level: str
-    """`ok`, `note` (worth a look) or `problem` (exit code 1)."""
+    """`ok`, `note` (worth knowing) or `problem` (exit code 1)."""
     well: bool
-    """Whether it is no problem."""
+    """Whether `level` is not `problem`."""
     found: str
     todo: str | None
-    """What to do about it."""
+    """How to solve the problem."""
 
 
 class Checkup(Document, frozen=True, kw_only=True):
-    """`doctor`. `position` is 0 and `head_hash` null where the file could not be opened."""
+    """`doctor`: its checks. `position` is 0 and `head_hash` null if the file cannot be opened."""
 
     well: bool
     db: str
@@ -238,17 +241,17 @@ class Checkup(Document, frozen=True, kw_only=True):
     wal_bytes: int
     free_bytes: int | None
     fsync_s: float | None
-    """Median of a few; null where nothing may be written."""
+    """Median duration of a few fsyncs; null if the folder may not be written."""
     checks: list[CheckShape]
 
 
 def seconds(us: int | None) -> float | None:
-    """Microseconds as seconds."""
+    """Return microseconds as seconds."""
     return None if us is None else us / 1_000_000
 
 
 def job_shape(job: Job) -> JobShape:
-    """A job for a list."""
+    """Return a job for a list."""
     spec = job.spec
     return JobShape(
         id=job.id,
@@ -275,7 +278,7 @@ def job_shape(job: Job) -> JobShape:
 
 
 def policy_shape(job: Job, context: Context | None) -> PolicyShape:
-    """The policy of a job. context: the one that it was enqueued from, if it was recorded."""
+    """Return the policy of a job. context: where the job was enqueued, if that was recorded."""
     spec = job.spec
     return PolicyShape(
         backoff_base=spec.backoff_base,
@@ -296,12 +299,12 @@ def policy_shape(job: Job, context: Context | None) -> PolicyShape:
 
 
 def path_of(spec: Enqueued, context: Context | None) -> str | None:
-    """The PATH of a job: its own, else that of its context; None if the worker's is used."""
+    """Return the PATH of a job: its own, else that of its context; None for the worker's."""
     return spec.env.get("PATH") or (context.path if context else None)
 
 
 def run_shape(run: Run) -> RunShape:
-    """An attempt, for its job."""
+    """Return an attempt for a list."""
     return RunShape(
         attempt=run.attempt,
         worker=run.worker,
@@ -326,7 +329,7 @@ def run_shape(run: Run) -> RunShape:
 
 
 def job_detail(job: Job, context: Context | None, runs: list[Run]) -> JobDetail:
-    """A job by itself. context: the one that it was enqueued from, if it was recorded."""
+    """Return a job with its policy and its attempts. context: as for `policy_shape`."""
     return JobDetail(
         **msgspec.structs.asdict(job_shape(job)),
         policy=policy_shape(job, context),
@@ -335,7 +338,7 @@ def job_detail(job: Job, context: Context | None, runs: list[Run]) -> JobDetail:
 
 
 def event_shape(recorded: Recorded) -> EventShape:
-    """An event for a list."""
+    """Return an event for a list."""
     return EventShape(
         position=recorded.position,
         stream=recorded.stream,
@@ -351,7 +354,7 @@ def event_shape(recorded: Recorded) -> EventShape:
 
 
 def worker_shape(worker: Worker, jobs: tuple[str, ...] = ()) -> WorkerShape:
-    """A worker for a list. jobs: ids of what it runs."""
+    """Return a worker for a list. jobs: ids of the jobs that it has claimed."""
     return WorkerShape(
         id=worker.id,
         name=worker.started.name,
@@ -374,19 +377,27 @@ def status_shape(
     oldest: Job | None,
     next_due_at_us: int | None,
 ) -> Status:
-    """The queue at a glance. oldest: the job that has been pending longest."""
+    """Return the figures of all queues. oldest: the job that has been pending longest."""
     return Status(
         position=head.position,
         head_hash=head.hash,
         counts={str(state): number for state, number in counts.states.items()},
-        metrics=Metrics(
-            total_jobs=counts.total_jobs,
-            success_runs=counts.success_runs,
-            failed_runs=counts.failed_runs,
-        ),
+        metrics=metrics_shape(counts),
         workers=workers,
-        oldest_waiting=None
-        if oldest is None
-        else Waiting(id=oldest.id, since=rfc3339(oldest.changed_at_us)),
+        oldest_waiting=oldest_waiting(oldest),
         next_due_at=instant(next_due_at_us),
     )
+
+
+def metrics_shape(counts: Counts) -> Metrics:
+    """Return the metrics of a queue, or of all queues."""
+    return Metrics(
+        total_jobs=counts.total_jobs,
+        success_runs=counts.success_runs,
+        failed_runs=counts.failed_runs,
+    )
+
+
+def oldest_waiting(job: Job | None) -> OldestWaiting | None:
+    """Return the job that has been pending longest; None if no job is pending."""
+    return None if job is None else OldestWaiting(id=job.id, since=rfc3339(job.changed_at_us))

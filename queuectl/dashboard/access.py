@@ -1,4 +1,4 @@
-"""Who may look: the right host and site, the token where one is set; and what browsers are told."""
+"""Access to the pages: checks of host, site, token and user, and the security headers."""
 
 import hashlib
 import hmac
@@ -10,10 +10,10 @@ from flask import Flask, Request, Response, abort, current_app, redirect, reques
 
 from queuectl.escape import visible
 
-from .peer_user import stranger
+from .peer_user import is_other_user
 
 TOKEN = "token"
-"""The parameter of an address that hands over the access token."""
+"""The parameter of an address that contains the access token."""
 
 _POLICY = {
     "default-src": "'none'",
@@ -39,33 +39,37 @@ HEADERS = {
 
 
 def install(app: Flask, token: str | None, hosts: frozenset[str]) -> None:
-    """Ask every request, and tell every response's browser what it may do."""
+    """Check each request to the app, and add the security headers to each response.
+
+    token: the access token; None if no token is required. hosts: accepted `Host` names.
+    """
     app.config["TOKEN"] = token
-    # Not as Flask's TRUSTED_HOSTS: werkzeug 3.1 cuts its entries at the first colon, so that no
-    # IPv6 address can be one of them.
+    # Flask's TRUSTED_HOSTS cannot contain IPv6 addresses: werkzeug 3.1 cuts its entries at the
+    # first colon.
     app.config["HOSTS"] = hosts
     app.before_request(_refuse_other_hosts)
     app.before_request(_refuse_changes)
     app.before_request(_refuse_other_sites)
-    app.before_request(_ask_for_token)
-    app.after_request(_tell)
+    app.before_request(_require_token)
+    app.after_request(_add_headers)
 
 
 def trusted_hosts(host: str, more: tuple[str, ...] = ()) -> frozenset[str]:
-    """The `Host` names that a server bound to `host` answers to.
+    """Return the `Host` names that a server bound to `host` answers to.
 
-    A name that another site points at our address (DNS rebinding) is not among them.
+    A name that another site resolves to this server's address (DNS rebinding) is not among them.
     """
     names = {"localhost", "127.0.0.1", "[::1]", *more}
-    if _everywhere(host):
-        own = socket.gethostname()
-        names |= {own, *_addresses(own)}
+    if _is_unspecified(host):
+        own_name = socket.gethostname()
+        names |= {own_name, *_addresses(own_name)}
     elif host:
         names.add(f"[{host}]" if ":" in host else host)
     return frozenset(name.lower() for name in names)
 
 
-def _everywhere(host: str) -> bool:
+def _is_unspecified(host: str) -> bool:
+    """Return whether a server bound to `host` listens on all addresses of this machine."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
@@ -74,31 +78,31 @@ def _everywhere(host: str) -> bool:
 
 def _addresses(name: str) -> set[str]:
     try:
-        found = socket.getaddrinfo(name, None)
+        entries = socket.getaddrinfo(name, None)
     except OSError:
         return set()
-    addresses = {str(entry[4][0]).partition("%")[0] for entry in found}
+    addresses = {str(entry[4][0]).partition("%")[0] for entry in entries}
     return {f"[{address}]" if ":" in address else address for address in addresses}
 
 
 def _refuse_other_hosts() -> Response | None:
-    named = (request.headers.get("Host", ""), *_host_in_request_line())
-    for host in named:
+    hosts = (request.headers.get("Host", ""), *_host_in_request_line())
+    for host in hosts:
         name = re.sub(r":[0-9]*$", "", host).lower()
         if name not in current_app.config["HOSTS"]:
-            return _other_host(name)
+            return _unknown_host(name)
     return None
 
 
 def _host_in_request_line() -> list[str]:
-    """The host of `GET http://host/path HTTP/1.1`, which takes precedence over `Host`."""
+    """Return the host of `GET http://host/path HTTP/1.1`, which takes precedence over `Host`."""
     scheme, separator, rest = request.environ.get("REQUEST_URI", "").partition("://")
     if not separator or not scheme.isalnum():
         return []
     return [re.split(r"[/?#]", rest, maxsplit=1)[0]]
 
 
-def _other_host(name: str) -> Response:
+def _unknown_host(name: str) -> Response:
     text = (
         f"The host name {visible(name[:100])!r} is not allowed;"
         " start the dashboard with --trust-host NAME to allow it.\n"
@@ -112,7 +116,7 @@ def _refuse_changes() -> None:
 
 
 def _refuse_other_sites() -> None:
-    """Another site may link here, and nothing else: no fetch, no image, no frame."""
+    """Refuse requests that another site makes, except links: no fetch, no image, no frame."""
     site = request.headers.get("Sec-Fetch-Site", "none")
     link = (
         request.headers.get("Sec-Fetch-Mode") == "navigate"
@@ -125,36 +129,36 @@ def _refuse_other_sites() -> None:
         abort(403, "Another website requested this page; open it directly instead.")
 
 
-def _ask_for_token() -> Response | None:
-    """With a token set, it opens; without one, other users of this machine stay out."""
+def _require_token() -> Response | None:
+    """Require the token if there is one; without one, refuse other users of this machine."""
     if request.endpoint == "static":
         return None
     token: str | None = current_app.config["TOKEN"]
     if token is None:
-        if stranger(request.environ):
+        if is_other_user(request.environ):
             abort(403, "Only its own user may read this dashboard; set QUEUECTL_TOKEN to share it.")
         return None
     typed = request.args.get(TOKEN)
     if typed is not None and _equal(typed.strip(), token):
-        return _let_in(token)
-    if not _knows(request, token):
+        return _redirect_with_cookie(token)
+    if not _has_token(request, token):
         abort(401, "Enter the access token of this dashboard.")
     return None
 
 
-def _knows(asked: Request, token: str) -> bool:
-    scheme, _, given = asked.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and _equal(given.strip(), token):
+def _has_token(request: Request, token: str) -> bool:
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and _equal(credentials.strip(), token):
         return True
-    return _equal(asked.cookies.get(_cookie_name(), ""), _pass(token))
+    return _equal(request.cookies.get(_cookie_name(), ""), _cookie_value(token))
 
 
-def _let_in(token: str) -> Response:
-    """A cookie instead of the token, and an address that does not show it."""
+def _redirect_with_cookie(token: str) -> Response:
+    """Redirect to the address without the token, which a cookie replaces."""
     answer = redirect(request.script_root + request.path, 303)
     answer.set_cookie(
         _cookie_name(),
-        _pass(token),
+        _cookie_value(token),
         path=request.script_root + "/",
         httponly=True,
         samesite="Strict",
@@ -164,11 +168,11 @@ def _let_in(token: str) -> Response:
 
 
 def _cookie_name() -> str:
-    """Cookies are shared by all ports of a host; so the port is in the name."""
+    """Return a name that contains the port, since all ports of a host share their cookies."""
     return "queuectl-" + re.sub(r"\D", "", request.host.rpartition(":")[2]).rjust(2, "0")
 
 
-def _pass(token: str) -> str:
+def _cookie_value(token: str) -> str:
     return hashlib.sha256(b"queuectl dashboard\n" + token.encode()).hexdigest()
 
 
@@ -176,7 +180,7 @@ def _equal(left: str, right: str) -> bool:
     return hmac.compare_digest(left.encode(), right.encode())
 
 
-def _tell(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if request.endpoint != "static":

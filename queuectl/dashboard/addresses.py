@@ -1,4 +1,4 @@
-"""What a person types about addresses: a proxy's prefix and further host names, normalised."""
+"""Normalises the URL prefix and the host names that a person typed."""
 
 import re
 from urllib.parse import urlsplit
@@ -8,9 +8,9 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?|\[[0-9A-Fa-f:.]
 
 
 def prefix(text: str) -> str:
-    """`queue`, `/queue/` and `/queue` as `/queue`; `/` and nothing as no prefix.
+    """Return `/queue` for `queue`, `/queue/` and `/queue`; an empty text for `/` and no text.
 
-    Raises ValueError, with the reason, for what no path of an address can be.
+    Raises ValueError, with the reason, if the text cannot be the path of a URL.
     """
     segments = [part for part in text.strip().split("/") if part]
     for part in segments:
@@ -20,10 +20,10 @@ def prefix(text: str) -> str:
 
 
 def host_name(text: str) -> str:
-    """The name that a browser sends as `Host`, without a port: of `name`, `name:8443`,
-    `https://name:8443/`, `::1` or `[::1]`.
+    """Return the name that a browser sends as `Host`, without a port.
 
-    Raises ValueError, with the reason, for what names no host.
+    text: `name`, `name:8443`, `https://name:8443/`, `::1` or `[::1]`. Raises ValueError, with the
+    reason, for other texts.
     """
     refusal = f"{text!r:.100} is not a host name such as queue.example.org"
     text = text.strip()
@@ -31,7 +31,7 @@ def host_name(text: str) -> str:
         text = f"[{text}]"
     try:
         parts = urlsplit(text if "://" in text else f"//{text}")
-        parts.port  # noqa: B018  raises where it is no number up to 65535
+        parts.port  # noqa: B018  raises if it is not a number up to 65535
     except ValueError:
         raise ValueError(refusal) from None
     if parts.scheme not in ("", "http", "https") or parts.path not in ("", "/") or parts.query:

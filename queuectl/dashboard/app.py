@@ -1,4 +1,4 @@
-"""The factory: a Flask app over one queue file, which it only reads."""
+"""The Flask app, which shows one queue file and never writes to it."""
 
 import hashlib
 import shlex
@@ -16,14 +16,14 @@ from eventstore.location import locate
 
 from . import access, template_filters
 from .connections import Source
-from .html_routes import page, pages, source
-from .json_routes import feeds
+from .html_routes import html_blueprint, render_page, source
+from .json_routes import json_blueprint
 from .json_shapes import ErrorDocument
-from .log_watcher import Pulse
+from .log_watcher import LogWatcher
 from .query_params import refuse_unknown_parameters
 
-STREAMS = 16
-"""Live pages at a time; each holds a thread. Further ones poll."""
+MAX_STREAMS = 16
+"""Streams of events at a time; each occupies a thread. Further pages poll."""
 
 _HERE = Path(__file__).parent
 
@@ -35,17 +35,17 @@ def create_app(
     token: str | None = None,
     trusted_hosts: tuple[str, ...] = (),
 ) -> Flask:
-    """The app for the queue file at `path` (absolute), bound to `host`.
+    """Return the app for the queue file at `path` (absolute), bound to `host`.
 
-    token: what one must know to look; null lets in whoever reaches us, but no other user of this
-    machine. trusted_hosts: further `Host` names to answer to, where a proxy stands before us.
+    token: the access token; None admits everyone who can connect, except other users of this
+    machine. trusted_hosts: further `Host` names to answer to, such as the name of a proxy.
     """
     app = Flask(__name__, static_url_path=f"/static/{_digest(_HERE / 'static')}")
-    # The digest in its address changes with the content.
+    # Browsers may cache for a year: the digest in the address changes with the content.
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 31_536_000
     source = Source(path)
     app.extensions["queue"] = source
-    app.extensions["pulse"] = Pulse(source, STREAMS)
+    app.extensions["log_watcher"] = LogWatcher(source, MAX_STREAMS)
     access.install(app, token, access.trusted_hosts(host, trusted_hosts))
     app.before_request(refuse_unknown_parameters)
     template_filters.install(app)
@@ -56,20 +56,20 @@ def create_app(
         version=queuectl.__version__,
         zone=_zone,
     )
-    app.register_blueprint(pages)
-    app.register_blueprint(feeds)
+    app.register_blueprint(html_blueprint)
+    app.register_blueprint(json_blueprint)
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(StoreError, _unreadable)
     return app
 
 
 def _db_option(path: str) -> str:
-    """` --db PATH`, unless a person reaches this queue without it from any directory."""
+    """Return ` --db PATH`, or nothing if commands use this queue without it in any directory."""
     return "" if _is_own(path) else f" --db {shlex.quote(path)}"
 
 
 def _commands(path: str) -> Callable[..., str]:
-    """A function that writes the command line for this very queue, with the subcommand first."""
+    """Return a function that formats a command line for this queue from a subcommand's words."""
     option = _db_option(path)
 
     def ctl(*words: object) -> str:
@@ -82,19 +82,19 @@ def _commands(path: str) -> Callable[..., str]:
 
 
 def _is_own(path: str) -> bool:
-    """Whether it is the queue that is used, in any directory, when none is named."""
+    """Return whether commands that name no queue use this one in any directory."""
     try:
         return locate() == (path, "your own")
-    except (ForeignFile, NoHome):  # a stranger's link, where we happen to stand
+    except (ForeignFile, NoHome):  # a is_other_user's link, where we happen to stand
         return False
 
 
 def _digest(folder: Path) -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):
         if file.is_file():
-            found.update(file.read_bytes())
-    return found.hexdigest()[:12]
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _zone() -> str:
@@ -103,7 +103,7 @@ def _zone() -> str:
 
 
 def _refused(error: HTTPException) -> Response:
-    if isinstance(error, SecurityError):  # a Host of no known form: no address can be built on it
+    if isinstance(error, SecurityError):  # malformed Host: no page with links can be built
         return Response(f"{error.description}\n", 400, mimetype="text/plain")
     return _error(error.code or 500, error.name, error.description or "")
 
@@ -124,11 +124,11 @@ def _error(code: int, title: str, text: str) -> Response:
 
 
 def _error_page(code: int, title: str, text: str) -> str:
-    """With the frame of the other pages, as far as the queue can be read."""
+    """Return the page of an error, with the menu of the other pages if the queue is readable."""
     try:
         if code in (400, 404):
             with source().read() as tx:
-                return page(tx, "error.html", code=code, title=title, text=text, still=True)
+                return render_page(tx, "error.html", code=code, title=title, text=text, still=True)
     except StoreError:
-        pass  # then the plain one must do
+        pass
     return render_template("error.html", code=code, title=title, text=text)

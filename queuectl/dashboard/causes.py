@@ -1,4 +1,4 @@
-"""Dead jobs by cause: how many, in which queue, and what the newest of them printed last."""
+"""Groups of dead jobs by cause and queue, each with the last output of its newest job."""
 
 import re
 from typing import NamedTuple
@@ -10,57 +10,62 @@ from projections.read_models import dead, jobs, runs
 from . import job_output
 from .connections import Source
 
-MOST_GROUPS = 200
-"""Groups that are read to find the largest."""
+MAX_GROUPS_READ = 200
+"""Groups that are read to find the largest ones."""
 TAIL_LINES = 3
 TAIL_BYTES = 4_000
-"""Read of an output to show its last lines."""
+"""Bytes of an output that are read to show its last lines."""
 
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
 
 
-class Cause(NamedTuple):
-    """A group of dead jobs."""
+class DeadGroup(NamedTuple):
+    """Dead jobs of one queue that died of the same cause."""
 
     group: dead.Group
     newest: Job
-    tail: list[str]
-    """The last lines that the newest of them printed."""
+    last_lines: list[str]
+    """The last lines that the newest job printed."""
 
     @property
     def is_lower_bound(self) -> bool:
-        """Whether there may be more jobs than were counted."""
+        """Whether the group may have more jobs than were counted."""
         return self.group.jobs >= dead.COUNTED
 
 
-def groups(tx: SqliteReader, queue: str | None = None) -> list[dead.Group]:
-    """The groups of one queue or of all, largest first."""
-    found = [
-        group for group in dead.groups(tx, MOST_GROUPS) if queue is None or group.queue == queue
+def largest_groups(tx: SqliteReader, queue: str | None = None) -> list[dead.Group]:
+    """Return the groups of one queue or of all, largest first."""
+    groups = [
+        group for group in dead.groups(tx, MAX_GROUPS_READ) if queue is None or group.queue == queue
     ]
-    return sorted(found, key=lambda group: -group.jobs)
+    return sorted(groups, key=lambda group: -group.jobs)
 
 
-def causes(tx: SqliteReader, source: Source, most: int, queue: str | None = None) -> list[Cause]:
-    """The `most` largest groups, with their newest job and its last lines."""
-    found: list[Cause] = []
-    for group in groups(tx, queue)[:most]:
+def dead_groups(
+    tx: SqliteReader, source: Source, most: int, queue: str | None = None
+) -> list[DeadGroup]:
+    """Return the `most` largest groups, each with its newest job and that job's last lines."""
+    rows: list[DeadGroup] = []
+    for group in largest_groups(tx, queue)[:most]:
         newest = jobs.many(tx, dead.newest(tx, group.cause, group.queue, 1))
         if newest:
-            found.append(Cause(group, newest[0], tail(tx, source, newest[0])))
-    return found
+            rows.append(DeadGroup(group, newest[0], last_lines(tx, source, newest[0])))
+    return rows
 
 
-def tail(tx: SqliteReader, source: Source, job: Job) -> list[str]:
-    """The last lines, without empty ones and colours, that the last attempt of `job` printed."""
+def last_lines(tx: SqliteReader, source: Source, job: Job) -> list[str]:
+    """Return the last lines that the last attempt of `job` printed, without colours.
+
+    Empty lines are left out. A line rewritten with carriage returns is in its last state.
+    """
     run = runs.get(tx, job.born, job.attempt)
     if run is None or not run.output_bytes:
         return []
-    text = job_output.last(tx, source, job.id, job.attempt, run.output_bytes, TAIL_BYTES).text
-    lines = (line.rsplit("\r", 1)[-1].rstrip() for line in last_states(text))
+    text = job_output.last_part(tx, source, job.id, job.attempt, run.output_bytes, TAIL_BYTES).text
+    lines = (line.rsplit("\r", 1)[-1].rstrip() for line in plain_lines(text))
     return [line for line in lines if line][-TAIL_LINES:]
 
 
-def last_states(text: str) -> list[str]:
-    """The lines of an output without its escape sequences."""
+def plain_lines(text: str) -> list[str]:
+    """Return the lines of an output without its escape sequences."""
     return [line.rstrip("\r") for line in _ESCAPES.sub("", text).split("\n")]

@@ -1,4 +1,4 @@
-"""Charts as numbers for SVG: the throughput of an hour, a day or a week, and a job's life."""
+"""The numbers of SVG charts: throughput of an hour, a day or a week; states of a job over time."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -9,22 +9,22 @@ from projections.folds.job import FINAL, Job, State
 from projections.read_models.throughput import MINUTE_US, Step
 
 FAR_ABOVE = 4
-"""How many times as high as the usual a bar may be before it is cut off."""
+"""A bar is cut off if it is more than this many times as high as the usual bar."""
 _NICE = (1, 2, 5)
 
 
 class Span(NamedTuple):
-    """A length of time that is drawn, and the minutes that each of its bars stands for."""
+    """A length of time that a chart shows, and the minutes that each of its bars covers."""
 
     name: str
     bars: int
     minutes: int
     marks: tuple[str, ...]
-    """Along the axis, oldest first."""
+    """Labels of the axis, oldest first."""
 
     @property
     def step(self) -> str:
-        """What a bar stands for: `minute`, `15 minutes`."""
+        """The time that a bar covers, in words: `minute`, `15 minutes`."""
         if self.minutes == 1:
             return "minute"
         return f"{self.minutes} minutes" if self.minutes < 60 else f"{self.minutes // 60} hours"
@@ -37,8 +37,8 @@ SPANS = {
 }
 
 
-class Bar(NamedTuple):
-    """One step of the span. Heights are parts of the scale, 0 to 100."""
+class ChartBar(NamedTuple):
+    """One step of the span. The heights are percentages of the chart's height."""
 
     step: Step
     x: float
@@ -48,32 +48,35 @@ class Bar(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """What the full height of a chart stands for."""
+    """The number at the top of a chart."""
 
     top: int
     cut: Step | None
-    """The highest of the bars that are cut off at `top`; null if none is."""
+    """The highest of the bars that are cut off at `top`; None if no bar is."""
 
 
 class Chart(NamedTuple):
-    """Attempts that ended, and jobs that were enqueued, each on a scale of its own."""
+    """Attempts that ended and jobs that were enqueued, each on its own scale."""
 
     span: Span
-    bars: list[Bar]
+    bars: list[ChartBar]
     width: float
-    """Of a bar, in a picture 600 wide."""
+    """The width of a bar, in a picture that is 600 wide."""
     ended: Scale
     enqueued: Scale
     sums: Step
 
 
 def throughput(span: Span, known: Sequence[Step], now_us: int) -> Chart:
-    """The bars of `span`, the last of which is that of `now_us`."""
+    """Return the chart of `span`; its last bar contains `now_us` (UTC, microseconds).
+
+    known: the steps in which something happened, in order.
+    """
     step_us = span.minutes * MINUTE_US
     last = now_us // step_us
-    at = {step.started_at_us // step_us: step for step in known}
+    by_number = {step.started_at_us // step_us: step for step in known}
     steps = [
-        at.get(number, Step(number * step_us, 0, 0, 0))
+        by_number.get(number, Step(number * step_us, 0, 0, 0))
         for number in range(last - span.bars + 1, last + 1)
     ]
     ended = scale(steps, _ended)
@@ -99,7 +102,7 @@ def _ended(step: Step) -> int:
 
 
 def scale(steps: Sequence[Step], height: Callable[[Step], int]) -> Scale:
-    """A scale that a few bars far above all others do not flatten: those are cut off."""
+    """Return a scale that cuts off a few bars far above the others, so that these stay visible."""
     heights = sorted(number for step in steps if (number := height(step)))
     if not heights:
         return Scale(nice(0), None)
@@ -111,18 +114,18 @@ def scale(steps: Sequence[Step], height: Callable[[Step], int]) -> Scale:
     return Scale(nice(2 * usual), max(steps, key=height))
 
 
-def _bar(step: Step, x: float, ended: Scale, enqueued: Scale) -> Bar:
+def _bar(step: Step, x: float, ended: Scale, enqueued: Scale) -> ChartBar:
     unit = 100 / ended.top
     succeeded = min(100.0, step.succeeded * unit)
     failed = step.failed * unit
-    if succeeded + failed > 100:  # cut off: what failed stays in sight
+    if succeeded + failed > 100:  # cut off: keep the failed part visible
         part = step.failed / _ended(step)
         succeeded, failed = 100 * (1 - part), 100 * part
-    return Bar(step, x, succeeded, failed, min(100.0, step.enqueued * 100 / enqueued.top))
+    return ChartBar(step, x, succeeded, failed, min(100.0, step.enqueued * 100 / enqueued.top))
 
 
 def nice(highest: int) -> int:
-    """The next of 4, 10, 20, 50, 100 … at or above `highest`: a scale that people can read."""
+    """Return the first of 4, 10, 20, 50, 100 … that is at least `highest`."""
     power = 10
     while True:
         for step in _NICE:
@@ -131,8 +134,8 @@ def nice(highest: int) -> int:
         power *= 10
 
 
-class Stretch(NamedTuple):
-    """A time spent in one state. `x` and `width` in thousandths of the whole life."""
+class StatePeriod(NamedTuple):
+    """A time that a job spent in one state. `x` and `width`: thousandths of its whole life."""
 
     state: State
     x: float
@@ -140,29 +143,30 @@ class Stretch(NamedTuple):
     spent_us: int
 
 
-def life(events: Sequence[Recorded], now_us: int) -> list[Stretch]:
-    """The states of a job, from its first event on, each as long as it lasted."""
+def life(events: Sequence[Recorded], now_us: int) -> list[StatePeriod]:
+    """Return the states of a job from its first event on, up to its end or `now_us`."""
     job: Job | None = None
-    spans: list[tuple[State, int, int]] = []
-    for one, after in zip(events, [*events[1:], None], strict=True):
-        job = job_fold.evolve(job, one)
-        if job.state in FINAL and after is None:
+    periods: list[tuple[State, int, int]] = []
+    for event, following in zip(events, [*events[1:], None], strict=True):
+        job = job_fold.evolve(job, event)
+        if job.state in FINAL and following is None:
             break
-        end_us = now_us if after is None else after.recorded_at_us
-        _prolong(spans, job.state, one.recorded_at_us, end_us)
-    # A clock that was set back must not make a stretch negative.
-    lengths = [max(0, end - start) for _, start, end in spans]
-    whole = sum(lengths) or 1
-    stretches, x = [], 0.0
-    for (state, _, _), length in zip(spans, lengths, strict=True):
-        width = length * 1000 / whole
-        stretches.append(Stretch(state, x, width, length))
+        end_us = now_us if following is None else following.recorded_at_us
+        _add_period(periods, job.state, event.recorded_at_us, end_us)
+    # A period must not be negative if the clock was set back.
+    lengths = [max(0, end - start) for _, start, end in periods]
+    total = sum(lengths) or 1
+    parts, x = [], 0.0
+    for (state, _, _), length in zip(periods, lengths, strict=True):
+        width = length * 1000 / total
+        parts.append(StatePeriod(state, x, width, length))
         x += width
-    return stretches
+    return parts
 
 
-def _prolong(spans: list[tuple[State, int, int]], state: State, start: int, end: int) -> None:
-    if spans and spans[-1][0] == state:
-        spans[-1] = (state, spans[-1][1], end)
+def _add_period(periods: list[tuple[State, int, int]], state: State, start: int, end: int) -> None:
+    """Append a period, or extend the last one if it has the same state."""
+    if periods and periods[-1][0] == state:
+        periods[-1] = (state, periods[-1][1], end)
     elif end > start:
-        spans.append((state, start, end))
+        periods.append((state, start, end))

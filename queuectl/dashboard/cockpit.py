@@ -1,4 +1,4 @@
-"""What happens now and next: running jobs, queues, rates, and what falls due."""
+"""Data of the overview and of a queue's page: running jobs, queues, rates, jobs due next."""
 
 from typing import NamedTuple
 
@@ -8,153 +8,156 @@ from projections.read_models import counts, jobs, ready, throughput, timers, wor
 from projections.read_models.timers import Due
 
 from . import causes
-from .causes import Cause
+from .causes import DeadGroup
 from .connections import Source
-from .job_list import Listed, listed
+from .job_list import JobRow, job_rows
 
-RUNNING = 20
+RUNNING_SHOWN = 20
 """Running jobs on the overview and on a queue's page."""
-RUNNING_READ = 500
-"""Running jobs that are read to show those that have run longest."""
-QUEUES = 10
+MAX_RUNNING_READ = 500
+"""Running jobs that are read to find the ones that have run longest."""
+QUEUES_SHOWN = 10
 """Queues on the overview."""
-MOST_QUEUES = 500
-"""Queues on their own page."""
-SOON = 8
+MAX_QUEUES = 500
+"""Queues on the page of all queues."""
+DUE_JOBS_SHOWN = 8
 """Retries and delayed jobs on the overview."""
-RECENT = 10
-CAUSES = 5
-MINUTE_US = 60_000_000
-HOUR_US = 60 * MINUTE_US
+RECENT_SHOWN = 10
+CAUSES_SHOWN = 5
+HOUR_US = 60 * throughput.MINUTE_US
 RATE_MINUTES = 5
 
 
 class Rates(NamedTuple):
-    """How fast a queue, or all of them, has moved lately."""
+    """Numbers of attempts and jobs lately, of one queue or of all."""
 
     per_minute: float
-    """Attempts ended, over the last `RATE_MINUTES`."""
+    """Attempts that ended, on average over the last `RATE_MINUTES`."""
     succeeded: int
-    """In the last hour; so are the others."""
+    """Attempts in the last hour."""
     failed: int
+    """Attempts in the last hour."""
     enqueued: int
+    """Jobs in the last hour."""
 
 
 class QueueRow(NamedTuple):
-    """A queue at a glance."""
+    """The figures of one queue."""
 
     name: str
     counts: counts.Counts
     oldest: Job | None
     """The pending job that was enqueued first."""
     hour: throughput.Step
-    """What happened in the last hour."""
+    """Numbers of the last hour."""
 
 
-class Overview(NamedTuple):
-    """The whole at a glance."""
+class OverviewPage(NamedTuple):
+    """The overview of all queues."""
 
-    running: list[Listed]
+    running: list[JobRow]
     queues: list[QueueRow]
-    causes: list[Cause]
-    soon: list[Job]
+    causes: list[DeadGroup]
+    due_soon: list[Job]
     oldest: Job | None
     next_due_at_us: int | None
     rates: Rates
-    recent: list[Listed]
+    recent: list[JobRow]
 
 
 class QueuePage(NamedTuple):
-    """One queue, whole."""
+    """The page of one queue."""
 
     row: QueueRow
     rates: Rates
-    running: list[Listed]
-    causes: list[Cause]
-    waiting: list[Listed]
+    running: list[JobRow]
+    causes: list[DeadGroup]
+    waiting: list[JobRow]
     """Pending jobs in the order in which they will be claimed."""
-    recent: list[Listed]
+    recent: list[JobRow]
 
 
-class Upcoming(NamedTuple):
+class DueJobs(NamedTuple):
     """A page of retries and delayed jobs, soonest first."""
 
     jobs: list[Job]
     next: Due | None
 
 
-def overview(tx: SqliteReader, source: Source, now_us: int) -> Overview:
-    """The whole at a glance."""
+def overview_page(tx: SqliteReader, source: Source, now_us: int) -> OverviewPage:
+    """Return the overview of all queues."""
     oldest = ready.oldest_waiting(tx)
-    soon = upcoming(tx, None, SOON)
-    return Overview(
+    due_soon = due_jobs(tx, None, DUE_JOBS_SHOWN)
+    return OverviewPage(
         running=running(tx, now_us),
-        queues=queue_rows(tx, now_us, QUEUES),
-        causes=causes.causes(tx, source, CAUSES),
-        soon=soon.jobs,
+        queues=queue_rows(tx, now_us, QUEUES_SHOWN),
+        causes=causes.dead_groups(tx, source, CAUSES_SHOWN),
+        due_soon=due_soon.jobs,
         oldest=jobs.get(tx, oldest) if oldest else None,
         next_due_at_us=timers.earliest(tx),
         rates=rates(tx, now_us),
-        recent=listed(tx, jobs.page(tx, jobs.Filter(), limit=RECENT), now_us),
+        recent=job_rows(tx, jobs.page(tx, jobs.Filter(), limit=RECENT_SHOWN), now_us),
     )
 
 
 def queue_page(tx: SqliteReader, source: Source, name: str, now_us: int) -> QueuePage | None:
-    """One queue, whole; None if it never had a job."""
+    """Return the page of one queue; None if the queue never had a job."""
     counted = counts.by_queue(tx).get(name)
     if counted is None:
         return None
-    first = ready.next_ready(tx, (name,), RECENT)
+    first = ready.next_ready(tx, (name,), RECENT_SHOWN)
     waiting = [job for entry in first if (job := jobs.get(tx, entry.job_id))]
     ended = jobs.Filter(queue=name, states=("completed", "failed", "dead", "cancelled"))
-    recent = sorted(jobs.page(tx, ended, limit=5 * RECENT), key=lambda job: -job.changed_at_us)
+    recent = sorted(
+        jobs.page(tx, ended, limit=5 * RECENT_SHOWN), key=lambda job: -job.changed_at_us
+    )
     return QueuePage(
         row=_queue_row(tx, name, counted, throughput.queues(tx, now_us - HOUR_US)),
         rates=rates(tx, now_us, name),
         running=running(tx, now_us, name),
-        causes=causes.causes(tx, source, CAUSES, name),
-        waiting=listed(tx, waiting, now_us),
-        recent=listed(tx, recent[:RECENT], now_us),
+        causes=causes.dead_groups(tx, source, CAUSES_SHOWN, name),
+        waiting=job_rows(tx, waiting, now_us),
+        recent=job_rows(tx, recent[:RECENT_SHOWN], now_us),
     )
 
 
 def is_queue(tx: SqliteReader, name: str) -> bool:
-    """Whether the queue ever had a job."""
+    """Return whether the queue ever had a job."""
     return name in counts.by_queue(tx)
 
 
-def running(tx: SqliteReader, now_us: int, queue: str | None = None) -> list[Listed]:
-    """The jobs that have run longest, of one queue or of all."""
-    found = jobs.oldest(tx, jobs.Filter(states=("processing",), queue=queue), 0, RUNNING_READ)
+def running(tx: SqliteReader, now_us: int, queue: str | None = None) -> list[JobRow]:
+    """Return the jobs that have run longest, of one queue or of all."""
+    claimed = jobs.oldest(tx, jobs.Filter(states=("processing",), queue=queue), 0, MAX_RUNNING_READ)
     slots = {worker.id: worker.started.slots for worker in workers.active(tx)}
-    begun = in_slots(found, slots)
+    begun = in_slots(claimed, slots)
     begun.sort(key=lambda job: job.changed_at_us)
-    return listed(tx, begun[:RUNNING], now_us)
+    return job_rows(tx, begun[:RUNNING_SHOWN], now_us)
 
 
 def in_slots(claimed: list[Job], slots: dict[str, int]) -> list[Job]:
-    """The jobs that have a slot. slots: of each active worker, by its id.
+    """Return the jobs that occupy a slot. slots: number of slots by id of the active worker.
 
     A worker claims short jobs ahead of time and starts them in the order of their claims.
     """
-    free = dict(slots)
+    free_slots = dict(slots)
     begun: list[Job] = []
     for job in sorted(claimed, key=lambda job: job.position):
-        left = free.get(job.worker or "", 1)
-        if left > 0:
+        free = free_slots.get(job.worker or "", 1)
+        if free > 0:
             begun.append(job)
-            free[job.worker or ""] = left - 1 if job.worker in slots else left
+            free_slots[job.worker or ""] = free - 1 if job.worker in slots else free
     return begun
 
 
-def queue_rows(tx: SqliteReader, now_us: int, most: int = MOST_QUEUES) -> list[QueueRow]:
-    """The queues with most to do, at most `most`; those with nothing to do by name."""
-    found = sorted(counts.by_queue(tx).items(), key=lambda item: (-_open(item[1]), item[0]))
+def queue_rows(tx: SqliteReader, now_us: int, most: int = MAX_QUEUES) -> list[QueueRow]:
+    """Return at most `most` queues, those with most unfinished jobs first, then by name."""
+    queues = sorted(counts.by_queue(tx).items(), key=lambda item: (-_unfinished(item[1]), item[0]))
     hours = throughput.queues(tx, now_us - HOUR_US)
-    return [_queue_row(tx, name, counted, hours) for name, counted in found[:most]]
+    return [_queue_row(tx, name, counted, hours) for name, counted in queues[:most]]
 
 
-def _open(counted: counts.Counts) -> int:
+def _unfinished(counted: counts.Counts) -> int:
     states = counted.states
     return states["pending"] + states["processing"] + states["failed"] + states["scheduled"]
 
@@ -168,11 +171,13 @@ def _queue_row(
 
 
 def rates(tx: SqliteReader, now_us: int, queue: str | None = None) -> Rates:
-    """How fast one queue, or all of them, has moved in the last hour and the last minutes."""
+    """Return the numbers of the last minutes and the last hour, of one queue or of all."""
     hour = throughput.steps(tx, now_us - HOUR_US, 1, queue)
-    since_us = now_us - RATE_MINUTES * MINUTE_US
+    since_us = now_us - RATE_MINUTES * throughput.MINUTE_US
     lately = sum(
-        step.succeeded + step.failed for step in hour if step.started_at_us + MINUTE_US > since_us
+        step.succeeded + step.failed
+        for step in hour
+        if step.started_at_us + throughput.MINUTE_US > since_us
     )
     return Rates(
         per_minute=lately / RATE_MINUTES,
@@ -182,10 +187,10 @@ def rates(tx: SqliteReader, now_us: int, queue: str | None = None) -> Rates:
     )
 
 
-def upcoming(tx: SqliteReader, after: Due | None, limit: int) -> Upcoming:
-    """Retries and delayed jobs in the order in which they fall due."""
+def due_jobs(tx: SqliteReader, after: Due | None, limit: int) -> DueJobs:
+    """Return a page of retries and delayed jobs, soonest first, from after the cursor `after`."""
     due = timers.upcoming(tx, limit + 1, after)
     more = len(due) > limit
-    return Upcoming(
+    return DueJobs(
         jobs.many(tx, (entry.born for entry in due[:limit])), due[limit - 1] if more else None
     )

@@ -1,4 +1,4 @@
-"""The HTML pages. Each reads one state of the queue and changes nothing."""
+"""The routes of the HTML pages. Each page is read from one snapshot of the queue."""
 
 import time
 
@@ -15,57 +15,59 @@ from . import causes, charts, cockpit, job_output, queries
 from .connections import Source
 from .job_list import SORTS, job_list
 from .query_params import (
-    attempt_asked,
-    before_asked,
-    dlq_asked,
-    events_asked,
-    jobs_asked,
-    span_asked,
-    upcoming_asked,
+    attempt_param,
+    before_param,
+    dlq_query,
+    events_query,
+    jobs_query,
+    span_param,
+    upcoming_query,
 )
 from .settings_history import settings_page
 
-GROUPS = 20
-"""Groups of dead jobs on their page."""
+GROUPS_SHOWN = 20
+"""Groups of dead jobs on the page of dead jobs."""
 
-pages = Blueprint("pages", __name__)
+html_blueprint = Blueprint("pages", __name__)
 
 
 def source() -> Source:
-    """The queue file of this server."""
-    found: Source = current_app.extensions["queue"]
-    return found
+    """Return the queue file of this server."""
+    queue_file: Source = current_app.extensions["queue"]
+    return queue_file
 
 
 def ctl(*words: object) -> str:
-    """The command line that a person types for this queue file."""
+    """Return the command line that a person types for this queue file."""
     line: str = current_app.jinja_env.globals["ctl"](*words)  # type: ignore[operator]
     return line
 
 
 def now_us() -> int:
-    """For ages and charts only: nothing that is recorded comes from here."""
+    """Return the current time (UTC, microseconds), for ages and charts; it is never recorded."""
     return time.time_ns() // 1000
 
 
 def since_us(span: charts.Span, now: int) -> int:
-    """The first instant that a chart of `span` shows, whose last bar is that of `now`."""
+    """Return the start of a chart of `span` whose last bar contains `now` (UTC, microseconds)."""
     step_us = span.minutes * throughput.MINUTE_US
     return (now // step_us - span.bars + 1) * step_us
 
 
-def page(tx: SqliteReader, template: str, **values: object) -> str:
-    """A page in its frame."""
+def render_page(tx: SqliteReader, template: str, **values: object) -> str:
+    """Return a page with its head and menu."""
     return render_template(template, frame=queries.frame(tx), now=now_us(), states=STATES, **values)
 
 
-@pages.get("/")
+@html_blueprint.get("/")
 def overview() -> ResponseReturnValue:
-    """The queue at a glance."""
-    span = span_asked()
+    """The overview of all queues."""
+    span = span_param()
     with source().read() as tx:
-        seen = cockpit.overview(tx, source(), now_us())
-        return page(tx, "overview.html", seen=seen, chart=_chart(tx, span), spans=charts.SPANS)
+        view = cockpit.overview_page(tx, source(), now_us())
+        return render_page(
+            tx, "overview.html", view=view, chart=_chart(tx, span), spans=charts.SPANS
+        )
 
 
 def _chart(tx: SqliteReader, span: charts.Span, queue: str | None = None) -> charts.Chart:
@@ -74,97 +76,104 @@ def _chart(tx: SqliteReader, span: charts.Span, queue: str | None = None) -> cha
     return charts.throughput(span, steps, now)
 
 
-@pages.get("/jobs")
+@html_blueprint.get("/jobs")
 def jobs() -> ResponseReturnValue:
     """All jobs, filtered and sorted."""
-    asked = jobs_asked()
+    query = jobs_query()
     with source().read() as tx:
-        found = job_list(tx, asked.filter, asked.before, asked.limit, now_us(), asked.sort)
-        return page(
-            tx, "jobs.html", asked=asked, found=found, queues=queries.queues(tx), sorts=SORTS
+        listing = job_list(tx, query.filter, query.before, query.limit, now_us(), query.sort)
+        return render_page(
+            tx,
+            "jobs.html",
+            query=query,
+            listing=listing,
+            queues=queries.queue_names(tx),
+            sorts=SORTS,
         )
 
 
-@pages.get("/dlq")
+@html_blueprint.get("/dlq")
 def dlq() -> ResponseReturnValue:
-    """The dead jobs by cause, and one by one, newest first."""
-    asked = dlq_asked()
+    """The dead jobs, grouped by cause and as a list, newest first."""
+    query = dlq_query()
     with source().read() as tx:
-        found = job_list(tx, asked.filter, asked.before, asked.limit, now_us(), asked.sort)
-        groups = [] if asked.is_part else causes.causes(tx, source(), GROUPS)
-        return page(tx, "dlq.html", asked=asked, found=found, groups=groups)
+        listing = job_list(tx, query.filter, query.before, query.limit, now_us(), query.sort)
+        groups = [] if query.is_part else causes.dead_groups(tx, source(), GROUPS_SHOWN)
+        return render_page(tx, "dlq.html", query=query, listing=listing, groups=groups)
 
 
-@pages.get("/jobs/<job_id>")
+@html_blueprint.get("/jobs/<job_id>")
 def job(job_id: str) -> ResponseReturnValue:
-    """One job: its attempts, its output, and everything that happened to it."""
+    """One job: its attempts, its output and its history."""
     with source().read() as tx:
-        seen = queries.job_page(tx, job_id)
-        if seen is None:
+        view = queries.job_view(tx, job_id)
+        if view is None:
             abort(404, f"There is no job {job_id}.")
-        attempt = attempt_asked() or seen.job.attempt
-        if attempt > seen.job.attempt:
+        attempt = attempt_param() or view.job.attempt
+        if attempt > view.job.attempt:
             abort(404, f"Job {job_id} has no attempt {attempt}.")
-        run = runs.get(tx, seen.job.born, attempt)
+        run = runs.get(tx, view.job.born, attempt)
         total = run.output_bytes if run else None
-        return page(
+        return render_page(
             tx,
             "job.html",
-            seen=seen,
+            view=view,
             attempt=attempt,
-            output=job_output.last(tx, source(), job_id, attempt, total),
-            life=[] if seen.earlier else charts.life(seen.events, now_us()),
+            output=job_output.last_part(tx, source(), job_id, attempt, total),
+            life=[] if view.earlier else charts.life(view.events, now_us()),
         )
 
 
-@pages.get("/queues")
+@html_blueprint.get("/queues")
 def queues() -> ResponseReturnValue:
-    """The queues, those with most to do first."""
+    """The queues, those with most unfinished jobs first."""
     with source().read() as tx:
-        return page(tx, "queues.html", rows=cockpit.queue_rows(tx, now_us()))
+        return render_page(tx, "queues.html", rows=cockpit.queue_rows(tx, now_us()))
 
 
-@pages.get("/queues/<name>")
+@html_blueprint.get("/queues/<name>")
 def queue(name: str) -> ResponseReturnValue:
-    """One queue: what waits, runs and fails in it, and how fast it moves."""
-    span = span_asked()
+    """One queue: its running, pending and dead jobs, and its throughput."""
+    span = span_param()
     with source().read() as tx:
-        seen = cockpit.queue_page(tx, source(), name, now_us())
-        if seen is None:
+        view = cockpit.queue_page(tx, source(), name, now_us())
+        if view is None:
             abort(404, f"There is no queue {name}.")
-        drawn = _chart(tx, span, name)
-        return page(tx, "queue.html", seen=seen, chart=drawn, spans=charts.SPANS)
+        chart = _chart(tx, span, name)
+        return render_page(tx, "queue.html", view=view, chart=chart, spans=charts.SPANS)
 
 
-@pages.get("/upcoming")
+@html_blueprint.get("/upcoming")
 def upcoming() -> ResponseReturnValue:
     """Retries and delayed jobs, soonest first."""
-    asked = upcoming_asked()
+    query = upcoming_query()
     with source().read() as tx:
-        found = cockpit.upcoming(tx, asked.after, asked.limit)
-        return page(tx, "upcoming.html", asked=asked, found=found)
+        listing = cockpit.due_jobs(tx, query.after, query.limit)
+        return render_page(tx, "upcoming.html", query=query, listing=listing)
 
 
-@pages.get("/settings")
+@html_blueprint.get("/settings")
 def settings() -> ResponseReturnValue:
-    """The settings in force, and every change of them."""
-    before = before_asked()
+    """The settings in force and all their changes."""
+    before = before_param()
     with source().read() as tx:
-        return page(tx, "settings.html", found=settings_page(tx, before), before=before)
+        return render_page(tx, "settings.html", settings=settings_page(tx, before), before=before)
 
 
-@pages.get("/workers")
+@html_blueprint.get("/workers")
 def workers() -> ResponseReturnValue:
-    """Who works on what, and who last did."""
+    """The workers with their jobs, and the workers that ended last."""
     with source().read() as tx:
-        return page(tx, "workers.html", seen=queries.worker_list(tx))
+        return render_page(tx, "workers.html", view=queries.worker_list(tx))
 
 
-@pages.get("/events")
+@html_blueprint.get("/events")
 def events() -> ResponseReturnValue:
-    """The log itself, newest first."""
-    asked = events_asked()
+    """The events of the log, newest first."""
+    query = events_query()
     with source().read() as tx:
-        found = queries.event_list(tx, asked.stream, asked.type, asked.before, asked.limit)
-        job = jobs_model.get(tx, asked.stream) if asked.stream else None
-        return page(tx, "events.html", asked=asked, found=found, types=sorted(EVENT_TYPES), job=job)
+        listing = queries.event_list(tx, query.stream, query.type, query.before, query.limit)
+        job = jobs_model.get(tx, query.stream) if query.stream else None
+        return render_page(
+            tx, "events.html", query=query, listing=listing, types=sorted(EVENT_TYPES), job=job
+        )

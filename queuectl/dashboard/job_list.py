@@ -1,4 +1,4 @@
-"""The job list: filtered, searched, sorted, a page at a time, at a cost that has a bound."""
+"""The job list, one page at a time: filtered, searched and sorted at a bounded cost."""
 
 import time
 from collections.abc import Callable
@@ -14,15 +14,18 @@ Sort = Literal["newest", "oldest", "latest", "longest", "attempts"]
 SORTS: tuple[Sort, ...] = ("newest", "oldest", "latest", "longest", "attempts")
 
 SORTED_AMONG = 1_000
-"""Jobs that are read to sort them by what no index leads by."""
+"""Jobs that are read and sorted if no index is in the requested order."""
 SEARCH_S = 0.07
-"""How long one page of a search may look back; the next page continues from there."""
+"""Seconds that the search for one page may take; the next page continues where it stopped."""
 SEARCH_WINDOW = 20_000
-"""Positions of the log that are searched between two looks at the clock."""
+"""Positions of the log that are searched between two checks of the clock."""
 
 
-class Listed(NamedTuple):
-    """A job, and how long its last attempt ran or has been running: microseconds, or null."""
+class JobRow(NamedTuple):
+    """A job, and how long its last attempt ran or has been running, in microseconds.
+
+    The duration is None before the first attempt.
+    """
 
     job: Job
     duration_us: int | None
@@ -31,13 +34,13 @@ class Listed(NamedTuple):
 class JobList(NamedTuple):
     """A page of jobs."""
 
-    jobs: list[Listed]
+    jobs: list[JobRow]
     next: int | None
-    """Where the page after this one continues."""
+    """The cursor of the page after this one."""
     searched_to: int | None = None
-    """Position at which a search was interrupted before the page was full."""
+    """The position at which the time for a search was up before the page was full."""
     sorted_among: int | None = None
-    """How many jobs were sorted, where that is not all of them."""
+    """How many jobs were sorted; None if all of them were."""
 
 
 def job_list(
@@ -48,45 +51,45 @@ def job_list(
     now_us: int,
     sort: Sort = "newest",
 ) -> JobList:
-    """A page of at most `limit` jobs from `cursor` on, which is the `next` of the page before."""
+    """Return a page of at most `limit` jobs. cursor: the `next` of the page before this one."""
     if sort in ("latest", "longest", "attempts"):
         return _sorted(tx, which, cursor, limit, now_us, sort)
     if sort == "oldest":
-        found = jobs.oldest(tx, which, cursor or 0, limit + 1)
-        return _page(tx, found, limit, now_us)
+        return _page(tx, jobs.oldest(tx, which, cursor or 0, limit + 1), limit, now_us)
     if which.search:
         return _searched(tx, which, cursor, limit, now_us)
     return _page(tx, jobs.page(tx, which, cursor, limit + 1), limit, now_us)
 
 
-def _page(tx: SqliteReader, found: list[Job], limit: int, now_us: int) -> JobList:
-    more = len(found) > limit
-    shown = found[:limit]
-    return JobList(listed(tx, shown, now_us), shown[-1].born if more else None)
+def _page(tx: SqliteReader, matches: list[Job], limit: int, now_us: int) -> JobList:
+    """Return the first `limit` of the matches; if there are more, also the next cursor."""
+    shown = matches[:limit]
+    has_more = len(matches) > limit
+    return JobList(job_rows(tx, shown, now_us), shown[-1].born if has_more else None)
 
 
 def _searched(
     tx: SqliteReader, which: jobs.Filter, cursor: int | None, limit: int, now_us: int
 ) -> JobList:
-    """Search window by window, newest first, until the page is full or the time is up."""
+    """Search one window after the other, newest first, until the page is full or time is up."""
     upto = cursor or tx.head().position + 1
-    found = [] if cursor else _exact(tx, which)
+    matches = [] if cursor else _with_searched_id(tx, which)
     deadline_s = time.monotonic() + SEARCH_S
-    while upto > 1 and len(found) <= limit:
+    while upto > 1 and len(matches) <= limit:
         floor = max(0, upto - 1 - SEARCH_WINDOW)
         window = replace(which, born_after=floor)
-        matches = jobs.page(tx, window, upto, limit + 1 - len(found))
-        found += [job for job in matches if job.id != which.search or cursor]
+        page = jobs.page(tx, window, upto, limit + 1 - len(matches))
+        matches += [job for job in page if job.id != which.search or cursor]
         upto = floor + 1
         if time.monotonic() > deadline_s:
             break
-    if len(found) > limit or upto <= 1:
-        return _page(tx, found, limit, now_us)
-    return JobList(listed(tx, found, now_us), upto, searched_to=upto)
+    if len(matches) > limit or upto <= 1:
+        return _page(tx, matches, limit, now_us)
+    return JobList(job_rows(tx, matches, now_us), upto, searched_to=upto)
 
 
-def _exact(tx: SqliteReader, which: jobs.Filter) -> list[Job]:
-    """The job whose id was searched for, if the other filters let it through."""
+def _with_searched_id(tx: SqliteReader, which: jobs.Filter) -> list[Job]:
+    """Return the job whose id is the searched text, if it matches the other filters."""
     job = jobs.get(tx, which.search or "")
     if job is None or (which.states and job.state not in which.states):
         return []
@@ -105,27 +108,30 @@ def _sorted(
     now_us: int,
     sort: Sort,
 ) -> JobList:
-    """The first of the newest matching jobs, sorted; the next page sorts the ones before them."""
-    among = _among(tx, which, cursor, now_us)
-    keys: dict[str, Callable[[Listed], int]] = {
+    """Return the first `limit` of the newest matches, sorted.
+
+    The next page sorts the matches that are older than these.
+    """
+    newest = _newest(tx, which, cursor, now_us)
+    keys: dict[str, Callable[[JobRow], int]] = {
         "latest": lambda row: row.job.changed_at_us,
         "longest": lambda row: -1 if row.duration_us is None else row.duration_us,
         "attempts": lambda row: row.job.attempts,
     }
-    rows = sorted(among.jobs, key=keys[sort], reverse=True)[:limit]
-    cut = among.next is not None or len(among.jobs) > limit
-    return JobList(rows, among.next, among.searched_to, len(among.jobs) if cut else None)
+    rows = sorted(newest.jobs, key=keys[sort], reverse=True)[:limit]
+    is_part = newest.next is not None or len(newest.jobs) > limit
+    return JobList(rows, newest.next, newest.searched_to, len(newest.jobs) if is_part else None)
 
 
-def _among(tx: SqliteReader, which: jobs.Filter, cursor: int | None, now_us: int) -> JobList:
+def _newest(tx: SqliteReader, which: jobs.Filter, cursor: int | None, now_us: int) -> JobList:
     if which.search:
         return _searched(tx, which, cursor, SORTED_AMONG, now_us)
     return _page(tx, jobs.page(tx, which, cursor, SORTED_AMONG + 1), SORTED_AMONG, now_us)
 
 
-def listed(tx: SqliteReader, found: list[Job], now_us: int) -> list[Listed]:
-    """These jobs with their durations."""
-    return [Listed(job, _duration_us(tx, job, now_us)) for job in found]
+def job_rows(tx: SqliteReader, page: list[Job], now_us: int) -> list[JobRow]:
+    """Return these jobs with their durations."""
+    return [JobRow(job, _duration_us(tx, job, now_us)) for job in page]
 
 
 def _duration_us(tx: SqliteReader, job: Job, now_us: int) -> int | None:

@@ -1,4 +1,4 @@
-"""What an attempt has printed, from a byte on: out of the database, or while it still runs."""
+"""Parts of an attempt's output for the pages, also while the attempt runs."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -11,33 +11,33 @@ from queuectl.text.sizes import size
 
 from .connections import Source
 
-MOST_BYTES = 200_000
-"""Shown on a page; the whole is a command or a link away."""
+MAX_BYTES = 200_000
+"""Bytes of an output in one page or one answer, approximately."""
 
 
 class Printed(NamedTuple):
-    """A part of what an attempt printed. Offsets count all that it printed, kept or not."""
+    """A part of an attempt's output. Offsets count all bytes printed, kept or not."""
 
     pieces: list[Piece]
 
     @property
     def start(self) -> int:
-        """Where the part begins."""
+        """The offset of the first byte."""
         return self.pieces[0].offset if self.pieces else 0
 
     @property
     def end(self) -> int:
-        """Where it ends: ask for what comes after it from here."""
+        """The offset after the last byte, where the next part begins."""
         return self.pieces[-1].end if self.pieces else 0
 
     @property
     def data(self) -> bytes:
-        """The bytes, with a line where some were not kept."""
+        """The bytes, with a line of text for each gap that was not kept."""
         return b"".join(_gap(piece) + piece.data for piece in self.pieces)
 
     @property
     def text(self) -> str:
-        """As text: what is no UTF-8 shows as a replacement character."""
+        """The data as text; bytes that are not UTF-8 become replacement characters."""
         return self.data.decode("utf-8", "replace")
 
 
@@ -47,53 +47,56 @@ def _gap(piece: Piece) -> bytes:
     return f"\n[{size(piece.missing_bytes)} not kept]\n".encode()
 
 
-def first(tx: SqliteReader, source: Source, job_id: str, attempt: int, since: int) -> Printed:
-    """At most about MOST_BYTES from offset `since` on."""
-    found: list[Piece] = []
-    taken = 0
+def first_part(tx: SqliteReader, source: Source, job_id: str, attempt: int, since: int) -> Printed:
+    """Return at most MAX_BYTES from offset `since` on."""
+    part: list[Piece] = []
+    size_bytes = 0
     for piece in _all(tx, source, job_id, attempt, since):
-        piece = piece._replace(data=piece.data[: MOST_BYTES - taken])
-        found.append(piece)
-        taken += len(piece.data)
-        if taken >= MOST_BYTES:
+        piece = piece._replace(data=piece.data[: MAX_BYTES - size_bytes])
+        part.append(piece)
+        size_bytes += len(piece.data)
+        if size_bytes >= MAX_BYTES:
             break
-    return Printed(found)
+    return Printed(part)
 
 
-def last(
+def last_part(
     tx: SqliteReader,
     source: Source,
     job_id: str,
     attempt: int,
     total: int | None,
-    most: int = MOST_BYTES,
+    most: int = MAX_BYTES,
 ) -> Printed:
-    """About the last `most` bytes. total: all that it printed; null while it runs."""
+    """Return about the last `most` bytes.
+
+    total: number of bytes that the attempt printed; None while it runs.
+    """
     since = max(0, (total or 0) - most)
-    held: deque[Piece] = deque()
-    taken = 0
+    part: deque[Piece] = deque()
+    size_bytes = 0
     for piece in _all(tx, source, job_id, attempt, since):
-        held.append(piece)
-        taken += len(piece.data)
-        while len(held) > 1 and taken - len(held[0].data) >= most:
-            taken -= len(held.popleft().data)
-    return Printed(list(held))
+        part.append(piece)
+        size_bytes += len(piece.data)
+        while len(part) > 1 and size_bytes - len(part[0].data) >= most:
+            size_bytes -= len(part.popleft().data)
+    return Printed(list(part))
 
 
-def parts(source: Source, job_id: str, attempt: int) -> Iterator[bytes]:
-    """All of it, at most about MOST_BYTES at a time, as far as it has been printed."""
+def all_parts(source: Source, job_id: str, attempt: int) -> Iterator[bytes]:
+    """Yield the whole output printed so far, at most MAX_BYTES at a time."""
     since = 0
     while True:
         with source.read() as tx:
-            part = first(tx, source, job_id, attempt, since)
+            part = first_part(tx, source, job_id, attempt, since)
         if part.end <= since:
             return
         yield part.data
         since = part.end
 
 
-def end(tx: SqliteReader, source: Source, job_id: str, attempt: int, since: int) -> int:
-    """Up to where the output is there by now, looked at from `since` on."""
+def end_offset(tx: SqliteReader, source: Source, job_id: str, attempt: int, since: int) -> int:
+    """Return the offset up to which the output is kept now. since: an offset known to be kept."""
     for piece in _all(tx, source, job_id, attempt, since):
         since = piece.end
     return since

@@ -1,10 +1,9 @@
-"""The JSON of the pages, where it is more than the commands answer; and how it is made."""
+"""The JSON documents that only the dashboard answers, and functions that build them."""
 
 from collections.abc import Callable
 
 import msgspec
 
-from projections.read_models import counts as counts_model
 from projections.read_models.throughput import Step
 from queuectl.json_shapes import (
     SCHEMA,
@@ -13,27 +12,29 @@ from queuectl.json_shapes import (
     JobPage,
     JobShape,
     Metrics,
+    OldestWaiting,
     SettingShape,
     Shape,
     Status,
-    Waiting,
     job_shape,
+    metrics_shape,
+    oldest_waiting,
     seconds,
 )
 from queuectl.text.causes import cause_words
 from queuectl.text.timestamps import instant, rfc3339
 
-from .causes import Cause
+from .causes import DeadGroup
 from .cockpit import QueueRow
-from .job_list import Listed
-from .settings_history import InForce
+from .job_list import JobRow
+from .settings_history import EffectiveSetting
 
 
 class ListedJob(JobShape, frozen=True, kw_only=True):
     """A job in a list of the dashboard."""
 
     duration_s: float | None
-    """How long the last attempt ran, or has been running by now; null before the first."""
+    """How long the last attempt ran, or has been running; null before the first."""
 
 
 class ListedJobs(Document, frozen=True, kw_only=True):
@@ -42,7 +43,7 @@ class ListedJobs(Document, frozen=True, kw_only=True):
     jobs: list[ListedJob]
     next: str | None
     searched_to: int | None
-    """Position down to which a search looked; null if it was not interrupted."""
+    """Position down to which the log was searched; null if the search was not interrupted."""
     sorted_among: int | None
     """How many jobs were sorted; null if that is all of them."""
 
@@ -54,11 +55,11 @@ class CauseShape(Shape, frozen=True, kw_only=True):
     """`exit 1`, `signal 9`, or the recorded reason of the failure; `--cause` takes it."""
     queue: str
     jobs: int
-    """How many; 10,000 may be more."""
+    """Number of jobs; 10,000 means 10,000 or more."""
     newest: str
-    """Id of the one enqueued last."""
+    """Id of the job that was enqueued last."""
     last_lines: list[str]
-    """What that one printed last."""
+    """The last lines that the newest job printed."""
     retry: str
     """The command that requeues the group."""
 
@@ -70,27 +71,27 @@ class DeadPage(JobPage, frozen=True, kw_only=True):
 
 
 class ThroughputShape(Shape, frozen=True, kw_only=True):
-    """What happened in one step of a chart."""
+    """The numbers of one step of a chart."""
 
     started_at: str
     enqueued: int
     succeeded: int
     failed: int
-    """Attempts that failed and counted: not those whose worker was lost or stopped."""
+    """Failed attempts, except attempts whose worker was lost or stopped."""
 
 
 class QueueShape(Shape, frozen=True, kw_only=True):
-    """A queue at a glance."""
+    """The figures of one queue."""
 
     name: str
     counts: dict[str, int]
     metrics: Metrics
-    oldest_waiting: Waiting | None
+    oldest_waiting: OldestWaiting | None
     last_hour: ThroughputShape
 
 
 class QueueList(Document, frozen=True, kw_only=True):
-    """`/queues.json`: those with most to do first."""
+    """`/queues.json`: the queues, those with most unfinished jobs first."""
 
     queues: list[QueueShape]
 
@@ -106,7 +107,7 @@ class QueueDocument(Document, frozen=True, kw_only=True):
     """In the order in which they will be claimed."""
     causes: list[CauseShape]
     throughput: list[ThroughputShape]
-    """In order; a step in which nothing happened is left out."""
+    """In order; steps in which nothing happened are left out."""
 
 
 class UpcomingPage(Document, frozen=True, kw_only=True):
@@ -117,7 +118,7 @@ class UpcomingPage(Document, frozen=True, kw_only=True):
 
 
 class SettingInForce(SettingShape, frozen=True, kw_only=True):
-    """A setting, and who changed it last."""
+    """A setting in force, and who changed it last."""
 
     changed_at: str | None
     changed_by: str | None
@@ -131,54 +132,54 @@ class SettingsDocument(Document, frozen=True, kw_only=True):
     next: str | None
 
 
-class Overview(Status, frozen=True, kw_only=True):
-    """`/status.json`: what `status` answers, and what else the overview shows."""
+class OverviewDocument(Status, frozen=True, kw_only=True):
+    """`/status.json`: the document of `status`, and the rest of the overview."""
 
     ended_per_minute: float
     """Attempts that ended and counted, per minute, over the last five."""
     running: list[ListedJob]
-    """Those that have run longest first."""
+    """The jobs that have run longest first."""
     queues: list[QueueShape]
     causes: list[CauseShape]
     upcoming: list[JobShape]
     throughput: list[ThroughputShape]
-    """Of `?span=hour`, `day` or `week`, in order; a step in which nothing happened is left out."""
+    """Of `?span=hour`, `day` or `week`, in order; steps in which nothing happened are left out."""
 
 
 class ErrorDocument(Shape, frozen=True, kw_only=True):
-    """What an address that ends in `.json` answers instead, with a status of 400 or above."""
+    """The answer to an address that ends in `.json`, with a status of 400 or above."""
 
     schema: int = SCHEMA
     error: str
 
 
-def listed_job(row: Listed) -> ListedJob:
-    """A job with its duration."""
+def listed_job(row: JobRow) -> ListedJob:
+    """Return a job with its duration."""
     return ListedJob(
         **msgspec.structs.asdict(job_shape(row.job)), duration_s=seconds(row.duration_us)
     )
 
 
 def retry_words(cause: str, queue: str) -> tuple[str, ...]:
-    """The command, without the name of the program, that requeues a group of dead jobs."""
+    """Return the words of the subcommand that requeues a group of dead jobs."""
     return ("dlq", "retry", "--cause", cause_words(cause), "--queue", queue)
 
 
-def cause_shape(cause: Cause, command: Callable[..., str]) -> CauseShape:
-    """A group of dead jobs. command: makes a command line of words."""
-    group = cause.group
+def cause_shape(dead_group: DeadGroup, command: Callable[..., str]) -> CauseShape:
+    """Return a group of dead jobs. command: formats a command line from its words."""
+    group = dead_group.group
     return CauseShape(
         cause=group.cause,
         queue=group.queue,
         jobs=group.jobs,
-        newest=cause.newest.id,
-        last_lines=cause.tail,
+        newest=dead_group.newest.id,
+        last_lines=dead_group.last_lines,
         retry=command(*retry_words(group.cause, group.queue)),
     )
 
 
 def throughput_shape(step: Step) -> ThroughputShape:
-    """A step of a chart."""
+    """Return a step of a chart."""
     return ThroughputShape(
         started_at=rfc3339(step.started_at_us),
         enqueued=step.enqueued,
@@ -187,31 +188,19 @@ def throughput_shape(step: Step) -> ThroughputShape:
     )
 
 
-def metrics_shape(counts: counts_model.Counts) -> Metrics:
-    """The metrics of a queue."""
-    return Metrics(
-        total_jobs=counts.total_jobs,
-        success_runs=counts.success_runs,
-        failed_runs=counts.failed_runs,
-    )
-
-
 def queue_shape(row: QueueRow) -> QueueShape:
-    """A queue at a glance."""
-    oldest = row.oldest
+    """Return the figures of a queue."""
     return QueueShape(
         name=row.name,
         counts={str(state): number for state, number in row.counts.states.items()},
         metrics=metrics_shape(row.counts),
-        oldest_waiting=None
-        if oldest is None
-        else Waiting(id=oldest.id, since=rfc3339(oldest.changed_at_us)),
+        oldest_waiting=oldest_waiting(row.oldest),
         last_hour=throughput_shape(row.hour),
     )
 
 
-def setting_in_force(row: InForce) -> SettingInForce:
-    """A setting."""
+def setting_in_force(row: EffectiveSetting) -> SettingInForce:
+    """Return a setting in force."""
     return SettingInForce(
         key=row.setting.key,
         value=row.text,

@@ -1,4 +1,9 @@
-"""When the log has moved: one thread listens for all open streams, and none without any."""
+"""Waits for the log to grow: one thread watches for all open streams, no thread if none is open.
+
+Each stream runs on a thread of the server and waits in `wait`. The watcher thread starts with the
+first stream and ends after the last one; only it reads the file. The condition `_changed` guards
+all attributes; the watcher notifies it when the position has changed. See docs/decisions/0006.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -9,16 +14,16 @@ from queuectl.core.snapshot import Reading
 
 from .connections import Source
 
-LOOK_AGAIN_S = 1.0
-"""Beside the doorbell: whether streams are left, and whether another file stands there."""
+CHECK_S = 1.0
+"""Seconds between two checks whether streams are open and the file is still the same."""
 
 
-class Pulse:
-    """The position of the log, as something to wait for."""
+class LogWatcher:
+    """The last position of the log, for streams that wait until it changes."""
 
-    def __init__(self, source: Source, most_streams: int) -> None:
-        self._source, self._most = source, most_streams
-        self._moved = threading.Condition()
+    def __init__(self, source: Source, max_streams: int) -> None:
+        self._source, self._max_streams = source, max_streams
+        self._changed = threading.Condition()
         self._streams = 0
         self._listening = False
         self._position: int | None = None
@@ -26,46 +31,46 @@ class Pulse:
 
     @contextmanager
     def stream(self) -> Iterator[bool]:
-        """Take part; False when there are as many streams as there may be."""
-        with self._moved:
-            admitted = self._streams < self._most and not self._closed
+        """Count a stream as open during the block. Yields False if too many are open already."""
+        with self._changed:
+            admitted = self._streams < self._max_streams and not self._closed
             if admitted:
                 self._streams += 1
                 if not self._listening:
                     self._listening = True
-                    threading.Thread(target=self._listen, name="pulse", daemon=True).start()
+                    threading.Thread(target=self._listen, name="log-watcher", daemon=True).start()
         try:
             yield admitted
         finally:
             if admitted:
-                with self._moved:
+                with self._changed:
                     self._streams -= 1
 
     @property
     def closed(self) -> bool:
-        """Whether the server is stopping: streams end."""
+        """Whether the server is stopping, so that streams must end."""
         return self._closed
 
     def close(self) -> None:
         """End all streams."""
-        with self._moved:
+        with self._changed:
             self._closed = True
-            self._moved.notify_all()
+            self._changed.notify_all()
 
     def wait(self, after: int, timeout_s: float) -> int:
-        """The position as soon as it is not `after`; `after` when the time is up."""
-        with self._moved:
-            self._moved.wait_for(
+        """Wait until the position is not `after`, and return it; return `after` on timeout."""
+        with self._changed:
+            self._changed.wait_for(
                 lambda: self._position not in (None, after) or self._closed, timeout_s
             )
             return after if self._position is None else self._position
 
     def _listen(self) -> None:
-        """Runs until the last stream has gone."""
-        with self._moved:
+        """Watch the log until the last stream is closed. Runs on the watcher's thread."""
+        with self._changed:
             self._position = None
         try:
-            while self._wanted():
+            while self._has_streams():
                 try:
                     self._follow(self._source.reading())
                 except StoreError:  # gone, replaced or unreadable: the next page reports it
@@ -74,23 +79,23 @@ class Pulse:
             self._source.close()
 
     def _follow(self, reading: Reading) -> None:
-        """Report the position, then wait for the log to grow. Raises what the store raises."""
+        """Publish the position, then wait for the log to grow. Raises StoreError."""
         reading.listen()
-        self._tell(reading)
-        reading.await_more(LOOK_AGAIN_S)
+        self._publish(reading)
+        reading.await_more(CHECK_S)
 
     def _pause(self) -> None:
-        with self._moved:
-            self._moved.wait_for(lambda: self._closed, LOOK_AGAIN_S)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, CHECK_S)
 
-    def _wanted(self) -> bool:
-        with self._moved:
+    def _has_streams(self) -> bool:
+        with self._changed:
             self._listening = self._streams > 0 and not self._closed
             return self._listening
 
-    def _tell(self, reading: Reading) -> None:
+    def _publish(self, reading: Reading) -> None:
         position = 0 if reading.store is None else reading.store.head().position
-        with self._moved:
+        with self._changed:
             if position != self._position:
                 self._position = position
-                self._moved.notify_all()
+                self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""What each page shows, read from one state of the queue: no page costs more as the log grows."""
+"""Queries of the pages, in one snapshot of the queue; their cost does not grow with the log."""
 
 from typing import NamedTuple
 
@@ -16,20 +16,21 @@ from projections.read_models import (
     workers,
 )
 
-HISTORY = 400
-"""Events of one job on its page; the log's page has the rest."""
-ATTEMPTS = 200
-"""Attempts of one job on its page."""
-LOOK_BACK = 20_000
-"""Events looked at for one page of a type; where there is more, the page says so."""
-STREAM_PART = 1_000
-STREAM_READS = 20
-"""Parts of a stream that are read for one page of a type."""
-ENDED_WORKERS = 20
+EVENTS_SHOWN = 400
+"""Events of a job on its page; the page of the log shows the rest."""
+ATTEMPTS_SHOWN = 200
+"""Attempts of a job on its page."""
+MAX_EVENTS_SEARCHED = 20_000
+"""Events that are searched for one page of a type; a page whose search was cut says so."""
+READ_SIZE = 1_000
+"""Events in one read."""
+MAX_STREAM_READS = 20
+"""Reads of a stream for one page of a type."""
+ENDED_WORKERS_SHOWN = 20
 
 
 class Frame(NamedTuple):
-    """What stands around every page."""
+    """The data in the head and the menu of every page."""
 
     head: Head
     counts: counts.Counts
@@ -37,24 +38,24 @@ class Frame(NamedTuple):
 
     @property
     def slots(self) -> int:
-        """Slots of all workers together."""
+        """The slots of all workers together."""
         return sum(worker.started.slots for worker in self.workers)
 
     @property
     def busy(self) -> int:
-        """Slots in use. Jobs that were claimed ahead of time do not have one yet."""
+        """The slots in use. Jobs that are claimed ahead of time do not occupy one."""
         return min(self.counts.states["processing"], self.slots)
 
 
-class JobPage(NamedTuple):
-    """One job, whole."""
+class JobView(NamedTuple):
+    """The page of one job."""
 
     job: Job
     runs: list[runs.Run]
-    """The last of them."""
+    """The last attempts, at most ATTEMPTS_SHOWN."""
     events: list[Recorded]
     earlier: int
-    """Events before the first of `events`."""
+    """How many events precede the first of `events`."""
     context: Context | None
 
 
@@ -64,42 +65,42 @@ class EventList(NamedTuple):
     events: list[Recorded]
     next: int | None
     looked_back_to: int | None
-    """Where the search for a type stopped short of a full page."""
+    """The position at which a search was cut before the page was full; None if it was not."""
 
 
-class AtWork(NamedTuple):
-    """A worker and what it runs."""
+class ActiveWorker(NamedTuple):
+    """A worker and the jobs that it has claimed."""
 
     worker: Worker
     jobs: list[Job]
 
 
 class WorkerList(NamedTuple):
-    """Who works, and who last did."""
+    """The active workers, and the ones that ended last."""
 
-    active: list[AtWork]
+    active: list[ActiveWorker]
     ended: list[Worker]
 
 
 def frame(tx: SqliteReader) -> Frame:
-    """What stands around every page."""
+    """Return the data in the head and the menu of every page."""
     return Frame(tx.head(), counts.total(tx), workers.active(tx))
 
 
-def queues(tx: SqliteReader) -> list[str]:
-    """The names of all queues that ever had a job."""
+def queue_names(tx: SqliteReader) -> list[str]:
+    """Return the names of all queues that ever had a job, sorted."""
     return sorted(counts.by_queue(tx))
 
 
-def job_page(tx: SqliteReader, job_id: str) -> JobPage | None:
-    """One job, whole; None where there is none."""
+def job_view(tx: SqliteReader, job_id: str) -> JobView | None:
+    """Return the page of one job; None if there is no such job."""
     job = jobs.get(tx, job_id)
     if job is None:
         return None
-    events = tx.newest(job_id, HISTORY)[::-1]
-    return JobPage(
+    events = tx.newest(job_id, EVENTS_SHOWN)[::-1]
+    return JobView(
         job=job,
-        runs=runs.latest(tx, job.born, ATTEMPTS),
+        runs=runs.latest(tx, job.born, ATTEMPTS_SHOWN),
         events=events,
         earlier=job.version - len(events),
         context=contexts.get(tx, job.spec.context),
@@ -109,7 +110,10 @@ def job_page(tx: SqliteReader, job_id: str) -> JobPage | None:
 def event_list(
     tx: SqliteReader, stream: str | None, kind: str | None, before: int | None, limit: int
 ) -> EventList:
-    """At most `limit` events from below `before` on, of one stream, of one type, or of all."""
+    """Return at most `limit` events before the position `before`, newest first.
+
+    stream, kind: restrict them to a stream and to an event type.
+    """
     end = tx.head().position if before is None else before - 1
     if end <= 0:
         return EventList([], None, None)
@@ -127,36 +131,37 @@ def _of_stream(tx: SqliteReader, stream: str, kind: str | None, end: int, limit:
         events = tx.newest(stream, limit + 1, end + 1)
         more = len(events) > limit
         return EventList(events[:limit], events[limit - 1].position if more else None, None)
-    found: list[Recorded] = []
+    matches: list[Recorded] = []
     upto = end + 1
-    for _ in range(STREAM_READS):
-        part = tx.newest(stream, STREAM_PART, upto)
-        found += [event for event in part if event.type == kind]
-        if len(found) > limit:
-            return EventList(found[:limit], found[limit - 1].position, None)
-        if len(part) < STREAM_PART:
-            return EventList(found, None, None)
-        upto = part[-1].position
-    return EventList(found, upto, upto)
+    for _ in range(MAX_STREAM_READS):
+        events = tx.newest(stream, READ_SIZE, upto)
+        matches += [event for event in events if event.type == kind]
+        if len(matches) > limit:
+            return EventList(matches[:limit], matches[limit - 1].position, None)
+        if len(events) < READ_SIZE:
+            return EventList(matches, None, None)
+        upto = events[-1].position
+    return EventList(matches, upto, upto)
 
 
 def _of_type(tx: SqliteReader, kind: str, end: int, limit: int) -> EventList:
-    """No index leads by type, so the log is read backwards, only so far for one page."""
-    floor = max(0, end - LOOK_BACK)
-    found: list[Recorded] = []
+    """Search the log backwards: no index is sorted by type."""
+    floor = max(0, end - MAX_EVENTS_SEARCHED)
+    matches: list[Recorded] = []
     upto = end
-    while upto > floor and len(found) < limit:
-        after = max(floor, upto - 1000)
-        part = [recorded_from(raw) for raw in tx.raw(after, upto) if raw.type == kind]
-        found += part[::-1]
+    while upto > floor and len(matches) < limit:
+        after = max(floor, upto - READ_SIZE)
+        events = [recorded_from(raw) for raw in tx.raw(after, upto) if raw.type == kind]
+        matches += events[::-1]
         upto = after
-    if len(found) >= limit:
-        return EventList(found[:limit], found[limit - 1].position, None)
-    return EventList(found, floor + 1 if floor else None, floor + 1 if floor else None)
+    if len(matches) >= limit:
+        return EventList(matches[:limit], matches[limit - 1].position, None)
+    return EventList(matches, floor + 1 if floor else None, floor + 1 if floor else None)
 
 
 def worker_list(tx: SqliteReader) -> WorkerList:
-    """Who works, and who last did."""
-    active = [AtWork(worker, jobs.of_worker(tx, worker.id)) for worker in workers.active(tx)]
-    ended = [one for one in workers.newest(tx, ENDED_WORKERS + len(active)) if not one.active]
-    return WorkerList(active, ended[:ENDED_WORKERS])
+    """Return the active workers with their jobs, and the workers that ended last."""
+    active = [ActiveWorker(worker, jobs.of_worker(tx, worker.id)) for worker in workers.active(tx)]
+    newest = workers.newest(tx, ENDED_WORKERS_SHOWN + len(active))
+    ended = [worker for worker in newest if not worker.active]
+    return WorkerList(active, ended[:ENDED_WORKERS_SHOWN])

@@ -1,4 +1,4 @@
-"""What a page's address asks for: filters and cursors. What makes no sense is refused by name."""
+"""The parameters of a page's address: filters and cursors. Invalid ones are answered with 400."""
 
 import re
 
@@ -17,10 +17,10 @@ from queuectl.text.numbers import LARGEST_INTEGER, whole_number
 from .access import TOKEN
 from .charts import SPANS, Span
 from .job_list import SORTS, Sort
-from .server_events import Shown
+from .server_events import ShownOutput
 
-PAGE = 50
-LONGEST_PAGE = 500
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500
 
 _JOBS = frozenset({"state", "queue", "tag", "q", "cause", "sort", "before", "limit"})
 _SPAN = frozenset({"span"})
@@ -39,28 +39,31 @@ PARAMETERS = {
     "events": frozenset({"stream", "type", "before", "limit"}),
     "stream": frozenset({"after", "job", "attempt", "end"}),
 }
-"""The parameters of each page and of the JSON of the same name. `token` opens any of them."""
+"""The parameters of each page and of the JSON document of the same name.
+
+All of them also take `token`.
+"""
 REPEATABLE = "state"
 
 
 def refuse_unknown_parameters() -> None:
-    """Answer 400 for a parameter that the present page does not have, or one given twice.
+    """Answer 400 to an unknown parameter of the requested page, or to one that is given twice.
 
-    Ignoring it would answer with more than what was asked for.
+    Ignoring a mistyped filter would list more than was requested.
     """
     known = PARAMETERS.get((request.endpoint or "").rpartition(".")[2])
     if known is None:
         return
     for name, values in request.args.lists():
         if name not in known and name != TOKEN:
-            listed = f"the parameters are {', '.join(sorted(known))}" if known else "it has none"
-            abort(400, f"This page has no parameter {name[:40]!r}; {listed}.")
+            hint = f"the parameters are {', '.join(sorted(known))}" if known else "it has none"
+            abort(400, f"This page has no parameter {name[:40]!r}; {hint}.")
         if len(values) > 1 and name != REPEATABLE:
             abort(400, f"{name} is given {len(values)} times; give it once.")
 
 
-class JobsAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """Which jobs, and which page of them."""
+class JobsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The jobs to list, and which page of the list."""
 
     states: tuple[State, ...]
     queue: str | None
@@ -75,25 +78,25 @@ class JobsAsked(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_part(self) -> bool:
-        """Whether jobs are left out: by a filter, or because it is not the first page."""
+        """Whether a filter or the page number excludes jobs."""
         return any((self.queue, self.tag, self.search, self.cause, self.before))
 
     def address(self, **changed: object) -> dict[str, object]:
-        """The query of the same list with some of it changed; a changed filter begins anew."""
-        asked = {
+        """Return the parameters of the same list with some changed, from its first page on."""
+        params = {
             "state": list(self.states),
             "queue": self.queue,
             "tag": self.tag,
             "q": self.search,
             "cause": self.cause,
             "sort": self.sort if self.sort != "newest" else None,
-            "limit": self.limit if self.limit != PAGE else None,
+            "limit": self.limit if self.limit != DEFAULT_LIMIT else None,
         }
-        return {name: value for name, value in (asked | changed).items() if value}
+        return {name: value for name, value in (params | changed).items() if value}
 
 
-class EventsAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events, and which page of them."""
+class EventsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The events to list, and which page of the list."""
 
     stream: str | None
     type: str | None
@@ -101,17 +104,17 @@ class EventsAsked(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
 
     def address(self, **changed: object) -> dict[str, object]:
-        """The query of the same list with some of it changed."""
-        asked = {
+        """Return the parameters of the same list with some changed, from its first page on."""
+        params = {
             "stream": self.stream,
             "type": self.type,
-            "limit": self.limit if self.limit != PAGE else None,
+            "limit": self.limit if self.limit != DEFAULT_LIMIT else None,
         }
-        return {name: value for name, value in (asked | changed).items() if value}
+        return {name: value for name, value in (params | changed).items() if value}
 
 
-def jobs_asked() -> JobsAsked:
-    """From the address of the present request."""
+def jobs_query() -> JobsQuery:
+    """Return the parameters of the request. Invalid ones are answered with 400."""
     states = [word for word in request.args.getlist("state") if word]
     try:
         chosen = job_filter(
@@ -124,7 +127,7 @@ def jobs_asked() -> JobsAsked:
         )
     except BadInput as error:
         abort(400, _sentence(error))
-    return JobsAsked(
+    return JobsQuery(
         states=chosen.states if states else (),
         queue=chosen.queue,
         tag=_text("tag"),
@@ -132,22 +135,22 @@ def jobs_asked() -> JobsAsked:
         cause=chosen.cause,
         sort=_sort(),
         before=_number("before"),
-        limit=min(_number("limit") or PAGE, LONGEST_PAGE),
+        limit=min(_number("limit") or DEFAULT_LIMIT, MAX_LIMIT),
         filter=chosen,
     )
 
 
-def dlq_asked() -> JobsAsked:
-    """The same of dead jobs."""
-    asked = jobs_asked()
-    for word in asked.states:
+def dlq_query() -> JobsQuery:
+    """Return the parameters of the list of dead jobs. Another state is answered with 400."""
+    query = jobs_query()
+    for word in query.states:
         if word != "dead":
             abort(400, f"The dead letter queue holds dead jobs only; see /jobs?state={word}.")
-    return replace(asked, states=("dead",), filter=replace(asked.filter, states=("dead",)))
+    return replace(query, states=("dead",), filter=replace(query.filter, states=("dead",)))
 
 
 def _sentence(error: BadInput) -> str:
-    """Return the error as a sentence of a page."""
+    """Return the text of an error as a sentence for a page."""
     text = str(error)
     return f"{text[0].upper()}{text[1:]}{'' if text.endswith('?') else '.'}"
 
@@ -159,39 +162,39 @@ def _sort() -> Sort:
     return word
 
 
-def span_asked() -> Span:
-    """The length of time that a chart shows."""
+def span_param() -> Span:
+    """Return the length of time that a chart shows; an hour by default."""
     word = _text("span") or "hour"
     if word not in SPANS:
         abort(400, f"The span is one of {', '.join(SPANS)}, not {word[:40]!r}.")
     return SPANS[word]
 
 
-class UpcomingAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """Which page of the retries and delayed jobs."""
+class UpcomingQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The page of retries and delayed jobs to list."""
 
     after: Due | None
     limit: int
 
     @property
     def before(self) -> bool:
-        """Whether it is not the first page."""
+        """Whether this is not the first page."""
         return self.after is not None
 
     @staticmethod
     def cursor(due: Due) -> str:
-        """The page that follows this one."""
+        """Return the `after` parameter of the page that follows this job."""
         return f"{due.due_at_us}.{due.born}"
 
     def address(self, **changed: object) -> dict[str, object]:
-        """The query of the same list with some of it changed."""
-        asked = {"limit": self.limit if self.limit != PAGE else None}
-        return {name: value for name, value in (asked | changed).items() if value}
+        """Return the parameters of the same list with some changed, from its first page on."""
+        params = {"limit": self.limit if self.limit != DEFAULT_LIMIT else None}
+        return {name: value for name, value in (params | changed).items() if value}
 
 
-def upcoming_asked() -> UpcomingAsked:
-    """From the address of the present request."""
-    return UpcomingAsked(after=_due(), limit=min(_number("limit") or PAGE, LONGEST_PAGE))
+def upcoming_query() -> UpcomingQuery:
+    """Return the parameters of the request. Invalid ones are answered with 400."""
+    return UpcomingQuery(after=_due(), limit=min(_number("limit") or DEFAULT_LIMIT, MAX_LIMIT))
 
 
 def _due() -> Due | None:
@@ -204,53 +207,56 @@ def _due() -> Due | None:
     return Due(int(match[1]), int(match[2]))
 
 
-def before_asked() -> int | None:
-    """The position from below which a page continues."""
+def before_param() -> int | None:
+    """Return the position before which a page of events continues; None for the newest."""
     return _number("before")
 
 
-def download_asked() -> bool:
-    """Whether the whole output is wanted as a file."""
+def is_download() -> bool:
+    """Whether the whole output is requested as a file."""
     return "download" in request.args
 
 
-def events_asked() -> EventsAsked:
-    """From the address of the present request."""
+def events_query() -> EventsQuery:
+    """Return the parameters of the request. Invalid ones are answered with 400."""
     kind = _text("type")
     if kind is not None and kind not in EVENT_TYPES:
         known = ", ".join(sorted(EVENT_TYPES))
         abort(400, f"There is no event type {kind[:40]!r}; the types are {known}.")
-    return EventsAsked(
+    return EventsQuery(
         stream=_text("stream"),
         type=kind,
         before=_number("before"),
-        limit=min(_number("limit") or PAGE, LONGEST_PAGE),
+        limit=min(_number("limit") or DEFAULT_LIMIT, MAX_LIMIT),
     )
 
 
-def attempt_asked() -> int | None:
-    """The attempt whose output the job's page shows; the last where none is named."""
+def attempt_param() -> int | None:
+    """Return the attempt whose output a job's page shows; None for the last."""
     return _number("attempt")
 
 
-def position_asked() -> int:
-    """The position that a stream's reader has seen: its last event's id, else the page's."""
-    seen = request.headers.get("Last-Event-ID", "")
-    if seen.isdecimal() and len(seen) < 19:
-        return int(seen)
+def last_position_param() -> int:
+    """Return the log position that the client of a stream knows.
+
+    It is the id of the last event that the client received, else the position of its page.
+    """
+    event_id = request.headers.get("Last-Event-ID", "")
+    if event_id.isdecimal() and len(event_id) < 19:
+        return int(event_id)
     return _number("after") or 0
 
 
-def shown_asked() -> Shown | None:
-    """The output that a stream's page shows; None where it shows none."""
+def shown_output_param() -> ShownOutput | None:
+    """Return the output that the page of a stream shows; None if it shows none."""
     job_id = _text("job")
     if job_id is None:
         return None
-    return Shown(job_id, _number("attempt") or 0, _number("end") or 0)
+    return ShownOutput(job_id, _number("attempt") or 0, _number("end") or 0)
 
 
-def first_byte_asked() -> int:
-    """The byte of an output to begin with."""
+def first_byte_param() -> int:
+    """Return the offset in an output, in bytes, to begin with."""
     return _number("from") or 0
 
 

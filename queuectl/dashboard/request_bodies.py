@@ -1,4 +1,4 @@
-"""Request bodies: a read-only server needs none, so none is read from the connection."""
+"""Makes waitress read no request bodies: a read-only server needs none. See docs/decisions/0006."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from waitress.server import BaseWSGIServer
 
 
 class _WithoutBody(HTTPRequestParser):  # type: ignore[misc]
-    """Complete a request at the end of its header, whatever the header says of a body.
+    """A parser for which a request is complete at the end of its header.
 
-    The request is answered like one without a body, and the connection is closed after it, so that
-    the bytes of the body are never taken for another request. `100 Continue` is never sent.
+    A request with a body is answered like one without, and its connection is closed afterwards, so
+    that the bytes of the body are never parsed as another request. `100 Continue` is never sent.
     """
 
     def parse_header(self, header_plus: bytes) -> None:
@@ -32,7 +32,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
 
 def refuse_bodies(sockets: dict[int, Any]) -> None:
-    """Make every listening server among waitress's `sockets` (by descriptor) read no bodies."""
+    """Make the servers among waitress's `sockets` (by descriptor) read no request bodies."""
     for server in sockets.values():
         if isinstance(server, BaseWSGIServer):
             server.channel_class = _Channel

@@ -1,4 +1,4 @@
-"""The server: waitress, threads enough for pages beside the streams, and an orderly end."""
+"""The HTTP server: waitress with threads for pages and for streams, stopped by signals."""
 
 import signal
 import sys
@@ -11,12 +11,12 @@ from urllib.parse import quote
 from flask import Flask
 from waitress.server import create_server
 
-from .app import STREAMS, create_app
-from .log_watcher import Pulse
+from .app import MAX_STREAMS, create_app
+from .log_watcher import LogWatcher
 from .request_bodies import refuse_bodies
 
-PAGES = 8
-"""Threads for pages, when all streams are taken."""
+PAGE_THREADS = 8
+"""Threads that are left for pages if all streams are open."""
 
 
 def serve(
@@ -29,10 +29,10 @@ def serve(
     prefix: str = "",
     trusted_hosts: tuple[str, ...] = (),
 ) -> None:
-    """Serve the queue file at `path` until INT or TERM; port 0 is any free one.
+    """Serve the queue file at `path` until SIGINT, SIGTERM or SIGHUP; port 0 picks a free one.
 
-    prefix: the path under which a proxy shows us: empty, or as `addresses.prefix` returns it.
-    Prints the address on stderr. Raises OSError if it cannot be bound.
+    prefix: the URL path under which a proxy shows the pages: empty, or as `addresses.prefix`
+    returns it. Prints the address on stderr. Raises OSError if it cannot be bound.
     """
     app = create_app(path, host=host, token=token, trusted_hosts=trusted_hosts)
     _warm_up(app)
@@ -42,34 +42,34 @@ def serve(
         map=sockets,
         host=host,
         port=port,
-        threads=STREAMS + PAGES,
-        # Requests that never end are many and cheap; waitress would stop at a hundred.
+        threads=MAX_STREAMS + PAGE_THREADS,
+        # Streams keep their connections open; waitress's default is 100 connections.
         connection_limit=1_000,
         url_prefix=prefix,
-        # One request read ahead: so a stream learns at once that its reader has gone.
+        # Reading one request ahead lets a stream notice at once that its client disconnected.
         channel_request_lookahead=1,
         ident=None,
         clear_untrusted_proxy_headers=True,
     )
     refuse_bodies(sockets)
-    address = f"http://{_shown(host)}:{_port(server)}{prefix}/"
+    address = f"http://{_url_host(host)}:{_port(server)}{prefix}/"
     print(f"dashboard of {path} at {address} (Ctrl-C stops it)", file=sys.stderr, flush=True)
-    if not token and not _only_here(host):
+    if not token and not _is_local(host):
         text = "warning: anyone who can reach this address can read the pages; set QUEUECTL_TOKEN"
         print(text, file=sys.stderr)
     if token:
-        _say_how_to_enter(f"{address}?token={quote(token)}")
-    if open_browser:  # without the token: a browser's arguments are in the process list
+        _print_token_link(f"{address}?token={quote(token)}")
+    if open_browser:  # without the token, since arguments of processes are public
         webbrowser.open(address)
-    _stop_on_signals(app.extensions["pulse"])
+    _stop_on_signals(app.extensions["log_watcher"])
     try:
         server.run()
     finally:
         server.close()
 
 
-def _say_how_to_enter(link: str) -> None:
-    """Print the link with the token, but only on a terminal: other output may end in a log."""
+def _print_token_link(link: str) -> None:
+    """Print the link with the token, but only on a terminal: other output may be stored in logs."""
     if sys.stderr.isatty():
         print(f"open it once with the token: {link}", file=sys.stderr, flush=True)
     else:
@@ -77,34 +77,34 @@ def _say_how_to_enter(link: str) -> None:
 
 
 def _warm_up(app: Flask) -> None:
-    """Compile the pages now, so that the first visitor does not wait for it."""
+    """Compile the templates now, so that the first request is not slow."""
     for name in app.jinja_env.list_templates(["html"]):
         app.jinja_env.get_template(name)
 
 
-def _only_here(host: str) -> bool:
+def _is_local(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def _shown(host: str) -> str:
+def _url_host(host: str) -> str:
     if host in ("", "0.0.0.0", "::"):
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 
 
 def _port(server: Any) -> int:
-    """A name such as localhost may stand for several addresses, and then there are several."""
+    """Return the port of a server, or of its first socket if the host has several addresses."""
     if hasattr(server, "effective_listen"):
         return int(server.effective_listen[0][1])
     return int(server.effective_port)
 
 
-def _stop_on_signals(pulse: Pulse) -> None:
+def _stop_on_signals(log_watcher: LogWatcher) -> None:
     def stop(_: int, __: FrameType | None) -> NoReturn:
-        pulse.close()  # first: waitress waits for its threads, and streams hold theirs
+        log_watcher.close()  # first, since waitress waits for the threads of the streams
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, stop)

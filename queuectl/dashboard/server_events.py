@@ -1,4 +1,7 @@
-"""The server-sent events that tell an open page when to look again."""
+"""Server-sent events: an open page learns from them that the log or an output has grown.
+
+See docs/decisions/0006.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,57 +12,62 @@ from projections.read_models import jobs
 
 from . import job_output
 from .connections import Source
-from .log_watcher import Pulse
+from .log_watcher import LogWatcher
 
 QUIET_S = 2.0
-"""How long to wait for a move before looking whether the reader is still there."""
+"""Seconds to wait for new events before checking whether the client is still connected."""
 OUTPUT_S = 0.3
-"""How often to look whether a running job has printed more."""
-BEATS = 5
-"""Silent waits before a comment goes out, so that what stands between keeps the line open."""
+"""Seconds between two checks whether a running job has printed more."""
+WAITS_PER_COMMENT = 5
+"""Waits without an event before a comment is sent, so that proxies keep the connection open."""
 REST_S = 0.5
-"""Shortest time between two moves told: a busy log must not make a page flicker."""
+"""Least seconds between two events: a page must not flicker while the log grows fast."""
 RETURN_MS = 5_000
-"""When to come back, for a reader that found all streams taken: then it polls."""
+"""When a client that was refused a stream comes back: it polls instead."""
 
 
-class Shown(NamedTuple):
-    """An attempt's output on a page."""
+class ShownOutput(NamedTuple):
+    """The output that a page shows, up to the offset `end`."""
 
     job_id: str
     attempt: int
     end: int
 
 
-def told(
-    pulse: Pulse, source: Source, seen: int, shown: Shown | None, gone: Callable[[], bool]
+def stream_events(
+    log_watcher: LogWatcher,
+    source: Source,
+    position: int,
+    shown: ShownOutput | None,
+    is_disconnected: Callable[[], bool],
 ) -> Iterator[str]:
-    """The events of one stream, until its reader has `gone` or the server stops.
+    """Yield the events of one stream until its client disconnects or the server stops.
 
-    seen: the position its page shows. shown: the output that its page shows, to tell its growth.
+    position: the log position that the client's page shows. shown: the output on that page, of
+    which growth is reported; None if it shows none.
     """
-    with pulse.stream() as admitted:
+    with log_watcher.stream() as admitted:
         if not admitted:
-            yield from _once(source, seen)
+            yield from _poll_answer(source, position)
             return
         yield ": live\n\n"
-        watch = _Output(source, shown)
-        silent = 0
-        while not gone():
-            position = pulse.wait(seen, watch.patience_s)
-            if pulse.closed:
+        output = _OutputGrowth(source, shown)
+        waits = 0
+        while not is_disconnected():
+            latest = log_watcher.wait(position, output.timeout_s)
+            if log_watcher.closed:
                 return
-            news = _moved(position) if position != seen else ""
-            seen = position
+            events = _moved(latest) if latest != position else ""
+            position = latest
             try:
-                news += watch.news(moved=bool(news))
+                events += output.event(log_grew=bool(events))
             except StoreError:
-                return  # the page that comes back tells the person
-            silent = 0 if news else silent + 1
-            if news:
-                yield news
+                return  # the page, fetched again, shows the error
+            waits = 0 if events else waits + 1
+            if events:
+                yield events
                 time.sleep(REST_S)
-            elif silent % BEATS == 0:
+            elif waits % WAITS_PER_COMMENT == 0:
                 yield ": still here\n\n"
 
 
@@ -67,30 +75,34 @@ def _moved(position: int) -> str:
     return f"id: {position}\nevent: moved\ndata: {position}\n\n"
 
 
-def _once(source: Source, seen: int) -> Iterator[str]:
+def _poll_answer(source: Source, position: int) -> Iterator[str]:
+    """Yield what a client is sent that has to poll because all streams are taken."""
     with source.read() as tx:
-        position = tx.head().position
-    if position != seen:
-        yield _moved(position)
+        latest = tx.head().position
+    if latest != position:
+        yield _moved(latest)
     yield f"event: later\nretry: {RETURN_MS}\ndata: {RETURN_MS}\n\n"
 
 
-class _Output:
-    """How far the job's running attempt has printed."""
+class _OutputGrowth:
+    """The output of a job's last attempt, and how much of it the client knows."""
 
-    def __init__(self, source: Source, shown: Shown | None) -> None:
+    def __init__(self, source: Source, shown: ShownOutput | None) -> None:
         self._source, self._shown = source, shown
         self._running = shown is not None
 
     @property
-    def patience_s(self) -> float:
-        """How long to wait before the next look."""
+    def timeout_s(self) -> float:
+        """Seconds to wait before the next check."""
         return OUTPUT_S if self._running else QUIET_S
 
-    def news(self, *, moved: bool) -> str:
-        """An event where it has grown. moved: the log has, so the attempt may be another."""
+    def event(self, *, log_grew: bool) -> str:
+        """Return an event if the output has grown, else an empty text.
+
+        log_grew: whether the log has new events, so that another attempt may run.
+        """
         shown = self._shown
-        if shown is None or not (self._running or moved):
+        if shown is None or not (self._running or log_grew):
             return ""
         with self._source.read() as tx:
             job = jobs.get(tx, shown.job_id)
@@ -98,8 +110,8 @@ class _Output:
                 return ""
             self._running = job.state == "processing"
             since = shown.end if job.attempt == shown.attempt else 0
-            end = job_output.end(tx, self._source, job.id, job.attempt, since)
-        self._shown = Shown(job.id, job.attempt, end)
+            end = job_output.end_offset(tx, self._source, job.id, job.attempt, since)
+        self._shown = ShownOutput(job.id, job.attempt, end)
         if self._shown == shown:
             return ""
         return f"event: output\ndata: {job.attempt}:{end}\n\n"

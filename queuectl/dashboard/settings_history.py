@@ -1,27 +1,26 @@
-"""The settings in force, who changed them last, and every change."""
+"""The settings in force, who changed each of them last, and all changes."""
 
 from typing import NamedTuple
 
 from eventstore.events.recorded import Recorded
 from eventstore.sqlite.reader import SqliteReader
-from projections.folds.config import SettingValue
+from projections.folds.config import STREAM, SettingValue
 from projections.read_models import settings as read_model
 from projections.read_models.settings import LastChange
 from queuectl.core.settings import SETTINGS, Setting
 
-PAGE = 100
+CHANGES_SHOWN = 100
 """Changes on one page."""
-STREAM = "$config"
 
 
-class InForce(NamedTuple):
-    """A setting with its value, in the stored unit."""
+class EffectiveSetting(NamedTuple):
+    """A setting and its value in force, in the stored unit."""
 
     setting: Setting
     value: SettingValue
     is_default: bool
     changed: LastChange | None
-    """Null if it was never set."""
+    """None if it was never set."""
 
     @property
     def text(self) -> str:
@@ -32,30 +31,32 @@ class InForce(NamedTuple):
 class SettingsPage(NamedTuple):
     """The settings, and a page of their changes, newest first."""
 
-    in_force: list[InForce]
+    in_force: list[EffectiveSetting]
     changes: list[Recorded]
     next: int | None
 
 
 def settings_page(tx: SqliteReader, before: int | None) -> SettingsPage:
-    """The settings, and their changes from below the position `before` on."""
+    """Return the settings, and a page of their changes before the position `before`."""
     values = read_model.in_force(tx)
     changed = read_model.last_changes(tx)
     is_empty = tx.head().position == 0
-    changes = [] if is_empty else tx.newest(STREAM, PAGE + 1, before)
-    more = len(changes) > PAGE
+    changes = [] if is_empty else tx.newest(STREAM, CHANGES_SHOWN + 1, before)
+    has_more = len(changes) > CHANGES_SHOWN
     return SettingsPage(
         in_force=[
-            InForce(setting, values.get(key, setting.default), key not in values, changed.get(key))
+            EffectiveSetting(
+                setting, values.get(key, setting.default), key not in values, changed.get(key)
+            )
             for key, setting in SETTINGS.items()
         ],
-        changes=changes[:PAGE],
-        next=changes[PAGE - 1].position if more else None,
+        changes=changes[:CHANGES_SHOWN],
+        next=changes[CHANGES_SHOWN - 1].position if has_more else None,
     )
 
 
-def shown(key: str, value: SettingValue | None) -> str:
-    """A recorded value as a person would type it; no value is the default."""
+def setting_text(key: str, value: SettingValue | None) -> str:
+    """Return a recorded value as a person would type it; None is shown as the default."""
     setting = SETTINGS.get(key)
     if setting is None:
         return "default" if value is None else str(value)

@@ -112,6 +112,14 @@ def clock(at_us: int) -> str:
     return rfc3339(at_us) if at is None else f"{at:%H:%M:%S}.{at_us // 1000 % 1000:03d}"
 
 
+def minute(at_us: int, with_weekday: bool) -> str:
+    """Format the local time of day, to the minute: `14:05` or `Tue 14:05`."""
+    at = _local(at_us)
+    if at is None:
+        return rfc3339(at_us)
+    return f"{at:%a %H:%M}" if with_weekday else f"{at:%H:%M}"
+
+
 def stamp(at_us: int) -> str:
     """Format local date, time and offset from UTC: `2026-11-24 14:05:09 +01:00`."""
     at = _local(at_us)

@@ -68,7 +68,7 @@ class Faces:
 
     def close(self) -> None:
         """Let go of the queue."""
-        self._client.application.extensions["pulse"].close()
+        self._client.application.extensions["log_watcher"].close()
         self._queue.close()
 
     def command_line(self, draw: Random) -> tuple[object, Broken]:

@@ -27,7 +27,7 @@ def test_every_page_is_there_and_names_its_feed(client: FlaskClient) -> None:
 
 
 SHAPES: dict[str, type[json_shapes.Document]] = {
-    "/status.json": page_shapes.Overview,
+    "/status.json": page_shapes.OverviewDocument,
     "/jobs.json?sort=longest": page_shapes.ListedJobs,
     "/jobs.json?q=train": page_shapes.ListedJobs,
     "/queues.json": page_shapes.QueueList,

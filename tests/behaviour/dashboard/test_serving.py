@@ -12,7 +12,7 @@ from signal import SIGINT
 import pytest
 
 from queuectl import Queue
-from queuectl.dashboard.app import STREAMS
+from queuectl.dashboard.app import MAX_STREAMS
 from tests.browser.scene import Scene
 from tests.ctl import Ctl
 from tests.served import Served, served
@@ -105,7 +105,7 @@ def _event(lines: Iterator[str]) -> list[str]:
 
 def test_pages_are_answered_while_every_stream_is_taken(scene: Scene) -> None:
     with served(Path(scene.queue.location.path)) as server, ExitStack() as open_streams:
-        for _ in range(STREAMS):
+        for _ in range(MAX_STREAMS):
             lines = open_streams.enter_context(server.stream("/stream?after=1"))
             assert next(lines) == ": live"
         with server.stream("/stream?after=1") as lines:

@@ -1,4 +1,4 @@
-"""A copy of a queue file, of one moment, while others go on writing; and whether it is sound."""
+"""Copying a snapshot of a queue file while other processes write to it, and verifying the copy."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,19 +13,20 @@ from .reader import SqliteReader
 from .verify import verify
 
 PAGES = 1_000
-"""Copied at a time: some milliseconds, after which Ctrl-C is heard."""
+"""Pages copied per step. A step takes some milliseconds; Ctrl-C is handled between two steps."""
 
 
 def copy_pages(path: str, target: str, on_progress: OnProgress = lambda _, __: None) -> Head:
-    """Copy the database at `path` into the empty file `target`: its state of this moment.
+    """Copy the current state of the database at `path` into the empty file `target`.
 
-    Returns the head of that state. Nothing is synced yet. Raises Full, ReadOnly or StorageFailed.
+    Return the head of that state. The copy is not synced to disk yet. Raises Full, ReadOnly or
+    StorageFailed.
     """
     source = connect(path, readonly=True)
     try:
         with translated(target):
             source.execute("BEGIN")
-            head = SqliteReader(source).head()  # from here on it is this state, whoever writes
+            head = SqliteReader(source).head()  # this read fixes the snapshot that is copied
             _copy(source, target, on_progress)
         return head
     finally:
@@ -35,7 +36,7 @@ def copy_pages(path: str, target: str, on_progress: OnProgress = lambda _, __: N
 def _copy(source: apsw.Connection, target: str, on_progress: OnProgress) -> None:
     copy = apsw.Connection(target, apsw.SQLITE_OPEN_READWRITE)
     try:
-        # Whoever is killed leaves a file under a name that nobody opens.
+        # No journal is needed: if this process is killed, the unfinished file is never opened.
         copy.execute("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF").fetchall()
         with copy.backup("main", source, "main") as copying:
             while not copying.done:
@@ -46,7 +47,7 @@ def _copy(source: apsw.Connection, target: str, on_progress: OnProgress) -> None
 
 
 class Copy(NamedTuple):
-    """What stands in a copy."""
+    """What a verified copy contains."""
 
     head: Head
     first_hash: bytes | None
@@ -61,11 +62,11 @@ def check_copy(
     expected: Head | None,
     on_progress: OnProgress = lambda _, __: None,
 ) -> Copy:
-    """Check each page and each record of a copy that nobody else has open, and change nothing.
+    """Check each page and each record of a copy that no other process has open; change nothing.
 
-    source: the name of the damaged file for the error. expected: a head that the log must contain.
-    Raises ChainBroken if the log is not what was written, HeadMissing if it does not contain
-    `expected`, and StorageFailed if a page is damaged.
+    source: the file that error messages name. expected: a head that the log must contain.
+    Raises ChainBroken if the log was changed, HeadMissing if it does not contain `expected`, and
+    StorageFailed if a page is damaged.
     """
     copy = _immutable(path)
     try:
@@ -76,9 +77,9 @@ def check_copy(
                 raise ChainBroken(*verdict.broken)
             if expected is not None and verdict.contradicts:
                 raise HeadMissing(expected.position, verdict.records, verdict.actual_hash)
-            found = tx.query("PRAGMA integrity_check(1)")[0][0]
-            if found != "ok":
-                raise StorageFailed(source, f"the file is damaged ({found})", RESTORE)
+            problem = tx.query("PRAGMA integrity_check(1)")[0][0]
+            if problem != "ok":
+                raise StorageFailed(source, f"the file is damaged ({problem})", RESTORE)
             in_files = [(job, attempt) for job, attempt in tx.rows(IN_FILES)]
             return Copy(verdict.head, first_hash(tx), in_files)
     finally:
@@ -86,13 +87,19 @@ def check_copy(
 
 
 def first_hash(tx: SqliteReader) -> bytes | None:
-    """The hash of the first record, by which states of one queue are known; None where empty."""
-    found = tx.query("SELECT hash FROM events WHERE position = 1")
-    return bytes(found[0][0]) if found else None
+    """Return the hash of the first record; None if the log is empty.
+
+    Files with the same first hash are states of the same queue.
+    """
+    rows = tx.query("SELECT hash FROM events WHERE position = 1")
+    return bytes(rows[0][0]) if rows else None
 
 
 def first_hash_of_copy(path: str) -> bytes | None:
-    """The same of a copy that nobody else has open. Raises StorageFailed where it is damaged."""
+    """Return `first_hash` of a copy that no other process has open.
+
+    Raises StorageFailed if the copy is damaged.
+    """
     copy = _immutable(path)
     try:
         with translated(path):
@@ -102,10 +109,10 @@ def first_hash_of_copy(path: str) -> bytes | None:
 
 
 def _immutable(path: str) -> apsw.Connection:
-    """A file read as it stands, without a lock and without files beside it."""
+    """Open a file without locking it and without creating files next to it."""
     uri = f"{Path(path).as_uri()}?immutable=1"
     return apsw.Connection(uri, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
 
 
-# Each row once: a copy looks at all of them anyway.
+# Reads the whole table: a copy is read completely anyway.
 IN_FILES = "SELECT job, attempt FROM outputs WHERE kept IS NULL AND total_bytes > 0"

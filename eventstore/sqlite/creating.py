@@ -1,4 +1,4 @@
-"""A new queue file: made under another name, and given its own once it is whole."""
+"""Creating a queue file: it is built under a temporary name and renamed once it is complete."""
 
 import os
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from ..errors import DISK_FULL, ForeignFile, Full, NoFolder, StorageFailed
 from ..parts import whole_of
 from . import file_name
 from .error_translation import translated
-from .opening import no_access, refuse_not_utf8, refuse_others_beside
+from .opening import no_access, refuse_foreign_parts, refuse_not_utf8
 from .renaming import NO_LINKS, rename_new
 from .schema import APPLICATION_ID, FORMAT, SCHEMA
 from .shared_file_systems import network_file_system
@@ -17,14 +17,16 @@ from .unwritable import read_only
 
 
 def create(path: str, extra: Iterable[str] = ()) -> None:
-    """Make the queue file at `path`, whole or not at all; if another did meanwhile, theirs stays.
+    """Create the queue file at `path`, completely or not at all.
 
-    extra: further statements for the same schema (the read models').
+    If another process creates it at the same time, its file is kept. extra: further statements for
+    the schema (those of the read models). Raises ForeignFile, NoFolder, NoAccess, Full, ReadOnly or
+    StorageFailed.
     """
     refuse_not_utf8(path)
     folder = os.path.dirname(path)
     try:
-        refuse_others_beside(path)
+        refuse_foreign_parts(path)
     except PermissionError:
         raise no_access(path) from None
     refuse_part(path)
@@ -47,15 +49,15 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
 
 
 def refuse_part(path: str) -> None:
-    """Raise ForeignFile if a new file at `path` would be taken for a part of another one."""
+    """Raise ForeignFile if a new file at `path` would have the name of another file's part."""
     if not os.path.lexists(path) and (whole := whole_of(path)) is not None:
         raise ForeignFile(path, f"would be taken for a part of {os.path.basename(whole)}")
 
 
 def _refuse_leftovers(path: str) -> None:
-    """SQLite would carry what a WAL of another file holds into the new one."""
+    """Raise ForeignFile if a -wal exists: SQLite would copy its records into the new file."""
     for leftover in (f"{path}-wal", f"{path}-journal"):
-        if _size(leftover) and not os.path.exists(path):  # nobody made one meanwhile
+        if _size(leftover) and not os.path.exists(path):  # no other process has just created it
             raise ForeignFile(
                 path,
                 f"is missing, but its {os.path.basename(leftover)} exists; put the file back,"
@@ -81,8 +83,8 @@ def _build(building: str, path: str, extra: Iterable[str]) -> None:
         file_name.record_use(connection, path, building)
         connection.execute(f"PRAGMA user_version={FORMAT}")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute("COMMIT")  # what fails before needs no rollback: the file goes
-        # Last: until here a crash leaves an ordinary file under a name that nobody opens.
+        connection.execute("COMMIT")  # an error before needs no rollback: the file is deleted
+        # Last, so that a crash before leaves a single file, under a name that is never opened.
         connection.execute("PRAGMA journal_mode=WAL").fetchall()
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""Waking others when the log has grown: a FIFO for each listener, rung after every commit."""
+"""Waking other processes when the log has grown: one FIFO per listener, rung after each commit."""
 
 import errno
 import os
@@ -12,34 +12,34 @@ from typing import Self
 from ..errors import StoreError
 
 TRIES, PAUSE_S = 5, 0.01
-"""Of hanging a bell again."""
+"""How often, and after which pause, creating a removed bell again is tried."""
 
 IN_ATTRIB = 0x4
 """Linux's inotify: an attribute of the file has changed."""
 
-# A listener opens its FIFO for reading and writing: then it never sees an end of file when a
-# ringer leaves. A ringer that finds no reader (ENXIO) knows that the listener is gone.
+# A listener opens its FIFO for reading and writing: so it gets no end of file when a ringer closes
+# the FIFO. A ringer that gets ENXIO (no reader) knows that the listener has ended.
 _LISTEN = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _RING = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class SqliteDoorbell:
-    """A listener's bell: `fileno` is readable once the log may have grown since `drain`."""
+    """A listener's bell: `fileno()` is readable once the log may have grown since `drain()`."""
 
     def __init__(self, folder: int) -> None:
         self._folder = folder
         self._name = f"{os.getpid()}-{os.urandom(4).hex()}"
-        # Ringers pass over names with a dot, so that none takes it for dead before it is open.
+        # Ringers skip names with a dot, so that none removes the bell before it is open.
         os.mkfifo(f".{self._name}", 0o600, dir_fd=folder)
         self._descriptor = os.open(f".{self._name}", _LISTEN, dir_fd=folder)
         os.rename(f".{self._name}", self._name, src_dir_fd=folder, dst_dir_fd=folder)
 
     def fileno(self) -> int:
-        """What to select on for reading."""
+        """Return the descriptor to select on for reading."""
         return self._descriptor
 
-    def hangs(self, folder: int) -> bool:
-        """Whether it stands in `folder`, where writers look for it."""
+    def is_in(self, folder: int) -> bool:
+        """Return True if the FIFO is still in `folder`, so that writers find it."""
         try:
             named = os.stat(self._name, dir_fd=folder, follow_symlinks=False)
         except OSError:
@@ -56,7 +56,7 @@ class SqliteDoorbell:
             pass
 
     def close(self) -> None:
-        """Take the bell away."""
+        """Remove the bell."""
         try:
             os.unlink(self._name, dir_fd=self._folder)
         except FileNotFoundError:
@@ -76,9 +76,9 @@ class SqliteDoorbell:
 
 
 class GuardedDoorbell:
-    """A bell that is hung again when it is removed, as by a program that tidies up.
+    """A bell that is created again when it is removed, such as by a program that cleans up folders.
 
-    folder: returns a descriptor of the folder of bells, made where missing.
+    folder: returns a descriptor of the folder of bells, which it creates if it is missing.
     """
 
     def __init__(self, folder: Callable[[], int]) -> None:
@@ -86,13 +86,13 @@ class GuardedDoorbell:
 
         self._folder = folder
         self._selector = DefaultSelector()
-        self._bell, self._watch = self._hang()
+        self._bell, self._watch = self._create()
 
     def fileno(self) -> int:
-        """Readable once the log may have grown, or the bell was removed."""
-        found = self._selector.fileno()
-        assert isinstance(found, int)
-        return found
+        """Return a descriptor: readable once the log may have grown or the bell was removed."""
+        descriptor = self._selector.fileno()
+        assert isinstance(descriptor, int)
+        return descriptor
 
     def drain(self) -> None:
         """Take in all rings so far; read the log after this, never before."""
@@ -105,28 +105,28 @@ class GuardedDoorbell:
         self.check()
 
     def check(self) -> None:
-        """Hang it again if it is missing. If that fails, the next check tries again.
+        """Create the bell again if it is missing. If that fails, the next check tries again.
 
-        It is tried a few times: a program that removes the folder may still be at work, and may
+        This is tried several times: a program that removes the folder may still be running, and may
         remove the new bell before it is watched.
         """
         for _ in range(TRIES):
             try:
-                if self._bell.hangs(self._folder()):
+                if self._bell.is_in(self._folder()):
                     return
                 removed, watch = self._bell, self._watch
-                self._bell, self._watch = self._hang()
+                self._bell, self._watch = self._create()
             except (StoreError, OSError):
                 time.sleep(PAUSE_S)
                 continue
-            self._take_down(removed, watch)
+            self._dispose(removed, watch)
 
     def close(self) -> None:
-        """Take the bell away."""
-        self._take_down(self._bell, self._watch)
+        """Remove the bell."""
+        self._dispose(self._bell, self._watch)
         self._selector.close()
 
-    def _hang(self) -> tuple[SqliteDoorbell, int | None]:
+    def _create(self) -> tuple[SqliteDoorbell, int | None]:
         bell = SqliteDoorbell(self._folder())
         from selectors import EVENT_READ
 
@@ -136,7 +136,7 @@ class GuardedDoorbell:
                 self._selector.register(source, EVENT_READ)
         return bell, watch
 
-    def _take_down(self, bell: SqliteDoorbell, watch: int | None) -> None:
+    def _dispose(self, bell: SqliteDoorbell, watch: int | None) -> None:
         self._selector.unregister(bell.fileno())
         bell.close()
         if watch is not None:
@@ -145,9 +145,10 @@ class GuardedDoorbell:
 
 
 def _watch_names(descriptor: int) -> int | None:
-    """A descriptor that is readable once an open file has lost a name; None if none is to be had.
+    """Return a descriptor that is readable once a name of an open file was removed.
 
-    Linux's inotify: unlinking changes the number of links, an attribute of the file.
+    None if the system has no inotify, or no watch is available. Removing a name changes the number
+    of links, which is an attribute of the file (IN_ATTRIB).
     """
     if sys.platform != "linux":
         return None
@@ -165,9 +166,9 @@ def _watch_names(descriptor: int) -> int | None:
 
 
 def ring(folder: int) -> None:
-    """Ring every bell in `folder`; bells whose listener is gone are taken away.
+    """Ring every bell in `folder`, and remove bells whose listener has ended.
 
-    Never fails: what was committed stays so, and who listens looks again by itself in time.
+    Never fails: the commit is done already, and listeners also poll the log from time to time.
     """
     try:
         names = os.listdir(folder)
@@ -182,20 +183,20 @@ def _ring_one(folder: int, name: str) -> None:
     try:
         descriptor = os.open(name, _RING, dir_fd=folder)
     except OSError as error:
-        if error.errno == errno.ENXIO:  # nobody listens any more
-            _take_away(folder, name)
+        if error.errno == errno.ENXIO:  # the listener has ended
+            _remove(folder, name)
         return
     try:
         os.write(descriptor, b"!")
     except BlockingIOError:  # full: it is ringing already
         pass
-    except BrokenPipeError:  # it left just now
+    except BrokenPipeError:  # the listener has just ended
         pass
     finally:
         os.close(descriptor)
 
 
-def _take_away(folder: int, name: str) -> None:
+def _remove(folder: int, name: str) -> None:
     try:
         if stat.S_ISFIFO(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
             os.unlink(name, dir_fd=folder)

@@ -1,4 +1,4 @@
-"""What SQLite's errors mean in this floor's words."""
+"""Translating SQLite's errors into those of this package."""
 
 import os
 from collections.abc import Iterator
@@ -12,18 +12,21 @@ from .file_sizes import size_limit
 from .unwritable import has_no_inode, read_only, why_unwritable
 
 DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.TooBigError)
-"""What reading a damaged file ends in; too big is a text whose length has lost a bit, for nothing
-that we write is."""
+"""Errors from reading a damaged file. TooBigError is included because the store never writes values
+of that size: the stored length must be damaged."""
 
 RESTORE = "restore a backup: queuectl restore BACKUP"
 
-_LACKING = ("no such", "has no column named", "columns but")
-"""What SQLite says of a table that is not there, or not as we made it."""
+_WRONG_SCHEMA = ("no such", "has no column named", "columns but")
+"""Parts of SQLite's messages about a table that is missing or has other columns than expected."""
 
 
 @contextmanager
 def translated(path: str) -> Iterator[None]:
-    """Raise this floor's error for SQLite's. No commit is run inside: its failure is not a no."""
+    """Raise this package's error instead of SQLite's.
+
+    Do not commit inside the block: a failed commit may have been written to disk nevertheless.
+    """
     try:
         yield
     except apsw.FullError:
@@ -37,13 +40,13 @@ def translated(path: str) -> Iterator[None]:
     except UnicodeDecodeError:
         raise StorageFailed(path, "a text in it is damaged", RESTORE) from None
     except apsw.SQLError as error:
-        if any(words in str(error) for words in _LACKING):
+        if any(words in str(error) for words in _WRONG_SCHEMA):
             raise Incomplete(path, str(error)) from None
         raise
     except (apsw.IOError, apsw.CantOpenError, apsw.ProtocolError, apsw.NoMemError) as error:
         if isinstance(error, apsw.IOError) and (limit := size_limit(path)) is not None:
             raise FileTooLarge(path, limit) from None
-        # Its -shm could not grow, which readers need too.
+        # The -shm could not grow; readers need it as well.
         if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
             raise Full(path) from None
         if isinstance(error, apsw.CantOpenError) and has_no_inode(path):
@@ -61,8 +64,8 @@ def _why_unwritable(path: str) -> Unwritable | None:
 
 
 def busy(path: str, waited_s: float) -> Busy:
-    """The error for a lock that was not released in time, with the process that holds it."""
-    from .lock_holders import writer  # hardly ever needed
+    """Return the error for a lock that was not released in time; it names the lock's holder."""
+    from .lock_holders import writer  # rarely needed
 
     holder = writer(path)
     if holder is None:

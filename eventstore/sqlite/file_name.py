@@ -1,7 +1,8 @@
-"""One name per queue file: under a second one SQLite would keep a second -wal, and lose records.
+"""One name per queue file: with a second name SQLite would use a second -wal and lose records.
 
-SQLite finds a database's -wal by its path, so two paths to one inode are two logs over one file.
-The file records the path under which it is used; a second one is refused before it is opened.
+SQLite finds the -wal of a database by its path, so two paths to one inode have two different WALs
+for one file. The file records the path under which it is used; opening it by a second path is
+refused.
 """
 
 import os
@@ -18,7 +19,7 @@ from .schema import LAST_USE
 
 _PATH_ONLY = getattr(os, "O_PATH", 0) | os.O_CLOEXEC
 _TEMPORARY = r"\.[0-9a-f]{12}\.new"
-"""The end of a name that a file has only while it is created."""
+"""The suffix of the temporary name that a file has while it is created."""
 
 RECORDED = "SELECT path, inode FROM last_use"
 
@@ -28,7 +29,7 @@ class LastUse(NamedTuple):
 
     path: str
     inode: str
-    """Decimal. Another one tells that the file is a copy."""
+    """Decimal. If the file's inode differs, the file is a copy."""
 
 
 def refuse_second_name(
@@ -36,7 +37,7 @@ def refuse_second_name(
 ) -> None:
     """Raise SecondName if `path` is not the one name of its file.
 
-    status: of the file. read_recorded: returns what the file has recorded; called only for links.
+    status: of the file. read_recorded: returns the recorded use; called only for hard links.
     """
     if _has_links(path, status):
         recorded = read_recorded()
@@ -55,10 +56,10 @@ def refuse_left_behind(path: str, recorded: LastUse | None) -> None:
 
 
 def last_use(connection: apsw.Connection) -> LastUse | None:
-    """What the file has recorded; None if it has recorded nothing that can be read."""
+    """Return the use that the file has recorded; None if there is none, or it cannot be read."""
     try:
         rows = connection.execute(RECORDED).fetchall()
-    except (apsw.SQLError, UnicodeDecodeError):  # an older file, or a damaged text
+    except (apsw.SQLError, UnicodeDecodeError):  # an older file, or damaged text
         return None
     return LastUse(*map(str, rows[0])) if rows else None
 
@@ -66,8 +67,8 @@ def last_use(connection: apsw.Connection) -> LastUse | None:
 def record_use(connection: apsw.Connection, path: str, file: str) -> bool:
     """Record, in the caller's transaction, that `file` is used as `path`.
 
-    file: the name it has now: another one only while it is created. Returns False if that was
-    recorded already, perhaps as another way into the same folder.
+    file: its current name, which differs from `path` only while it is created. Return False if the
+    use was recorded already, perhaps by another path to the same folder.
     """
     here, recorded = LastUse(path, _inode(file)), last_use(connection)
     if recorded is not None:
@@ -81,12 +82,12 @@ def record_use(connection: apsw.Connection, path: str, file: str) -> bool:
 
 
 def _has_links(path: str, status: os.stat_result) -> bool:
-    """Whether the file has another hard link, not counting the temporary name of its creation."""
+    """Return True if the file has another hard link, not counting its temporary names."""
     return status.st_nlink > 1 and status.st_nlink > 1 + len(_temporary_names(path, status))
 
 
 def _is_same_entry(path: str, recorded: str) -> bool:
-    """Whether both lead to one entry of one directory, such as through a mount of the directory."""
+    """Return True if both paths lead to the same directory entry, such as through a bind mount."""
     if path == recorded:
         return True
     here, there = file_identity(os.path.dirname(path)), file_identity(os.path.dirname(recorded))
@@ -94,14 +95,14 @@ def _is_same_entry(path: str, recorded: str) -> bool:
 
 
 def _first_name(status: os.stat_result, recorded: LastUse | None) -> str | None:
-    """The name to use instead; None if only the user can know it."""
+    """Return the name to use instead; None if it is not known."""
     if recorded is None or file_identity(recorded.path) != (status.st_dev, status.st_ino):
         return None
     return recorded.path
 
 
 def _temporary_names(path: str, status: os.stat_result) -> list[str]:
-    """Names that the file kept because a process was killed while it created the file."""
+    """Return the temporary names that the file still has because its creator was killed."""
     folder, name = os.path.split(path)
     pattern = re.compile(re.escape(name) + _TEMPORARY)
     try:
@@ -113,9 +114,9 @@ def _temporary_names(path: str, status: os.stat_result) -> list[str]:
 
 
 def _is_mount(path: str) -> bool:
-    """Whether the file itself is a mount point, and not only a folder above it. Linux only.
+    """Return True if the file itself is a mount point, not only a folder above it. Linux only.
 
-    Opened by O_PATH: closing an ordinary descriptor would drop SQLite's locks on the file.
+    The file is opened by O_PATH: closing an ordinary descriptor would drop SQLite's locks on it.
     """
     try:
         folder = os.open(os.path.dirname(path), _PATH_ONLY | os.O_DIRECTORY)
@@ -127,7 +128,7 @@ def _is_mount(path: str) -> bool:
                 os.close(file)
         finally:
             os.close(folder)
-    except OSError:  # no /proc, or gone meanwhile: whoever opens it reports that
+    except OSError:  # no /proc, or the file was just deleted: opening it will report that
         return False
 
 
@@ -141,7 +142,7 @@ def _mount_id(descriptor: int) -> bytes:
 
 
 def _mounted_from(path: str) -> str | None:
-    """The path of a mounted file within its own file system.
+    """Return the path of a mounted file within its own file system; None if it is not known.
 
     Source: proc_pid_mountinfo(5): the fourth field is the root, the fifth the mount point.
     """
@@ -157,7 +158,7 @@ def _mounted_from(path: str) -> str | None:
 
 
 def _unescaped(field: str) -> str:
-    """Blanks, tabs, line feeds and backslashes stand there in octal."""
+    """Decode the octal escapes of blanks, tabs, line feeds and backslashes."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
 
 

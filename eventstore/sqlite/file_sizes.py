@@ -1,13 +1,13 @@
-"""The limit for the size of a file that this process may write: `ulimit -f`."""
+"""The limit of this process for the size of files that it writes: `ulimit -f`."""
 
 import os
 
 _GROWTH_BYTES = 32_768
-"""The -shm grows by so much; the file and its -wal by less."""
+"""Step by which the -shm grows; the file and its -wal grow by less."""
 
 
 def size_limit(path: str) -> int | None:
-    """The limit in bytes, if the queue file at `path` or a file beside it has reached it."""
+    """Return the limit in bytes if the queue file, its -wal or -shm has reached it; else None."""
     import resource
 
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -1,4 +1,4 @@
-"""Named locks that die with their holder: the kernel drops an flock when its process ends."""
+"""Named locks that end with their holder: the kernel releases an flock when its process ends."""
 
 import fcntl
 import os
@@ -7,9 +7,10 @@ _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class SqliteLock:
-    """One flock on a file in the folder beside the queue.
+    """An flock on a file in the side folder of the queue.
 
-    It follows the open file: whoever was sent its descriptor holds it too, until all are closed.
+    It belongs to the open file: a process that receives the descriptor holds the lock as well, and
+    it is released when all descriptors are closed.
     """
 
     def __init__(self, folder: int, name: str) -> None:
@@ -18,18 +19,24 @@ class SqliteLock:
         self._identity: tuple[int, int] | None = None
 
     def acquire(self) -> bool:
-        """Take it, making its file where missing; False where another holds it. Never waits."""
+        """Take the lock, creating its file if it is missing; return False if it is held.
+
+        Never waits.
+        """
         return self._take(_FLAGS | os.O_CREAT)
 
     def acquire_existing(self) -> bool:
-        """Take it where its file stands. False where another holds it.
+        """Take the lock if its file exists; return False if another process holds it.
 
-        Raises FileNotFoundError where there is no file.
+        Raises FileNotFoundError if there is no file.
         """
         return self._take(_FLAGS)
 
     def is_held(self) -> bool:
-        """Whether someone holds it. It is taken for a moment: ask only if nobody wants it now."""
+        """Return True if a process holds the lock.
+
+        This takes the lock for a moment, so call it only if no other process may want it now.
+        """
         try:
             free = self.acquire_existing()
         except FileNotFoundError:
@@ -38,22 +45,22 @@ class SqliteLock:
         return not free
 
     def has_file(self) -> bool:
-        """Whether the file that was locked last is there still, so that others find it."""
+        """Return True if the file that was locked last still has its name: so others find it."""
         return self._identity is not None and self._identity == self._named()
 
     def fileno(self) -> int:
-        """The descriptor that holds it."""
+        """Return the descriptor that holds the lock."""
         assert self._descriptor is not None, f"lock {self.name} is not held"
         return self._descriptor
 
     def release(self) -> None:
-        """Let go: also of a lock whose descriptor was sent on, which its new holder keeps."""
+        """Release the lock. A process that received its descriptor keeps holding it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def remove(self) -> None:
-        """Take its file away, for a name that nobody will lock again, then let go."""
+        """Delete the lock's file, then release it. Only for a name that is never locked again."""
         try:
             os.unlink(self.name, dir_fd=self._folder)
         except FileNotFoundError:
@@ -61,7 +68,7 @@ class SqliteLock:
         self.release()
 
     def _take(self, flags: int) -> bool:
-        """Lock the file that has the name: who held it before may have removed it meanwhile."""
+        """Lock the file, then check that it has its name: its last holder may have deleted it."""
         while True:
             descriptor = os.open(self.name, flags, 0o600, dir_fd=self._folder)
             try:

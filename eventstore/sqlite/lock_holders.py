@@ -1,4 +1,4 @@
-"""Which processes hold a lock on a queue file, or have it open: as far as this user may see it."""
+"""Finding the processes that hold a lock on a queue file or have it open, as far as visible."""
 
 import os
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ class Process(NamedTuple):
 
     pid: int
     command: str
-    """Its command line, cut, without the folder of its program; empty if it cannot be seen."""
+    """Its command line, shortened, without the program's folder; empty if it is not visible."""
     stopped: bool
-    """Whether it was stopped, as by Ctrl-Z or SIGSTOP."""
+    """True if it was stopped, such as by Ctrl-Z or SIGSTOP."""
 
     def __str__(self) -> str:
         command = f" ({self.command})" if self.command else ""
@@ -29,7 +29,7 @@ class Process(NamedTuple):
 
 
 def writer(path: str) -> Process | None:
-    """The process that holds the write lock of the queue file at `path`; None if none is seen."""
+    """Return the process that holds the write lock of the queue at `path`; None if not visible."""
     for name, locked in ((f"{path}-shm", range(_WRITE_LOCK, _WRITE_LOCK + 1)), (path, _MAIN_LOCKS)):
         inode = _inode(name)
         for pid, begin, end in _write_locks(inode):
@@ -39,7 +39,7 @@ def writer(path: str) -> Process | None:
 
 
 def users(path: str) -> list[Process]:
-    """The other processes that have the file at `path` open. Linux only: elsewhere none is seen."""
+    """Return the other processes that have the file at `path` open. Linux only; elsewhere none."""
     try:
         status = os.stat(path)
         pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
@@ -50,7 +50,7 @@ def users(path: str) -> list[Process]:
 
 
 def process(pid: int) -> Process:
-    """What can be seen of a process."""
+    """Return what is visible of the process `pid`."""
     program, *arguments = _read(f"/proc/{pid}/cmdline").decode(errors="replace").split("\0")
     words = " ".join(" ".join((os.path.basename(program), *arguments)).split())
     command = words if len(words) <= _SHOWN else f"{words[: _SHOWN - 1]}…"
@@ -60,10 +60,10 @@ def process(pid: int) -> Process:
 
 
 def _write_locks(inode: int | None) -> Iterator[tuple[int, int, int]]:
-    """Pid, first and last byte of each lock on a file.
+    """Yield pid, first and last byte of each write lock on a file.
 
-    Source: proc_locks(5). A lock that someone waits for has `->` in its line. The device is not
-    compared: file systems with subvolumes give another number here than to stat.
+    Source: proc_locks(5). Lines with `->` are processes that wait for a lock. The device is not
+    compared: file systems with subvolumes show another number here than in stat.
     """
     for line in _read("/proc/locks").decode(errors="replace").splitlines():
         fields = line.split()
@@ -82,7 +82,7 @@ def _has_open(pid: int, file: tuple[int, int]) -> bool:
             status = os.stat(f"{folder}/{name}")
             if (status.st_dev, status.st_ino) == file:
                 return True
-    except OSError:  # another user's, or it has ended
+    except OSError:  # the process belongs to another user, or has ended
         return False
     return False
 

@@ -1,4 +1,8 @@
-"""A queue file, open: transactions on it, and what a failed commit means."""
+"""An open queue file: its transactions, and how a failed commit is handled.
+
+A store belongs to one thread. A worker may run the commit of a write transaction on its committer
+thread; until that has returned, the store must not be used. See docs/decisions/0010.
+"""
 
 import os
 import time
@@ -33,23 +37,23 @@ from .transaction import SqliteTransaction
 from .wal_owner import record_wal
 
 OPEN_TRIES = 10
-"""Times that a file is opened which is replaced meanwhile."""
+"""How often opening is tried if the file is replaced at the same time."""
 
 WAL_RESET_BYTES = 64 << 20
-"""Size from which on the WAL is started anew."""
+"""Size above which the WAL is reset to length 0."""
 COMMITS_PER_CHECK = 16
-"""Between two looks at its size."""
+"""The size of the WAL is checked after this many commits."""
 RESET_PATIENCE_S, RESET_PAUSE_S = 0.1, 2.0
-"""How long to hold up other writers for it, and how long not to try again where that failed."""
+"""How long a reset may block other writers, and the pause after a reset that failed."""
 
 
 def _opened(
     path: str, readonly: bool, patience: Patience
 ) -> tuple[apsw.Connection, tuple[int, int]]:
-    """A connection, and device and inode of the very file that it has open.
+    """Return a connection, and device and inode of the file that it has open.
 
-    A file that takes the place of another one just now is opened again: the identity of the new
-    file with a connection to the old one would let a writer damage both.
+    If the file is replaced at the same time, it is opened again: a connection to the old file with
+    the identity of the new one would let a writer damage both.
     """
     for _ in range(OPEN_TRIES):
         before = file_identity(path)
@@ -66,23 +70,23 @@ def _opened(
 
 
 class SqliteStore:
-    """A queue file, open."""
+    """An open queue file."""
 
     def __init__(self, path: str, *, readonly: bool = False, on_wait: OnWait | None = None) -> None:
-        """on_wait: called once a lock has been waited for so long that a person wonders."""
+        """on_wait: called once if a lock has been waited for longer than a second."""
         self.path, self.readonly = path, readonly
         self.side_folder = SideFolder(path)
         self._patience = Patience(path, on_wait)
         self._open_connection: apsw.Connection | None
         self._open_connection, self.identity = _opened(path, readonly, self._patience)
         self._commits, self._reset_at_s = 0, 0.0
-        """Commits so far; when the WAL may be started anew again, by the monotonic clock."""
+        """Number of commits so far; monotonic time before which the WAL is not reset again."""
         self._path_is: Literal["unknown", "new", "recorded"] = "unknown"
-        """Whether the file has recorded that it is used as `path`; new: only in its -wal yet."""
+        """Whether the file has recorded that it is used as `path`; new: only in its -wal so far."""
 
     @contextmanager
     def read(self) -> Iterator[SqliteReader]:
-        """One state of the database, until the block ends."""
+        """Return a snapshot of the database that is valid until the block ends."""
         with translated(self.path):
             self._connection.execute("BEGIN")
             try:
@@ -123,53 +127,53 @@ class SqliteStore:
                 transaction = SqliteTransaction(self._connection, actor, at_us)
                 yield transaction
                 transaction.flush()
-        except BaseException:  # whatever ends the block, Ctrl-C too, must not leave the lock held
+        except BaseException:  # release the write lock after any error, also after Ctrl-C
             self._roll_back()
             raise
         transaction.commit = partial(self._commit, transaction)
 
     def head(self) -> Head:
-        """The last record."""
+        """Return the position and hash of the last record."""
         with self.read() as tx:
             return tx.head()
 
     def lock(self, name: str) -> SqliteLock:
-        """A lock by name; not taken yet."""
+        """Return the lock with this name; it is not acquired yet."""
         return SqliteLock(self.side_folder.folder("locks"), name)
 
     def doorbell(self) -> SqliteDoorbell:
-        """A bell of one's own."""
+        """Return a new doorbell for this process."""
         return SqliteDoorbell(self.side_folder.folder("bells"))
 
     def guarded_doorbell(self) -> GuardedDoorbell:
-        """A bell of one's own that is hung again when somebody removes it."""
+        """Return a new doorbell that is created again if another program removes it."""
         return GuardedDoorbell(partial(self.side_folder.folder, "bells"))
 
     def ring(self) -> None:
-        """Wake all who listen. Without a folder of bells nobody does. Never fails."""
+        """Wake all listeners. Never fails."""
         try:
             folder = self.side_folder.existing("bells")
-        except StoreError:  # it is not ours alone, or descriptors ran out
+        except StoreError:  # others may write to the folder, or no descriptor is free
             return
         if folder is not None:
             ring(folder)
 
     def refuse_gone(self) -> None:
-        """Raise Gone if the path leads to another file by now, or to none.
+        """Raise Gone if the path now leads to another file, or to none.
 
-        What is written to a file without a name is lost with the process, and nobody writes to it.
+        Records written to a deleted file would be lost when this process ends.
         """
         if file_identity(self.path) != self.identity:
             raise Gone(self.path)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file and its side folder."""
         self._disconnect()
         self.side_folder.close()
 
     @property
     def _connection(self) -> apsw.Connection:
-        """The connection, opened anew where an I/O error made us give up the last one."""
+        """The connection; it is opened again if the last one was closed after an I/O error."""
         if self._open_connection is None:
             with translated(self.path):
                 self._open_connection = connect(
@@ -180,7 +184,7 @@ class SqliteStore:
     def _disconnect(self) -> None:
         closing, self._open_connection = self._open_connection, None
         if closing is not None:
-            closing.close()  # perhaps with it goes the -wal that the use was recorded for
+            closing.close()  # this may delete the -wal, and with it the recorded owner
             self._path_is = "unknown"
 
     def _begin(self, patience_s: float) -> None:
@@ -194,7 +198,7 @@ class SqliteStore:
             self._patience.limit_s = BUSY_TIMEOUT_S
 
     def _record_use(self) -> None:
-        """Let the file know its name, in the first transaction of each store that writes."""
+        """Record the path in the file, in the first write transaction of this store."""
         if self._path_is == "recorded":
             return
         record_wal(self.path)
@@ -218,10 +222,10 @@ class SqliteStore:
             self._bound_wal()
 
     def _bound_wal(self) -> None:
-        """Start the WAL anew if it is large.
+        """Reset the WAL to length 0 if it is large.
 
-        SQLite does so by itself only at a commit that no reader overlaps. While there is always
-        one, the WAL grows without end, although all of it has been written to the file.
+        SQLite reuses the WAL only after a commit during which no reader is active. If there is
+        always a reader, the WAL grows forever, although all of it has been written to the file.
         """
         now_s = time.monotonic()
         if now_s < self._reset_at_s or _size(f"{self.path}-wal") <= WAL_RESET_BYTES:
@@ -230,16 +234,19 @@ class SqliteStore:
         try:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except apsw.Error:
-            self._reset_at_s = now_s + RESET_PAUSE_S  # a reader takes longer
+            self._reset_at_s = now_s + RESET_PAUSE_S  # a reader is active for longer
         finally:
             self._patience.limit_s = BUSY_TIMEOUT_S
 
     def _publish_path(self) -> None:
-        """Move the new path into the file itself, where whoever opens a second name reads it."""
+        """Move the new path from the -wal into the file itself.
+
+        A process that opens the file by a second name reads only the file.
+        """
         try:
             waiting, moved = self._connection.wal_checkpoint()
         except apsw.Error:
-            return  # with the next transaction, then
+            return  # the next transaction tries again
         if waiting == moved:
             self._path_is = "recorded"
 
@@ -257,10 +264,11 @@ class SqliteStore:
             self._settle(transaction, str(error))
 
     def _settle(self, transaction: SqliteTransaction, error: str) -> None:
-        """A commit that fails with an I/O error is not a no: its frames may be on disk after all.
+        """Find out whether a commit that failed with an I/O error was written to disk nevertheless.
 
-        Yes only after a complete checkpoint with its fsync has succeeded since; no only where
-        another commit took the position.
+        Return if it was: a complete checkpoint, with its fsync, has succeeded since. Raise
+        StreamConflict if it was not: another commit has its position. Raise OutcomeUnknown
+        otherwise.
         """
         if not transaction.appended:
             raise StorageFailed(self.path, error)
@@ -269,20 +277,20 @@ class SqliteStore:
         position, hash_ = transaction.last
         try:
             self._disconnect()
-            stands = self._hash_at(position)
-            if stands is not None and stands != hash_:
+            stored = self._hash_at(position)
+            if stored is not None and stored != hash_:
                 raise StreamConflict("", position - 1, position)
             remaining = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except (apsw.Error, StorageFailed):
             raise OutcomeUnknown(self.path, position, cause) from None
-        if stands is None or remaining != (0, 0):
+        if stored is None or remaining != (0, 0):
             raise OutcomeUnknown(self.path, position, cause)
 
     def _hash_at(self, position: int) -> bytes | None:
-        found = self._connection.execute(
+        rows = self._connection.execute(
             "SELECT hash FROM events WHERE position = ?", (position,)
         ).fetchall()
-        return bytes(found[0][0]) if found else None  # type: ignore[arg-type]
+        return bytes(rows[0][0]) if rows else None  # type: ignore[arg-type]
 
 
 def _size(path: str) -> int:

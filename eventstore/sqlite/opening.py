@@ -1,4 +1,4 @@
-"""What makes a file a queue file, and what is refused untouched."""
+"""Opening queue files: other files are recognized and refused without changing them."""
 
 import os
 import stat
@@ -19,12 +19,10 @@ from .wal_owner import refuse_other_wal
 def connect(
     path: str, *, readonly: bool = False, patience: Patience | None = None
 ) -> apsw.Connection:
-    """A connection to the queue file at `path` (absolute), set up as every one of ours.
+    """Return a connection to the queue file at `path` (absolute).
 
-    patience: how to wait for locks.
-
-    Raises Missing, ForeignFile, NewerFile, ReadOnly or StorageFailed; what it refuses it leaves
-    byte for byte as it was.
+    patience: how to wait for locks. Raises Missing, ForeignFile, NewerFile, ReadOnly or
+    StorageFailed; a file that is refused is not changed.
     """
     inspect(path)
     with translated(path):
@@ -40,10 +38,13 @@ def connect(
 
 
 def inspect(path: str) -> None:
-    """Raise the refusal for a file that is no queue of ours, without touching it."""
+    """Raise Missing, NoAccess, ForeignFile, OtherWal or SecondName if `path` is not usable.
+
+    The file is not changed.
+    """
     refuse_not_utf8(path)
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         folder = os.path.dirname(path)
         raise Missing(path, None if os.path.isdir(folder) else folder) from None
@@ -51,22 +52,22 @@ def inspect(path: str) -> None:
         raise no_access(path) from None
     except OSError as error:
         raise ForeignFile(path, f"cannot be read ({error.strerror})") from None
-    if problem := _problem(found):
+    if problem := _problem(status):
         raise ForeignFile(path, problem)
-    if (kind := network_file_system(path, found.st_dev)) is not None:
+    if (kind := network_file_system(path, status.st_dev)) is not None:
         raise ForeignFile(
             path,
             f"is on {kind}, which several machines can share: SQLite's locks do not work there"
             " (QUEUECTL_ALLOW_NETWORK=1 overrides)",
         )
-    refuse_others_beside(path)
+    refuse_foreign_parts(path)
     look_inside(path)
     refuse_other_wal(path)
-    file_name.refuse_second_name(path, found, partial(_recorded_in_file, path))
+    file_name.refuse_second_name(path, status, partial(_recorded_in_file, path))
 
 
 def _recorded_in_file(path: str) -> file_name.LastUse | None:
-    """What the file has recorded, read without SQLite's locks and files beside it."""
+    """Return the recorded use of the file, read without locks and without files next to it."""
     try:
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         connection = apsw.Connection(uri(path, "immutable=1"), flags)
@@ -85,7 +86,7 @@ _SMALLEST = 512
 
 
 def no_access(path: str) -> NoAccess:
-    """The error that names the first folder which cannot be entered."""
+    """Return the error that names the first folder that cannot be entered."""
     folder = os.path.dirname(path)
     while not os.access(parent := os.path.dirname(folder), os.X_OK):
         folder = parent
@@ -93,52 +94,51 @@ def no_access(path: str) -> NoAccess:
 
 
 def refuse_not_utf8(path: str) -> None:
-    """The path is recorded, and given to jobs as text."""
+    """Raise ForeignFile if the path is not UTF-8: it is recorded, and passed to jobs, as text."""
     try:
         path.encode()
     except UnicodeEncodeError:
         raise ForeignFile(repr(path), "is a path that is not UTF-8") from None
 
 
-def _problem(found: os.stat_result) -> str | None:
-    if not stat.S_ISREG(found.st_mode):
-        return "is a directory" if stat.S_ISDIR(found.st_mode) else "is not a regular file"
-    if found.st_size == 0:
+def _problem(status: os.stat_result) -> str | None:
+    if not stat.S_ISREG(status.st_mode):
+        return "is a directory" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
+    if status.st_size == 0:
         return "is empty, not a queue"
-    if found.st_size < _SMALLEST:
+    if status.st_size < _SMALLEST:
         return "is too short to be a queue"
-    if found.st_uid != os.geteuid():
-        return f"belongs to user {found.st_uid}, not to you"
-    if found.st_mode & 0o022:
+    if status.st_uid != os.geteuid():
+        return f"belongs to user {status.st_uid}, not to you"
+    if status.st_mode & 0o022:
         return "may be written by others (chmod go-w fixes that)"
     return None
 
 
-def refuse_others_beside(path: str) -> None:
-    """Into an empty file that a stranger has put there SQLite would write what is ours.
+def refuse_foreign_parts(path: str) -> None:
+    """Raise ForeignFile for a -wal, -shm or -journal of another user, or with a second hard link.
 
-    Into one that he has only linked there, too: another file of ours would be lost.
+    SQLite would write this user's data into the other user's file, or overwrite the linked file.
     """
-    for beside in (f"{path}-wal", f"{path}-shm", f"{path}-journal"):
+    for part in (f"{path}-wal", f"{path}-shm", f"{path}-journal"):
         try:
-            found = os.lstat(beside)
+            status = os.lstat(part)
         except (FileNotFoundError, NotADirectoryError):
             continue
-        if found.st_uid != os.geteuid():
-            raise ForeignFile(beside, f"belongs to user {found.st_uid}, not to you")
-        if found.st_nlink > 1:
+        if status.st_uid != os.geteuid():
+            raise ForeignFile(part, f"belongs to user {status.st_uid}, not to you")
+        if status.st_nlink > 1:
             raise ForeignFile(
-                beside, "has a second name (hard link); keep one of them, and remove this one"
+                part, "has a second name (hard link); keep one of them, and remove this one"
             )
 
 
 def look_inside(path: str) -> None:
-    """Raise ForeignFile where a file's header is not a queue's.
+    """Raise ForeignFile if the header of the file is not that of a queue.
 
-    The header alone, which no checkpoint changes: the rest may be half of what it will be.
-
-    Through SQLite's own file layer, since closing a file of ours would drop the locks that other
-    connections of this process hold on it.
+    Only the header is read: a checkpoint may be writing the other pages, but never the header's
+    fields. The file is opened by SQLite's own file layer, because closing an ordinary descriptor
+    would drop the locks that other connections of this process hold on the file.
     """
     try:
         file = apsw.VFSFile("", path, [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0])
@@ -155,25 +155,25 @@ def look_inside(path: str) -> None:
 
 
 def _refuse_newer(path: str, connection: apsw.Connection) -> None:
-    found = connection.execute("PRAGMA user_version").get
-    if found > FORMAT:
-        raise NewerFile(path, found, FORMAT)
+    format_ = connection.execute("PRAGMA user_version").get
+    if format_ > FORMAT:
+        raise NewerFile(path, format_, FORMAT)
 
 
 def _open(path: str, patience: Patience) -> apsw.Connection:
     refuse_endless_retry(path)
     connection = apsw.Connection(path, apsw.SQLITE_OPEN_READWRITE, statementcachesize=200)
     _set_up(connection, patience)
-    # What `enqueue` acknowledged survives the power going. On macOS fsync alone is not enough.
+    # An acknowledged `enqueue` survives a power failure. On macOS fsync alone is not enough.
     connection.execute("PRAGMA synchronous=FULL; PRAGMA fullfsync=ON")
     connection.execute("PRAGMA checkpoint_fullfsync=ON")
-    # After a checkpoint a WAL that a burst made large is cut back.
+    # After a checkpoint, a WAL larger than this is truncated.
     connection.execute("PRAGMA journal_size_limit=67108864")
     return connection
 
 
 def _open_readonly(path: str, patience: Patience) -> apsw.Connection:
-    """As everyone opens it; if that needs files that cannot be made here, without them."""
+    """Open the file normally; if a -shm cannot be created here, open it without one."""
     try:
         refuse_endless_retry(path)
         connection = apsw.Connection(path, apsw.SQLITE_OPEN_READONLY, statementcachesize=200)

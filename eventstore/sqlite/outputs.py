@@ -1,4 +1,4 @@
-"""What attempts printed, as far as it is short: primary data, which no replay touches."""
+"""The short outputs of attempts: primary data, which a replay does not change."""
 
 from typing import NamedTuple
 
@@ -11,20 +11,23 @@ GET = "SELECT total_bytes, kept FROM outputs WHERE job = :job AND attempt = :att
 
 
 class StoredOutput(NamedTuple):
-    """An attempt's output."""
+    """The output of an attempt, or its size if it is stored in files."""
 
     total_bytes: int
-    """All it printed."""
+    """Size of the whole output."""
     kept: bytes | None
-    """What of it was kept; null where that stands in files beside the database."""
+    """The part that was kept; None if it is stored in files of the side folder."""
 
 
 def put(tx: Writer, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
-    """Keep the output of an attempt, in the transaction that records its end."""
+    """Store the output of an attempt, in the transaction that records its end.
+
+    kept: None if it is stored in files of the side folder.
+    """
     tx.execute(PUT, {"job": job_id, "attempt": attempt, "total_bytes": total_bytes, "kept": kept})
 
 
 def get(tx: Reader, job_id: str, attempt: int) -> StoredOutput | None:
-    """The output kept; None where nothing was."""
-    found = tx.query(GET, {"job": job_id, "attempt": attempt})
-    return StoredOutput(*found[0]) if found else None
+    """Return the stored output of an attempt; None if there is none."""
+    rows = tx.query(GET, {"job": job_id, "attempt": attempt})
+    return StoredOutput(*rows[0]) if rows else None

@@ -1,4 +1,4 @@
-"""Reading the log and the tables beside it: one state of the database."""
+"""Reading the log and the other tables in one snapshot of the database."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ COLUMNS = "position, stream, version, type, recorded_at, actor, batch, cause, da
 # By the primary key: the last page of the table.
 LAST = "SELECT position, hash FROM events ORDER BY position DESC LIMIT 1"
 
-# By position: each event once, however many there are.
+# By the primary key: the cost is proportional to the number of events read.
 ALL = f"SELECT {COLUMNS} FROM events WHERE position > ? AND position <= ? ORDER BY position"
 
 # By the unique index; version and position rise together within a stream.
@@ -23,14 +23,14 @@ OF_STREAM = f"""
     SELECT {COLUMNS} FROM events
      WHERE stream = ? AND position > ? AND position <= ? ORDER BY version"""
 
-# By the unique index, newest first: ends after a page.
+# By the unique index, newest first: reads at most :limit rows.
 NEWEST_OF_STREAM = f"""
     SELECT {COLUMNS} FROM events
      WHERE stream = :stream AND version < :before ORDER BY version DESC LIMIT :limit"""
 
 VERSION_AT = "SELECT version FROM events WHERE position = :position AND stream = :stream"
 
-# Where no record of the stream has the position itself: looks at the stream's newer records.
+# If the stream has no record at the position: reads the stream's newer records.
 VERSION_BELOW = """
     SELECT version + 1 FROM events
      WHERE stream = :stream AND position < :position ORDER BY version DESC LIMIT 1"""
@@ -44,32 +44,32 @@ _END = 2**63 - 1
 
 
 class SqliteReader:
-    """A view of one state of the database, inside a transaction."""
+    """A snapshot of the database, inside a transaction."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
 
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
-        """All rows of a statement."""
+        """Return all rows of a statement."""
         return self._connection.execute(sql, bindings).fetchall()
 
     def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
-        """The rows one by one, in flat memory."""
+        """Iterate over the rows of a statement, in constant memory."""
         return iter(self._connection.execute(sql, bindings))
 
     def events(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
     ) -> Iterator[Recorded]:
-        """Events with `after` < position <= `upto`, in order, of one stream or of all.
+        """Iterate over the events with `after` < position <= `upto`, in order of position.
 
-        Raises ChainBroken at one that cannot be read.
+        stream: the only stream to read; None for all. Raises ChainBroken at an unreadable event.
         """
         return map(recorded_from, self.raw(after, upto, stream))
 
     def newest(self, stream: str, limit: int, before: int | None = None) -> list[Recorded]:
-        """At most `limit` events of a stream, newest first, with position < `before`.
+        """Return at most `limit` events of a stream, newest first, with position < `before`.
 
-        Raises ChainBroken at one that cannot be read.
+        Raises ChainBroken at an unreadable event.
         """
         version = _END if before is None else self._version_before(stream, before)
         bindings = {"stream": stream, "before": version, "limit": limit}
@@ -79,7 +79,10 @@ class SqliteReader:
             raise ChainBroken(self._first_not_utf8(0, _END), "it is not UTF-8") from None
 
     def _version_before(self, stream: str, position: int) -> int:
-        """The version that the stream's next record after those below `position` has."""
+        """Return the version of the stream's first record at or after `position`.
+
+        If there is none: the version that the next record will have, or 0 for an unknown stream.
+        """
         bindings = {"stream": stream, "position": position}
         rows = self.query(VERSION_AT, bindings) or self.query(VERSION_BELOW, bindings)
         return int(rows[0][0]) if rows else 0
@@ -87,7 +90,10 @@ class SqliteReader:
     def raw(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
     ) -> Iterator[RawRecord]:
-        """The same records as their rows hold them. Raises ChainBroken where one is no text."""
+        """Return the same as `events`, but not decoded.
+
+        Raises ChainBroken at the first record that is not UTF-8.
+        """
         return map(RawRecord._make, self.records(after, upto, stream))
 
     def records(
@@ -107,7 +113,7 @@ class SqliteReader:
             raise ChainBroken(self._first_not_utf8(after, end), "it is not UTF-8") from None
 
     def _first_not_utf8(self, after: int, end: int) -> int:
-        """The position of the record that APSW could not hand out as text."""
+        """Return the position of the first record that APSW cannot return as text."""
         for position, *texts in self.rows(AS_BYTES, (after, end)):
             try:
                 for text in filter(None, texts):
@@ -117,21 +123,21 @@ class SqliteReader:
         return after
 
     def head(self) -> Head:
-        """The last record."""
+        """Return the position and hash of the last record."""
         position, hash_ = last_of(self.query(LAST))
         return Head(position, hash_.hex())
 
 
 def last_of(rows: list[Row]) -> tuple[int, bytes]:
-    """Position and hash of the last record, from what LAST finds. Raises ChainBroken."""
+    """Return position and hash of the last record. rows: the result of LAST. Raises ChainBroken."""
     if not rows:
         return 0, GENESIS
     position, hash_ = rows[0]
     if not isinstance(hash_, bytes):
-        raise ChainBroken(position, "its hash is none")
+        raise ChainBroken(position, "its hash is not valid")
     return position, hash_
 
 
 def recorded_from(row: RawRecord | Row) -> Recorded:
-    """A record with its event read. Raises ChainBroken where that cannot be done."""
+    """Return the record with its event decoded. Raises ChainBroken if that is not possible."""
     return Recorded(*row, codec.decode(row[0], row[3], row[8]))  # type: ignore[call-arg]

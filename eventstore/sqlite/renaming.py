@@ -1,21 +1,21 @@
-"""Giving a file its name without replacing another, on file systems without hard links."""
+"""Renaming a file without replacing another one, on file systems without hard links."""
 
 import errno
 import os
 
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What a file system says that knows no hard links: FAT, some network shares."""
+"""Error numbers of os.link on file systems without hard links, such as FAT and network shares."""
 
 _CURRENT_FOLDER = -100
 _NO_REPLACE = 1
 
 
 def rename_new(old: str, new: str) -> bool:
-    """Rename a file unless there is one of the new name already; then return False.
+    """Rename a file; return False, and change nothing, if the new name exists already.
 
-    If the system cannot do that in one step, it is looked up first.
+    If the system cannot do that in one step, the new name is checked before renaming.
     """
-    import ctypes  # 4 ms, and hardly ever needed
+    import ctypes  # takes 4 ms to import and is rarely needed
 
     function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if function is not None:

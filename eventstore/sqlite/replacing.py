@@ -1,4 +1,4 @@
-"""Keeping everyone else away from a queue file, so that another file can take its place."""
+"""Locking a queue file exclusively, so that it can be replaced by another file."""
 
 import os
 from collections.abc import Iterator
@@ -15,10 +15,11 @@ _PATIENCE_MS = 2_000
 
 @contextmanager
 def exclusive_use(path: str) -> Iterator[None]:
-    """While the block runs nobody else has the file open, and all its records are in it alone.
+    """Keep other processes from opening the file while the block runs.
 
-    No -wal or -shm is beside it then: SQLite would take them for those of the next file of this
-    name. Of a damaged file they are left as they are. Raises InUse if another process has it open.
+    All records are moved into the file, and its -wal and -shm are removed: SQLite would use them
+    for the next file of this name. Those of a damaged file are kept. Raises InUse if another
+    process has the file open.
     """
     connection = apsw.Connection(path, apsw.SQLITE_OPEN_READWRITE)
     try:
@@ -29,7 +30,7 @@ def exclusive_use(path: str) -> Iterator[None]:
 
 
 def _lock(connection: apsw.Connection, path: str) -> None:
-    """Take the lock that every open connection shares; the -shm is not used then."""
+    """Take SQLite's exclusive lock, which conflicts with every open connection."""
     connection.set_busy_timeout(_PATIENCE_MS)
     try:
         connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
@@ -38,13 +39,13 @@ def _lock(connection: apsw.Connection, path: str) -> None:
     except apsw.BusyError:
         raise InUse(path, [str(user) for user in users(path)]) from None
     except DAMAGED:
-        if found := users(path):
-            raise InUse(path, [str(user) for user in found]) from None
+        if processes := users(path):
+            raise InUse(path, [str(user) for user in processes]) from None
         return
     except apsw.Error as error:
         raise StorageFailed(path, str(error)) from None
-    for beside in (f"{path}-wal", f"{path}-shm"):
+    for part in (f"{path}-wal", f"{path}-shm"):
         try:
-            os.unlink(beside)
+            os.unlink(part)
         except FileNotFoundError:
             pass

@@ -1,10 +1,10 @@
-"""The tables that are the truth: the log, and the outputs that are too large for it."""
+"""The schema of the primary data: the log and the outputs."""
 
 APPLICATION_ID = 0x5143544C
-"""`QCTL`, at byte 68 of the file, where file(1) and we look."""
+"""`QCTL`, at byte 68 of the file, where file(1) and this program look for it."""
 
 FORMAT = 1
-"""`user_version`: of this schema and of what the events may mean. A higher one is refused."""
+"""`user_version`: version of this schema and of the events. Files with a higher one are refused."""
 
 EVENTS = """
     CREATE TABLE events (
@@ -28,7 +28,7 @@ TRIGGERS = {
     "events_never_go": """
         CREATE TRIGGER events_never_go BEFORE DELETE ON events
         BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END""",
-    # Without it INSERT OR REPLACE walks past the other two.
+    # Without it, INSERT OR REPLACE could bypass the other two.
     "events_only_at_the_end": """
         CREATE TRIGGER events_only_at_the_end BEFORE INSERT ON events
         WHEN NEW.position IS NOT (SELECT coalesce(max(position), 0) + 1 FROM events)

@@ -1,6 +1,7 @@
-"""Whether a file is on a file system shared by several machines: SQLite cannot trust locks there.
+"""Detecting file systems that several machines share: SQLite's locks are not reliable there.
 
-Its WAL also needs one memory for all who use it, which two kernels, or a guest and its host, lack.
+The WAL also needs shared memory, which processes on two machines, or in a virtual machine and on
+its host, do not have.
 """
 
 import os
@@ -10,7 +11,7 @@ _OVER_THE_NETWORK = (
     " wekafs panfs orangefs pvfs2 pohmelfs cvfs cxfs acfs daos quobyte nfsd dfs webdav"
 )
 _ON_SHARED_DISKS = "ocfs2 gfs gfs2 gpfs cvfs cxfs acfs vxfs oracleasmfs"
-"""They may be on a block device, as a local file system is."""
+"""These may be on a block device, like a local file system."""
 _FROM_THE_HOST = "virtiofs vboxsf vmhgfs prl_fs prl_vm_fs drvfs wslfs hgfs fakeowner osxfs grpcfuse"
 """Folders that a virtual machine shares with its host."""
 _BY_FUSE = (
@@ -28,17 +29,18 @@ SHARED = frozenset(
         *(f"fuse.{name}" for name in _BY_FUSE.split()),
     }
 )
-"""Types as in the mount table. Source: each project's mount program and documentation."""
+"""Names as in the mount table. Source: each project's mount program and documentation."""
 
 
 def network_file_system(path: str, device: int) -> str | None:
-    """The type of the shared file system that `path` is on; None on a local disk, or overridden.
+    """Return the type of the shared file system that contains `path`.
 
-    device: its `st_dev`. Linux only: elsewhere None.
+    None for a local disk, if QUEUECTL_ALLOW_NETWORK=1 is set, and on systems other than Linux.
+    device: `st_dev` of the file.
     """
     if os.environ.get("QUEUECTL_ALLOW_NETWORK") == "1":
         return None
-    # Most shared file systems have no block device, so their major number is 0. The usual disk is
+    # Most shared file systems have no block device, so their major number is 0. A local disk is
     # recognized without reading the mount table, which may have thousands of lines.
     if os.major(device) != 0 and not _knows_shared_disks():
         return None
@@ -47,7 +49,7 @@ def network_file_system(path: str, device: int) -> str | None:
 
 
 def _knows_shared_disks() -> bool:
-    """Whether this kernel has loaded a file system for disks that several machines share."""
+    """Return True if the kernel has loaded a file system for disks that several machines share."""
     try:
         with open("/proc/filesystems", mode="rb", buffering=0) as known:
             return not _SHARED_DISKS.isdisjoint(known.read().split())
@@ -59,7 +61,10 @@ _SHARED_DISKS = frozenset(_ON_SHARED_DISKS.encode().split())
 
 
 def _type_of_mount(device: str) -> str | None:
-    """Source: proc_pid_mountinfo(5): the third field is major:minor, the type follows `-`."""
+    """Return the file system type of the mount with this `major:minor`; None if it is not listed.
+
+    Source: proc_pid_mountinfo(5): the third field is major:minor, the type follows `-`.
+    """
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as table:
             for line in table:

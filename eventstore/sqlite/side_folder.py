@@ -1,4 +1,4 @@
-"""The folder `<file>.d/` beside the queue file: locks, doorbells, long outputs."""
+"""The folder `<file>.d/` next to the queue file: locks, doorbells, long outputs."""
 
 import errno
 import os
@@ -10,23 +10,23 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class SideFolder:
-    """The folder, reached by descriptor, so that nothing planted later is followed."""
+    """The folder, used by descriptor, so that a link placed there later is not followed."""
 
     def __init__(self, queue_path: str) -> None:
         self.path = f"{queue_path}.d"
         self._descriptors: dict[str, int] = {}
         self._removed: list[int] = []
-        """Of folders that are gone: others may hold these, so that none is used anew."""
+        """Descriptors of deleted folders. They stay open because callers may still use them."""
 
     def folder(self, name: str) -> int:
-        """A descriptor of the subfolder `name`, both made (0700) where missing; kept open.
+        """Return a descriptor of the subfolder `name`; it stays open until `close`.
 
-        One that was removed meanwhile, as by a program that tidies up, is made again.
-
-        Raises ForeignFile where what stands there is not a folder of ours alone, ReadOnly where it
-        cannot be made.
+        Both folders are created (0700) if they are missing, also if they were deleted since the
+        last call, such as by a program that cleans up folders. Raises ForeignFile if the path is
+        not a folder, or other users may write to it; ReadOnly, Full or StorageFailed if it cannot
+        be created.
         """
-        if name in self._descriptors and not self._stands(name):
+        if name in self._descriptors and not self._exists(name):
             self._removed.append(self._descriptors.pop(name))
         if name not in self._descriptors:
             root = self._open(self.path, None)
@@ -37,22 +37,22 @@ class SideFolder:
         return self._descriptors[name]
 
     def existing(self, name: str) -> int | None:
-        """Like `folder`, but None where there is no such subfolder: readers make nothing."""
-        if name in self._descriptors and self._stands(name):
+        """Return the same as `folder`, or None if the subfolder is missing: nothing is created."""
+        if name in self._descriptors and self._exists(name):
             return self._descriptors[name]
         if os.path.isdir(os.path.join(self.path, name)):
             return self.folder(name)
         return None
 
     def close(self) -> None:
-        """Let go of the descriptors."""
+        """Close all descriptors."""
         while self._descriptors:
             os.close(self._descriptors.popitem()[1])
         while self._removed:
             os.close(self._removed.pop())
 
-    def _stands(self, name: str) -> bool:
-        """Whether the folder that is open has its name still."""
+    def _exists(self, name: str) -> bool:
+        """Return True if the open folder still has its name."""
         try:
             named = os.stat(os.path.join(self.path, name), follow_symlinks=False)
         except OSError:
@@ -88,7 +88,7 @@ class SideFolder:
         return os.open(name, _FOLDER, dir_fd=parent)
 
     def _refuse_shared(self, descriptor: int) -> None:
-        found = os.fstat(descriptor)
-        if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o022:
             os.close(descriptor)
             raise ForeignFile(self.path, "may be written by others (chmod go-w fixes that)")

@@ -1,4 +1,4 @@
-"""A database of nobody else's, to rebuild read models in: it goes when it is closed."""
+"""A private temporary database in which read models are rebuilt for comparison."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,10 @@ from .transaction import SqliteTransaction
 
 @contextmanager
 def scratch(schema: Iterable[str]) -> Iterator[SqliteTransaction]:
-    """A temporary database with these tables, empty. It spills to disk, so memory stays flat."""
+    """Return a transaction on an empty temporary database with these tables.
+
+    SQLite moves it to disk if it grows, so memory stays constant; it is deleted when closed.
+    """
     connection = apsw.Connection("", statementcachesize=200)
     try:
         for statement in (EVENTS, OUTPUTS):

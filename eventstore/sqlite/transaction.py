@@ -1,4 +1,4 @@
-"""Appending: one write transaction, with a version check and a hash for each record."""
+"""Appending events: one write transaction, which checks versions and computes hashes."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -18,7 +18,7 @@ VERSION = """
     SELECT version FROM events
      WHERE stream = ? AND position < ? ORDER BY version DESC LIMIT 1"""
 
-# By the unique index, each stream once: those that have no event of the version named.
+# One search in the unique index per stream: the streams that have no event of the given version.
 MISSING_VERSIONS = """
     SELECT value ->> 0 FROM json_each(?)
      WHERE NOT EXISTS (SELECT 1 FROM events WHERE stream = value ->> 0 AND version = value ->> 1)"""
@@ -28,13 +28,14 @@ INSERT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _encode = msgspec.json.Encoder().encode
 
 RECORDS_PER_INSERT = 1_000
-"""Records that wait to be inserted together."""
+"""Records are inserted together once this many are buffered."""
 
 
 class SqliteTransaction(SqliteReader):
-    """One write transaction: what it appends stands together, or not at all.
+    """A write transaction: all that it appends is recorded together, or not at all.
 
-    Records are inserted many at a time; a query sees all that was appended before it.
+    Appended records are buffered and inserted in batches; the buffer is flushed before each query,
+    so that the query sees all of them.
     """
 
     commit: Callable[[], None]
@@ -48,25 +49,25 @@ class SqliteTransaction(SqliteReader):
         self._held: list[Row] = []
         self._versions: dict[str, int] = {}
         self._expected: list[tuple[str, int]] = []
-        """Streams and their versions as the writer saw them, to be held against the log."""
+        """Streams and the versions that the writer expects, not yet compared with the log."""
 
     @property
     def appended(self) -> bool:
-        """Whether anything was."""
+        """True if at least one event was appended."""
         return bool(self._position >= self._batch)
 
     @property
     def last(self) -> tuple[int, bytes]:
-        """Position and hash of the last record, with those of this transaction."""
+        """Position and hash of the last record, including those of this transaction."""
         return self._position, self._hash
 
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
-        """All rows of a statement."""
+        """Return all rows of a statement."""
         self.flush()
         return super().query(sql, bindings)
 
     def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
-        """The rows one by one, in flat memory."""
+        """Iterate over the rows of a statement, in constant memory."""
         self.flush()
         return super().rows(sql, bindings)
 
@@ -89,13 +90,14 @@ class SqliteTransaction(SqliteReader):
         cause: int | None = None,
         actor: str | None = None,
     ) -> list[Recorded]:
-        """Add `events` to the end of the log, and say where they stand.
+        """Append `events` to the log and return them with their places in it.
 
-        expected_version: of the stream's last event as the writer saw it, 0 for a new stream.
-        cause: position of the event that led to the first; each further one is led to by the one
-        before it. actor: where it is not the transaction's. Raises StreamConflict, perhaps only
-        where the records are inserted, at the end of the transaction; ChainBroken for an event
-        that no reader would take. Nothing is written then.
+        expected_version: version of the stream's last event that the writer knows, 0 for a new
+        stream. cause: position of the event that caused the first of them; each further event is
+        caused by the previous one. actor: if it differs from that of the transaction.
+
+        Raises StreamConflict (possibly later, when buffered records are inserted), or ChainBroken
+        if the encoded event cannot be decoded again. Nothing is written in both cases.
         """
         self._expect(stream, expected_version)
         recorded = []
@@ -110,49 +112,52 @@ class SqliteTransaction(SqliteReader):
         return recorded
 
     def flush(self) -> None:
-        """Insert what is held."""
+        """Insert the buffered records."""
         if not self._held:
             return
         held, self._held = self._held, []
         expected, self._expected = self._expected, []
-        self._refuse_lacking(expected)
+        self._refuse_missing_versions(expected)
         try:
             self._connection.executemany(INSERT, held)
         except apsw.ConstraintError:
-            self._refuse_taken(expected)
+            self._refuse_newer_versions(expected)
             raise
 
     def _expect(self, stream: str, version: int) -> None:
-        """What this transaction itself has written is known; the rest is asked for together."""
-        found = self._versions.get(stream)
-        if found is None:
+        """Check the version of a stream that this transaction wrote to; note others for `flush`."""
+        current = self._versions.get(stream)
+        if current is None:
             self._expected.append((stream, version))
-        elif found != version:
-            raise StreamConflict(stream, version, found)
+        elif current != version:
+            raise StreamConflict(stream, version, current)
 
-    def _refuse_lacking(self, expected: list[tuple[str, int]]) -> None:
-        """Refuse where a writer claims to have seen what is not there."""
-        seen = [pair for pair in expected if pair[1]]
-        if seen and (lacking := super().query(MISSING_VERSIONS, (_encode(seen).decode(),))):
-            stream = lacking[0][0]
-            raise StreamConflict(stream, dict(seen)[stream], self._version(stream))
+    def _refuse_missing_versions(self, expected: list[tuple[str, int]]) -> None:
+        """Raise StreamConflict if an expected version is higher than that in the log."""
+        pairs = [pair for pair in expected if pair[1]]
+        if pairs and (missing := super().query(MISSING_VERSIONS, (_encode(pairs).decode(),))):
+            stream = missing[0][0]
+            raise StreamConflict(stream, dict(pairs)[stream], self._version(stream))
 
-    def _refuse_taken(self, expected: list[tuple[str, int]]) -> None:
-        """The unique index has found a stream that has gone on since the writer saw it."""
+    def _refuse_newer_versions(self, expected: list[tuple[str, int]]) -> None:
+        """Raise StreamConflict if another writer appended to a stream since it was read.
+
+        Called after the unique index has refused a record.
+        """
         for stream, version in expected:
-            if (found := self._version(stream)) != version:
-                raise StreamConflict(stream, version, found) from None
+            if (current := self._version(stream)) != version:
+                raise StreamConflict(stream, version, current) from None
 
     def _version(self, stream: str) -> int:
-        """The stream's version before this transaction."""
-        found = super().query(VERSION, (stream, self._batch))
-        return int(found[0][0]) if found else 0
+        """Return the stream's version before this transaction; 0 for a new stream."""
+        rows = super().query(VERSION, (stream, self._batch))
+        return int(rows[0][0]) if rows else 0
 
     def _add(
         self, stream: str, version: int, event: Fact, cause: int | None, actor: str
     ) -> Recorded:
         position, data, kind = self._position + 1, codec.encode(event), codec.type_of(event)
-        codec.decode(position, kind, data)  # what nobody could read would be there for ever
+        codec.decode(position, kind, data)  # an unreadable event could never be removed again
         row = (position, stream, version, kind, self.at_us, actor, self._batch, cause, data)
         self._hash = hash_of(self._hash, *row)
         self._position = position

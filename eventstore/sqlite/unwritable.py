@@ -1,7 +1,7 @@
-"""A queue file that cannot be written: the reason, and how to read it nevertheless.
+"""Queue files that cannot be written: finding the reason, and reading them nevertheless.
 
-After an error of the disk ext4 remounts itself read-only, often with a -wal that holds the newest
-records and nobody left to move them into the file.
+After a disk error, ext4 remounts itself read-only. The newest records are often still in the -wal
+then, and no process can move them into the file.
 """
 
 import errno
@@ -19,9 +19,10 @@ _BIG_ENDIAN, _LITTLE_ENDIAN = 0x377F0683, 0x377F0682
 
 
 def why_unwritable(path: str) -> Unwritable | None:
-    """Why nothing can be written beside the file at `path`; None if it can.
+    """Return why no file can be created next to the file at `path`; None if it can.
 
-    Tried with a nameless file: in an ext4 emergency flags and modes say that all is well.
+    This is tried with a nameless file (O_TMPFILE): when ext4 has stopped writing after an error,
+    mount flags and file modes do not show it.
     """
     folder = os.path.dirname(path)
     error = _error_of_new_file(folder)
@@ -30,18 +31,18 @@ def why_unwritable(path: str) -> Unwritable | None:
     if error is not None and error.errno == errno.EROFS:
         return "mount"
     if error is not None and not os.access(folder, os.W_OK):
-        return "modes"  # no nameless files here, or no such folder
+        return "modes"  # the file system has no nameless files, or the folder is missing
     return None
 
 
 def has_no_inode(path: str) -> bool:
-    """Whether no file can be created beside the file at `path`, since the disk is full."""
+    """Return True if no file can be created next to the file at `path` because the disk is full."""
     error = _error_of_new_file(os.path.dirname(path))
     return error is not None and error.errno in DISK_FULL
 
 
 def _error_of_new_file(folder: str) -> OSError | None:
-    """The error of creating a nameless file in `folder`; None if it can be created."""
+    """Return the error of creating a nameless file in `folder`; None if it can be created."""
     try:
         os.close(os.open(folder, os.O_RDWR | getattr(os, "O_TMPFILE", 0), 0o600))
     except OSError as error:
@@ -50,20 +51,20 @@ def _error_of_new_file(folder: str) -> OSError | None:
 
 
 def read_only(path: str) -> ReadOnly:
-    """The error for a write to the file at `path` that was not permitted."""
+    """Return the error for a write to the file at `path` that was not permitted."""
     return ReadOnly(path, why_unwritable(path) or "modes")
 
 
 def refuse_endless_retry(path: str) -> None:
-    """Raise ReadOnly if SQLite would retry for 10 s to read a -wal that it cannot set right."""
+    """Raise ReadOnly if SQLite would try for 10 s to read a damaged -wal that it cannot repair."""
     if not _wal_can_be_read(path) and (why := why_unwritable(path)) is not None:
         raise ReadOnly(path, why)
 
 
 def open_frozen(path: str) -> apsw.Connection:
-    """A connection to a file that nobody can write, the records in its -wal included.
+    """Return a connection that reads a file on a read-only file system, including its -wal.
 
-    It makes no files and takes no locks: SQLite keeps its index of the -wal in memory.
+    It creates no files and takes no locks: SQLite keeps the index of the -wal in memory.
     """
     if not _size(f"{path}-wal"):
         return apsw.Connection(uri(path, "immutable=1"), apsw.SQLITE_OPEN_READONLY | _URI)
@@ -73,14 +74,20 @@ def open_frozen(path: str) -> apsw.Connection:
 
 
 def uri(path: str, parameters: str) -> str:
-    """Source: https://www.sqlite.org/uri.html, 3.1: these three mean something else in a path."""
+    """Return a file: URI. Three characters that have a meaning in URIs are escaped.
+
+    Source: https://www.sqlite.org/uri.html, 3.1.
+    """
     for character, escape in (("%", "%25"), ("?", "%3f"), ("#", "%23")):
         path = path.replace(character, escape)
     return f"file:{path}?{parameters}"
 
 
 def _wal_can_be_read(path: str) -> bool:
-    """Whether the header of the -wal is sound, or there is none. One torn by a crash is not."""
+    """Return True if the header of the -wal is valid, or there is no -wal.
+
+    The header may be invalid after a crash while it was written.
+    """
     try:
         descriptor = os.open(f"{path}-wal", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
@@ -89,11 +96,14 @@ def _wal_can_be_read(path: str) -> bool:
         header = os.read(descriptor, _HEADER_BYTES)
     finally:
         os.close(descriptor)
-    return len(header) < _HEADER_BYTES or _is_sound(header)
+    return len(header) < _HEADER_BYTES or _is_valid(header)
 
 
-def _is_sound(header: bytes) -> bool:
-    """Source: https://www.sqlite.org/fileformat2.html, 4.1 and 4.2."""
+def _is_valid(header: bytes) -> bool:
+    """Return True if the checksum of the header is right.
+
+    Source: https://www.sqlite.org/fileformat2.html, 4.1 and 4.2.
+    """
     magic = int.from_bytes(header[:4])
     if magic not in (_BIG_ENDIAN, _LITTLE_ENDIAN):
         return False

@@ -1,4 +1,4 @@
-"""Whether the log is what was written: the chain, its guards, and a head kept elsewhere."""
+"""Verifying the log: its hash chain, its triggers, and a head that was kept elsewhere."""
 
 import re
 from collections.abc import Iterator
@@ -15,32 +15,36 @@ REPORTED_EVERY = 10_000
 
 
 class Verdict(NamedTuple):
-    """What was found."""
+    """The result of a verification."""
 
     records: int
     head: Head
     broken: Break | None
     missing_triggers: tuple[str, ...]
+    """Triggers that are missing or were changed."""
     expected: Head | None
-    """The head to hold the log against, where one was given."""
+    """The head that the log must contain, if one was given."""
     actual_hash: str | None
-    """The hash that stands at its position; None where the log does not reach it."""
+    """The hash at its position; None if the log ends before it."""
 
     @property
     def sound(self) -> bool:
-        """Whether the log is what was written, as far as can be seen."""
+        """True if no change and no damage was found."""
         return not (self.broken or self.missing_triggers or self.contradicts)
 
     @property
     def contradicts(self) -> bool:
-        """Whether the log is not a continuation of the expected head."""
+        """True if the log does not contain the expected head."""
         return self.expected is not None and self.actual_hash != self.expected.hash
 
 
 def verify(
     tx: SqliteReader, expected: Head | None = None, on_progress: OnProgress = lambda _, __: None
 ) -> Verdict:
-    """Look at every record, in flat memory."""
+    """Check every record and return the result. Memory use does not depend on the number of them.
+
+    expected: a head that the log must contain.
+    """
     head = tx.head()
     try:
         records = _watched(tx.records(), head.position, on_progress)
@@ -58,7 +62,7 @@ def verify(
 
 
 def _watched(records: Iterator[Row], total: int, on_progress: OnProgress) -> Iterator[Row]:
-    """The records; a page that cannot be read breaks the chain where it begins."""
+    """Yield the records and report progress. Raises ChainBroken at a page that cannot be read."""
     position = 0
     try:
         for row in records:
@@ -71,26 +75,27 @@ def _watched(records: Iterator[Row], total: int, on_progress: OnProgress) -> Ite
 
 
 def _misplaced(tx: SqliteReader) -> Break | None:
-    """The first record that its stream would not show: the index is damaged, not the record.
+    """Return the first record that is missing from the (stream, version) index.
 
-    The chain does not see that, and history goes by the index. A sixth of the time that it takes.
+    The hash chain does not detect that, and `history` reads through this index. This takes about a
+    sixth of the time of a verification.
     """
-    told = [text for (text,) in tx.query("PRAGMA integrity_check('events')")]
-    if told == ["ok"]:
+    problems = [text for (text,) in tx.query("PRAGMA integrity_check('events')")]
+    if problems == ["ok"]:
         return None
-    positions = [int(found) for found in re.findall(r"\brow (\d+)", " ".join(told))]
-    return Break(min(positions, default=1), f"the index of streams is damaged ({told[0]})")
+    positions = [int(digits) for digits in re.findall(r"\brow (\d+)", " ".join(problems))]
+    return Break(min(positions, default=1), f"the index of streams is damaged ({problems[0]})")
 
 
 def _missing_triggers(tx: SqliteReader) -> tuple[str, ...]:
-    """Those that are gone or say something else than we wrote."""
+    """Return the names of the log's triggers that are missing or were changed."""
     rows = tx.query("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
-    found: dict[str, str] = dict(rows)
-    return tuple(name for name, sql in TRIGGERS.items() if found.get(name) != sql.strip())
+    stored: dict[str, str] = dict(rows)
+    return tuple(name for name, sql in TRIGGERS.items() if stored.get(name) != sql.strip())
 
 
 def _hash_at(tx: SqliteReader, position: int) -> str | None:
     if position == 0:
         return GENESIS.hex()
-    found = tx.query("SELECT lower(hex(hash)) FROM events WHERE position = ?", (position,))
-    return str(found[0][0]) if found else None
+    rows = tx.query("SELECT lower(hex(hash)) FROM events WHERE position = ?", (position,))
+    return str(rows[0][0]) if rows else None

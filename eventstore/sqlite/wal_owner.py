@@ -1,8 +1,8 @@
-"""Which file a -wal belongs to: SQLite pairs them by name, so another file would take it over.
+"""Recording to which file a -wal belongs: SQLite would use it for any other file of that name.
 
-Both carry an extended attribute with the same random text, and each its own inode in front of that:
-a copy has another inode, and is not held to what was copied with it. On file systems without
-extended attributes nothing is recorded and nothing is refused.
+The file and its -wal have an extended attribute with the same random text, after the inode of the
+file that carries it. A copy has another inode, so a copied attribute is ignored. On file systems
+without extended attributes nothing is recorded and nothing is refused.
 """
 
 import os
@@ -14,15 +14,16 @@ _SUPPORTED = hasattr(os, "getxattr")
 
 
 def refuse_other_wal(path: str) -> None:
-    """Raise OtherWal if the -wal beside the file at `path` was written for another file."""
+    """Raise OtherWal if the -wal of the file at `path` was written for another file."""
     if (owner := _recorded(f"{path}-wal")) is not None and owner != _recorded(path):
         raise OtherWal(path)
 
 
 def record_wal(path: str) -> None:
-    """Record that the -wal belongs to the file. Call it with the write lock held.
+    """Record that the -wal belongs to the file.
 
-    Before the first frame is written: a -wal with frames of ours must not lack the record.
+    Call it with the write lock held, and before the first frame is written, so that no -wal with
+    frames lacks the record.
     """
     if not _SUPPORTED:
         return
@@ -31,14 +32,14 @@ def record_wal(path: str) -> None:
         return
     owner = owner or os.urandom(8).hex()
     try:
-        for file in (path, f"{path}-wal"):  # a -wal never names a file that does not know it
+        for file in (path, f"{path}-wal"):  # first the file, so that no -wal has a text alone
             os.setxattr(file, _ATTRIBUTE, f"{os.stat(file).st_ino} {owner}".encode())
     except OSError:
         return
 
 
 def _recorded(file: str) -> str | None:
-    """The random text in the attribute; None if there is none, or it was copied from elsewhere."""
+    """Return the random text in the attribute; None if it is missing or was copied with a file."""
     if not _SUPPORTED:
         return None
     try:

@@ -229,7 +229,7 @@ def log_of_one(hash_: str) -> SqliteReader:
 
 
 def test_hash_that_is_none_is_told() -> None:
-    with pytest.raises(ChainBroken, match="position 1: its hash is none"):
+    with pytest.raises(ChainBroken, match="position 1: its hash is not valid"):
         log_of_one("'aa'").head()
 
 

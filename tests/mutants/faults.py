@@ -43,12 +43,12 @@ FAULTS = (
         (
             Edit(
                 "eventstore/sqlite/transaction.py",
-                "        self._refuse_lacking(expected)\n",
+                "        self._refuse_missing_versions(expected)\n",
                 "",
             ),
             Edit(
                 "eventstore/sqlite/transaction.py",
-                "            raise StreamConflict(stream, version, found)\n",
+                "            raise StreamConflict(stream, version, current)\n",
                 "            pass\n",
             ),
         ),

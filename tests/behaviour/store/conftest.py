@@ -1,4 +1,4 @@
-"""The store that these tests hold to its promises; another kind becomes a parameter here."""
+"""The store that these tests check; another kind of store will be a parameter here."""
 
 from collections.abc import Iterator
 from pathlib import Path

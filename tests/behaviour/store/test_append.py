@@ -1,4 +1,4 @@
-"""Appending: with a version check, all or nothing, and nothing is ever changed."""
+"""Appending: with a version check, all or nothing, and recorded events cannot be changed."""
 
 import os
 import threading
@@ -28,13 +28,16 @@ def append_both(tx: SqliteTransaction, version: int) -> None:
     tx.append("1", version, [CLAIMED])
 
 
-def test_events_stand_where_append_says(store: SqliteStore) -> None:
+def test_events_are_stored_at_the_places_that_append_returns(store: SqliteStore) -> None:
     with store.write("anna@box", 1_700) as tx:
         first = tx.append("1", 0, [JOB, CLAIMED])
         second = tx.append("2", 0, [JOB])
     with store.read() as tx:
         assert list(tx.events()) == [*first, *second]
-    places = [(one.position, one.stream, one.version, one.batch, one.cause) for one in first]
+    places = [
+        (recorded.position, recorded.stream, recorded.version, recorded.batch, recorded.cause)
+        for recorded in first
+    ]
     assert places == [(1, "1", 1, 1, None), (2, "1", 2, 1, 1)]
     assert (second[0].position, second[0].version, second[0].batch) == (3, 1, 1)
 
@@ -43,11 +46,11 @@ def test_next_append_is_another_batch(store: SqliteStore) -> None:
     append(store, "1")
     append(store, "2")
     with store.read() as tx:
-        assert [one.batch for one in tx.events()] == [1, 2]
+        assert [recorded.batch for recorded in tx.events()] == [1, 2]
 
 
 @pytest.mark.parametrize("version", [0, 2])
-def test_writer_who_saw_another_version_is_refused(store: SqliteStore, version: int) -> None:
+def test_writer_that_expects_another_version_is_refused(store: SqliteStore, version: int) -> None:
     append(store)
     with (
         pytest.raises(StreamConflict, match=f"stream 1 is at version 1, not {version}"),
@@ -74,7 +77,7 @@ def test_exception_in_the_block_writes_nothing(store: SqliteStore) -> None:
         "INSERT INTO events SELECT 9, 'x', 1, type, 1, '', 9, NULL, '{}', hash FROM events LIMIT 1",
     ],
 )
-def test_no_statement_changes_the_log(store: SqliteStore, path: str, statement: str) -> None:
+def test_no_sql_statement_can_change_the_log(store: SqliteStore, path: str, statement: str) -> None:
     append(store, times=1)
     with pytest.raises(Refused, match="IntegrityError: events are"):
         stranger(path, statement)
@@ -100,11 +103,11 @@ def test_many_writers_leave_one_log_without_gaps(store: SqliteStore, path: str) 
         writer.join()
     with store.read() as tx:
         records = list(tx.raw())
-    assert [one.position for one in records] == list(range(1, 201))
+    assert [record.position for record in records] == list(range(1, 201))
     assert first_break(records) is None
 
 
-def test_event_that_nobody_could_read_is_not_written(store: SqliteStore) -> None:
+def test_event_that_could_not_be_decoded_is_not_written(store: SqliteStore) -> None:
     append(store)
     with pytest.raises(ChainBroken, match="duration_us"), store.write("anna@box", 1) as tx:
         tx.append("1", 1, [CLAIMED, Succeeded(attempt=1, duration_us=-1)])
@@ -118,7 +121,7 @@ def test_actor_with_a_line_feed_is_refused(store: SqliteStore) -> None:
 
 
 @pytest.mark.parametrize("replaced", [False, True])
-def test_file_that_lost_its_name_is_not_written_to(
+def test_deleted_or_replaced_file_is_not_written_to(
     store: SqliteStore, path: str, replaced: bool
 ) -> None:
     append(store)
@@ -132,7 +135,7 @@ def test_file_that_lost_its_name_is_not_written_to(
     assert os.path.getsize(f"{path}-wal") == size
 
 
-def test_stdlib_reads_what_we_wrote(store: SqliteStore, path: str) -> None:
+def test_pythons_sqlite3_reads_the_log(store: SqliteStore, path: str) -> None:
     with store.write("anna@box", 1_700) as tx:
         tx.append("1", 0, [JOB])
         tx.append("1", 1, [Requeued(why="dlq", reason="übung")])

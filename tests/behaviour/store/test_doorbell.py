@@ -1,4 +1,4 @@
-"""The bell rings after every commit, and the bells of the gone are taken away."""
+"""Bells ring after every commit, and bells of ended listeners are removed."""
 
 import os
 import resource
@@ -35,14 +35,14 @@ def test_commit_rings_every_bell(store: SqliteStore, path: str) -> None:
     other.close()
 
 
-def test_transaction_that_appends_nothing_rings_nobody(store: SqliteStore) -> None:
+def test_transaction_without_events_rings_no_bell(store: SqliteStore) -> None:
     with store.doorbell() as bell:
         with store.write("anna@box", 1):
             pass
         assert not rung(bell)
 
 
-def test_bell_of_a_dead_listener_is_taken_away(store: SqliteStore) -> None:
+def test_bell_of_a_dead_listener_is_removed(store: SqliteStore) -> None:
     child = os.fork()
     if child == 0:
         store.doorbell()
@@ -54,7 +54,7 @@ def test_bell_of_a_dead_listener_is_taken_away(store: SqliteStore) -> None:
     assert os.listdir(folder) == []
 
 
-def test_bell_that_is_just_being_hung_is_not_taken_for_dead(store: SqliteStore) -> None:
+def test_bell_that_is_being_created_is_not_removed(store: SqliteStore) -> None:
     with store.doorbell():
         folder = f"{store.side_folder.path}/bells"
         os.mkfifo(f"{folder}/.9-0")
@@ -62,7 +62,7 @@ def test_bell_that_is_just_being_hung_is_not_taken_for_dead(store: SqliteStore) 
         assert ".9-0" in os.listdir(folder)
 
 
-def test_bell_that_nobody_answers_never_blocks_a_writer(store: SqliteStore) -> None:
+def test_full_bell_never_blocks_a_writer(store: SqliteStore) -> None:
     with store.doorbell() as bell:
         folder = f"{store.side_folder.path}/bells"
         full = os.open(f"{folder}/{os.listdir(folder)[0]}", os.O_WRONLY | os.O_NONBLOCK)
@@ -76,13 +76,13 @@ def test_bell_that_nobody_answers_never_blocks_a_writer(store: SqliteStore) -> N
         os.close(full)
 
 
-def test_closed_bell_leaves_nothing(store: SqliteStore) -> None:
+def test_closed_bell_leaves_no_file(store: SqliteStore) -> None:
     store.doorbell().close()
     assert os.listdir(f"{store.side_folder.path}/bells") == []
 
 
-def test_commit_stands_though_no_bell_can_be_rung(store: SqliteStore) -> None:
-    """Out of descriptors: the bell keeps hanging, and rings again later."""
+def test_commit_succeeds_if_no_bell_can_be_rung(store: SqliteStore) -> None:
+    """No descriptor is free: the bell is kept, and rings after a later commit."""
     with store.doorbell() as bell:
         append(store, "1")
         bell.drain()

@@ -1,4 +1,4 @@
-"""Locks die with their holder, and follow a descriptor that was sent on."""
+"""Locks end with their holder, and can be passed to another process by their descriptor."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ from eventstore.location import open_store
 from eventstore.sqlite.log import SqliteStore
 
 
-def test_lock_is_held_by_one(store: SqliteStore, path: str) -> None:
+def test_lock_has_one_holder_at_a_time(store: SqliteStore, path: str) -> None:
     mine, other = store.lock("worker-3f"), open_store(path)
     assert mine.acquire()
     assert not other.lock("worker-3f").acquire()
@@ -20,7 +20,7 @@ def test_lock_is_held_by_one(store: SqliteStore, path: str) -> None:
     other.close()
 
 
-def test_lock_without_a_file_is_told(store: SqliteStore) -> None:
+def test_missing_lock_file_is_reported(store: SqliteStore) -> None:
     with pytest.raises(FileNotFoundError):
         store.lock("worker-3f").acquire_existing()
 
@@ -40,7 +40,7 @@ def test_lock_ends_with_its_process(store: SqliteStore) -> None:
     assert store.lock("worker-3f").acquire()
 
 
-def test_lock_sent_on_is_held_by_its_new_holder(store: SqliteStore) -> None:
+def test_lock_whose_descriptor_was_sent_stays_held(store: SqliteStore) -> None:
     ours, theirs = socket.socketpair()
     lock = store.lock("worker-3f.keeper")
     assert lock.acquire()
@@ -52,17 +52,17 @@ def test_lock_sent_on_is_held_by_its_new_holder(store: SqliteStore) -> None:
     assert store.lock("worker-3f.keeper").acquire()
 
 
-def test_locks_are_our_own(store: SqliteStore) -> None:
+def test_lock_files_are_private_to_the_user(store: SqliteStore) -> None:
     store.lock("worker-3f").acquire()
     folder = store.side_folder.path
     assert os.stat(folder).st_mode & 0o777 == 0o700
     assert os.stat(f"{folder}/locks/worker-3f").st_mode & 0o777 == 0o600
 
 
-def test_lock_whose_file_is_removed_as_it_is_taken_is_taken_anew(
+def test_lock_is_taken_again_if_its_file_is_removed_at_that_moment(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who held it removes its file between our open and our flock: nobody else would find ours."""
+    """The last holder removes the file between open and flock: others would not find this lock."""
     store = open_store(path, create=True)
     lock, taken = store.lock("worker-3f"), fcntl.flock
     file = Path(f"{path}.d/locks/worker-3f")

@@ -1,4 +1,4 @@
-"""What is a queue file, what is refused, and that a refusal leaves it byte for byte."""
+"""Opening queue files: other files are refused and not changed."""
 
 import os
 import stat
@@ -50,12 +50,12 @@ NOT_OURS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
-    found = {}
+    entries = {}
     for path in folder.rglob("*"):
         info = path.lstat()
         content = path.read_bytes() if stat.S_ISREG(info.st_mode) else b""
-        found[path.name] = (info.st_mode, info.st_mtime_ns, content)
-    return found
+        entries[path.name] = (info.st_mode, info.st_mtime_ns, content)
+    return entries
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
         for kind, (make, _) in NOT_OURS.items()
     ],
 )
-def test_what_is_not_ours_is_refused_and_left_as_it_is(kind: str, tmp_path: Path) -> None:
+def test_file_that_is_no_queue_is_refused_and_not_changed(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "queue.db"
     make, says = NOT_OURS[kind]
     make(path)
@@ -85,31 +85,31 @@ def test_newer_format_is_refused(path: str) -> None:
         open_store(path)
 
 
-def test_missing_file_is_told(path: str) -> None:
+def test_missing_file_is_reported(path: str) -> None:
     with pytest.raises(Missing, match="no queue at"):
         open_store(path)
     assert not os.path.exists(path)
 
 
-def test_missing_folder_is_not_made(tmp_path: Path) -> None:
+def test_missing_folder_is_not_created(tmp_path: Path) -> None:
     with pytest.raises(Unusable):
         open_store(str(tmp_path / "no" / "queue.db"), create=True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_new_file_is_the_users_alone_and_nothing_else_is_left(path: str, tmp_path: Path) -> None:
+def test_new_file_is_private_and_leaves_no_temporary_files(path: str, tmp_path: Path) -> None:
     open_store(path, create=True).close()
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["queue.db"]
 
 
-def test_new_file_is_wal_and_carries_our_id(path: str) -> None:
+def test_new_file_is_in_wal_mode_with_the_application_id(path: str) -> None:
     open_store(path, create=True).close()
     assert stranger(path, "PRAGMA journal_mode") == [["wal"]]
     assert stranger(path, "PRAGMA application_id") == [[0x5143544C]]
 
 
-def test_many_who_create_at_once_share_one_file(path: str, tmp_path: Path) -> None:
+def test_processes_that_create_at_once_share_one_file(path: str, tmp_path: Path) -> None:
     failures: list[StoreError] = []
 
     def create(name: str) -> None:
@@ -133,7 +133,7 @@ def test_many_who_create_at_once_share_one_file(path: str, tmp_path: Path) -> No
     assert {entry.name for entry in tmp_path.iterdir()} <= {"queue.db", "queue.db.d"}
 
 
-def test_leftover_wal_is_never_taken_into_a_new_file(path: str) -> None:
+def test_leftover_wal_is_not_used_for_a_new_file(path: str) -> None:
     store = open_store(path, create=True)
     with store.write("anna@box", 1) as tx:
         tx.append("1", 0, [JOB])
@@ -144,7 +144,7 @@ def test_leftover_wal_is_never_taken_into_a_new_file(path: str) -> None:
     store.close()
 
 
-def test_planted_link_beside_the_file_is_not_followed(path: str, tmp_path: Path) -> None:
+def test_link_in_place_of_the_side_folder_is_not_followed(path: str, tmp_path: Path) -> None:
     store = open_store(path, create=True)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

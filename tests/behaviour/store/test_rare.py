@@ -1,4 +1,4 @@
-"""What happens once in a year: a race lost, a name that is taken, a call that fails."""
+"""Rare events: a lost race, a name that is used already, a system call that fails."""
 
 import errno
 import os
@@ -46,17 +46,17 @@ def append_behind_its_back(tx: SqliteTransaction) -> None:
 
 
 def after(call: Callable[..., Any], error: OSError) -> Callable[..., Any]:
-    """The call, which does what it should, and then fails."""
+    """Return a function that makes the call and raises `error` afterwards."""
 
-    def failing(*words: Any, **named: Any) -> Any:
-        call(*words, **named)
+    def failing(*arguments: Any, **keywords: Any) -> Any:
+        call(*arguments, **keywords)
         raise error
 
     return failing
 
 
 def failing(error: Exception) -> Callable[..., Any]:
-    """A call that fails."""
+    """Return a function that raises `error`."""
 
     def call(*_: Any, **__: Any) -> Any:
         raise error
@@ -64,7 +64,7 @@ def failing(error: Exception) -> Callable[..., Any]:
     return call
 
 
-def test_folders_that_another_makes_meanwhile_are_as_good(
+def test_folders_created_by_another_process_are_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -75,7 +75,7 @@ def test_folders_that_another_makes_meanwhile_are_as_good(
 
 
 @pytest.mark.parametrize(
-    ("number", "meant"),
+    ("number", "expected"),
     [
         (errno.EACCES, ReadOnly),
         (errno.EROFS, ReadOnly),
@@ -83,18 +83,18 @@ def test_folders_that_another_makes_meanwhile_are_as_good(
         (errno.EMFILE, StorageFailed),
     ],
 )
-def test_folder_that_cannot_be_opened_is_told(
+def test_folder_that_cannot_be_opened_is_reported(
     store: SqliteStore,
     monkeypatch: pytest.MonkeyPatch,
     number: int,
-    meant: type[StoreError],
+    expected: type[StoreError],
 ) -> None:
     monkeypatch.setattr(os, "open", failing(OSError(number, os.strerror(number))))
-    with pytest.raises(meant):
+    with pytest.raises(expected):
         store.lock("worker-3f")
 
 
-def test_bell_that_rang_more_often_than_a_page_holds_is_drained(store: SqliteStore) -> None:
+def test_bell_that_rang_thousands_of_times_is_drained(store: SqliteStore) -> None:
     with store.doorbell() as bell:
         name = f"{store.side_folder.path}/bells/{os.listdir(store.side_folder.path + '/bells')[0]}"
         ringer = os.open(name, os.O_WRONLY | os.O_NONBLOCK)
@@ -105,7 +105,7 @@ def test_bell_that_rang_more_often_than_a_page_holds_is_drained(store: SqliteSto
         os.close(ringer)
 
 
-def test_what_is_no_bell_is_not_taken_away(store: SqliteStore, tmp_path: Path) -> None:
+def test_file_that_is_no_bell_is_not_removed(store: SqliteStore, tmp_path: Path) -> None:
     with store.doorbell():
         pass
     other = socket.socket(socket.AF_UNIX)
@@ -117,7 +117,7 @@ def test_what_is_no_bell_is_not_taken_away(store: SqliteStore, tmp_path: Path) -
     other.close()
 
 
-def test_listener_that_leaves_while_it_is_rung_is_no_error(
+def test_listener_that_ends_while_it_is_rung_is_no_error(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with store.doorbell():
@@ -126,7 +126,7 @@ def test_listener_that_leaves_while_it_is_rung_is_no_error(
     assert store.head().position == 1
 
 
-def test_bell_that_another_takes_away_first_is_no_error(
+def test_bell_that_another_process_removes_first_is_no_error(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with store.doorbell():
@@ -144,7 +144,9 @@ def test_bell_that_another_takes_away_first_is_no_error(
     assert store.head().position == 1
 
 
-def test_commit_stands_where_the_bells_are_not_ours_alone(store: SqliteStore, path: str) -> None:
+def test_commit_succeeds_if_the_folder_of_bells_is_writable_by_others(
+    store: SqliteStore, path: str
+) -> None:
     with store.doorbell():
         os.chmod(f"{store.side_folder.path}/bells", 0o777)
         other = open_store(path)
@@ -153,14 +155,14 @@ def test_commit_stands_where_the_bells_are_not_ours_alone(store: SqliteStore, pa
     assert store.head().position == 1
 
 
-def test_name_that_no_log_can_hold_is_refused(tmp_path: Path) -> None:
+def test_path_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ForeignFile, match="is a path that is not UTF-8"):
         open_store(str(tmp_path / "queue\udcff.db"))
     with pytest.raises(ForeignFile, match="cannot be read"):
         open_store(str(tmp_path / ("q" * 300)))
 
 
-def test_file_that_sqlite_cannot_open_is_not_ours(
+def test_file_that_sqlite_cannot_open_is_refused(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_store(path, create=True).close()
@@ -169,7 +171,7 @@ def test_file_that_sqlite_cannot_open_is_not_ours(
         open_store(path)
 
 
-def test_reader_without_shared_memory_does_not_pass_over_what_the_wal_holds(
+def test_reader_without_shared_memory_does_not_ignore_the_wal(
     store: SqliteStore, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append(store, "1")
@@ -178,20 +180,20 @@ def test_reader_without_shared_memory_does_not_pass_over_what_the_wal_holds(
         open_store(path, readonly=True)
 
 
-@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("exists", [False, True])
 def test_network_file_system_is_refused(
-    path: str, monkeypatch: pytest.MonkeyPatch, there: bool
+    path: str, monkeypatch: pytest.MonkeyPatch, exists: bool
 ) -> None:
-    if there:
+    if exists:
         open_store(path, create=True).close()
     for module in ("opening", "creating"):
         monkeypatch.setattr(f"eventstore.sqlite.{module}.network_file_system", lambda *_: "nfs4")
     with pytest.raises(ForeignFile, match="on nfs4, which several machines can share"):
         open_store(path, create=True)
-    assert os.path.exists(path) == there
+    assert os.path.exists(path) == exists
 
 
-def test_file_that_cannot_be_put_in_place_leaves_nothing(
+def test_failed_creation_leaves_no_file(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "link", failing(OSError(errno.EIO, "Input/output error")))
@@ -200,13 +202,13 @@ def test_file_that_cannot_be_put_in_place_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_writer_who_forgets_what_it_wrote_itself_is_refused(store: SqliteStore) -> None:
+def test_writer_that_ignores_its_own_append_is_refused(store: SqliteStore) -> None:
     with pytest.raises(StreamConflict), store.write("anna@box", 1) as tx:
         append_twice(tx)
     assert store.head().position == 0
 
 
-def test_position_that_is_taken_is_no_conflict_of_versions(store: SqliteStore) -> None:
+def test_used_position_is_no_version_conflict(store: SqliteStore) -> None:
     with (
         pytest.raises(apsw.ConstraintError, match="only added at the end"),
         store.write("anna@box", 1) as tx,
@@ -216,7 +218,7 @@ def test_position_that_is_taken_is_no_conflict_of_versions(store: SqliteStore) -
 
 
 def log_of_one(hash_: str) -> SqliteReader:
-    """A log whose record has a hash that is none: a bit of its header has flipped."""
+    """Return a log with one record, whose hash is this SQL expression instead of a hash."""
     connection = apsw.Connection(":memory:")
     connection.execute(
         "CREATE TABLE events (position, stream, version, type, recorded_at, actor, batch, cause,"
@@ -228,11 +230,11 @@ def log_of_one(hash_: str) -> SqliteReader:
     return SqliteReader(connection)
 
 
-def test_hash_that_is_none_is_told() -> None:
+def test_invalid_hash_is_reported() -> None:
     with pytest.raises(ChainBroken, match="position 1: its hash is not valid"):
         log_of_one("'aa'").head()
 
 
-def test_damage_that_is_in_no_text_of_ours_is_told_after_what_can_be_read() -> None:
+def test_damage_outside_the_record_texts_is_reported() -> None:
     with pytest.raises(ChainBroken, match="position 0: it is not UTF-8"):
         list(log_of_one("CAST(x'ff' AS TEXT)").raw())

@@ -1,4 +1,4 @@
-"""Reading: from a position, of a stream, one state of the log; and verifying it."""
+"""Reading events by position and stream, in one snapshot of the log; and verifying the log."""
 
 import os
 from collections.abc import Callable
@@ -20,7 +20,7 @@ JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
 
 @pytest.fixture
 def filled(store: SqliteStore) -> SqliteStore:
-    """Two streams, three events each, in turn."""
+    """A store with two streams of three events each, appended alternately."""
     for version in range(3):
         with store.write("anna@box", 1_700) as tx:
             for stream in ("1", "2"):
@@ -28,9 +28,9 @@ def filled(store: SqliteStore) -> SqliteStore:
     return store
 
 
-def positions(store: SqliteStore, **which: object) -> list[int]:
+def positions(store: SqliteStore, **options: object) -> list[int]:
     with store.read() as tx:
-        return [one.position for one in tx.events(**which)]  # type: ignore[arg-type]
+        return [recorded.position for recorded in tx.events(**options)]  # type: ignore[arg-type]
 
 
 def verdict(store: SqliteStore, expected: Head | None = None) -> Verdict:
@@ -65,13 +65,13 @@ def test_reader_cannot_write(filled: SqliteStore, path: str) -> None:
     reader.close()
 
 
-def test_sound_log_is_found_sound(filled: SqliteStore) -> None:
-    found = verdict(filled, filled.head())
-    assert found.sound
-    assert (found.records, found.broken, found.missing_triggers) == (6, None, ())
+def test_unchanged_log_is_verified(filled: SqliteStore) -> None:
+    result = verdict(filled, filled.head())
+    assert result.sound
+    assert (result.records, result.broken, result.missing_triggers) == (6, None, ())
 
 
-def test_earlier_head_is_part_of_the_log(store: SqliteStore) -> None:
+def test_log_contains_an_earlier_head(store: SqliteStore) -> None:
     with store.write("anna@box", 1) as tx:
         tx.append("1", 0, [JOB])
     earlier = store.head()
@@ -90,28 +90,28 @@ def test_earlier_head_is_part_of_the_log(store: SqliteStore) -> None:
         ("UPDATE events SET recorded_at = 1 WHERE position = 2", 2),
     ],
 )
-def test_tampering_is_named_though_the_triggers_are_back(
+def test_change_is_reported_even_with_all_triggers_in_place(
     filled: SqliteStore, path: str, statement: str, position: int
 ) -> None:
     tamper(path, statement)
-    found = verdict(filled)
-    assert not found.sound
-    assert found.broken is not None
-    assert found.broken.position == position
+    result = verdict(filled)
+    assert not result.sound
+    assert result.broken is not None
+    assert result.broken.position == position
 
 
-def test_missing_trigger_is_named(filled: SqliteStore, path: str) -> None:
+def test_missing_trigger_is_reported(filled: SqliteStore, path: str) -> None:
     stranger(path, "DROP TRIGGER events_never_change")
     assert verdict(filled).missing_triggers == ("events_never_change",)
 
 
-def test_tail_cut_off_shows_against_a_head_kept_elsewhere(filled: SqliteStore, path: str) -> None:
+def test_missing_tail_is_detected_by_a_head_kept_elsewhere(filled: SqliteStore, path: str) -> None:
     kept = filled.head()
     tamper(path, "DELETE FROM events WHERE position > 4")
     assert verdict(filled).sound
-    found = verdict(filled, kept)
-    assert not found.sound
-    assert found.contradicts
+    result = verdict(filled, kept)
+    assert not result.sound
+    assert result.contradicts
 
 
 def test_event_that_cannot_be_read_stops_the_reader(filled: SqliteStore, path: str) -> None:
@@ -120,7 +120,7 @@ def test_event_that_cannot_be_read_stops_the_reader(filled: SqliteStore, path: s
         positions(filled)
 
 
-def test_damaged_page_is_one_clear_error(path: str) -> None:
+def test_damaged_page_is_reported(path: str) -> None:
     store = open_store(path, create=True)
     with store.write("anna@box", 1) as tx:
         for n in range(2000):
@@ -139,7 +139,7 @@ def test_damaged_page_is_one_clear_error(path: str) -> None:
     reader.close()
 
 
-def test_folder_that_may_not_be_written_can_still_be_read() -> None:
+def test_queue_in_a_read_only_folder_can_be_read() -> None:
     with TemporaryDirectory(dir="/tmp") as folder:
         path = f"{folder}/queue.db"
         store = open_store(path, create=True)

@@ -1,4 +1,4 @@
-"""The hash that ties a record to the one before."""
+"""The hash that links each record to the previous one."""
 
 from hashlib import sha256
 from typing import Any
@@ -28,13 +28,13 @@ def log(length: int) -> list[RawRecord]:
     return records
 
 
-def test_hash_is_over_the_columns_and_the_data_as_the_format_says() -> None:
+def test_hash_covers_columns_and_data_as_documented() -> None:
     raw = RawRecord(2, "7", 1, "dead", 1_700, "anna@box", 2, 1, '{"attempt":3}', b"")
     text = b'2\n7\n1\ndead\n1700\nanna@box\n2\n1\n{"attempt":3}'
     assert link(GENESIS, raw) == sha256(bytes(32) + text).digest()
 
 
-def test_no_cause_is_an_empty_line() -> None:
+def test_missing_cause_is_hashed_as_an_empty_line() -> None:
     raw = RawRecord(1, "7", 1, "dead", 1_700, "anna@box", 1, None, "{}", b"")
     assert (
         link(GENESIS, raw) == sha256(bytes(32) + b"1\n7\n1\ndead\n1700\nanna@box\n1\n\n{}").digest()
@@ -46,28 +46,28 @@ def test_line_feed_in_a_column_is_refused() -> None:
         link(GENESIS, RawRecord(1, "7\n8", 1, "dead", 1_700, "anna@box", 1, None, "{}", b""))
 
 
-def test_whole_log_has_no_break() -> None:
+def test_unchanged_log_has_no_break() -> None:
     assert first_break(log(5)) is None
 
 
 @given(st.integers(0, 4), st.sampled_from(RawRecord._fields))
-def test_any_changed_column_is_named(index: int, column: str) -> None:
+def test_any_changed_column_is_reported(index: int, column: str) -> None:
     records = log(5)
-    was = getattr(records[index], column)
+    value = getattr(records[index], column)
     others: dict[type, Any] = {int: 99, str: "changed", bytes: bytes(32), type(None): 1}
-    records[index] = records[index]._replace(**{column: others[type(was)]})
+    records[index] = records[index]._replace(**{column: others[type(value)]})
     broken = first_break(records)
     assert broken is not None
     assert broken.position == index + 1
 
 
-def test_missing_record_is_named() -> None:
+def test_missing_record_is_reported() -> None:
     records = log(5)
     del records[2]
     assert first_break(records) == Break(3, "missing; the next record is 4")
 
 
-def test_swapped_records_are_named() -> None:
+def test_swapped_records_are_reported() -> None:
     records = log(5)
     records[1], records[2] = (
         records[2]._replace(position=2),

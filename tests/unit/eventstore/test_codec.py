@@ -1,4 +1,4 @@
-"""An event to its JSON and back."""
+"""Encoding events as JSON, and decoding them."""
 
 import pytest
 from hypothesis import given
@@ -11,13 +11,13 @@ from tests.any_event import events
 
 
 @given(events)
-def test_every_event_is_read_back_as_it_was(event: Event) -> None:
+def test_every_event_is_decoded_as_it_was_encoded(event: Event) -> None:
     data = codec.encode(event)
     assert codec.decode(1, codec.type_of(event), data) == event
 
 
 @given(events)
-def test_reading_and_writing_again_gives_the_same_bytes(event: Event) -> None:
+def test_decoding_and_encoding_gives_the_same_bytes(event: Event) -> None:
     data = codec.encode(event)
     assert codec.encode(codec.decode(1, codec.type_of(event), data)) == data
 
@@ -32,12 +32,12 @@ def test_reading_and_writing_again_gives_the_same_bytes(event: Event) -> None:
         ("claimed", '{"attempt":-1,"worker":"a","slot":1}', "unreadable claimed data"),
     ],
 )
-def test_what_cannot_be_read_stops_the_reader(type_name: str, data: str, what: str) -> None:
+def test_unreadable_event_stops_the_reader(type_name: str, data: str, what: str) -> None:
     with pytest.raises(ChainBroken, match=f"position 7: {what}"):
         codec.decode(7, type_name, data)
 
 
-def test_types_are_named_as_in_the_design() -> None:
+def test_event_types_have_their_documented_names() -> None:
     assert {
         "enqueued", "fell-due", "claimed", "released", "succeeded", "failed", "scheduled-retry",
         "dead", "requeued", "cancel-requested", "cancelled", "config-changed", "worker-started",
@@ -45,14 +45,14 @@ def test_types_are_named_as_in_the_design() -> None:
     } == set(EVENT_TYPES)  # fmt: skip
 
 
-def test_kebab_is_the_class_name_in_the_logs_spelling() -> None:
+def test_kebab_is_the_class_name_in_lower_case_with_hyphens() -> None:
     class ScheduledRetry(Fact, frozen=True):
         pass
 
     assert kebab(ScheduledRetry.__name__) == "scheduled-retry"
 
 
-def test_old_shape_is_lifted_to_the_new(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_form_of_an_event_is_converted_to_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
         codec.UPCASTERS, "fell-due-early", lambda data: ("claimed", {**data, "slot": 1})
     )

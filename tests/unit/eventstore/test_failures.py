@@ -1,4 +1,4 @@
-"""What SQLite says, in this floor's words."""
+"""Translating SQLite's errors, and recognizing shared file systems."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from eventstore.sqlite.shared_file_systems import network_file_system
 
 
 @pytest.mark.parametrize(
-    ("error", "meant"),
+    ("error", "expected"),
     [
         (apsw.FullError("full"), Full),
         (apsw.BusyError("busy"), Busy),
@@ -31,10 +31,10 @@ from eventstore.sqlite.shared_file_systems import network_file_system
         (apsw.SQLError("near x: syntax error"), apsw.SQLError),
     ],
 )
-def test_failure_of_sqlite_is_told_in_our_words(
-    error: Exception, meant: type[Exception], tmp_path: Path
+def test_sqlite_error_is_translated(
+    error: Exception, expected: type[Exception], tmp_path: Path
 ) -> None:
-    with pytest.raises(meant), translated(str(tmp_path)):
+    with pytest.raises(expected), translated(str(tmp_path)):
         raise error
 
 
@@ -45,7 +45,7 @@ def test_shared_memory_that_cannot_grow_is_a_full_disk(tmp_path: Path) -> None:
         raise error
 
 
-def test_file_that_cannot_be_opened_is_read_only_where_it_may_not_be_written(
+def test_open_failure_reports_read_only_if_the_file_is_not_writable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for path in (tmp_path, tmp_path / "not made yet"):
@@ -57,7 +57,7 @@ def test_file_that_cannot_be_opened_is_read_only_where_it_may_not_be_written(
 
 
 @pytest.mark.parametrize("table", ["36 25 0:41 / /mnt rw - nfs4 box:/q rw\n", "", None])
-def test_network_file_system_is_told_by_the_mount_table(
+def test_network_file_system_is_found_in_the_mount_table(
     table: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     mounts = tmp_path / "mountinfo"
@@ -76,7 +76,7 @@ def test_network_file_system_is_told_by_the_mount_table(
 def machine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mounts: str, known: str = "nodev tmpfs\n"
 ) -> None:
-    """Let the kernel tell of these mounts, and of these file systems."""
+    """Replace the kernel's mount table, and its list of file systems (`known`)."""
     opens = open
     for name, text in (("mountinfo", mounts), ("filesystems", known)):
         (tmp_path / name).write_text(text)
@@ -96,7 +96,7 @@ def machine(
         *("fuse.gcsfuse", "fuse.vmhgfs-fuse", "fuse.ceph-fuse", "fuse.prl_fsd"),
     ],
 )
-def test_a_file_system_of_several_machines_is_known(
+def test_file_system_of_several_machines_is_recognized(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     machine(monkeypatch, tmp_path, f"36 25 0:41 / /mnt rw - {kind} box:/q rw\n")
@@ -104,7 +104,7 @@ def test_a_file_system_of_several_machines_is_known(
 
 
 @pytest.mark.parametrize("kind", ["tmpfs", "btrfs", "zfs", "overlay", "fuse.gocryptfs", "fuseblk"])
-def test_a_local_file_system_without_a_block_device_is_local(
+def test_local_file_system_without_a_block_device_is_accepted(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     machine(monkeypatch, tmp_path, f"36 25 0:41 / /mnt rw - {kind} none rw\n")
@@ -112,7 +112,7 @@ def test_a_local_file_system_without_a_block_device_is_local(
 
 
 @pytest.mark.parametrize("kind", ["ocfs2", "gfs2", "gpfs"])
-def test_a_disk_that_several_machines_share_is_known(
+def test_disk_shared_by_several_machines_is_recognized(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     device = os.makedev(253, 7)

@@ -11,7 +11,6 @@ from projections.folds.worker import Worker
 from projections.read_models import jobs, workers
 
 from ..worker import process_sweep
-from ..worker.keeper import is_kept
 from ..worker.process_mark import VARIABLE, mark_of
 from ..worker.takeover import boot_id, living_processes, lock_names
 
@@ -95,7 +94,7 @@ def left_behind(
         pid for pid, cookie in before.items() if cookie not in living and process_sweep.alive(pid)
     }
     strays -= {os.getpid(), os.getppid()}
-    strays = {pid for pid in strays if not is_kept(pid)}
+    strays = {pid for pid in strays if not process_sweep.is_kept(pid)}
     return sorted(strays | claimed), strays <= claimed
 
 

@@ -40,6 +40,9 @@ EXIT_SEEN_US = 50_000
 It is shorter because the record of every failure is delayed by it.
 """
 
+KEEP_US, KEEP_AGAIN_US = 2_000_000, 20_000
+"""How long to look for processes to keep while they go on forking, and how often."""
+
 Ended = FailureReason | Literal["cancelled"]
 
 
@@ -62,6 +65,7 @@ class Attempt:
         self._started_us = now_us
         self._ended: Ended = "exit"
         self._exit: ChildExit | None = None
+        self._exited_us = 0
         self._duration_us = 0
         self._kill_at_us: int | None = None
         self._worker_stops = False
@@ -154,7 +158,7 @@ class Attempt:
         The kernel does not store when a process ended, so the duration includes the time until the
         worker noticed it.
         """
-        self._exit = exit_
+        self._exit, self._exited_us = exit_, now_us
         self._duration_us = max(0, now_us - self._started_us)
         timeout_us = self.job.spec.timeout_us
         if self._ended == "exit" and timeout_us is not None and self._duration_us > timeout_us:
@@ -192,14 +196,20 @@ class Attempt:
                 return False
             self._undecided_until_us = None
         if self._ended == "exit" and self.job.spec.background == "keep":
-            self._launcher.keep(self.mark)
-            return True
+            return self._keep(now_us)
         leftover = self._launcher.orphans(self.mark)
         if leftover and (self._kill_at_us is None or now_us >= self._kill_at_us):
             if not self._stragglers:
                 self._check_soon(now_us)
             self._stragglers |= self._launcher.kill(leftover)
         return not leftover
+
+    def _keep(self, now_us: int) -> bool:
+        """Let the remaining processes run on. Return whether all were found, or the time is up."""
+        if self._launcher.keep(self.mark) or now_us > self._exited_us + KEEP_US:
+            return True
+        self._remind(now_us + KEEP_AGAIN_US)
+        return False
 
     def outcome(self) -> Outcome:
         """Return how it ended; call this after `gone`. Reads the rest of the pipe first."""

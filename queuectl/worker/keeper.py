@@ -36,21 +36,23 @@ RESTARTS, WITHIN_S = 3, 60.0
 PR_SET_CHILD_SUBREAPER = 36
 _RLIMIT_RTTIME = 15
 """The same as in process_sweep.py, which this file must not import."""
-KEPT = 2**62 + 2**61
-"""Soft RLIMIT_RTTIME of processes that a finished job left running and that must be kept."""
+KEPT_FROM = 2**62 + 2**61
+KEPT_BYTES = 5
+"""Processes that a finished job left running on purpose have a soft RLIMIT_RTTIME of KEPT_FROM plus
+a random number of this length. Each keeper draws its own, so that no job can guess it."""
 
 
-def keep(supervise: Callable[[socket.socket, tuple[str, ...]], int]) -> int:
+def keep(supervise: Callable[[socket.socket, tuple[str, ...], int], int]) -> int:
     """Run `supervise` in a child process, and again if the child crashes.
 
     Return in both processes: in the supervisor with the result of `supervise`, so that its errors
     are reported as those of any command; in the keeper with the supervisor's exit code.
 
-    `supervise` takes a socket to the keeper and the names of the previous supervisors. Over the
-    socket the supervisor sends a descriptor, with its name as text; the keeper holds it open until
-    all processes that the supervisor started have ended. In the other direction each byte is the
-    number of a stop signal that the keeper received, now or during a previous supervisor. End of
-    file means that the other process is dead.
+    `supervise` takes a socket to the keeper, the names of the previous supervisors, and the soft
+    RLIMIT_RTTIME of kept processes. Over the socket the supervisor sends a descriptor, with its
+    name as text; the keeper holds it open until all processes that the supervisor started have
+    ended. In the other direction each byte is the number of a stop signal that the keeper received,
+    now or during a previous supervisor. End of file means that the other process is dead.
     """
     _open_standard_descriptors()
     adopt_orphans()
@@ -58,6 +60,7 @@ def keep(supervise: Callable[[socket.socket, tuple[str, ...]], int]) -> int:
     restarts: deque[float] = deque(maxlen=RESTARTS)
     stops: list[int] = []
     names: list[str] = []
+    kept_limit = draw_kept_limit()
     while True:
         ours, theirs = socket.socketpair()
         _pass_on(ours, stops)  # before the fork: the supervisor reads them before it takes a job
@@ -67,10 +70,10 @@ def keep(supervise: Callable[[socket.socket, tuple[str, ...]], int]) -> int:
         if pid == 0:
             ours.close()
             os.close(wakeup)
-            return supervise(theirs, tuple(names))
+            return supervise(theirs, tuple(names), kept_limit)
         theirs.close()
         code, held = _watch(pid, ours, wakeup, stops, names)
-        end_children()
+        end_children(kept_limit)
         for descriptor in held:
             os.close(descriptor)
         ours.close()
@@ -107,21 +110,26 @@ def children() -> set[int]:
         return set()
 
 
-def is_kept(pid: int) -> bool:
-    """Return whether the process outlives its job and its worker: see `background` of a job."""
+def draw_kept_limit() -> int:
+    """Return a soft RLIMIT_RTTIME by which a worker recognizes the processes that it kept."""
+    return KEPT_FROM + int.from_bytes(os.urandom(KEPT_BYTES))
+
+
+def soft_limit(pid: int) -> int:
+    """Return the soft RLIMIT_RTTIME of a process; 0 if that cannot be read."""
     try:
-        return resource.prlimit(pid, _RLIMIT_RTTIME)[0] == KEPT
+        return int(resource.prlimit(pid, _RLIMIT_RTTIME)[0])
     except (AttributeError, OSError):  # macOS; gone, or another user's
-        return False
+        return 0
 
 
-def end_children() -> None:
+def end_children(kept_limit: int) -> None:
     """Kill and reap children until none is left; orphaned descendants become children too.
 
-    Kept processes (`is_kept`) are neither killed nor waited for.
+    Processes with the soft limit `kept_limit` are neither killed nor waited for.
     """
     while True:
-        doomed = [pid for pid in children() if not is_kept(pid)]
+        doomed = [pid for pid in children() if soft_limit(pid) != kept_limit]
         if not doomed and sys.platform == "linux":
             return
         for pid in doomed:

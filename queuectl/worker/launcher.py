@@ -21,12 +21,14 @@ from eventstore.events.job import FailureReason
 
 from . import forked_start, process_sweep, shell_free
 from .forked_start import CATCHABLE
-from .keeper import is_kept
+from .keeper import draw_kept_limit, soft_limit
 from .mounts import Mounts
 from .path_search import absolute_candidates, find_program
 from .process_mark import VARIABLE, Mark
 
 LISTED_BYTES = 4_096
+KEEP_PASSES = 5
+"""Passes over the processes that are to be kept, within one round of the worker."""
 EXECUTE_AGAIN_S = 1.0
 """Pause between two attempts of a forked child to execute, while the machine lacks resources."""
 
@@ -113,8 +115,11 @@ class Launcher(Protocol):
     def kill(self, pids: list[int]) -> dict[int, str]:
         """Kill orphans, without waiting for their end. Return their names by pid."""
 
-    def keep(self, mark: Mark) -> None:
-        """Let the descendants of an ended child run on, even after the end of this process."""
+    def keep(self, mark: Mark) -> bool:
+        """Let the descendants of an ended child run on, even after the end of this process.
+
+        Return False if some have to be looked for again.
+        """
 
     def unendable(self, mark: Mark) -> list[process_sweep.Unendable]:
         """Return its processes that no signal ends."""
@@ -126,8 +131,14 @@ class OsLauncher:
     The log is UTF-8, so commands and variables are encoded as UTF-8, whatever the worker's locale.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept_limit: int | None = None) -> None:
+        """kept_limit: the soft RLIMIT_RTTIME of processes that the keeper does not end."""
+        self._kept_limit = draw_kept_limit() if kept_limit is None else kept_limit
         self._running: dict[int, Mark] = {}
+        self._sessions: dict[int, Mark] = {}
+        """By session, which has the pid of an attempt's first process."""
+        self._owners: dict[tuple[int, int], set[Mark]] = {}
+        """Attempts that may own a process without any mark, by its pid and start time."""
         self._reports: dict[int, int] = {}
         """By pid of a forked child: the pipe for its report that its program was not started."""
         self._mounts = Mounts()
@@ -193,16 +204,40 @@ class OsLauncher:
     def orphans(self, mark: Mark) -> list[int]:
         """What an ended child left behind and still lives; once empty, its mark is done with.
 
-        This process is a subreaper, so orphaned descendants become its children. A child without
-        the mark of another attempt is taken for an orphan of this attempt.
+        This process is a subreaper, so orphaned descendants become its children.
         """
         orphans = self._all_children() - self._running.keys()
         if orphans:
-            orphans = {pid for pid in orphans if not is_kept(pid)}
-            orphans.difference_update(process_sweep.bearers(orphans, self._marks - {mark}))
+            orphans = {pid for pid in orphans if soft_limit(pid) != self._kept_limit}
+            if others := self._marks - {mark}:
+                orphans = {pid for pid in orphans if self._owns(mark, pid, others)}
         if not orphans:
-            self._marks.discard(mark)
+            self._forget(mark)
         return sorted(orphans)
+
+    def _owns(self, mark: Mark, pid: int, others: set[Mark]) -> bool:
+        """Return whether an orphan belongs to the attempt of `mark` and to none of `others`.
+
+        One that has replaced its limit, its environment and its session may belong to any attempt
+        that was running when it was first seen. It belongs to the last of them to end.
+        """
+        if process_sweep.bearers([pid], others):
+            return False
+        owner = self._sessions.get(process_sweep.session(pid))
+        if owner is not None or process_sweep.bearers([pid], {mark}):
+            return owner in (mark, None)
+        key = (pid, process_sweep.started(pid))
+        owners = self._owners.setdefault(key, {mark, *others})
+        owners &= {mark, *others}
+        return owners == {mark}
+
+    def _forget(self, mark: Mark) -> None:
+        """Forget an attempt that has no processes left."""
+        self._marks.discard(mark)
+        self._sessions = {pid: owner for pid, owner in self._sessions.items() if owner != mark}
+        for owners in self._owners.values():
+            owners.discard(mark)
+        self._owners = {key: owners for key, owners in self._owners.items() if owners}
 
     def kill(self, pids: list[int]) -> dict[int, str]:
         """Kill orphans; SIGCHLD follows when they have ended. Return their names by pid."""
@@ -214,16 +249,21 @@ class OsLauncher:
                 pass  # it changed to another user; all that can be done is to wait for it
         return names
 
-    def keep(self, mark: Mark) -> None:
-        """Let what an ended child left behind live on, whatever happens to this process.
+    def keep(self, mark: Mark) -> bool:
+        """Let the descendants of an ended child run on, even after the end of this process.
 
         A process that cannot be marked as kept (it belongs to another user, or the hard limit is
-        too low) can only be kept while this process runs.
+        too low) can only be kept while this process runs. Return False if some have forked in the
+        middle of it: the caller tries again later, since a chain of forks would hold it up here.
         """
-        while orphans := self.orphans(mark):
-            pids = {*orphans, *(pid for pid in process_sweep.survivors({mark}) if not is_kept(pid))}
-            if not process_sweep.mark_kept(pids):
-                return
+        for _ in range(KEEP_PASSES):
+            if not (orphans := self.orphans(mark)):
+                return True
+            survivors = process_sweep.survivors({mark})
+            pids = {*orphans, *(pid for pid in survivors if soft_limit(pid) != self._kept_limit)}
+            if not process_sweep.mark_kept(pids, self._kept_limit):
+                return True
+        return False
 
     def unendable(self, mark: Mark) -> list[process_sweep.Unendable]:
         """Return its processes that no signal ends."""
@@ -332,7 +372,7 @@ class OsLauncher:
 
     def _started(self, pid: int, output: int, mark: Mark) -> Child:
         os.set_blocking(output, False)
-        self._running[pid] = mark
+        self._running[pid] = self._sessions[pid] = mark
         self._marks.add(mark)
         return Child(pid, output)
 

@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterable
 from signal import SIGKILL, Signals
 from typing import NamedTuple
 
-from .keeper import KEPT
+from .keeper import KEPT_BYTES, KEPT_FROM, soft_limit
 from .process_mark import VARIABLE, Mark
 
 RLIMIT_RTTIME = 15
 """The number in Linux; the resource module of Python 3.11 has no name for it."""
 PAUSE_S = 0.002
-GROUP, THREADS = 2, 17
-"""Indexes of the process group and the number of threads in the fields that `_stat` returns."""
+GROUP, SESSION, THREADS = 2, 3, 17
+"""Indexes of process group, session and number of threads in the fields that `_stat` returns."""
 STUCK_US = 2_000_000
 """How long after a signal to search for processes that it did not end."""
 QUIET_PASSES = 2
@@ -122,10 +122,24 @@ def name(pid: int) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text) or "?"
 
 
-def mark_kept(pids: Iterable[int]) -> bool:
-    """Mark processes to be kept; False if one cannot be marked. Ended ones count as marked."""
-    refused = [pid for pid in pids if not _mark_kept(pid)]
+def mark_kept(pids: Iterable[int], kept_limit: int) -> bool:
+    """Mark processes to be kept; False if one cannot be marked. Ended ones count as marked.
+
+    kept_limit: the soft RLIMIT_RTTIME of processes that this worker keeps.
+    """
+    refused = [pid for pid in pids if not _mark_kept(pid, kept_limit)]
     return not refused
+
+
+def is_kept(pid: int) -> bool:
+    """Return whether some worker has marked this process to be kept."""
+    return KEPT_FROM <= soft_limit(pid) < KEPT_FROM + (1 << 8 * KEPT_BYTES)
+
+
+def session(pid: int) -> int:
+    """Return the session of a process; 0 if there is no such process."""
+    stat = _stat(pid)
+    return int(stat[SESSION]) if stat else 0
 
 
 def stopped(pid: int) -> bool:
@@ -157,10 +171,10 @@ def _is_killed(pid: int) -> bool:
     return any(int(mask, 16) >> (SIGKILL - 1) & 1 for mask in masks)
 
 
-def _mark_kept(pid: int) -> bool:
+def _mark_kept(pid: int, kept_limit: int) -> bool:
     try:
         hard = resource.prlimit(pid, RLIMIT_RTTIME)[1]
-        resource.prlimit(pid, RLIMIT_RTTIME, (KEPT, hard))
+        resource.prlimit(pid, RLIMIT_RTTIME, (kept_limit, hard))
     except ProcessLookupError:
         return True
     except (AttributeError, PermissionError, ValueError):

@@ -15,6 +15,7 @@ from contextlib import closing
 from itertools import islice
 from random import random
 from signal import SIGCONT
+from typing import NamedTuple
 
 from eventstore.events.job import Dead
 from eventstore.events.recorded import Recorded
@@ -50,13 +51,25 @@ DESCRIPTORS, DESCRIPTORS_A_JOB = 64, 3
 """For the worker itself; and per job: its pipe, its output folder and a file in it."""
 
 
-def supervise(
-    path: str | None, options: Options, line: socket.socket, before: tuple[str, ...]
-) -> int:
-    """Run a supervisor and return its exit code. line: the socket to its keeper.
+class Keeper(NamedTuple):
+    """What a supervisor gets from its keeper."""
 
-    before: the ids of earlier workers of the same keeper, all of them dead.
-    """
+    line: socket.socket
+    before: tuple[str, ...]
+    """The ids of earlier workers of the same keeper, all of them dead."""
+    kept_limit: int
+    """The soft RLIMIT_RTTIME of processes that the keeper does not end."""
+
+
+def supervise(
+    path: str | None,
+    options: Options,
+    line: socket.socket,
+    before: tuple[str, ...],
+    kept_limit: int,
+) -> int:
+    """Run a supervisor and return its exit code. The last three parameters are those of Keeper."""
+    keeper = Keeper(line, before, kept_limit)
     for name in options.queues:
         name_of_queue("--queue", name)
     signals = Signals()
@@ -79,7 +92,7 @@ def supervise(
             until_empty=options.until_empty,
             until_idle=options.until_idle,
         )
-        return _work(queue, duty, options, signals, line, before)
+        return _work(queue, duty, options, signals, keeper)
 
 
 def _say(text: str) -> None:
@@ -100,8 +113,7 @@ def _work(
     duty: Duty,
     options: Options,
     signals: Signals,
-    line: socket.socket,
-    before: tuple[str, ...],
+    keeper: Keeper,
 ) -> int:
     telling = Telling(
         jobs=options.verbose or (os.isatty(2) and not options.quiet),
@@ -111,9 +123,9 @@ def _work(
     )
     committer = Committer()
     with Timers() as alarm:
-        if not _threads_started(committer, alarm, signals, line, telling):
+        if not _threads_started(committer, alarm, signals, keeper.line, telling):
             return 0
-        return _serve(queue, duty, options, signals, line, before, committer, alarm, telling)
+        return _serve(queue, duty, options, signals, keeper, committer, alarm, telling)
 
 
 def _threads_started(
@@ -140,23 +152,22 @@ def _serve(
     duty: Duty,
     options: Options,
     signals: Signals,
-    line: socket.socket,
-    before: tuple[str, ...],
+    keeper: Keeper,
     committer: Committer,
     alarm: Timers,
     telling: Telling,
 ) -> int:
     tidy_locks(queue)
-    with closing(Presence(queue, duty.worker_id, line)) as presence:
-        waiting = Waiting(signals, presence, alarm, committer, line)
-        launcher = OsLauncher()
+    with closing(Presence(queue, duty.worker_id, keeper.line)) as presence:
+        waiting = Waiting(signals, presence, alarm, committer, keeper.line)
+        launcher = OsLauncher(keeper.kept_limit)
         supervisor = Supervisor(
             duty, queue, presence, alarm, waiting, committer, launcher, random, telling
         )
         _start(
             queue,
             StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)),
-            before,
+            keeper.before,
         )
         telling.greet(duty.worker_id, duty.slots, duty.queues, queue.location.path)
         _say_unused(queue, options.queues, telling)
@@ -167,7 +178,11 @@ def _serve(
     if process_sweep.stopped(os.getppid()):  # by Ctrl-Z or a job; it must notice our end
         os.kill(os.getppid(), SIGCONT)
     code = _code(reason, interrupted=supervisor.interrupted)
-    if code == 0 and options.fail_on_dead and (telling.dead or _jobs_died_before(queue, before)):
+    if (
+        code == 0
+        and options.fail_on_dead
+        and (telling.dead or _jobs_died_before(queue, keeper.before))
+    ):
         return JOBS_DIED
     return code
 

@@ -60,7 +60,7 @@ def run_worker(path: str | None, options: Options) -> int:
     return exit_codes.NO if code == JOBS_DIED and os.getpid() == keeper else code
 
 
-def _load() -> Callable[[str | None, Options, socket.socket, tuple[str, ...]], int]:
+def _load() -> Callable[[str | None, Options, socket.socket, tuple[str, ...], int], int]:
     """Import all modules that a worker may need, even after a restart by its keeper.
 
     The program may be upgraded or removed while the worker runs. Memory used before the fork is

@@ -1,11 +1,13 @@
 """Processes that a job leaves running: ended with it and named, or kept if the job asks for it."""
 
 import os
+import sys
 from collections.abc import Iterator
 from signal import SIGKILL, SIGTERM
 
 import pytest
 
+from queuectl.worker.keeper import KEPT_FROM
 from queuectl.worker.process_sweep import alive
 from tests.ctl import until
 from tests.house import House, kill
@@ -108,3 +110,65 @@ def test_doctor_does_not_complain_of_kept_processes(house: House) -> None:
 
     ctl = Ctl(house.path.parent)
     assert str(server(house)) not in ctl("doctor", code=None).out
+
+
+FORKS = """
+import os, time
+os.setsid()
+null = os.open("/dev/null", os.O_RDWR)
+for number in range(3):
+    os.dup2(null, number)
+end = time.monotonic() + 8
+open("server", "w").write(str(os.getpid()))
+open("up", "w").close()
+while time.monotonic() < end:
+    if os.fork():
+        os._exit(0)
+    time.sleep(0.001)
+"""
+"""A chain: each process forks the next one and ends."""
+
+
+def test_kept_processes_that_go_on_forking_hold_up_no_other_job(house: House) -> None:
+    (house.work / "chain.py").write_text(FORKS)
+    python = f"{sys.executable} chain.py & until [ -e up ]; do sleep 0.01; done"
+    chain = house.enqueue(python, background="keep")
+    other = house.enqueue("sleep 60", timeout=1, grace=0.1, max_retries=0)
+    with house.worker():
+        assert house.wait(chain, other) == ["completed", "dead"]
+        ended = house.wait_for(other, "failed")
+        assert ended.duration_us < 5_000_000
+
+
+def test_process_that_calls_itself_kept_is_ended_all_the_same(house: House) -> None:
+    kept = KEPT_FROM + 7
+    job = house.enqueue(
+        f"prlimit --pid $$ --rttime={kept}:unlimited; env -i sleep 600 & echo $! > server;"
+        " env -i sleep 600",
+        timeout=1,
+        grace=0.1,
+        max_retries=0,
+    )
+    with house.worker():
+        pid = server(house)
+        assert house.wait(job) == ["dead"]
+        assert not alive(pid)
+
+
+def test_unmarked_process_of_a_running_job_outlives_the_end_of_another(house: House) -> None:
+    """Whose it is can be told once one of the two jobs is left."""
+    hidden = (
+        "(prlimit --pid $BASHPID --rttime=1000000000:unlimited; exec env -i setsid sh -c"
+        f" 'echo $$ > {house.work}/server; exec sleep 600' > /dev/null 2>&1 &) "
+    )
+    (house.work / "hide").write_text(hidden)
+    owner = house.enqueue("bash hide; until [ -e go ]; do sleep 0.01; done")
+    with house.worker(slots=2):
+        pid = server(house)
+        other = house.enqueue("true")
+        assert house.wait(other) == ["completed"]
+        assert house.wait_for(other, "succeeded").stragglers == 0
+        assert alive(pid)
+        (house.work / "go").touch()
+        assert house.wait_for(owner, "succeeded").straggler_names == ("sleep",)
+    assert not alive(pid)

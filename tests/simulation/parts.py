@@ -125,7 +125,7 @@ class SimulatedLauncher:
     def unendable(self, mark: Mark) -> list[Unendable]:
         return []
 
-    def keep(self, mark: Mark) -> None:
+    def keep(self, mark: Mark) -> bool:
         raise AssertionError("no simulated job leaves orphans")
 
 

@@ -27,7 +27,7 @@ def say(*words): print(*words, flush=True)
 def wait():
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (1, 2, 15))
     while True: signal.pause()
-def supervise(line, before):
+def supervise(line, before, kept_limit):
 {indent(body, "    ")}
 sys.exit(keep(supervise))
 """

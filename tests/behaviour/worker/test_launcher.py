@@ -116,6 +116,9 @@ def test_stdin_is_at_its_end(launcher: OsLauncher) -> None:
 
 
 def test_job_has_no_descriptor_of_ours(launcher: OsLauncher) -> None:
+    for descriptor in os.listdir("/proc/self/fd"):  # those that these tests were started with
+        if int(descriptor) > 2 and os.path.exists(f"/proc/self/fd/{descriptor}"):
+            os.set_inheritable(int(descriptor), False)
     assert (
         said(launcher, order("ls /proc/self/fd | wc -l; ls -l /proc/self/fd/3")).split()[0] == "4"
     )
@@ -294,7 +297,7 @@ import os, sys
 from queuectl.worker.keeper import keep
 from queuectl.worker.launcher import Child, Order, OsLauncher
 from queuectl.worker.process_mark import mark_of
-def supervise(line, before):
+def supervise(line, before, kept_limit):
     launcher = OsLauncher()
     mark = mark_of((1, 2), {TOKEN!r}, "closed", 1)
     child = launcher.start(Order("echo out; echo err >&2; cat", None, "/", {{}}, mark))

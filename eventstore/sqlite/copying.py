@@ -1,5 +1,7 @@
 """Copying a snapshot of a queue file while other processes write to it, and verifying the copy."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,22 +70,17 @@ def check_copy(
     Raises ChainBroken if the log was changed, HeadMissing if it does not contain `expected`, and
     StorageFailed if a page is damaged.
     """
-    copy = _immutable(path)
-    try:
-        with translated(source):
-            tx = SqliteReader(copy)
-            verdict = verify(tx, expected, on_progress)
-            if verdict.broken:
-                raise ChainBroken(*verdict.broken)
-            if expected is not None and verdict.contradicts:
-                raise HeadMissing(expected.position, verdict.records, verdict.actual_hash)
-            problem = tx.query("PRAGMA integrity_check(1)")[0][0]
-            if problem != "ok":
-                raise StorageFailed(source, f"the file is damaged ({problem})", RESTORE)
-            in_files = [(job, attempt) for job, attempt in tx.rows(IN_FILES)]
-            return Copy(verdict.head, first_hash(tx), in_files)
-    finally:
-        copy.close()
+    with _immutable(path, source) as tx:
+        verdict = verify(tx, expected, on_progress)
+        if verdict.broken:
+            raise ChainBroken(*verdict.broken)
+        if expected is not None and verdict.contradicts:
+            raise HeadMissing(expected.position, verdict.records, verdict.actual_hash)
+        problem = tx.query("PRAGMA integrity_check(1)")[0][0]
+        if problem != "ok":
+            raise StorageFailed(source, f"the file is damaged ({problem})", RESTORE)
+        in_files = [(job, attempt) for job, attempt in tx.rows(IN_FILES)]
+        return Copy(verdict.head, first_hash(tx), in_files)
 
 
 def first_hash(tx: SqliteReader) -> bytes | None:
@@ -100,18 +97,24 @@ def first_hash_of_copy(path: str) -> bytes | None:
 
     Raises StorageFailed if the copy is damaged.
     """
-    copy = _immutable(path)
-    try:
-        with translated(path):
-            return first_hash(SqliteReader(copy))
-    finally:
-        copy.close()
+    with _immutable(path, path) as tx:
+        return first_hash(tx)
 
 
-def _immutable(path: str) -> apsw.Connection:
-    """Open a file without locking it and without creating files next to it."""
+@contextmanager
+def _immutable(path: str, name: str) -> Iterator[SqliteReader]:
+    """Open a file without locking it and without creating files next to it.
+
+    name: the file that error messages name.
+    """
     uri = f"{Path(path).as_uri()}?immutable=1"
-    return apsw.Connection(uri, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    with translated(name):
+        connection = apsw.Connection(uri, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    try:
+        with translated(name):
+            yield SqliteReader(connection)
+    finally:
+        connection.close()
 
 
 # Reads the whole table: a copy is read completely anyway.

@@ -1,21 +1,28 @@
 """Translating SQLite's errors into those of this package."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import apsw
 
 from ..errors import Busy, FileTooLarge, Full, Incomplete, ReadOnly, StorageFailed, Unwritable
 from .busy_wait import BUSY_TIMEOUT_S
 from .file_sizes import size_limit
-from .unwritable import has_no_inode, read_only, why_unwritable
+from .unwritable import has_no_inode, is_full, read_only, why_unwritable
 
 DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.TooBigError)
 """Errors from reading a damaged file. TooBigError is included because the store never writes values
 of that size: the stored length must be damaged."""
 
 RESTORE = "restore a backup: queuectl restore BACKUP"
+
+CHECK_AND_RESTORE = f"check the disk (dmesg), then {RESTORE}"
+
+_UNREADABLE = (errno.EIO, errno.ENXIO, errno.ERANGE)
+"""Source: unixRead in SQLite's os_unix.c: what it turns into SQLITE_IOERR_CORRUPTFS."""
 
 _WRONG_SCHEMA = ("no such", "has no column named", "columns but")
 """Parts of SQLite's messages about a table that is missing or has other columns than expected."""
@@ -36,7 +43,11 @@ def translated(path: str) -> Iterator[None]:
     except (apsw.ReadOnlyError, apsw.PermissionsError):
         raise read_only(path) from None
     except DAMAGED as error:
-        raise StorageFailed(path, f"the file is damaged ({error})", RESTORE) from None
+        if (failed := failed_read()) is not None:
+            raise StorageFailed(
+                failed.path, f"the disk failed to read it ({failed.cause})"
+            ) from None
+        raise StorageFailed(path, f"the file is damaged ({error})", CHECK_AND_RESTORE) from None
     except UnicodeDecodeError:
         raise StorageFailed(path, "a text in it is damaged", RESTORE) from None
     except apsw.SQLError as error:
@@ -46,8 +57,8 @@ def translated(path: str) -> Iterator[None]:
     except (apsw.IOError, apsw.CantOpenError, apsw.ProtocolError, apsw.NoMemError) as error:
         if isinstance(error, apsw.IOError) and (limit := size_limit(path)) is not None:
             raise FileTooLarge(path, limit) from None
-        # The -shm could not grow; readers need it as well.
-        if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
+        # The -shm could not grow; readers need it as well. SQLite does not give the reason.
+        if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE and is_full(path):
             raise Full(path) from None
         if isinstance(error, apsw.CantOpenError) and has_no_inode(path):
             raise Full(path) from None
@@ -55,6 +66,34 @@ def translated(path: str) -> Iterator[None]:
         if why is not None:
             raise ReadOnly(path, why) from None
         raise StorageFailed(path, str(error)) from None
+
+
+class FailedRead(NamedTuple):
+    """A database file that the disk failed to read."""
+
+    path: str
+    cause: str
+    """The error of the system."""
+
+
+def failed_read() -> FailedRead | None:
+    """The open database that the disk failed to read; None if its content is damaged.
+
+    For an error of DAMAGED: SQLite reports a page that cannot be read as a damaged one, but keeps
+    the error number of the main file.
+    """
+    from ctypes import addressof, c_int  # rarely needed
+
+    for connection in apsw.connections():
+        number = c_int(0)
+        try:
+            connection.file_control("main", apsw.SQLITE_FCNTL_LAST_ERRNO, addressof(number))
+            path = connection.filename
+        except apsw.Error:
+            continue  # closed meanwhile, or in use by another thread
+        if number.value in _UNREADABLE:
+            return FailedRead(path, os.strerror(number.value))
+    return None
 
 
 def _why_unwritable(path: str) -> Unwritable | None:

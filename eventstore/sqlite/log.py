@@ -21,6 +21,7 @@ from ..errors import (
     StorageFailed,
     StoreError,
     StreamConflict,
+    Unusable,
 )
 from ..file_identity import file_identity
 from ..store import Head
@@ -281,7 +282,7 @@ class SqliteStore:
             if stored is not None and stored != hash_:
                 raise StreamConflict("", position - 1, position)
             remaining = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        except (apsw.Error, StorageFailed):
+        except (apsw.Error, Unusable):  # also one that says that nothing was written
             raise OutcomeUnknown(self.path, position, cause) from None
         if stored is None or remaining != (0, 0):
             raise OutcomeUnknown(self.path, position, cause)

@@ -139,19 +139,25 @@ def look_inside(path: str) -> None:
     Only the header is read: a checkpoint may be writing the other pages, but never the header's
     fields. The file is opened by SQLite's own file layer, because closing an ordinary descriptor
     would drop the locks that other connections of this process hold on the file.
+    Raises StorageFailed if the disk cannot read it.
     """
+    with translated(path):
+        header = _header(path)
+    if header[:16] != b"SQLite format 3\0":
+        raise ForeignFile(path, "is not a queue")
+    if int.from_bytes(header[68:72]) != APPLICATION_ID:
+        raise ForeignFile(path, "is a database of another program")
+
+
+def _header(path: str) -> bytes:
     try:
         file = apsw.VFSFile("", path, [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0])
     except apsw.CantOpenError:
         raise ForeignFile(path, "cannot be read") from None
     try:
-        header = file.xRead(_HEADER_BYTES, 0)
+        return file.xRead(_HEADER_BYTES, 0)
     finally:
         file.xClose()
-    if header[:16] != b"SQLite format 3\0":
-        raise ForeignFile(path, "is not a queue")
-    if int.from_bytes(header[68:72]) != APPLICATION_ID:
-        raise ForeignFile(path, "is a database of another program")
 
 
 def _refuse_newer(path: str, connection: apsw.Connection) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import apsw
 
 from ..errors import InUse, StorageFailed
-from .error_translation import DAMAGED
+from .error_translation import DAMAGED, translated
 from .lock_holders import users
 
 _PATIENCE_MS = 2_000
@@ -21,7 +21,8 @@ def exclusive_use(path: str) -> Iterator[None]:
     for the next file of this name. Those of a damaged file are kept. Raises InUse if another
     process has the file open.
     """
-    connection = apsw.Connection(path, apsw.SQLITE_OPEN_READWRITE)
+    with translated(path):
+        connection = apsw.Connection(path, apsw.SQLITE_OPEN_READWRITE)
     try:
         _lock(connection, path)
         yield

@@ -15,6 +15,8 @@ from ..errors import DISK_FULL, ReadOnly, Unwritable
 
 _URI = apsw.SQLITE_OPEN_URI
 _HEADER_BYTES = 32
+_PROBE_BYTES = 32_768
+"""The -shm grows by so much at a time."""
 _BIG_ENDIAN, _LITTLE_ENDIAN = 0x377F0683, 0x377F0682
 
 
@@ -39,6 +41,18 @@ def has_no_inode(path: str) -> bool:
     """Return True if no file can be created next to the file at `path` because the disk is full."""
     error = _error_of_new_file(os.path.dirname(path))
     return error is not None and error.errno in DISK_FULL
+
+
+def is_full(path: str) -> bool:
+    """Whether nothing more can be written beside the file at `path`, since the disk is full."""
+    from tempfile import TemporaryFile  # rarely needed
+
+    try:
+        with TemporaryFile(dir=os.path.dirname(path), buffering=0) as file:
+            file.write(bytes(_PROBE_BYTES))
+    except OSError as error:
+        return error.errno in DISK_FULL
+    return False
 
 
 def _error_of_new_file(folder: str) -> OSError | None:

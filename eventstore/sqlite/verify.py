@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ..chain import GENESIS, Break, first_break
 from ..errors import ChainBroken
 from ..store import Head, OnProgress, Row
-from .error_translation import DAMAGED
+from .error_translation import DAMAGED, failed_read
 from .reader import SqliteReader
 from .schema import TRIGGERS
 
@@ -62,7 +62,7 @@ def verify(
 
 
 def _watched(records: Iterator[Row], total: int, on_progress: OnProgress) -> Iterator[Row]:
-    """Yield the records and report progress. Raises ChainBroken at a page that cannot be read."""
+    """Yield the records and report progress. Raises ChainBroken at a damaged page."""
     position = 0
     try:
         for row in records:
@@ -71,6 +71,8 @@ def _watched(records: Iterator[Row], total: int, on_progress: OnProgress) -> Ite
                 on_progress(position, total)
             yield row
     except DAMAGED as error:
+        if failed_read() is not None:
+            raise
         raise ChainBroken(position + 1, f"the file is damaged here ({error})") from None
 
 

@@ -28,6 +28,7 @@ _WRITTEN = ("EIO", "ENOSPC", "EINTR", "EAGAIN")
 _NAMED = ("EIO", "ENOSPC")
 FAULTS: dict[str, tuple[str, ...]] = {
     "openat": ("EMFILE", "EIO", "ENOSPC", "EINTR"),
+    **dict.fromkeys(("pread64", "fstat", "newfstatat"), ("EIO",)),
     "pwrite64": _WRITTEN,
     "write": _WRITTEN,
     "fsync": ("EIO", "ENOSPC", "EINTR"),

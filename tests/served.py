@@ -1,4 +1,4 @@
-"""The dashboard in a process of its own, as a test starts it."""
+"""Starts the dashboard in its own process for a test."""
 
 import http.client
 import subprocess
@@ -15,51 +15,51 @@ _PROGRAM = "import sys; from queuectl.dashboard.serve import serve; serve(sys.ar
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """The answer to a request."""
 
     status: int
     headers: dict[str, str]
-    """By name in lower case."""
+    """The names are in lower case."""
     text: str
 
 
 class Served:
-    """A dashboard that listens."""
+    """A running dashboard."""
 
     def __init__(self, address: str, running: Running) -> None:
         self.address, self.running = address.rstrip("/"), running
         self.port = int(urlsplit(address).port or 0)
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> Answer:
-        """One request; a header's `_` stands for `-`."""
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        """Send a request and return its answer; a `_` in a header's name becomes `-`."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            line.request(method, path, headers=named)
-            answer = line.getresponse()
-            told = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, told, answer.read().decode())
+            sent = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, headers=sent)
+            answer = connection.getresponse()
+            received = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, received, answer.read().decode())
         finally:
-            line.close()
+            connection.close()
 
     @contextmanager
     def stream(self, path: str, **headers: str) -> Iterator[Iterator[str]]:
-        """The lines of a stream of events, as they come."""
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        """Open a stream of events; yields an iterator over its lines, as they arrive."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            line.request("GET", path, headers=named)
-            answer = line.getresponse()
-            yield (part.decode().rstrip("\n") for part in iter(answer.readline, b""))
+            sent = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request("GET", path, headers=sent)
+            answer = connection.getresponse()
+            yield (line.decode().rstrip("\n") for line in iter(answer.readline, b""))
         finally:
-            line.close()
+            connection.close()
 
 
 @contextmanager
 def served(
     path: Path, arguments: str = "'127.0.0.1', 0", user: int | None = None
 ) -> Iterator[Served]:
-    """The dashboard of the queue at `path`, for the length of the block."""
+    """Run the dashboard of the queue at `path` during the block."""
     process = subprocess.Popen(
         [sys.executable, "-c", _PROGRAM.format(arguments=arguments), str(path)],
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""A real Chromium, and a page that complains of what its console says."""
+"""Chromium, and pages that fail the test if their console reports an error."""
 
 import time
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A dashboard of a queue that an hour of work has gone through; nobody writes to it."""
+    """A dashboard of a queue after an hour of work; its queue does not change."""
     path = tmp_path_factory.mktemp("lived") / "queue.db"
     busy_hour(path).queue.close()
     with served(path) as server:
@@ -43,7 +43,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A visitor."""
+    """A browser window of its own."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(15_000)
     yield context
@@ -52,19 +52,19 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
-    """A tab. The test fails where its console reports an error or a breach of the policy."""
+    """A tab. The test fails if its console reports anything, such as a breach of the policy."""
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
-    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-    page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+    messages: list[str] = []
+    page.on("console", lambda entry: messages.append(f"{entry.type}: {entry.text}"))
+    page.on("pageerror", lambda error: messages.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: messages.append(f"dialog: {dialog.message}"))
     yield page
-    assert complaints == []
+    assert messages == []
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    """An empty queue whose time the test moves."""
+    """An empty queue whose clock the test sets."""
     scene = Scene(tmp_path / "queue.db", time.time_ns() // 1000 - 60_000_000)
     scene.worker("3f2a", 2, "workshop")
     yield scene

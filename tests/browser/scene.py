@@ -1,6 +1,6 @@
-"""A queue with a life behind it, for the pages to show: real rules, and a clock of the scene's own.
+"""A queue with a history for the pages to show, made by the real rules with a simulated clock.
 
-`python -m tests.browser.scene FILE` makes one to look at.
+`python -m tests.browser.scene FILE` writes such a queue to FILE.
 """
 
 import random
@@ -39,7 +39,7 @@ OUTPUT = """\
 
 
 class Scene:
-    """A queue whose time the caller moves."""
+    """A queue whose clock the caller sets."""
 
     def __init__(self, path: Path, started_us: int) -> None:
         self.now_us = started_us
@@ -47,19 +47,19 @@ class Scene:
         self.draw = random.Random(7)
 
     def wall_us(self) -> int:
-        """The scene's time."""
+        """Return the scene's time, UTC in microseconds."""
         return self.now_us
 
     def monotonic_us(self) -> int:
-        """The same."""
+        """Return the same time."""
         return self.now_us
 
     def after(self, us: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.now_us += int(us)
 
     def worker(self, worker_id: str, slots: int, name: str = "") -> None:
-        """A supervisor begins."""
+        """Record the start of a worker."""
         started = WorkerStarted(
             name=name,
             host="workshop",
@@ -75,18 +75,18 @@ class Scene:
         self.queue.send(StartWorker(worker_id=worker_id, started=started))
 
     def ends(self, worker_id: str) -> None:
-        """A supervisor leaves in order."""
+        """Record the orderly end of a worker."""
         self.queue.send(EndWorker(worker_id=worker_id, reason="drained"))
 
     def claim(self, job_id: str, worker: str = "3f2a", slot: int = 1) -> None:
-        """A worker takes the job."""
+        """Claim the job for a worker."""
         with self.queue.write(worker) as session:
             session.send(Claim(job_id=job_id, worker=worker, slot=slot, at_us=session.at_us))
 
     def finish(
         self, job_id: str, code: int = 0, seconds: float = 1.0, output: str = "", **how: object
     ) -> None:
-        """The attempt that runs ends after `seconds`."""
+        """End the running attempt after `seconds`."""
         self.after(seconds * 1e6)
         attempt = self.queue.get(job_id).attempt
         data = output.encode()
@@ -107,28 +107,28 @@ class Scene:
             )
 
     def come_due(self, job_id: str) -> None:
-        """Wait for the retry, and let the timer put the job back in line."""
+        """Advance the clock to the retry and requeue the job as the timer does."""
         self.now_us = max(self.now_us, self.queue.get(job_id).due_at_us or 0) + 800
         with self.queue.write("timer") as session:
             session.send(ComeDue(job_id=job_id, at_us=session.at_us))
 
 
 def busy_hour(path: Path) -> Scene:
-    """An hour of mixed work, up to now: jobs in every state."""
+    """Return a scene with an hour of mixed work up to now, and jobs in every state."""
     scene = Scene(path, time.time_ns() // 1000 - 57 * MINUTE_US)
     scene.worker("0c91", 2)
     scene.worker("3f2a", 4, "workshop")
     story(scene)
     end = time.time_ns() // 1000
     while scene.now_us < end - 25_000_000:
-        _one(scene)
+        _run_random_job(scene)
     scene.ends("0c91")
-    _now(scene)
+    _add_open_jobs(scene)
     return scene
 
 
 def story(scene: Scene) -> str:
-    """A job that fails twice, is given up, put back by a person, and given up again."""
+    """Run a job that fails three times until it is dead; return its id."""
     job = scene.queue.enqueue(
         "python train.py --config runs/resnet-50.toml --resume",
         name="nightly training",
@@ -148,7 +148,7 @@ def story(scene: Scene) -> str:
     return job.id
 
 
-def _one(scene: Scene) -> None:
+def _run_random_job(scene: Scene) -> None:
     number = scene.draw.randrange(1, 400)
     queue, command, seconds = scene.draw.choice(COMMANDS)
     burst = 6 if scene.draw.random() < 0.06 else 1
@@ -166,7 +166,7 @@ def _one(scene: Scene) -> None:
     scene.after(scene.draw.expovariate(1 / 9_000_000))
 
 
-def _now(scene: Scene) -> None:
+def _add_open_jobs(scene: Scene) -> None:
     queue = scene.queue
     gone = queue.enqueue("restic prune --max-unused 5%", queue="backups", backoff_base=540)
     scene.claim(gone.id)

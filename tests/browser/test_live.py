@@ -1,4 +1,4 @@
-"""Pages that stay open: paused, cut off, counting on, and following what a job prints."""
+"""Pages that stay open: paused, disconnected, counting time, and following output."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ LINES = b"".join(b"line %d\n" % number for number in range(500))
 
 @pytest.fixture
 def output(scene: Scene) -> Iterator[OutputWriter]:
-    """What a running job, 1, prints; the test decides when."""
+    """The output of the running job 1, written by the test."""
     job = scene.queue.enqueue("make world")
     scene.claim(job.id)
     output = OutputWriter(
@@ -34,7 +34,7 @@ def goes_live(page: Page, address: str) -> None:
 
 
 def distance_to_end(page: Page) -> float:
-    """Pixels between what is in sight of the output and its end."""
+    """Return the pixels between the visible part of the output and its end."""
     text = "box => box.scrollHeight - box.scrollTop - box.clientHeight"
     return float(page.locator("pre.output").evaluate(text))
 
@@ -58,9 +58,9 @@ def test_updates_are_paused_and_resumed(scene: Scene, server: Served, page: Page
     expect(first).to_have_text("6")
 
 
-def test_a_lost_connection_is_said_in_words(browser: Browser, scene: Scene, server: Served) -> None:
+def test_a_lost_connection_is_reported(browser: Browser, scene: Scene, server: Served) -> None:
     context = browser.new_context()
-    page = context.new_page()  # its console will complain of the connection: rightly
+    page = context.new_page()  # without the fixture, since its console reports the lost connection
     goes_live(page, server.address)
     server.running.kill()
     notice = page.locator("#notice")
@@ -69,7 +69,7 @@ def test_a_lost_connection_is_said_in_words(browser: Browser, scene: Scene, serv
     context.close()
 
 
-def test_elapsed_time_counts_on(scene: Scene, server: Served, page: Page) -> None:
+def test_elapsed_time_keeps_counting(scene: Scene, server: Served, page: Page) -> None:
     job = scene.queue.enqueue("sleep 900")
     scene.claim(job.id)
     goes_live(page, server.address)
@@ -92,7 +92,7 @@ def test_output_of_a_running_job_is_followed_to_its_end(
     assert distance_to_end(page) < 2
 
 
-def test_output_stays_where_a_reader_has_scrolled_to(
+def test_output_does_not_scroll_while_a_person_reads_further_up(
     output: OutputWriter, server: Served, page: Page
 ) -> None:
     goes_live(page, f"{server.address}/jobs/1")
@@ -114,11 +114,11 @@ def test_output_is_paused_and_followed_again(
     tools = page.locator(".tools")
     tools.get_by_role("button", name="Pause").click()
     page.evaluate(
-        "window.told = new Promise(told => document.getElementById('live')"
-        ".addEventListener('output', () => told(true), {once: true})); 0"
+        "window.notified = new Promise(notified => document.getElementById('live')"
+        ".addEventListener('output', () => notified(true), {once: true})); 0"
     )
     output.take(b"the end\n")
-    assert page.evaluate("window.told")
+    assert page.evaluate("window.notified")
     expect(shown).not_to_contain_text("the end")
     tools.get_by_role("button", name="Follow").click()
     expect(shown).to_contain_text("the end")
@@ -156,7 +156,7 @@ def test_output_is_downloaded(output: OutputWriter, server: Served, page: Page) 
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_commands_to_copy_are_in_sight_whole(lived: Served, page: Page, width: int) -> None:
+def test_commands_to_copy_are_wholly_visible(lived: Served, page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
     for address in ("/dlq", "/jobs/1", "/workers", "/queues/encodes"):
         page.goto(lived.address + address)

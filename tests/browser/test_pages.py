@@ -1,4 +1,4 @@
-"""The pages in a real browser: shown, safe, live, and usable by everyone."""
+"""The pages in a real browser: rendering, safety, live updates and accessibility."""
 
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ HEADINGS = (
     "Settings",
 )
 FEW = {("/", 1280), ("/jobs", 390), ("/jobs/1", 1280), ("/events", 390)}
-# Those that axe applies by default, and the size of targets, which it leaves out.
+# The rules that axe applies by default, and the size of targets, which is not one of them.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 
@@ -65,15 +65,15 @@ def test_page_renders(lived: Served, page: Page, address: str, heading: str) -> 
     expect(page.locator("html")).to_have_attribute("data-live", "on")
 
 
-# axe takes seconds for a page: `make test` looks at few, `make prove` at all the others.
-LOOKED_AT = [
+# axe takes seconds per page: `make test` checks few pages, `make prove` also all others.
+CHECKED = [
     pytest.param(address, scheme, width, marks=() if (address, width) in FEW else pytest.mark.proof)
     for address in PAGES
     for scheme, width in (("light", 1280), ("dark", 390))
 ]
 
 
-@pytest.mark.parametrize(("address", "scheme", "width"), LOOKED_AT)
+@pytest.mark.parametrize(("address", "scheme", "width"), CHECKED)
 def test_page_is_accessible(
     browser: Browser, lived: Served, scheme: Any, width: int, address: str
 ) -> None:
@@ -83,9 +83,9 @@ def test_page_is_accessible(
     page = context.new_page()
     page.goto(lived.address + address)
     page.evaluate(AXE)
-    found = page.evaluate(f"axe.run(document, {{runOnly: {RULES}}})")["violations"]
+    violations = page.evaluate(f"axe.run(document, {{runOnly: {RULES}}})")["violations"]
     context.close()
-    assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []
+    assert [(rule["id"], [node["target"] for node in rule["nodes"]]) for rule in violations] == []
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -99,7 +99,7 @@ def test_page_fits_a_phone(browser: Browser, lived: Served, address: str) -> Non
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_page_says_the_same_without_scripts(
+def test_page_shows_the_same_without_scripts(
     browser: Browser, lived: Served, page: Page, address: str
 ) -> None:
     plain = browser.new_context(java_script_enabled=False).new_page()
@@ -123,7 +123,9 @@ def test_filters_work_without_scripts(browser: Browser, lived: Served) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_job_text_is_only_text(scene: Scene, server: Served, page: Page, text: str) -> None:
+def test_hostile_job_text_is_shown_as_text(
+    scene: Scene, server: Served, page: Page, text: str
+) -> None:
     printable = "".join(c for c in text if c not in "\x1b\x07\x9b")
     job = scene.queue.enqueue(
         text, name=printable, queue="default", tags={"tag": printable}, max_retries=0
@@ -156,8 +158,8 @@ def test_page_follows_a_job(scene: Scene, server: Served, page: Page) -> None:
     assert page.evaluate("window.same"), "the page was loaded anew"
 
 
-def test_error_page_leads_on(lived: Served, page: Page) -> None:
-    page.request.get(lived.address)  # the browser's own complaint of a 404 is no fault of the page
+def test_error_page_has_links_to_the_other_pages(lived: Served, page: Page) -> None:
+    page.request.get(lived.address)  # not opened in the tab, whose console would report the 404
     answer = page.request.get(f"{lived.address}/jobs/nope")
     assert answer.status == 404
     page.set_content(answer.text())
@@ -180,14 +182,14 @@ def test_long_commands_fit_a_phone(
         assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-def test_page_is_live_although_a_script_comes_late(lived: Served, page: Page) -> None:
-    """htmx deferred would begin without its extension; seen on a busy machine."""
+def test_page_is_live_although_a_script_loads_late(lived: Served, page: Page) -> None:
+    """A deferred htmx can start without its extension, as it did on a busy machine."""
 
-    def late(route: Route) -> None:
+    def delay(route: Route) -> None:
         page.wait_for_timeout(300)
         route.continue_()
 
-    page.route("**/hx-sse.min.js", late)
+    page.route("**/hx-sse.min.js", delay)
     page.goto(lived.address)
     expect(page.locator("html")).to_have_attribute("data-live", "on")
 
@@ -222,20 +224,20 @@ def test_output_of_a_running_job_grows_on_the_page(
     output.close()
 
 
-def test_stream_rests_while_the_tab_is_hidden(
+def test_stream_pauses_while_the_tab_is_hidden(
     scene: Scene, server: Served, context: BrowserContext, page: Page
 ) -> None:
     page.goto(server.address)
     expect(page.locator("html")).to_have_attribute("data-live", "on")
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
     hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true});"
-    tell = "document.dispatchEvent(new Event('visibilitychange'))"
-    page.evaluate(hide % "true" + tell)
+    notify = "document.dispatchEvent(new Event('visibilitychange'))"
+    page.evaluate(hide % "true" + notify)
     scene.queue.enqueue("true")
     page.wait_for_timeout(1500)
-    assert asked == []
-    page.evaluate(hide % "false" + tell)
+    assert requests == []
+    page.evaluate(hide % "false" + notify)
     expect(page.locator(".states .pending .count")).to_have_text("1")
 
 
@@ -259,7 +261,7 @@ def test_focus_and_typing_survive_an_update(scene: Scene, server: Served, page: 
     expect(box).to_have_value("half a wo")
 
 
-def test_event_opens_to_its_record(lived: Served, page: Page) -> None:
+def test_event_shows_its_record_when_opened(lived: Served, page: Page) -> None:
     page.goto(f"{lived.address}/events?type=dead")
     record = page.locator(".log details").first
     record.locator("summary").click()

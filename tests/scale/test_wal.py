@@ -1,4 +1,4 @@
-"""The WAL stays small under load, and shrinks again after a reader who held it up."""
+"""The WAL stays small under load, and shrinks again after a reader that kept it from doing so."""
 
 import threading
 from pathlib import Path
@@ -11,13 +11,13 @@ from eventstore.sqlite.log import SqliteStore
 
 PAGE_BYTES = 4_096
 USUAL_BYTES = 2 * 1_000 * (PAGE_BYTES + 24)
-"""Twice the thousand pages after which SQLite makes a checkpoint."""
+"""Twice the size of the 1,000 pages after which SQLite makes a checkpoint."""
 LIMIT_BYTES = 64 << 20
 JOB = Enqueued(command="x" * 2_000, max_retries=3, backoff_base=2.0)
 
 
 def fill(store: SqliteStore, first: int, times: int, each: int = 1) -> None:
-    """Commits of some 2 kB an event, of jobs from number `first` on."""
+    """Commit `times` transactions of `each` jobs of about 2 kB, numbered from `first` on."""
     for number in range(first, first + times * each, each):
         with store.write("anna@box", 1) as tx:
             for offset in range(each):
@@ -25,7 +25,7 @@ def fill(store: SqliteStore, first: int, times: int, each: int = 1) -> None:
 
 
 def wal_bytes(path: Path) -> int:
-    """How large the WAL is."""
+    """Return the size of the WAL in bytes."""
     return path.with_name(f"{path.name}-wal").stat().st_size
 
 
@@ -43,48 +43,48 @@ def test_wal_stays_small_under_load(tmp_path: Path) -> None:
 
 
 @pytest.mark.proof
-def test_wal_shrinks_once_a_long_reader_is_gone(tmp_path: Path) -> None:
+def test_wal_shrinks_after_a_long_reader_ends(tmp_path: Path) -> None:
     path = tmp_path / "queue.db"
     store, reader = open_store(str(path), create=True), open_store(str(path), readonly=True)
     fill(store, 1, 1)
     with reader.read() as tx:
-        seen = tx.head()
+        head = tx.head()
         fill(store, 2, 100, each=400)
         assert wal_bytes(path) > LIMIT_BYTES
-        assert tx.head() == seen
+        assert tx.head() == head
     fill(store, 40_002, 5)
     assert wal_bytes(path) <= LIMIT_BYTES
     assert path.stat().st_size > LIMIT_BYTES
-    for one in (reader, store):
-        one.close()
+    reader.close()
+    store.close()
 
 
 @pytest.mark.proof
-def test_wal_is_bounded_while_there_is_always_a_reader(tmp_path: Path) -> None:
-    """SQLite starts the WAL anew only at a commit that no reader overlaps."""
+def test_wal_size_is_bounded_although_there_is_always_a_reader(tmp_path: Path) -> None:
+    """SQLite restarts the WAL only at a commit during which no reader is active."""
     path = tmp_path / "queue.db"
     store = open_store(str(path), create=True)
     fill(store, 1, 1)
-    over = threading.Event()
+    stop = threading.Event()
 
-    def read_again_and_again() -> None:
+    def read_repeatedly() -> None:
         reader = open_store(str(path), readonly=True)
-        while not over.is_set():
+        while not stop.is_set():
             with reader.read() as tx:
                 tx.head()
-                over.wait(0.02)
+                stop.wait(0.02)
         reader.close()
 
-    readers = [threading.Thread(target=read_again_and_again) for _ in range(3)]
-    for one in readers:
-        one.start()
+    readers = [threading.Thread(target=read_repeatedly) for _ in range(3)]
+    for reader in readers:
+        reader.start()
     largest = 0
     for round_ in range(320):
         fill(store, 2 + round_ * 200, 1, each=200)
         largest = max(largest, wal_bytes(path))
-        over.wait(0.01)
-    over.set()
-    for one in readers:
-        one.join()
+        stop.wait(0.01)
+    stop.set()
+    for reader in readers:
+        reader.join()
     store.close()
     assert LIMIT_BYTES < largest < 2 * LIMIT_BYTES

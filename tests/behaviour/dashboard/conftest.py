@@ -13,7 +13,7 @@ from tests.browser.scene import Scene, story
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    """A queue with one dead job, one completed and two pending ones."""
+    """A queue with a dead, a completed, a pending and a scheduled job."""
     scene = Scene(tmp_path / "queue.db", NOON_US)
     scene.worker("3f2a", 2, "workshop")
     story(scene)
@@ -28,5 +28,5 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 @pytest.fixture
 def client(scene: Scene) -> FlaskClient:
-    """A browser without a network, on that queue."""
+    """A client of that queue's dashboard, without a network."""
     return create_app(scene.queue.location.path).test_client()

@@ -1,4 +1,4 @@
-"""The addresses of all pages and feeds, and how a test reads a feed."""
+"""The addresses of all pages and feeds, and a function that reads a feed."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ NOON_US = 1_790_000_000_000_000
 
 
 def read(client: FlaskClient, address: str) -> Any:
-    """The JSON document at `address`."""
+    """Return the JSON document at `address`."""
     answer = client.get(address)
     assert answer.status_code == 200, answer.text
     return answer.get_json()

@@ -1,4 +1,4 @@
-"""What happens now and next: running jobs, queues, causes of death, due times, settings."""
+"""The overview, queues, causes of death, upcoming jobs and settings."""
 
 import shlex
 from pathlib import Path
@@ -17,7 +17,7 @@ HOUR_US = 3_600_000_000
 
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An empty queue; the pages show it by the scene's clock."""
+    """An empty queue; the pages use the scene's clock."""
     scene = Scene(tmp_path / "queue.db", NOON_US)
     scene.worker("3f2a", 2)
     monkeypatch.setattr("queuectl.dashboard.html_routes.now_us", scene.wall_us)
@@ -51,9 +51,7 @@ def test_running_jobs_are_shown_with_their_elapsed_time(scene: Scene, client: Fl
     assert page.index("nap") < page.index("sleep 60")
 
 
-def test_claims_ahead_of_time_do_not_fill_more_slots_than_there_are(
-    scene: Scene, client: FlaskClient
-) -> None:
+def test_claims_ahead_of_time_occupy_no_slot(scene: Scene, client: FlaskClient) -> None:
     for _ in range(5):
         scene.claim(scene.queue.enqueue("true").id)
     assert "2 of 2 slots in use" in client.get("/").text
@@ -74,15 +72,15 @@ def test_a_queue_has_a_page_of_its_own(scene: Scene, client: FlaskClient) -> Non
     high = scene.queue.enqueue("true", queue="night", priority=5)
     runs = scene.queue.enqueue("true", queue="night")
     scene.claim(runs.id)
-    seen = read(client, "/queues/night.json")
-    counts = seen["queue"]["counts"]
+    document = read(client, "/queues/night.json")
+    counts = document["queue"]["counts"]
     assert (counts["pending"], counts["processing"], counts["dead"]) == (2, 1, 1)
-    assert seen["queue"]["oldest_waiting"]["id"] == low.id
-    assert ids(seen["waiting"]) == [high.id, low.id]
-    assert ids(seen["running"]) == [runs.id]
-    assert seen["ended_per_minute"] == 0.4
-    assert [(group["queue"], group["jobs"]) for group in seen["causes"]] == [("night", 1)]
-    assert seen["queue"]["last_hour"]["failed"] == 1
+    assert document["queue"]["oldest_waiting"]["id"] == low.id
+    assert ids(document["waiting"]) == [high.id, low.id]
+    assert ids(document["running"]) == [runs.id]
+    assert document["ended_per_minute"] == 0.4
+    assert [(group["queue"], group["jobs"]) for group in document["causes"]] == [("night", 1)]
+    assert document["queue"]["last_hour"]["failed"] == 1
     page = client.get("/queues/night").text
     assert "Recently ended" in page
     assert ">noon<" not in page
@@ -90,13 +88,13 @@ def test_a_queue_has_a_page_of_its_own(scene: Scene, client: FlaskClient) -> Non
     assert client.get("/queues/none.json").get_json()["error"] == "There is no queue none."
 
 
-def test_a_queue_may_end_like_an_address(scene: Scene, client: FlaskClient) -> None:
+def test_a_queues_name_may_end_in_json(scene: Scene, client: FlaskClient) -> None:
     scene.queue.enqueue("true", queue="x.json")
     assert "<h1>" in client.get("/queues/x.json").text
     assert read(client, "/queues/x.json.json")["queue"]["name"] == "x.json"
 
 
-def test_queues_with_most_to_do_come_first(scene: Scene, client: FlaskClient) -> None:
+def test_queues_with_most_unfinished_jobs_come_first(scene: Scene, client: FlaskClient) -> None:
     for name, jobs in (("a", 1), ("b", 3), ("c", 2)):
         for _ in range(jobs):
             scene.queue.enqueue("true", queue=name)
@@ -136,9 +134,7 @@ def test_dead_jobs_are_grouped_by_cause_and_queue(scene: Scene, client: FlaskCli
     assert (refused.status_code, "did you mean &#39;timed out&#39;?" in refused.text) == (400, True)
 
 
-def test_a_group_leaves_when_its_jobs_are_retried_or_discarded(
-    scene: Scene, client: FlaskClient
-) -> None:
+def test_a_group_disappears_when_its_jobs_are_retried(scene: Scene, client: FlaskClient) -> None:
     first, second = dies(scene), dies(scene)
     scene.queue.retry(first)
     assert [group["jobs"] for group in read(client, "/dlq.json")["causes"]] == [1]
@@ -149,7 +145,7 @@ def test_a_group_leaves_when_its_jobs_are_retried_or_discarded(
     assert [group["cause"] for group in read(client, "/dlq.json")["causes"]] == ["exit 7"]
 
 
-def test_the_command_of_a_group_retries_that_group(ctl: Ctl) -> None:
+def test_the_retry_command_of_a_group_requeues_that_group(ctl: Ctl) -> None:
     for code, queue in ((2, "a.b"), (2, "a.b"), (2, "c"), (3, "a.b")):
         ctl.enqueue(f"exit {code}", queue=queue, max_retries=0)
     ctl.drain()
@@ -174,7 +170,7 @@ def test_dead_jobs_are_selected_by_cause(ctl: Ctl) -> None:
     assert ctl("replay", "--check").code == 0
 
 
-def test_upcoming_jobs_are_in_order_of_their_due_time(scene: Scene, client: FlaskClient) -> None:
+def test_upcoming_jobs_are_sorted_by_due_time(scene: Scene, client: FlaskClient) -> None:
     for delay in ("3h", "10m", "2h"):
         scene.queue.enqueue("true", delay=delay)
     retry = scene.queue.enqueue("false", max_retries=1, backoff_base=1000)
@@ -194,7 +190,7 @@ def test_upcoming_jobs_are_in_order_of_their_due_time(scene: Scene, client: Flas
     assert client.get(f"/upcoming?after={'9' * 30}.1").status_code == 400
 
 
-def test_all_figures_leave_out_an_attempt_that_was_stopped_with_its_worker(
+def test_no_figure_counts_an_attempt_that_was_stopped_with_its_worker(
     scene: Scene, client: FlaskClient
 ) -> None:
     dies(scene)
@@ -221,7 +217,7 @@ def test_charts_cover_an_hour_a_day_and_a_week(scene: Scene, client: FlaskClient
     assert client.get("/?span=year").status_code == 400
 
 
-def test_list_is_sorted_by_what_is_asked_for(scene: Scene, client: FlaskClient) -> None:
+def test_list_is_sorted_as_requested(scene: Scene, client: FlaskClient) -> None:
     for seconds in (3, 1, 2):
         job = scene.queue.enqueue("true", max_retries=1, backoff_base=0)
         scene.claim(job.id)
@@ -242,7 +238,7 @@ def test_list_is_sorted_by_what_is_asked_for(scene: Scene, client: FlaskClient) 
     assert durations == [3.0, 1.0, 2.0, 0.5, None]
 
 
-def test_pages_of_the_oldest_first_meet(scene: Scene, client: FlaskClient) -> None:
+def test_pages_sorted_by_oldest_have_no_gap_or_overlap(scene: Scene, client: FlaskClient) -> None:
     for number in range(5):
         scene.queue.enqueue("true", queue="ab"[number % 2])
     for query in ("sort=oldest", "sort=oldest&queue=a", "sort=oldest&state=pending"):
@@ -256,7 +252,7 @@ def test_pages_of_the_oldest_first_meet(scene: Scene, client: FlaskClient) -> No
         assert parts == whole == sorted(whole)
 
 
-def test_a_sorted_list_says_among_how_many(
+def test_a_sorted_list_says_how_many_jobs_were_sorted(
     scene: Scene, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("queuectl.dashboard.job_list.SORTED_AMONG", 3)
@@ -276,12 +272,12 @@ def test_settings_are_shown_with_who_changed_them_and_why(ctl: Ctl) -> None:
     ctl("config", "set", "max-retries", "7")
     ctl("config", "set", "timeout", "default")
     client = create_app(str(ctl.db)).test_client()
-    seen = read(client, "/settings.json")
-    settings = {row["key"]: row for row in seen["settings"]}
+    document = read(client, "/settings.json")
+    settings = {row["key"]: row for row in document["settings"]}
     assert (settings["max-retries"]["value"], settings["max-retries"]["default"]) == ("7", "3")
     assert settings["max-retries"]["changed_by"]
     assert settings["jitter"]["changed_at"] is None
-    assert [change["data"]["key"] for change in seen["changes"]] == [
+    assert [change["data"]["key"] for change in document["changes"]] == [
         "timeout",
         "max-retries",
         "timeout",

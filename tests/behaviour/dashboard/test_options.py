@@ -1,4 +1,4 @@
-"""The options of `dashboard`: its token, its prefix and its further names."""
+"""The options of `dashboard`: token, prefix and trusted host names."""
 
 import json
 import stat
@@ -24,25 +24,25 @@ def started(running: Running) -> Served:
 
 @contextmanager
 def dashboard(ctl: Ctl, *options: str, env: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """`queuectl dashboard OPTIONS` on a free port, for the length of the block."""
+    """Run `queuectl dashboard OPTIONS` on a free port during the block."""
     with ctl.running("dashboard", "--port", "0", *options, env=env) as running:
         yield started(running)
 
 
-def is_asked_for(server: Served) -> bool:
-    """Whether the pages open with the token alone."""
+def requires_token(server: Served) -> bool:
+    """Return whether the pages can be read only with the token."""
     return (server.ask("/").status, server.ask("/", **BEARER).status) == (401, 200)
 
 
 def test_token_comes_from_the_environment(ctl: Ctl) -> None:
     with dashboard(ctl, env={"QUEUECTL_TOKEN": "sesame seed"}) as server:
-        assert is_asked_for(server)
+        assert requires_token(server)
 
 
 def test_token_comes_from_a_file(ctl: Ctl, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("sesame seed\n")
     with dashboard(ctl, "--token-file", str(tmp_path / "token")) as server:
-        assert is_asked_for(server)
+        assert requires_token(server)
 
 
 def test_token_comes_from_stdin(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_token_comes_from_stdin(tmp_path: Path) -> None:
     process.stdin.close()
     running = Running(process)
     try:
-        assert is_asked_for(started(running))
+        assert requires_token(started(running))
         command_line = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         assert b"sesame" not in command_line
     finally:
@@ -85,7 +85,7 @@ def test_token_comes_from_stdin(tmp_path: Path) -> None:
         (("--trust-host", ""), "is not a host name"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
+def test_invalid_options_are_refused(
     ctl: Ctl,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -105,13 +105,13 @@ def test_prefix_is_normalised(typed: str) -> None:
     assert addresses.prefix(typed) == "/queue"
 
 
-def test_prefix_may_be_none_or_deep() -> None:
+def test_prefix_may_be_empty_or_have_several_parts() -> None:
     assert addresses.prefix("/") == addresses.prefix("") == ""
     assert addresses.prefix("tools/queue/") == "/tools/queue"
 
 
 @pytest.mark.parametrize("typed", ["queue/", "/"])
-def test_address_that_is_printed_answers(ctl: Ctl, typed: str) -> None:
+def test_printed_address_can_be_opened(ctl: Ctl, typed: str) -> None:
     with dashboard(ctl, "--prefix", typed) as server:
         path = "/queue" if "queue" in typed else ""
         assert server.address == f"http://127.0.0.1:{server.port}{path}"
@@ -142,7 +142,7 @@ def test_trusted_host_may_be_an_address(ctl: Ctl) -> None:
         assert server.ask("/", Host="evil.example").status == 400
 
 
-def test_help_says_where_a_token_is_seen(ctl: Ctl) -> None:
+def test_help_warns_that_a_typed_token_is_visible(ctl: Ctl) -> None:
     text = " ".join(ctl("dashboard", "--help").out.split())
     assert "QUEUECTL_TOKEN" in text
     assert "process list" in text
@@ -153,7 +153,7 @@ def test_token_file_may_be_private(ctl: Ctl, tmp_path: Path) -> None:
     token.write_text("sesame seed")
     token.chmod(stat.S_IRUSR)
     with dashboard(ctl, "--token-file", str(token)) as server:
-        assert is_asked_for(server)
+        assert requires_token(server)
 
 
 def test_token_is_not_written_to_a_log(ctl: Ctl) -> None:

@@ -1,4 +1,4 @@
-"""What the pages and their feeds show, and that hostile text is only text on them."""
+"""The content of the pages and of their feeds; hostile text is shown as text."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from tests.behaviour.dashboard.feeds import FEEDS, NOON_US, PAGES, read
 from tests.browser.scene import Scene
 
 
-def test_every_page_is_there_and_names_its_feed(client: FlaskClient) -> None:
+def test_every_page_links_to_its_feed(client: FlaskClient) -> None:
     for page in (*PAGES, "/jobs/1"):
         answer = client.get(page)
         assert answer.status_code == 200, page
@@ -55,7 +55,7 @@ def test_an_error_has_its_documented_shape(client: FlaskClient) -> None:
     assert error == page_shapes.ErrorDocument(error="There is no job none.")
 
 
-def test_overview_counts_what_the_log_holds(client: FlaskClient) -> None:
+def test_overview_counts_jobs_by_state(client: FlaskClient) -> None:
     status = read(client, "/status.json")
     assert status["counts"]["dead"] == 1
     assert status["counts"]["completed"] == 1
@@ -71,7 +71,7 @@ def test_overview_counts_what_the_log_holds(client: FlaskClient) -> None:
     assert "failed_runs" in page
 
 
-def test_a_queue_without_a_file_is_an_empty_one(tmp_path: Path) -> None:
+def test_a_missing_queue_file_is_shown_as_an_empty_queue(tmp_path: Path) -> None:
     client = create_app(str(tmp_path / "none.db")).test_client()
     for page in PAGES:
         assert client.get(page).status_code == 200, page
@@ -81,7 +81,7 @@ def test_a_queue_without_a_file_is_an_empty_one(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_a_queue_that_appears_later_is_seen(tmp_path: Path) -> None:
+def test_a_queue_created_later_is_shown(tmp_path: Path) -> None:
     client = create_app(str(tmp_path / "queue.db")).test_client()
     assert read(client, "/jobs.json")["jobs"] == []
     with Queue(tmp_path / "queue.db") as queue:
@@ -89,7 +89,7 @@ def test_a_queue_that_appears_later_is_seen(tmp_path: Path) -> None:
     assert [job["id"] for job in read(client, "/jobs.json")["jobs"]] == ["1"]
 
 
-def test_a_queue_that_is_replaced_is_seen(tmp_path: Path) -> None:
+def test_a_queue_that_replaces_another_is_shown(tmp_path: Path) -> None:
     path = tmp_path / "queue.db"
     client = create_app(str(path)).test_client()
     with Queue(path) as queue:
@@ -103,7 +103,7 @@ def test_a_queue_that_is_replaced_is_seen(tmp_path: Path) -> None:
     assert read(client, "/jobs.json")["jobs"] == []
 
 
-def test_a_file_that_is_no_queue_is_told_and_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_queue_is_reported_and_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "queue.db"
     path.write_text("a shopping list")
     answer = create_app(str(path)).test_client().get("/")
@@ -112,7 +112,7 @@ def test_a_file_that_is_no_queue_is_told_and_left_alone(tmp_path: Path) -> None:
     assert path.read_text() == "a shopping list"
 
 
-def test_filters_stand_in_the_address(client: FlaskClient) -> None:
+def test_jobs_are_filtered_by_the_parameters_of_the_address(client: FlaskClient) -> None:
     def ids(address: str) -> list[str]:
         return [job["id"] for job in read(client, address)["jobs"]]
 
@@ -127,29 +127,29 @@ def test_filters_stand_in_the_address(client: FlaskClient) -> None:
     assert "thumbs.v2" not in page
 
 
-def test_pages_of_a_list_meet_without_gap_or_overlap(client: FlaskClient) -> None:
+def test_pages_of_a_list_have_no_gap_or_overlap(client: FlaskClient) -> None:
     for feed, name, key in (("/jobs.json", "jobs", "id"), ("/events.json", "events", "position")):
-        whole = [one[key] for one in read(client, feed)[name]]
+        whole = [row[key] for row in read(client, feed)[name]]
         parts, before = [], ""
         while before is not None:
             part = read(client, f"{feed}?limit=1&before={before}")
-            parts += [one[key] for one in part[name]]
+            parts += [row[key] for row in part[name]]
             before = part["next"]
         assert parts == whole
 
 
 def test_log_is_filtered_by_type_and_stream(client: FlaskClient) -> None:
-    def found(query: str) -> list[tuple[str, str]]:
+    def matches(query: str) -> list[tuple[str, str]]:
         events = read(client, f"/events.json?{query}")["events"]
         return [(event["stream"], event["type"]) for event in events]
 
-    assert found("type=dead") == [("1", "dead")]
-    assert found("stream=2") == [("2", "succeeded"), ("2", "claimed"), ("2", "enqueued")]
-    assert found("stream=1&type=claimed") == [("1", "claimed")] * 3
-    assert found("stream=$worker:3f2a") == [("$worker:3f2a", "worker-started")]
+    assert matches("type=dead") == [("1", "dead")]
+    assert matches("stream=2") == [("2", "succeeded"), ("2", "claimed"), ("2", "enqueued")]
+    assert matches("stream=1&type=claimed") == [("1", "claimed")] * 3
+    assert matches("stream=$worker:3f2a") == [("$worker:3f2a", "worker-started")]
 
 
-def test_job_page_tells_its_story(client: FlaskClient) -> None:
+def test_job_page_shows_history_and_attempts(client: FlaskClient) -> None:
     page = client.get("/jobs/1").text
     assert "retries used up (2 of 2)" in page
     assert "in 4s (4 ** 1), retry 1 of 2" in page
@@ -159,7 +159,7 @@ def test_job_page_tells_its_story(client: FlaskClient) -> None:
     assert job["policy"]["timeout_s"] == 7200
 
 
-def test_id_may_end_like_an_address(scene: Scene, client: FlaskClient) -> None:
+def test_an_id_may_end_in_json(scene: Scene, client: FlaskClient) -> None:
     assert client.get("/jobs/thumbs.v2").status_code == 200
     assert read(client, "/jobs/thumbs.v2.json")["job"]["argv"][1] == "a b.png"
     scene.queue.enqueue("true", id="notes.json")
@@ -181,7 +181,7 @@ def test_any_id_has_a_page(scene: Scene, client: FlaskClient, job_id: str) -> No
     assert read(client, unescape(feed[1]))["job"]["id"] == job_id
 
 
-def test_output_is_served_as_plain_text_from_a_byte_on(client: FlaskClient) -> None:
+def test_output_is_served_as_plain_text_from_an_offset(client: FlaskClient) -> None:
     answer = client.get("/jobs/2/output/1?from=4")
     assert answer.data == b"is well\n"
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
@@ -199,7 +199,7 @@ def test_output_is_served_as_plain_text_from_a_byte_on(client: FlaskClient) -> N
         "' onmouseover='alert(1)",
     ],
 )
-def test_job_text_is_text(tmp_path: Path, text: str) -> None:
+def test_job_text_is_shown_as_text(tmp_path: Path, text: str) -> None:
     scene = Scene(tmp_path / "queue.db", NOON_US)
     job = scene.queue.enqueue(
         text, name=text.replace("\x1b", "").replace("\x07", ""), max_retries=0
@@ -217,7 +217,7 @@ def test_job_text_is_text(tmp_path: Path, text: str) -> None:
     scene.queue.close()
 
 
-def test_addresses_that_make_no_sense_are_refused_by_name(client: FlaskClient) -> None:
+def test_invalid_addresses_are_refused_with_a_reason(client: FlaskClient) -> None:
     for address, code, words in (
         ("/jobs?state=lost", 400, "There is no state"),
         ("/jobs?before=x", 400, "whole number"),

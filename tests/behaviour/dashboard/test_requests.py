@@ -1,4 +1,4 @@
-"""Requests as no browser makes them: bodies, absolute addresses, numbers beyond any job."""
+"""Requests that no browser sends: with bodies, absolute addresses and huge numbers."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ HUGE = "9" * 22
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The dashboard as a process."""
+    """A dashboard in its own process."""
     path = tmp_path_factory.mktemp("requests") / "queue.db"
     Queue(path).close()
     with served(path) as server:
@@ -26,16 +26,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def converse(server: Served, *parts: bytes) -> bytes:
-    """Send these parts, as far as the server takes them; return its answers until it hangs up."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
+    """Send these parts until the server closes the connection; return its answers."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         try:
             for part in parts:
-                line.sendall(part)
+                connection.sendall(part)
         except OSError:
-            pass  # the server has closed the connection: what it said is still to be read
+            pass  # the server closed the connection; its answer can still be read
         answer = b""
         try:
-            while part := line.recv(65536):
+            while part := connection.recv(65536):
                 answer += part
         except ConnectionResetError:
             pass
@@ -48,18 +48,18 @@ def head(method: str, *lines: str, target: str = "/") -> bytes:
 
 
 def written_bytes(pid: int) -> int:
-    """What the process has written to files and sockets."""
+    """Return how many bytes the process has written to files and sockets."""
     with open(f"/proc/{pid}/io", encoding="ascii") as table:
         return next(int(line.split()[1]) for line in table if line.startswith("wchar"))
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
 def test_a_body_is_never_read(server: Served, method: str) -> None:
-    """The answer comes although only the header was sent."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
-        line.sendall(head(method, f"Content-Length: {400 * MEGABYTE}"))
+    """The server answers although only the header was sent."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head(method, f"Content-Length: {400 * MEGABYTE}"))
         answer = b""
-        while part := line.recv(65536):
+        while part := connection.recv(65536):
             answer += part
     expected = b"200 OK" if method == "GET" else b"405 METHOD NOT ALLOWED"
     assert answer.startswith(b"HTTP/1.1 " + expected)
@@ -68,18 +68,18 @@ def test_a_body_is_never_read(server: Served, method: str) -> None:
 
 
 def test_a_chunked_body_is_never_read(server: Served) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as line:
-        line.sendall(head("POST", "Transfer-Encoding: chunked"))
-        assert line.recv(65536).startswith(b"HTTP/1.1 405 ")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head("POST", "Transfer-Encoding: chunked"))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 405 ")
 
 
-def test_nobody_is_told_to_send_a_body(server: Served) -> None:
+def test_no_client_is_invited_to_send_a_body(server: Served) -> None:
     answer = converse(server, head("POST", "Content-Length: 9", "Expect: 100-continue"))
     assert answer.startswith(b"HTTP/1.1 405 ")
     assert b"100 Continue" not in answer
 
 
-def test_a_body_that_comes_all_the_same_is_not_kept(server: Served) -> None:
+def test_a_body_that_is_sent_anyway_is_not_stored(server: Served) -> None:
     pid = server.running.process.pid
     before = written_bytes(pid)
     chunks = (b"x" * MEGABYTE for _ in range(20))
@@ -88,7 +88,7 @@ def test_a_body_that_comes_all_the_same_is_not_kept(server: Served) -> None:
     assert written_bytes(pid) - before < MEGABYTE
 
 
-def test_a_body_is_not_taken_for_a_second_request(server: Served) -> None:
+def test_a_body_is_not_parsed_as_a_second_request(server: Served) -> None:
     hidden = head("GET", target="/status.json")
     answer = converse(server, head("POST", f"Content-Length: {len(hidden)}"), hidden)
     assert answer.startswith(b"HTTP/1.1 405 ")
@@ -147,7 +147,7 @@ def test_the_host_of_an_absolute_address_is_checked(
         ("/jobs?before=1.5", 400),
     ],
 )
-def test_a_number_in_an_address_is_answered_or_refused(
+def test_huge_and_malformed_numbers_in_addresses_cause_no_error(
     client: FlaskClient, address: str, status: int
 ) -> None:
     answer = client.get(address, buffered=False)
@@ -176,16 +176,14 @@ def test_a_number_in_an_address_is_answered_or_refused(
         ("/jobs/1{}?before=7", "This page has no parameter 'before'; the parameters are attempt."),
     ],
 )
-def test_a_parameter_that_a_page_does_not_have_is_refused(
-    client: FlaskClient, address: str, error: str
-) -> None:
+def test_an_unknown_parameter_is_refused(client: FlaskClient, address: str, error: str) -> None:
     page = client.get(address.format(""))
     assert (page.status_code, escape(error) in page.text) == (400, True)
     answer = client.get(address.format(".json"))
     assert (answer.status_code, error in answer.get_json()["error"]) == (400, True)
 
 
-def test_the_parameters_of_every_page_are_known(client: FlaskClient) -> None:
+def test_every_page_has_a_list_of_its_parameters(client: FlaskClient) -> None:
     endpoints = client.application.view_functions.keys() - {"static"}
     assert {name.rpartition(".")[2] for name in endpoints} == PARAMETERS.keys()
     assert client.get("/stream?since=1").status_code == 400
@@ -194,7 +192,7 @@ def test_the_parameters_of_every_page_are_known(client: FlaskClient) -> None:
     assert client.get("/jobs?state=dead&state=failed&token=x").status_code == 200
 
 
-def test_a_refused_number_is_named_with_its_bounds(client: FlaskClient) -> None:
+def test_the_error_for_a_number_names_its_bounds(client: FlaskClient) -> None:
     error = client.get("/jobs.json?before=x").get_json()["error"]
     assert error == f"before must be a whole number from 0 to {2**63 - 1}, not 'x'."
     assert os.sep not in error

@@ -1,4 +1,4 @@
-"""The server: its addresses, its streams, and how it starts and stops."""
+"""The server: its addresses, its event streams, and how it starts and stops."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.ctl import Ctl
 from tests.served import Served, served
 
 
-def test_served_under_a_prefix_all_addresses_have_it(scene: Scene) -> None:
+def test_all_addresses_begin_with_the_prefix(scene: Scene) -> None:
     path = Path(scene.queue.location.path)
     with served(path, "'127.0.0.1', 0, prefix='/queue'") as server:
         page = server.ask("/queue/jobs?state=dead")
@@ -30,7 +30,7 @@ def test_served_under_a_prefix_all_addresses_have_it(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("folder", ["queuectl/dashboard/static/vendor", "tests/browser/vendor"])
-def test_vendored_files_are_what_their_list_says(folder: str) -> None:
+def test_vendored_files_have_the_listed_hashes(folder: str) -> None:
     here = Path(__file__).parents[3] / folder
     listed = {"vendor.json"}
     for package in json.loads((here / "vendor.json").read_text())["packages"]:
@@ -40,7 +40,7 @@ def test_vendored_files_are_what_their_list_says(folder: str) -> None:
     assert listed == {file.name for file in here.iterdir()}
 
 
-def test_served_to_others_it_says_so(scene: Scene) -> None:
+def test_server_warns_if_others_can_connect(scene: Scene) -> None:
     path = Path(scene.queue.location.path)
     with served(path, "'0.0.0.0', 0") as server:
         assert server.running.says("anyone who can reach this address can read the pages")
@@ -57,7 +57,7 @@ def test_subcommand_serves_until_interrupted(ctl: Ctl) -> None:
     assert running.ends().code == 0
 
 
-def test_real_server_keeps_its_word(scene: Scene) -> None:
+def test_real_server_checks_host_method_and_site(scene: Scene) -> None:
     with served(Path(scene.queue.location.path)) as server:
         assert server.ask("/").status == 200
         assert server.ask("/", Host="evil.example").status == 400
@@ -66,19 +66,19 @@ def test_real_server_keeps_its_word(scene: Scene) -> None:
         assert "server" not in server.ask("/").headers
 
 
-def test_moves_of_the_log_are_told_with_their_position(scene: Scene) -> None:
+def test_stream_reports_new_events_with_their_position(scene: Scene) -> None:
     with served(Path(scene.queue.location.path)) as server:
         position = json.loads(server.ask("/status.json").text)["position"]
         with server.stream(f"/stream?after={position}") as lines:
             assert next(lines) == ": live"
             scene.queue.enqueue("true")
             assert _event(lines) == [f"id: {position + 1}", "event: moved", f"data: {position + 1}"]
-        # One that was away while the log moved is told at once.
+        # A client that was disconnected while the log grew gets the event at once.
         with server.stream("/stream?after=0", Last_Event_ID=str(position)) as lines:
             assert _event(lines)[0] == f"id: {position + 1}"
 
 
-def test_live_updates_go_on_after_another_queue_took_its_place(tmp_path: Path) -> None:
+def test_live_updates_continue_after_another_queue_replaced_the_file(tmp_path: Path) -> None:
     path, other = tmp_path / "queue.db", tmp_path / "other.db"
     for file, jobs in ((path, 1), (other, 3)):
         with Queue(file) as queue:
@@ -96,7 +96,7 @@ def test_live_updates_go_on_after_another_queue_took_its_place(tmp_path: Path) -
 
 
 def _event(lines: Iterator[str]) -> list[str]:
-    """The next event, comments left out."""
+    """Return the lines of the next event, without comments."""
     parts: list[str] = []
     while not parts:
         parts = [part for part in takewhile(bool, lines) if not part.startswith(":")]
@@ -109,9 +109,9 @@ def test_pages_are_answered_while_every_stream_is_taken(scene: Scene) -> None:
             lines = open_streams.enter_context(server.stream("/stream?after=1"))
             assert next(lines) == ": live"
         with server.stream("/stream?after=1") as lines:
-            told = list(lines)
-        assert "event: moved" in told
-        assert "retry: 5000" in told
+            answer = list(lines)
+        assert "event: moved" in answer
+        assert "retry: 5000" in answer
         assert server.ask("/").status == 200
         open_streams.close()
         _until_admitted(server)
@@ -124,7 +124,7 @@ def _until_admitted(server: Served) -> None:
                 return
 
 
-def test_server_stops_at_once_with_streams_open(scene: Scene) -> None:
+def test_server_stops_at_once_while_streams_are_open(scene: Scene) -> None:
     with served(Path(scene.queue.location.path)) as server, server.stream("/stream") as lines:
         assert next(lines) == ": live"
         server.running.kill()

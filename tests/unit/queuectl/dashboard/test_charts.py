@@ -1,4 +1,4 @@
-"""The pictures' geometry."""
+"""The geometry of the charts."""
 
 import pytest
 
@@ -11,13 +11,13 @@ NOW_US = 1_000 * MINUTE_US + 30_000_000
 
 
 def step(number: int, succeeded: int, failed: int = 0, enqueued: int | None = None) -> Step:
-    """A minute with work in it."""
+    """Return the numbers of a minute."""
     jobs = succeeded + failed if enqueued is None else enqueued
     return Step(number * MINUTE_US, jobs, succeeded, failed)
 
 
 def at(second: float, event: Event) -> Recorded:
-    """The event, recorded so many seconds after the first."""
+    """Return the event as recorded this many seconds after the epoch."""
     return Recorded(
         position=1,
         stream="1",
@@ -36,11 +36,11 @@ def at(second: float, event: Event) -> Recorded:
 @pytest.mark.parametrize(
     ("highest", "top"), [(0, 4), (4, 4), (5, 10), (11, 20), (21, 50), (99, 100), (12_345, 20_000)]
 )
-def test_scale_ends_at_a_number_people_can_read(highest: int, top: int) -> None:
+def test_scale_ends_at_a_round_number(highest: int, top: int) -> None:
     assert nice(highest) == top
 
 
-def test_hour_is_sixty_minutes_that_end_now() -> None:
+def test_an_hour_is_the_last_sixty_minutes() -> None:
     chart = throughput(SPANS["hour"], [step(941, 3), step(1_000, 6, 2)], NOW_US)
     assert len(chart.bars) == 60
     assert (chart.bars[0].step.succeeded, chart.bars[-1].step.succeeded) == (3, 6)
@@ -59,7 +59,7 @@ def test_a_span_is_as_long_as_its_name_says(name: str, hours: int) -> None:
     assert 0 <= NOW_US - chart.bars[-1].step.started_at_us < span.minutes * MINUTE_US
 
 
-def test_minute_beyond_the_hour_is_left_out() -> None:
+def test_minute_before_the_hour_is_left_out() -> None:
     assert throughput(SPANS["hour"], [step(940, 9)], NOW_US).sums.succeeded == 0
 
 
@@ -89,8 +89,8 @@ def test_bars_that_rise_evenly_are_not_cut_off() -> None:
     assert chart.ended == Scale(50, None)
 
 
-def test_life_shows_each_state_as_long_as_it_lasted() -> None:
-    stretches = life(
+def test_each_state_of_a_job_is_as_wide_as_it_lasted() -> None:
+    periods = life(
         [
             at(0, Enqueued(command="x", max_retries=1, backoff_base=2.0)),
             at(1, Claimed(attempt=1, worker="w", slot=1)),
@@ -102,21 +102,21 @@ def test_life_shows_each_state_as_long_as_it_lasted() -> None:
         ],
         NOW_US,
     )
-    assert [(one.state, one.spent_us / 1e6) for one in stretches] == [
+    assert [(period.state, period.spent_us / 1e6) for period in periods] == [
         ("pending", 1),
         ("processing", 2),
         ("failed", 2),
         ("processing", 5),
     ]
-    assert stretches[-1].x + stretches[-1].width == pytest.approx(1000)
+    assert periods[-1].x + periods[-1].width == pytest.approx(1000)
 
 
-def test_life_of_a_waiting_job_reaches_to_now() -> None:
-    asked = at(0, Enqueued(command="x", max_retries=1, backoff_base=2.0))
-    assert life([asked], 7_000_000)[0].spent_us == 7_000_000
+def test_the_last_state_of_an_unfinished_job_lasts_until_now() -> None:
+    enqueued = at(0, Enqueued(command="x", max_retries=1, backoff_base=2.0))
+    assert life([enqueued], 7_000_000)[0].spent_us == 7_000_000
 
 
-def test_clock_set_back_makes_no_negative_stretch() -> None:
-    asked = at(10, Enqueued(command="x", max_retries=1, backoff_base=2.0))
-    stretches = life([asked, at(4, Claimed(attempt=1, worker="w", slot=1))], 5_000_000)
-    assert [(one.state, one.width) for one in stretches] == [("processing", 1000)]
+def test_clock_set_back_makes_no_negative_period() -> None:
+    enqueued = at(10, Enqueued(command="x", max_retries=1, backoff_base=2.0))
+    periods = life([enqueued, at(4, Claimed(attempt=1, worker="w", slot=1))], 5_000_000)
+    assert [(period.state, period.width) for period in periods] == [("processing", 1000)]

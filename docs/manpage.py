@@ -1,4 +1,4 @@
-"""The manual page `queuectl(1)`, from the same commands and options as `--help`."""
+"""The manual page `queuectl(1)`, generated from the commands and options that `--help` shows."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -24,7 +24,10 @@ FILES = {
 def manpage(
     commands: Iterable[tuple[str, click.Command]], exit_codes: Mapping[int, str]
 ) -> Iterator[str]:
-    """The lines of the page. commands: with the words that call each, the root first."""
+    """Yield the lines of the page.
+
+    commands: each with the words that call it, the root command first.
+    """
     (path, root), *others = commands
     yield f'.TH QUEUECTL 1 "" "queuectl {__version__}" "User Commands"'
     yield ".SH NAME"
@@ -61,7 +64,7 @@ def _command(words: str, command: click.Command) -> Iterator[str]:
 
 def _options(command: click.Command, words: str) -> Iterator[str]:
     with _context(command, words) as ctx:
-        options = [one for one in command.get_params(ctx) if isinstance(one, click.Option)]
+        options = [param for param in command.get_params(ctx) if isinstance(param, click.Option)]
         records = [option.get_help_record(ctx) for option in options]
     yield from _terms(dict(record for record in records if record is not None))
 
@@ -78,6 +81,6 @@ def _terms(terms: Mapping[str, str]) -> Iterator[str]:
 
 
 def _roff(text: str) -> str:
-    """Text as itself: no line of it is a request, no character an escape."""
+    """Escape text so that no line of it is a roff request and no character a roff escape."""
     plain = " ".join(text.split()).replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{plain}" if plain.startswith((".", "'")) else plain

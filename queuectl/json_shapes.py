@@ -16,7 +16,7 @@ from projections.read_models.runs import Run
 
 from .text.timestamps import instant, rfc3339
 
-SCHEMA = 1
+SCHEMA_VERSION = 1
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 class Document(Shape, frozen=True, kw_only=True):
     """The fields of every document. `position`: the position of the log that it was read at."""
 
-    schema: int = SCHEMA
+    schema: int = SCHEMA_VERSION
     position: int
 
 
@@ -384,7 +384,7 @@ def status_shape(
         counts={str(state): number for state, number in counts.states.items()},
         metrics=metrics_shape(counts),
         workers=workers,
-        oldest_waiting=oldest_waiting(oldest),
+        oldest_waiting=oldest_waiting_shape(oldest),
         next_due_at=instant(next_due_at_us),
     )
 
@@ -398,6 +398,6 @@ def metrics_shape(counts: Counts) -> Metrics:
     )
 
 
-def oldest_waiting(job: Job | None) -> OldestWaiting | None:
+def oldest_waiting_shape(job: Job | None) -> OldestWaiting | None:
     """Return the job that has been pending longest; None if no job is pending."""
     return None if job is None else OldestWaiting(id=job.id, since=rfc3339(job.changed_at_us))

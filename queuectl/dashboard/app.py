@@ -85,7 +85,7 @@ def _is_own(path: str) -> bool:
     """Return whether commands that name no queue use this one in any directory."""
     try:
         return locate() == (path, "your own")
-    except (ForeignFile, NoHome):  # a is_other_user's link, where we happen to stand
+    except (ForeignFile, NoHome):  # the working directory contains a foreign link
         return False
 
 

@@ -49,11 +49,11 @@ def dead_groups(
     for group in largest_groups(tx, queue)[:most]:
         newest = jobs.many(tx, dead.newest(tx, group.cause, group.queue, 1))
         if newest:
-            rows.append(DeadGroup(group, newest[0], last_lines(tx, source, newest[0])))
+            rows.append(DeadGroup(group, newest[0], last_output_lines(tx, source, newest[0])))
     return rows
 
 
-def last_lines(tx: SqliteReader, source: Source, job: Job) -> list[str]:
+def last_output_lines(tx: SqliteReader, source: Source, job: Job) -> list[str]:
     """Return the last lines that the last attempt of `job` printed, without colours.
 
     Empty lines are left out. A line rewritten with carriage returns is in its last state.

@@ -6,7 +6,7 @@ import msgspec
 
 from projections.read_models.throughput import Step
 from queuectl.json_shapes import (
-    SCHEMA,
+    SCHEMA_VERSION,
     Document,
     EventShape,
     JobPage,
@@ -18,7 +18,7 @@ from queuectl.json_shapes import (
     Status,
     job_shape,
     metrics_shape,
-    oldest_waiting,
+    oldest_waiting_shape,
     seconds,
 )
 from queuectl.text.causes import cause_words
@@ -149,7 +149,7 @@ class OverviewDocument(Status, frozen=True, kw_only=True):
 class ErrorDocument(Shape, frozen=True, kw_only=True):
     """The answer to an address that ends in `.json`, with a status of 400 or above."""
 
-    schema: int = SCHEMA
+    schema: int = SCHEMA_VERSION
     error: str
 
 
@@ -194,7 +194,7 @@ def queue_shape(row: QueueRow) -> QueueShape:
         name=row.name,
         counts={str(state): number for state, number in row.counts.states.items()},
         metrics=metrics_shape(row.counts),
-        oldest_waiting=oldest_waiting(row.oldest),
+        oldest_waiting=oldest_waiting_shape(row.oldest),
         last_hour=throughput_shape(row.hour),
     )
 

@@ -1,8 +1,9 @@
 """Waits for the log to grow: one thread watches for all open streams, no thread if none is open.
 
-Each stream runs on a thread of the server and waits in `wait`. The watcher thread starts with the
-first stream and ends after the last one; only it reads the file. The condition `_changed` guards
-all attributes; the watcher notifies it when the position has changed. See docs/decisions/0006.
+Each stream runs on a thread of the server and blocks in `wait`. The watcher thread starts with the
+first stream, waits at the doorbell, publishes each new position, and ends after the last stream.
+The condition `_changed` guards all attributes and is notified of each new position. Each thread
+has its own connection to the file. See docs/decisions/0006.
 """
 
 import threading
@@ -14,7 +15,7 @@ from queuectl.core.snapshot import Reading
 
 from .connections import Source
 
-CHECK_S = 1.0
+POSITION_CHECK_S = 1.0
 """Seconds between two checks whether streams are open and the file is still the same."""
 
 
@@ -82,11 +83,11 @@ class LogWatcher:
         """Publish the position, then wait for the log to grow. Raises StoreError."""
         reading.listen()
         self._publish(reading)
-        reading.await_more(CHECK_S)
+        reading.await_more(POSITION_CHECK_S)
 
     def _pause(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._closed, CHECK_S)
+            self._changed.wait_for(lambda: self._closed, POSITION_CHECK_S)
 
     def _has_streams(self) -> bool:
         with self._changed:

@@ -76,7 +76,7 @@ def _moved(position: int) -> str:
 
 
 def _poll_answer(source: Source, position: int) -> Iterator[str]:
-    """Yield what a client is sent that has to poll because all streams are taken."""
+    """Yield the answer to a client that has to poll because all streams are taken."""
     with source.read() as tx:
         latest = tx.head().position
     if latest != position:

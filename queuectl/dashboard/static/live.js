@@ -1,5 +1,5 @@
-// What a page does beyond HTML: times count on, commands can be copied, updates can be paused, and a
-// lost connection is said in words. Nothing of it is needed to read a page.
+// Additions to the pages: times keep counting, commands can be copied, updates can be paused, and a
+// lost connection is reported. Pages can be read without any of them.
 
 const root = document.documentElement;
 root.dataset.js = "on";
@@ -10,7 +10,7 @@ const notice = document.getElementById("notice");
 // Times.
 const UNITS = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
 
-// As the server writes a duration: two units at most, rounded to the smaller: `38s`, `1m12s`, `3h4m`.
+// Format a duration as the server does: two units at most, rounded to the smaller: `38s`, `1m12s`, `3h4m`.
 function duration(seconds) {
   const unitsOf = whole => {
     const at = UNITS.findIndex(([, size]) => whole >= size);
@@ -25,8 +25,8 @@ function duration(seconds) {
   return `${Math.floor(whole / size)}${unit}${rest ? rest + part : ""}`;
 }
 
-function say(time, words) {
-  if (time.textContent !== words) time.textContent = words;
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 function tick() {
@@ -34,24 +34,24 @@ function tick() {
   for (const time of document.querySelectorAll("time[data-ago], time[data-elapsed]")) {
     const past = (Date.now() - Date.parse(time.dateTime)) / 1000;
     if (Number.isNaN(past)) continue;
-    if ("elapsed" in time.dataset) say(time, duration(Math.max(0, Math.floor(past))));
-    else say(time, past < 0 ? `in ${duration(-past)}` : `${duration(past)} ago`);
+    if ("elapsed" in time.dataset) setText(time, duration(Math.max(0, Math.floor(past))));
+    else setText(time, past < 0 ? `in ${duration(-past)}` : `${duration(past)} ago`);
   }
 }
 
-// The connection. A server whose streams are all taken says `later` and hangs up: then the page polls.
-const PATIENCE_MS = 2500;
-let polls = false, lostAt = null, patience = null;
+// The connection. If all streams are taken, the server sends `later` and closes it: then the page polls.
+const NOTICE_DELAY_MS = 2500;
+let polls = false, lostAt = null, noticeTimer = null;
 
 function clock(date) {
   return date.toTimeString().slice(0, 8);
 }
 
 function connected() {
-  clearTimeout(patience);
-  patience = lostAt = null;
+  clearTimeout(noticeTimer);
+  noticeTimer = lostAt = null;
   root.dataset.live = "on";
-  describe();
+  showNotice();
 }
 
 function failed() {
@@ -63,7 +63,7 @@ function disconnected() {
   root.dataset.live = "off";
   if (polls || lostAt || document.hidden) return;
   lostAt = new Date();
-  patience = setTimeout(describe, PATIENCE_MS);
+  noticeTimer = setTimeout(showNotice, NOTICE_DELAY_MS);
 }
 
 document.addEventListener("htmx:sse:after:connection", connected);
@@ -71,45 +71,47 @@ document.addEventListener("htmx:sse:error", failed);
 document.addEventListener("htmx:sse:close", disconnected);
 live?.addEventListener("later", () => { polls = true; });
 
-// Pausing: the news that the log has moved is held back until the page goes on.
-let pausedAt = null, held = null;
+// Pausing: the event `moved` is kept from htmx until the page resumes.
+let pausedAt = null, pausedPosition = null;
 
 document.addEventListener("moved", (event) => {
   if (!pausedAt) return;
   event.stopImmediatePropagation();
-  held = Number(event.detail?.data) || held;
-  describe();
+  pausedPosition = Number(event.detail?.data) || pausedPosition;
+  showNotice();
 }, {capture: true});
 
 function pause() {
   pausedAt = new Date();
   root.dataset.paused = "";
-  describe();
+  showNotice();
 }
 
 function resume() {
   pausedAt = null;
   delete root.dataset.paused;
-  describe();
-  if (held) live.dispatchEvent(new CustomEvent("moved", {bubbles: true, detail: {data: String(held)}}));
-  held = null;
+  showNotice();
+  if (pausedPosition) {
+    live.dispatchEvent(new CustomEvent("moved", {bubbles: true, detail: {data: String(pausedPosition)}}));
+  }
+  pausedPosition = null;
 }
 
 document.addEventListener("click", ({target}) => {
   if (target.closest?.("button.pause")) (pausedAt ? resume : pause)();
 });
 
-function describe() {
+function showNotice() {
   let words = "";
-  if (lostAt && Date.now() - lostAt >= PATIENCE_MS) {
+  if (lostAt && Date.now() - lostAt >= NOTICE_DELAY_MS) {
     words = `Connection lost at ${clock(lostAt)}. This page shows the queue as it was then. Reconnecting…`;
   } else if (pausedAt) {
     const shown = Number(live.dataset.position);
-    const count = held ? held - shown : 0;
+    const count = pausedPosition ? pausedPosition - shown : 0;
     const more = count ? `${count.toLocaleString("en")} new event${count === 1 ? "" : "s"} since.` : "No new events.";
     words = `Paused at ${clock(pausedAt)}. ${more}`;
   }
-  if (notice && notice.textContent !== words) notice.textContent = words;
+  if (notice) setText(notice, words);
 }
 
 // Copying.
@@ -125,19 +127,19 @@ document.addEventListener("click", async ({target}) => {
   }
 });
 
-// A choice in a filter counts at once; text waits for Enter.
+// Submit a filter at once when a choice changes; text is submitted by Enter.
 document.addEventListener("change", ({target}) => {
   if (target.matches?.("form.filters select")) target.form.requestSubmit();
 });
 
-// Output has a module of its own, fetched where there is any.
-async function settle() {
+// Update the page after it is loaded or morphed. Only pages with output load its module.
+async function update() {
   tick();
   const position = document.querySelector("#page")?.dataset.position;
   if (live && position) live.dataset.position = position;
   if (document.querySelector("pre.output")) (await import("./output.js")).paintAll();
 }
 
-document.addEventListener("htmx:after:swap", settle);
-settle();
+document.addEventListener("htmx:after:swap", update);
+update();
 setInterval(tick, 1000);

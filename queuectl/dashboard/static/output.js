@@ -1,9 +1,9 @@
-// What a job printed: in its colours, and growing while it runs. Its text is only ever put in as text.
+// The output of a job: with its colours, and growing while the job runs. Its text is never parsed as HTML.
 
 import {AnsiUp} from "./vendor/ansi_up.js";
 
-// Colours. ansi_up reads the escape sequences; instead of its HTML we make nodes, so that no text of
-// a job is ever parsed, and no style attribute is written that the content policy would refuse.
+// Colours. ansi_up parses the escape sequences. This class builds nodes instead of its HTML, so that no
+// text of a job is parsed as HTML, and no style attribute is written, which the content policy refuses.
 class Colours extends AnsiUp {
   nodes = [];
 
@@ -42,15 +42,15 @@ class Colours extends AnsiUp {
   }
 }
 
-// The server shows ESC as its picture; where it begins a colour, it is meant as one.
+// The server shows ESC as a picture. Before a colour or a link it is read as ESC again.
 const ESCAPE = /\u241b(?=\[[0-9;]*m|\]8;)/g;
 
-// Characters that act rather than show, as the server shows them.
-const ACTS = /[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+// Control characters, which the server makes visible, too.
+const CONTROLS = /[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 function shown(text) {
-  return text.replaceAll("\r\n", "\n").replace(ACTS, (found) => {
-    const code = found.codePointAt(0);
+  return text.replaceAll("\r\n", "\n").replace(CONTROLS, (character) => {
+    const code = character.codePointAt(0);
     if (code < 0x20) return String.fromCodePoint(0x2400 + code);
     if (code === 0x7f) return "\u2421";
     return `\u27e8U+${code.toString(16).toUpperCase().padStart(4, "0")}\u27e9`;
@@ -61,7 +61,7 @@ const painters = new WeakMap();
 
 function paint(output) {
   if (painters.has(output)) return painters.get(output);
-  const painter = {colours: new Colours(), bytes: new TextDecoder(), busy: false, wanted: 0, news: 0, follows: true};
+  const painter = {colours: new Colours(), bytes: new TextDecoder(), busy: false, end: 0, notices: 0, follows: true};
   painters.set(output, painter);
   const text = output.textContent.replace(ESCAPE, "\u001b");
   output.replaceChildren(...painter.colours.read(text));
@@ -69,17 +69,17 @@ function paint(output) {
   return painter;
 }
 
-// Ask for what was printed after the last byte that is shown: no part twice, none left out.
+// Fetch the output after the last byte that is shown, up to offset `end`, without gap or repetition.
 async function grow(output, end) {
   const painter = paint(output);
-  painter.wanted = Math.max(painter.wanted, end);
-  painter.news += 1;
+  painter.end = Math.max(painter.end, end);
+  painter.notices += 1;
   if (painter.busy || !painter.follows) return;
   painter.busy = true;
   try {
-    // News that came while an answer was under way may be of what that answer did not have yet.
-    for (let heard = 0; heard !== painter.news && painter.follows;) {
-      heard = painter.news;
+    // An event that arrived during a request may report output that its answer does not contain.
+    for (let handled = 0; handled !== painter.notices && painter.follows;) {
+      handled = painter.notices;
       await fetchNew(output, painter);
     }
   } finally {
@@ -88,7 +88,7 @@ async function grow(output, end) {
 }
 
 async function fetchNew(output, painter) {
-  while (painter.follows && Number(output.dataset.end) < painter.wanted) {
+  while (painter.follows && Number(output.dataset.end) < painter.end) {
     const from = Number(output.dataset.end);
     const answer = await fetch(`${output.dataset.bytes}?from=${from}`);
     if (!answer.ok) return;
@@ -102,7 +102,7 @@ async function fetchNew(output, painter) {
   }
 }
 
-// Following: the end stays in sight, unless somebody has scrolled up from it.
+// Following: keep the end visible, unless a person has scrolled up.
 function isAtEnd(output) {
   return output.scrollHeight - output.scrollTop - output.clientHeight < 40;
 }
@@ -126,28 +126,28 @@ document.addEventListener("click", ({target}) => {
     document.documentElement.toggleAttribute("data-output-paused", !painter.follows);
     if (painter.follows) {
       toEnd(output);
-      grow(output, painter.wanted);
+      grow(output, painter.end);
     }
   }
   if (target.closest(".previous")) step(output, -1);
   if (target.closest(".following-match")) step(output, 1);
 });
 
-// Searching: matches are marked as ranges, so that the text itself stays as it is.
-const LONGEST_LIST = 10_000;
+// Searching: matches are highlighted as ranges, which leaves the text unchanged.
+const MAX_MATCHES = 10_000;
 const canMark = typeof Highlight === "function" && CSS.highlights;
-const found = new WeakMap();
+const searches = new WeakMap();
 
 function matches(output, words) {
-  let text = output.textContent.toLowerCase(), wanted = words.toLowerCase();
-  // A few letters have a longer lower case, which would shift all that comes after them.
-  if (text.length !== output.textContent.length) [text, wanted] = [output.textContent, words];
-  const at = [];
-  for (let index = text.indexOf(wanted); index >= 0 && at.length < LONGEST_LIST;) {
-    at.push(index);
-    index = text.indexOf(wanted, index + wanted.length);
+  let text = output.textContent.toLowerCase(), pattern = words.toLowerCase();
+  // A few letters are longer in lower case, which would shift the positions of later matches.
+  if (text.length !== output.textContent.length) [text, pattern] = [output.textContent, words];
+  const starts = [];
+  for (let index = text.indexOf(pattern); index >= 0 && starts.length < MAX_MATCHES;) {
+    starts.push(index);
+    index = text.indexOf(pattern, index + pattern.length);
   }
-  return ranges(output, at, wanted.length);
+  return ranges(output, starts, pattern.length);
 }
 
 function ranges(output, starts, length) {
@@ -171,15 +171,15 @@ function ranges(output, starts, length) {
 function search(output) {
   const bar = tools(output), words = bar?.querySelector(".find").value ?? "";
   const list = words && canMark ? matches(output, words) : [];
-  const before = found.get(output);
-  const current = before?.words === words ? Math.min(before.current, list.length - 1) : -1;
-  found.set(output, {words, list, current});
+  const previous = searches.get(output);
+  const current = previous?.words === words ? Math.min(previous.current, list.length - 1) : -1;
+  searches.set(output, {words, list, current});
   if (canMark) CSS.highlights.set("match", new Highlight(...list));
-  tell(output);
+  showMatches(output);
 }
 
 function step(output, by) {
-  const state = found.get(output);
+  const state = searches.get(output);
   if (!state?.list.length) return;
   state.current = (state.current + by + state.list.length) % state.list.length;
   if (state.current < 0) state.current = state.list.length - 1;
@@ -187,15 +187,15 @@ function step(output, by) {
   CSS.highlights.set("current-match", new Highlight(range));
   const box = range.getBoundingClientRect(), frame = output.getBoundingClientRect();
   output.scrollTop += box.top - frame.top - output.clientHeight / 2;
-  tell(output);
+  showMatches(output);
 }
 
-function tell(output) {
-  const {words, list, current} = found.get(output);
+function showMatches(output) {
+  const {words, list, current} = searches.get(output);
   if (!list.length && canMark) CSS.highlights.delete("current-match");
-  const told = !words ? "" : !list.length ? "No match" : current < 0 ? `${list.length} matches` : `${current + 1} of ${list.length}`;
+  const summary = !words ? "" : !list.length ? "No match" : current < 0 ? `${list.length} matches` : `${current + 1} of ${list.length}`;
   const place = tools(output)?.querySelector(".matches");
-  if (place && place.textContent !== told) place.textContent = told;
+  if (place && place.textContent !== summary) place.textContent = summary;
 }
 
 document.addEventListener("input", ({target}) => {
@@ -219,8 +219,8 @@ document.getElementById("live")?.addEventListener("output", ({detail}) => {
 
 export function paintAll() {
   document.querySelectorAll("pre.output").forEach(paint);
-  document.querySelectorAll("pre.output").forEach((output) => { if (found.has(output)) tell(output); });
+  document.querySelectorAll("pre.output").forEach((output) => { if (searches.has(output)) showMatches(output); });
 }
 
-// What was printed before this module was there to hear of it.
+// Fetch output that was reported before this module was loaded.
 for (const output of document.querySelectorAll("pre.output")) grow(output, Infinity);

@@ -1,1 +1,1 @@
-"""How fast it is, measured beside its peers in the same run: `make bench`."""
+"""The speed of QueueCTL, compared with its peers in the same run: `make bench`."""

@@ -1,4 +1,4 @@
-"""`make bench`: a table of QueueCTL beside its peers, each row measured in one run."""
+"""`make bench`: a table of QueueCTL and its peers, each row measured in one run."""
 
 import argparse
 import sys
@@ -11,23 +11,23 @@ from .bulk import bulk
 from .growth import growth
 from .latency import first_instruction_ms, idle_worker, reclaim_s
 from .measure import Contestant, Figure, Row, race, ratio, table
-from .replaying import beside_a_replay
+from .replaying import drain_during_replay
 
 
 def main() -> int:
-    """Measure and print. Takes some minutes; growth to a million jobs takes ten more."""
+    """Measure and print all rows. Takes some minutes; growth to a million jobs takes ten more."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each race")
     parser.add_argument("--jobs", type=int, default=5000, help="jobs of a drain")
     parser.add_argument("--lines", type=int, default=200_000, help="jobs of a bulk enqueue")
     parser.add_argument("--idle", type=float, default=30.0, help="seconds to watch an idle worker")
     parser.add_argument("--grow", type=int, nargs="*", default=[1_000, 100_000], help="sizes")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with TemporaryDirectory() as name:
         folder = Path(name)
-        _print("Beside peers", _beside(folder, asked))
-        if asked.grow:
-            _print("As the queue grows", growth(folder, tuple(asked.grow)))
+        _print("Compared with other programs", _compared(folder, options))
+        if options.grow:
+            _print("As the queue grows", growth(folder, tuple(options.grow)))
     return 0
 
 
@@ -35,14 +35,14 @@ def _print(title: str, rows: Iterator[Row]) -> None:
     print(f"\n## {title}\n\n{table(list(rows))}", flush=True)
 
 
-def _beside(folder: Path, asked: argparse.Namespace) -> Iterator[Row]:
-    yield from _enqueue(folder, asked.rounds)
-    yield from _loop(folder, asked.rounds)
-    yield from _drain(folder, asked.rounds, asked.jobs)
+def _compared(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
+    yield from _enqueue(folder, options.rounds)
+    yield from _loop(folder, options.rounds)
+    yield from _drain(folder, options.rounds, options.jobs)
     yield from _sleepers(folder)
-    yield from bulk(folder, asked.lines)
-    yield from _latency(folder, asked.idle)
-    yield from beside_a_replay(folder)
+    yield from bulk(folder, options.lines)
+    yield from _latency(folder, options.idle)
+    yield from drain_during_replay(folder)
 
 
 def _race(peers: dict[str, Contestant | None], rounds: int) -> dict[str, Figure]:
@@ -54,7 +54,7 @@ def _race(peers: dict[str, Contestant | None], rounds: int) -> dict[str, Figure]
 
 def _enqueue(folder: Path, rounds: int) -> Iterator[Row]:
     path = str(folder / "enqueue.db")
-    found = _race(
+    figures = _race(
         {
             "ours": by.one_enqueue(*by.QUEUECTL, "--db", path, "enqueue", "--", "true"),
             "imports": by.imports_only(),
@@ -62,15 +62,15 @@ def _enqueue(folder: Path, rounds: int) -> Iterator[Row]:
         },
         rounds * 4,
     )
-    ours = found.pop("ours")
-    wanted = {"imports": "≤ 1.5", "spoolctl": "≤ 0.67"}
-    for name, figure in found.items():
+    ours = figures.pop("ours")
+    targets = {"imports": "≤ 1.5", "spoolctl": "≤ 0.67"}
+    for name, figure in figures.items():
         yield Row(
             "one enqueue from the shell",
             f"{ours.median_s * 1e3:.0f} ms",
             f"{name} {figure.median_s * 1e3:.0f} ms",
             f"{ratio(ours, figure):.2f} × as long",
-            wanted[name],
+            targets[name],
         )
 
 
@@ -78,20 +78,20 @@ def _loop(folder: Path, rounds: int) -> Iterator[Row]:
     times = 100
     path = str(folder / "enqueue.db")
     ours = by.in_a_loop(times, *by.QUEUECTL, "--db", path, "enqueue", "--", "true")
-    found = _race({"ours": ours, "spoolctl": by.spoolctl_loop(folder, times)}, rounds)
-    if peer := found.get("spoolctl"):
+    figures = _race({"ours": ours, "spoolctl": by.spoolctl_loop(folder, times)}, rounds)
+    if peer := figures.get("spoolctl"):
         yield Row(
             f"{times} enqueues in a shell's loop",
-            f"{found['ours'].median_s:.1f} s",
+            f"{figures['ours'].median_s:.1f} s",
             f"spoolctl {peer.median_s:.1f} s",
-            f"{ratio(peer, found['ours']):.2f} × as fast",
+            f"{ratio(peer, figures['ours']):.2f} × as fast",
             "≥ 1.5",
         )
 
 
 def _drain(folder: Path, rounds: int, jobs: int) -> Iterator[Row]:
     slots = 2
-    found = _race(
+    figures = _race(
         {
             "ours": by.queuectl_drain(folder, jobs, slots, "true"),
             "xargs": by.xargs_drain(jobs, slots, "true"),
@@ -100,25 +100,25 @@ def _drain(folder: Path, rounds: int, jobs: int) -> Iterator[Row]:
         },
         rounds,
     )
-    ours = found.pop("ours")
-    wanted = {"xargs": "≥ 1.0", "huey": "≥ 1.5", "tsp": ""}
-    for name, figure in found.items():
+    ours = figures.pop("ours")
+    targets = {"xargs": "≥ 1.0", "huey": "≥ 1.5", "tsp": ""}
+    for name, figure in figures.items():
         yield Row(
             f"drain of {jobs:,} × true, two at a time, synchronous=FULL",
             f"{jobs / ours.median_s:,.0f}/s",
             f"{name} {jobs / figure.median_s:,.0f}/s",
             f"{ratio(figure, ours):.2f} × as fast",
-            wanted[name],
+            targets[name],
         )
 
 
 def _sleepers(folder: Path) -> Iterator[Row]:
-    """Jobs that only sleep: what is lost between one and the next. The start is not counted."""
+    """Measure the time lost between jobs that only sleep. The worker's start is subtracted."""
     jobs, slots, each_s = 800, 8, 0.05
     long = by.queuectl_drain(folder, jobs, slots, f"sleep {each_s}")
     short = by.queuectl_drain(folder, slots, slots, f"sleep {each_s}")
-    found = race({"long": long, "short": short}, 3)
-    took = found["long"].median_s - found["short"].median_s
+    figures = race({"long": long, "short": short}, 3)
+    took = figures["long"].median_s - figures["short"].median_s
     ideal = (jobs - slots) / slots * each_s
     yield Row(
         f"drain of jobs of {each_s * 1e3:.0f} ms, eight at a time",
@@ -130,16 +130,16 @@ def _sleepers(folder: Path) -> Iterator[Row]:
 
 
 def _latency(folder: Path, idle_s: float) -> Iterator[Row]:
-    found = first_instruction_ms(folder, 200)
+    figures = first_instruction_ms(folder, 200)
     yield Row(
         "enqueue acknowledged → first instruction, idle worker",
-        f"median {found.median_ms:.1f} ms, p99 {found.p99_ms:.1f} ms",
-        f"a row committed + a spawn {found.bare_ms:.1f} ms",
-        f"{found.median_ms / found.bare_ms:.2f}, {found.p99_ms / found.bare_ms:.2f}",
+        f"median {figures.median_ms:.1f} ms, p99 {figures.p99_ms:.1f} ms",
+        f"a row committed + a spawn {figures.bare_ms:.1f} ms",
+        f"{figures.median_ms / figures.bare_ms:.2f}, {figures.p99_ms / figures.bare_ms:.2f}",
         "≤ 1.5, p99 ≤ 4",
     )
     idle = idle_worker(folder, idle_s)
-    yield Row("CPU of an idle worker", f"{idle.cpu_s_a_minute:.3f} s/min", "", "", "≤ 0.01")
+    yield Row("CPU of an idle worker", f"{idle.cpu_s_per_minute:.3f} s/min", "", "", "≤ 0.01")
     yield Row("memory of an idle worker (PSS)", f"{idle.memory_mb:.0f} MB", "", "", "≤ 45 MB")
     yield Row("kill -9 → claimed again", f"{reclaim_s(folder):.2f} s", "", "", "< 1 s")
 

@@ -1,4 +1,4 @@
-"""Many jobs at once, and one after the other, beside what SQLite itself takes for the same rows."""
+"""Enqueuing many jobs at once and one by one, compared with SQLite alone for the same rows."""
 
 import resource
 import sys
@@ -18,7 +18,7 @@ COPIED = ("events", "jobs", "tags", "counts", "sequence", "throughput")
 
 
 def bulk(folder: Path, lines: int) -> Iterator[Row]:
-    """Lines from stdin in one transaction; commits of one job each."""
+    """Measure lines from stdin in one transaction, and commits of one job each."""
     path, source = folder / "bulk.db", folder / "bulk.jsonl"
     source.write_text('{"command":"true"}\n' * lines)
     took_s, memory_mb = _enqueue(path, source)
@@ -30,7 +30,7 @@ def bulk(folder: Path, lines: int) -> Iterator[Row]:
         f"{bare_s / took_s:.2f} × as fast",
         "≥ 50,000/s or ≥ 0.5; < 150 MB",
     )
-    yield from _beside_spoolctl(folder, lines, lines / took_s)
+    yield from _compared_with_spoolctl(folder, lines, lines / took_s)
     ours_s, row_s = _singles(folder)
     yield Row(
         "Queue.enqueue in Python, one commit each",
@@ -41,12 +41,12 @@ def bulk(folder: Path, lines: int) -> Iterator[Row]:
     )
 
 
-def _beside_spoolctl(folder: Path, lines: int, ours_a_second: float) -> Iterator[Row]:
+def _compared_with_spoolctl(folder: Path, lines: int, ours_a_second: float) -> Iterator[Row]:
     jobs = min(lines, 20_000)
     if fill := spoolctl_fill(folder, jobs):
         theirs_a_second = jobs / fill()
         yield Row(
-            f"bulk enqueue, beside spoolctl's Python functions ({jobs:,} jobs, no fsync)",
+            f"bulk enqueue, spoolctl by its Python functions ({jobs:,} jobs, no fsync)",
             f"{ours_a_second:,.0f}/s",
             f"spoolctl {theirs_a_second:,.0f}/s",
             f"{ours_a_second / theirs_a_second:.1f} × as fast",
@@ -55,7 +55,7 @@ def _beside_spoolctl(folder: Path, lines: int, ours_a_second: float) -> Iterator
 
 
 def _enqueue(path: Path, source: Path) -> tuple[float, float]:
-    """Seconds, and peak memory of the process in megabytes."""
+    """Return seconds, and the peak memory of the process in megabytes."""
     with source.open("rb") as stdin:
         began = time.perf_counter()
         argv = (*QUEUECTL, "--db", str(path), "enqueue", "--file", "-")
@@ -67,7 +67,7 @@ def _enqueue(path: Path, source: Path) -> tuple[float, float]:
 
 
 def _bare(full: Path, empty: Path) -> float:
-    """Seconds for inserting the very same rows, with their indexes and triggers, in one commit."""
+    """Return the seconds to insert the same rows, with indexes and triggers, in one commit."""
     Queue(empty).close()
     source = apsw.Connection(str(full), apsw.SQLITE_OPEN_READONLY)
     target = apsw.Connection(str(empty))
@@ -75,10 +75,10 @@ def _bare(full: Path, empty: Path) -> float:
     rows = {table: list(source.execute(f"SELECT * FROM {table}")) for table in COPIED}
     began = time.perf_counter()
     with target:
-        for table, found in rows.items():
-            if found:
+        for table, copied in rows.items():
+            if copied:
                 columns = _stored(source, table)
-                kept = [tuple(row[: len(columns)]) for row in found]
+                kept = [tuple(row[: len(columns)]) for row in copied]
                 marks = ", ".join("?" for _ in columns)
                 names = ", ".join(columns)
                 target.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", kept)
@@ -89,7 +89,7 @@ def _bare(full: Path, empty: Path) -> float:
 
 
 def _stored(connection: apsw.Connection, table: str) -> list[str]:
-    """Columns that are not generated; those that are come last."""
+    """Return the columns that are not generated; generated ones are the last of a table."""
     rows = connection.execute(f"PRAGMA table_xinfo({table})")
     return [str(row[1]) for row in rows if row[6] == 0]
 

@@ -1,4 +1,4 @@
-"""The same work by QueueCTL and by its peers; one that is not installed is left out."""
+"""The same work by QueueCTL and by its peers. A peer that is not installed is left out."""
 
 import importlib.util
 import os
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from .measure import Contestant, run, timed
 
-BESIDE = Path(sys.executable).parent
-QUEUECTL = (str(BESIDE / "queuectl"),)
+PROGRAMS = Path(sys.executable).parent
+QUEUECTL = (str(PROGRAMS / "queuectl"),)
 
 
 def queuectl_drain(folder: Path, jobs: int, slots: int, command: str) -> Contestant:
-    """A worker's whole life over jobs that wait already: durable, all events written."""
+    """Run a worker over jobs that are already pending: durable, with all events."""
 
     def drain() -> float:
         path = _fresh(folder, "queuectl")
@@ -28,14 +28,14 @@ def queuectl_drain(folder: Path, jobs: int, slots: int, command: str) -> Contest
 
 
 def xargs_drain(jobs: int, slots: int, command: str) -> Contestant:
-    """Records nothing, survives nothing: what launching costs."""
+    """Only launch processes: xargs records no results and does not survive a crash."""
     numbers = "\n".join(str(n) for n in range(jobs))
     argv = ("xargs", f"-P{slots}", "-n1", "sh", "-c", command)
     return lambda: timed(lambda: run(*argv, stdin=numbers))
 
 
 def huey_drain(folder: Path, jobs: int, slots: int, command: str) -> Contestant | None:
-    """huey on SQLite, durable, a shell a task."""
+    """Run huey on SQLite: durable, one shell per task."""
     if not _importable("huey"):
         return None
     peer = (sys.executable, "-m", "benchmarks.peers.huey_peer")
@@ -49,7 +49,7 @@ def huey_drain(folder: Path, jobs: int, slots: int, command: str) -> Contestant 
 
 
 def tsp_drain(folder: Path, jobs: int, slots: int, command: str) -> Contestant | None:
-    """task-spooler, in memory. It has no bulk enqueue, so enqueueing is part of its time."""
+    """Run task-spooler, in memory. It has no bulk enqueue, so enqueueing is part of its time."""
     tsp = shutil.which("tsp")
     if tsp is None:
         return None
@@ -65,17 +65,17 @@ def tsp_drain(folder: Path, jobs: int, slots: int, command: str) -> Contestant |
 
 
 def one_enqueue(*argv: str) -> Contestant:
-    """One command, start to end."""
+    """Run one command from start to end."""
     return lambda: timed(lambda: run(*argv))
 
 
 def imports_only() -> Contestant:
-    """What Python and the libraries cost before anything is done."""
+    """Start Python and import the libraries, nothing else."""
     return one_enqueue(sys.executable, "-c", "import click, msgspec, apsw")
 
 
 def spoolctl_add(folder: Path) -> Contestant | None:
-    """One job by spoolctl."""
+    """Enqueue one job by spoolctl."""
     spoolctl = _program("spoolctl")
     if spoolctl is None:
         return None
@@ -83,7 +83,7 @@ def spoolctl_add(folder: Path) -> Contestant | None:
 
 
 def spoolctl_loop(folder: Path, times: int) -> Contestant | None:
-    """The same from a shell, one after the other."""
+    """Enqueue jobs by spoolctl from a shell, one after the other."""
     spoolctl = _program("spoolctl")
     return None if spoolctl is None else in_a_loop(times, *_spoolctl_add(spoolctl, folder))
 
@@ -93,13 +93,13 @@ def _spoolctl_add(spoolctl: str, folder: Path) -> tuple[str, ...]:
 
 
 def in_a_loop(times: int, *argv: str) -> Contestant:
-    """The same command from a shell, one after the other."""
+    """Run the same command from a shell many times, one after the other."""
     script = 'n=$0; while [ "$n" -gt 0 ]; do "$@" >/dev/null; n=$((n - 1)); done'
     return lambda: timed(lambda: run("sh", "-c", script, str(times), *argv))
 
 
 def spoolctl_fill(folder: Path, jobs: int) -> Contestant | None:
-    """Many jobs by spoolctl's own functions, without a process for each."""
+    """Enqueue many jobs by spoolctl's Python functions, without a process for each."""
     if not _importable("spoolctl"):
         return None
     peer = (sys.executable, "-m", "benchmarks.peers.spoolctl_peer")
@@ -111,12 +111,12 @@ def spoolctl_fill(folder: Path, jobs: int) -> Contestant | None:
     return fill
 
 
-def until(look: Callable[[], bool], deadline_s: float = 60.0) -> None:
-    """Wait until `look` is true."""
+def until(condition: Callable[[], bool], deadline_s: float = 60.0) -> None:
+    """Wait until `condition` returns true. Raises TimeoutError."""
     end = time.monotonic() + deadline_s
-    while not look():
+    while not condition():
         if time.monotonic() > end:
-            raise TimeoutError("what was measured did not happen")
+            raise TimeoutError("the measured event did not happen")
         time.sleep(0.0005)
 
 
@@ -125,13 +125,13 @@ def _importable(name: str) -> bool:
 
 
 def _program(name: str) -> str | None:
-    beside = BESIDE / name
-    return str(beside) if beside.exists() else shutil.which(name)
+    program = PROGRAMS / name
+    return str(program) if program.exists() else shutil.which(name)
 
 
 def _fresh(folder: Path, name: str) -> str:
-    """A path where nothing stands."""
-    place = folder / name
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    return os.path.join(place, "queue.db")
+    """Return the path of a queue in a new, empty folder."""
+    fresh = folder / name
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    return os.path.join(fresh, "queue.db")

@@ -1,4 +1,4 @@
-"""Whether anything slows down as the queue grows: the same figures at every size, in one run."""
+"""Slowdown as the queue grows: the same measurements at every size, in one run."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ READS = (("status",), ("list",), ("show", "1"))
 
 
 def build(folder: Path, pending: int, finished: int) -> Path:
-    """A queue file with so many jobs, made through the same rules and folds as any other."""
+    """Create a queue file with so many jobs, through the usual rules and folds."""
     path = folder / f"grown-{pending}-{finished}.db"
     with Queue(path) as queue:
         for _ in range(0, finished, BATCH):
@@ -39,45 +39,45 @@ def build(folder: Path, pending: int, finished: int) -> Path:
 
 def _finish(queue: Queue, number: int) -> None:
     with queue.write("bench") as session:
-        found = [one.job_id for one in ready.next_ready(session.tx, (), number)]
-        session.preload(found)
+        job_ids = [job.job_id for job in ready.next_ready(session.tx, (), number)]
+        session.preload(job_ids)
         at_us = session.at_us
-        for job_id in found:
+        for job_id in job_ids:
             session.send(Claim(job_id=job_id, worker="bench", slot=1, at_us=at_us))
             session.send(Finish(job_id=job_id, attempt=1, outcome=DONE, jitter=0, at_us=at_us))
 
 
 def claim_ms(path: Path, times: int = 200) -> float:
-    """One job claimed and finished, durably, in a transaction of its own."""
+    """Return the time to claim and finish one job in its own durable transaction."""
     with Queue(path) as queue:
         return median(_timed_ms(lambda: _finish(queue, 1)) for _ in range(times))
 
 
 class _Later(SystemClock):
-    """An hour ahead: what is delayed has fallen due."""
+    """A clock that is an hour ahead, so that delayed jobs are due."""
 
     def wall_us(self) -> int:
         return super().wall_us() + 3_600_000_000
 
 
 def due_ms(path: Path, number: int = 1_000) -> float:
-    """So many delayed jobs that fall due at once, put back in line in one transaction."""
+    """Return the time to requeue so many due jobs in one transaction."""
     with Queue(path) as queue:
         queue.enqueue_many(NewJob(command="true", delay_us=60_000_000) for _ in range(number))
     with Queue(path, clock=_Later()) as queue:
-        return _timed_ms(lambda: _put_back(queue, number))
+        return _timed_ms(lambda: _requeue_due(queue, number))
 
 
-def _put_back(queue: Queue, number: int) -> None:
+def _requeue_due(queue: Queue, number: int) -> None:
     with queue.write("timer") as session:
-        fallen = timers.due(session.tx, session.at_us, number)
-        assert len(fallen) == number
-        for job_id in fallen:
+        due = timers.due(session.tx, session.at_us, number)
+        assert len(due) == number
+        for job_id in due:
             session.send(ComeDue(job_id=job_id, at_us=session.at_us))
 
 
 def reads_ms(path: Path, words: tuple[str, ...], times: int = 9) -> float:
-    """One command of the shell, start to end."""
+    """Return the time of one command from start to end."""
     argv = (*QUEUECTL, "--db", str(path), *words)
     quiet = subprocess.DEVNULL
     return median(
@@ -87,7 +87,7 @@ def reads_ms(path: Path, words: tuple[str, ...], times: int = 9) -> float:
 
 
 def page_ms(path: Path, address: str, times: int = 15) -> float:
-    """One page of the dashboard, rendered."""
+    """Return the time to render one page of the dashboard."""
     client = create_app(str(path)).test_client()
 
     def get() -> int:
@@ -98,7 +98,7 @@ def page_ms(path: Path, address: str, times: int = 15) -> float:
 
 
 def growth(folder: Path, sizes: tuple[int, ...]) -> Iterator[Row]:
-    """Each figure at the smallest size beside the same at the others."""
+    """Compare each measurement at the smallest size with the same at the others."""
     pending = {size: build(folder, size, 0) for size in sizes}
     finished = {size: build(folder, 2_000, size) for size in sizes}
     small = sizes[0]
@@ -124,18 +124,18 @@ def _rates(path: Path) -> Iterator[Row]:
         with queue.store.read() as tx:
             verify_ms = _timed_ms(lambda: verify(tx))
         replay_ms = _timed_ms(lambda: replay(queue.store))
-    for what, took_ms, wanted in (
+    for what, took_ms, target in (
         ("verify", verify_ms, "≥ 400,000/s"),
         ("replay", replay_ms, "≥ 150,000/s"),
     ):
         rate = f"{events / took_ms * 1e3:,.0f}/s"
-        yield Row(f"{what} of {events:,} events", rate, "", "", wanted)
-    yield Row("file a finished job", f"{size:,.0f} bytes", "", "", "≤ 1,000")
+        yield Row(f"{what} of {events:,} events", rate, "", "", target)
+    yield Row("file size per finished job", f"{size:,.0f} bytes", "", "", "≤ 1,000")
 
 
-def _row(what: str, size: int, a_ms: float, b_ms: float, wanted: str) -> Row:
+def _row(what: str, size: int, a_ms: float, b_ms: float, target: str) -> Row:
     ratio = f"{a_ms / b_ms:.2f}"
-    return Row(f"{what} at {size:,}", f"{a_ms:.2f} ms", f"{b_ms:.2f} ms", ratio, wanted)
+    return Row(f"{what} at {size:,}", f"{a_ms:.2f} ms", f"{b_ms:.2f} ms", ratio, target)
 
 
 def _timed_ms(work: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""From an acknowledged enqueue to the job's first instruction, and what waiting costs."""
+"""The time from an acknowledged enqueue to the job's first instruction, and the cost of idling."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from .contestants import QUEUECTL, until
 
 @contextmanager
 def worker(path: str, slots: int = 1) -> Iterator[int]:
-    """A worker at its work; yields the pid of its keeper, the process that was started."""
+    """Run a worker and yield the pid of its keeper, which is the started process."""
     process = subprocess.Popen(
         (*QUEUECTL, "--db", path, "worker", "start", "--count", str(slots)),
         stdin=subprocess.DEVNULL,
@@ -27,7 +27,7 @@ def worker(path: str, slots: int = 1) -> Iterator[int]:
         stderr=subprocess.PIPE,
     )
     assert process.stderr is not None
-    process.stderr.readline()  # its greeting: the doorbell hangs
+    process.stderr.readline()  # its greeting: it listens to its doorbell now
     try:
         yield process.pid
     finally:
@@ -43,11 +43,11 @@ class Latency(NamedTuple):
     median_ms: float
     p99_ms: float
     bare_ms: float
-    """Of one committed row and one spawn of the same shell, in the same run."""
+    """Median of one committed row and one spawn of the same shell, in the same run."""
 
 
 def first_instruction_ms(folder: Path, times: int) -> Latency:
-    """Enqueue jobs that write down the time, each on an idle worker."""
+    """Enqueue jobs that write down the time, each while the worker is idle."""
     path, stamp = str(folder / "latency.db"), folder / "stamp"
     took, bare = [], []
     row = apsw.Connection(str(folder / "bare-row.db"))
@@ -68,15 +68,15 @@ def first_instruction_ms(folder: Path, times: int) -> Latency:
 
 
 class Idle(NamedTuple):
-    """What a worker's two processes take while there is nothing to do."""
+    """The resources that the two processes of an idle worker use."""
 
-    cpu_s_a_minute: float
+    cpu_s_per_minute: float
     memory_mb: float
-    """Proportional set size: pages that others share are counted in part."""
+    """Proportional set size: a shared page counts in part."""
 
 
 def idle_worker(folder: Path, seconds: float) -> Idle:
-    """Watch one for so long, after it has run a job."""
+    """Measure a worker for so many seconds, after it has run a job."""
     path = str(folder / "idle.db")
     with Queue(path) as queue, worker(path) as keeper:
         queue.wait(queue.enqueue("true").id)
@@ -87,13 +87,13 @@ def idle_worker(folder: Path, seconds: float) -> Idle:
 
 
 def _memory_mb(pid: int) -> float:
-    """Source: proc(5), smaps_rollup."""
+    """Return the proportional set size in MB. Source: proc(5), smaps_rollup."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def reclaim_s(folder: Path) -> float:
-    """Seconds from kill -9 of a supervisor to its job being claimed again."""
+    """Return the seconds from kill -9 of a supervisor until its job is claimed again."""
     path = str(folder / "reclaim.db")
     with Queue(path) as queue, worker(path) as keeper:
         job = queue.enqueue("sleep 600")
@@ -108,7 +108,7 @@ def reclaim_s(folder: Path) -> float:
 
 
 def _used_s(keeper: int) -> float:
-    """Of the keeper and its supervisor. Source: proc_pid_stat(5), fields 14 and 15."""
+    """Return the CPU seconds of both processes. Source: proc_pid_stat(5), fields 14 and 15."""
     tick = os.sysconf("SC_CLK_TCK")
     total = 0
     for pid in (keeper, _supervisor(keeper)):

@@ -1,4 +1,4 @@
-"""Interleaved rounds: each contestant once a round, for a machine that drifts drifts for all."""
+"""Races: each contestant runs once per round, so that a drift of the machine affects all."""
 
 import os
 import subprocess
@@ -9,23 +9,23 @@ from statistics import median
 from typing import NamedTuple
 
 Contestant = Callable[[], float]
-"""Does the work once and returns the seconds that it took."""
+"""A function that does the work once and returns the seconds that it took."""
 
 
 class Figure(NamedTuple):
-    """Seconds, a round each."""
+    """The seconds of a contestant, one value per round."""
 
     name: str
     seconds: tuple[float, ...]
 
     @property
     def median_s(self) -> float:
-        """The middle of the rounds."""
+        """The median of all rounds."""
         return median(self.seconds)
 
 
 def race(contestants: Mapping[str, Contestant], rounds: int) -> dict[str, Figure]:
-    """Let them take turns for so many rounds, after one that is not counted."""
+    """Run all contestants in turn for so many rounds, after one that is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds + 1):
         for name, contestant in contestants.items():
@@ -38,19 +38,19 @@ def race(contestants: Mapping[str, Contestant], rounds: int) -> dict[str, Figure
 
 
 def ratio(a: Figure, b: Figure) -> float:
-    """How many times as long as `b` `a` took: the median over the rounds, pair by pair."""
+    """Return the time of `a` divided by that of `b`: the median of the ratios of all rounds."""
     return median(x / y for x, y in zip(a.seconds, b.seconds, strict=True))
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that `work` takes."""
+    """Return the seconds that `work` takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def run(*argv: str, env: Mapping[str, str] | None = None, stdin: str | None = None) -> None:
-    """Run a program to its end, its output thrown away. Raises CalledProcessError."""
+    """Run a program to its end and discard its output. Raises CalledProcessError."""
     subprocess.run(
         argv,
         env={**os.environ, **(env or {})},
@@ -68,17 +68,17 @@ def _progress(text: str) -> None:
 
 
 class Row(NamedTuple):
-    """A line of the report."""
+    """A row of the report."""
 
-    what: str
+    measurement: str
     ours: str
-    beside: str
+    compared_with: str
     ratio: str
-    wanted: str
+    target: str
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as Markdown."""
+    """Return the rows as a Markdown table."""
     head = ("measurement", "QueueCTL", "compared with", "ratio", "target")
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,4 +1,4 @@
-"""What workers lose while the read models are rebuilt beside them."""
+"""The speed of workers while the read models are rebuilt."""
 
 import os
 import signal
@@ -15,8 +15,8 @@ JOBS, SLOTS, EACH_S = 300, 2, 0.02
 LINES = f'{{"command": "sleep {EACH_S}"}}\n' * JOBS
 
 
-def beside_a_replay(folder: Path, finished: int = 50_000) -> Iterator[Row]:
-    """Short sleeps, which leave the processor to the replay, with it and without."""
+def drain_during_replay(folder: Path, finished: int = 50_000) -> Iterator[Row]:
+    """Drain short sleeps, which leave the processor to the replay, with and without replays."""
     path = str(build(folder, 0, finished))
 
     def alone() -> float:
@@ -24,23 +24,23 @@ def beside_a_replay(folder: Path, finished: int = 50_000) -> Iterator[Row]:
         worker = ("worker", "start", "--count", str(SLOTS), "--until-empty")
         return timed(lambda: run(*QUEUECTL, "--db", path, *worker))
 
-    def beside() -> float:
+    def during_replay() -> float:
         with _replaying(path):
             return alone()
 
-    found = race({"alone": alone, "beside": beside}, 3)
+    figures = race({"alone": alone, "during replay": during_replay}, 3)
     yield Row(
-        f"drain of jobs of {EACH_S * 1e3:.0f} ms, two at a time, beside replay after replay",
-        f"{JOBS / found['beside'].median_s:.0f}/s",
-        f"without {JOBS / found['alone'].median_s:.0f}/s",
-        f"{ratio(found['alone'], found['beside']):.2f} × as fast",
+        f"drain of jobs of {EACH_S * 1e3:.0f} ms, two at a time, during continuous replays",
+        f"{JOBS / figures['during replay'].median_s:.0f}/s",
+        f"without {JOBS / figures['alone'].median_s:.0f}/s",
+        f"{ratio(figures['alone'], figures['during replay']):.2f} × as fast",
         "≥ 0.8",
     )
 
 
 @contextmanager
 def _replaying(path: str) -> Iterator[None]:
-    """One replay after the other for the length of the block."""
+    """Run one replay after the other while the block runs."""
     script = 'while "$@"; do :; done'
     argv = ("sh", "-c", script, "sh", *QUEUECTL, "--db", path, "replay")
     quiet = subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""`make demo`: compress and checksum our own files as jobs, and show what the log says about it.
+"""`make demo`: compress and checksum the project's files as jobs, and show the log of it.
 
 Three of the jobs fail once and recover; one can never succeed and is dead at the end. Then a worker
 is killed in the middle of a job, and a byte of a copy of the log is changed.
@@ -17,17 +17,17 @@ PROJECT = Path(__file__).parents[1]
 PROGRAMS = Path(sys.executable).parent
 PACKAGES = ("eventstore", "projections", "queuectl")
 LATE = 3
-"""Jobs that find no room at their first attempt."""
+"""The number of jobs that fail once, because there is no room at first."""
 INTEGRITY = 5
-"""The exit code of `verify` for a log that was changed."""
+"""The exit code of `verify` if the log was changed."""
 
 
 def main() -> None:
-    """Enqueue, work, and show what happened. The queue is kept for a look at the dashboard."""
+    """Enqueue jobs, run them, and show the results. The queue is kept for the dashboard."""
     folder = Path(tempfile.mkdtemp(prefix="queuectl-demo-"))
     (folder / "packed").mkdir()
     (folder / "jobs.jsonl").write_text("".join(f"{json.dumps(job)}\n" for job in _jobs(folder)))
-    _say("Each of our files becomes a job: compress it, checksum it")
+    _say("Each source file becomes a job: compress it, checksum it")
     _run(folder, "queuectl config set backoff-base 1.2", "queuectl config set max-retries 2")
     _run(folder, "queuectl enqueue --file jobs.jsonl | wc -l")
     _say("Four at a time; in a pipe the worker does not report every single job")
@@ -40,11 +40,11 @@ def main() -> None:
     _say("The record: every event fits the chain, every view matches the log")
     _run(folder, "queuectl verify", "queuectl replay --check")
     _change_a_byte(folder)
-    _say_what_is_left(folder)
+    _say_what_to_type(folder)
 
 
 def _kill_a_worker(folder: Path) -> None:
-    """Kill keeper and supervisor while a job runs, and show that the job runs again, alone."""
+    """Kill keeper and supervisor while a job runs, and show that the job runs again, once."""
     _say("A worker (two processes: keeper and supervisor) is killed in the middle of a job")
     work = 'echo "attempt $QUEUECTL_ATTEMPT"; test "$QUEUECTL_ATTEMPT" -gt 1 || sleep 600'
     _run(folder, f"queuectl enqueue --id long -- {shlex.quote(work)} 2>/dev/null")
@@ -57,15 +57,15 @@ def _kill_a_worker(folder: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    pids = _pids_once_it_runs(folder)
+    pids = _pids_after_start(folder)
     _run(folder, "queuectl list --state processing", f"kill -9 {' '.join(map(str, pids))}")
     worker.wait()
     _say("The next worker ends what the first one left running, and only then runs the job again")
     _run(folder, "queuectl worker start --until-empty 2>&1 | cat", "queuectl history long")
 
 
-def _pids_once_it_runs(folder: Path) -> list[int]:
-    """The processes of the worker, supervisor first, as soon as it has started the job."""
+def _pids_after_start(folder: Path) -> list[int]:
+    """Wait until the job has started; return the pids of supervisor and keeper."""
     follow = ["queuectl", "logs", "long", "--follow"]
     with subprocess.Popen(
         follow, cwd=folder, env=_environment(folder), stdout=subprocess.PIPE, text=True
@@ -87,15 +87,15 @@ def _pids_once_it_runs(folder: Path) -> list[int]:
 
 def _change_a_byte(folder: Path) -> None:
     """Forge an exit code in a copy of the log."""
-    _say("One byte of a copy is changed: a job is to have failed with another exit code")
+    _say("One byte of a copy is changed: a job now seems to have failed with another exit code")
     _run(folder, "queuectl backup copy.db >copy.head")
     _run(folder, """LC_ALL=C sed -i '0,/"exit_code":75/s//"exit_code":76/' copy.db""")
     _run(folder, "queuectl --db copy.db verify", code=INTEGRITY)
 
 
-def _say_what_is_left(folder: Path) -> None:
+def _say_what_to_type(folder: Path) -> None:
     queuectl = shlex.join([f"{PROGRAMS}/queuectl", "--db", f"{folder}/queue.db"])
-    _say("That was all. The queue is kept for you to look at; these lines are yours to type:")
+    _say("That was all. The queue is kept for you; type these lines to look at it:")
     print("Its pages, at http://127.0.0.1:5000 until Ctrl-C:")
     print(f"  {queuectl} dashboard")
     print("Or at the terminal:")
@@ -119,7 +119,7 @@ def _jobs(folder: Path) -> Iterator[dict[str, object]]:
 
 
 def _late(number: int, work: str) -> str:
-    """Shell text that makes room and fails, and works when it is run again."""
+    """Return shell text that makes room and fails, and succeeds when it is run again."""
     room = f'"$PACKED"/room-{number}'
     return f'test -d {room} || {{ mkdir {room}; echo "no room yet" >&2; exit 75; }}; {work}'
 
@@ -129,7 +129,7 @@ def _say(text: str) -> None:
 
 
 def _run(folder: Path, *lines: str, code: int = 0) -> None:
-    """Type each line as a person would, in the demo's folder. Fails on another exit code."""
+    """Run each line in the folder of the demo, as typed. Exits if its exit code is not `code`."""
     for line in lines:
         print(f"$ {line}", flush=True)
         done = subprocess.run(["sh", "-c", line], cwd=folder, env=_environment(folder), check=False)

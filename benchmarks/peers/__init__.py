@@ -1,1 +1,1 @@
-"""Peers that are used as libraries, each as its own documentation shows it."""
+"""Peers that are used as libraries, each as its own documentation shows."""

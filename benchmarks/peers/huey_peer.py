@@ -1,6 +1,6 @@
 """huey on SQLite: `fill PATH JOBS COMMAND` enqueues, `drain PATH JOBS SLOTS` runs to the end.
 
-As it comes: `fsync=True` is its durable setting, the threads are its default worker type.
+Default settings: `fsync=True` is its durable setting, threads are its default worker type.
 """
 
 import subprocess
@@ -11,7 +11,7 @@ from huey import SqliteHuey
 
 
 def main(verb: str, path: str, jobs: str, last: str) -> None:
-    """Fill the queue, or drain it."""
+    """Fill the queue, or drain it. last: the command to fill with, or the number of slots."""
     huey = SqliteHuey(filename=path, fsync=True)
 
     @huey.task()  # type: ignore[untyped-decorator]

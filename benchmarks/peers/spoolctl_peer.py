@@ -1,6 +1,6 @@
-"""spoolctl from Python: `fill PATH JOBS` enqueues one after the other, by its own functions.
+"""spoolctl from Python: `fill PATH JOBS` enqueues jobs one by one, with its own functions.
 
-It knows no bulk; this is its fastest way, each job a commit with `synchronous=NORMAL`, no fsync.
+It has no bulk enqueue. This is its fastest way: one commit per job, `synchronous=NORMAL`, no fsync.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What was recorded, folded once more beside the program: looked at after every step."""
+"""A second fold of the recorded events, independent of the program, checked after every step."""
 
 from eventstore.events.job import (
     Cancelled,
@@ -36,51 +36,53 @@ MAY_FOLLOW: dict[type[JobEvent], tuple[State | None, ...]] = {
     CancelRequested: ("processing",),
     Cancelled: ("pending", "processing", "scheduled", "failed", "dead"),
 }
-"""In which state a job may be when each of its events is recorded; None is not there yet."""
+"""The states in which a job may be when each of its events is recorded; None: not born yet."""
 
 ENDS = Released | Succeeded | Failed
 
 
 class Ledger:
-    """The log as far as it was read, and the jobs that it tells of."""
+    """The log as far as it was read, and the jobs in it."""
 
     def __init__(self) -> None:
         self._position = 0
         self._jobs: dict[str, Job] = {}
 
-    def look(self, tx: SqliteReader) -> None:
-        """Hold what was recorded since against the rules, and the tables against that."""
+    def check_new(self, tx: SqliteReader) -> None:
+        """Check the new events against the rules, and the tables against the events."""
         moved = set()
-        for one in tx.events(after=self._position):
-            assert one.position == self._position + 1, f"a gap before {one.position}"
-            self._position = one.position
-            if kind_of(one.stream) == "job":
-                moved.add(one.stream)
-                self._take(one)
-        assert checkpoint(tx).position == self._position, "the tables are not where the log is"
+        for recorded in tx.events(after=self._position):
+            assert recorded.position == self._position + 1, f"a gap before {recorded.position}"
+            self._position = recorded.position
+            if kind_of(recorded.stream) == "job":
+                moved.add(recorded.stream)
+                self._apply(recorded)
+        assert checkpoint(tx).position == self._position, (
+            "the tables have not reached the last event"
+        )
         for name in moved:
             shown = jobs.get(tx, name)
             assert shown == self._jobs[name], f"{name} is {self._jobs[name]}, shown as {shown}"
 
-    def _take(self, one: Recorded) -> None:
-        job = self._jobs.get(one.stream)
-        told = f"{one.type} of job {one.stream} at {one.position}, which is {job}"
-        assert one.version == (job.version if job else 0) + 1, told
-        assert (job.state if job else None) in MAY_FOLLOW[type(one.event)], told  # type: ignore[index]
+    def _apply(self, recorded: Recorded) -> None:
+        job = self._jobs.get(recorded.stream)
+        message = f"{recorded.type} of job {recorded.stream} at {recorded.position}, which is {job}"
+        assert recorded.version == (job.version if job else 0) + 1, message
+        assert (job.state if job else None) in MAY_FOLLOW[type(recorded.event)], message  # type: ignore[index]
         if job is not None:
-            _refuse_attempt(job, one.event, told)
-        if isinstance(one.event, Failed):
-            assert one.event.reason != "signal", f"{told}: only shutdowns signal jobs here"
-        if isinstance(one.event, Usage):
-            assert one.event.duration_us >= 0, told
-        self._jobs[one.stream] = evolve(job, one)
+            _refuse_attempt(job, recorded.event, message)
+        if isinstance(recorded.event, Failed):
+            assert recorded.event.reason != "signal", f"{message}: only shutdowns signal jobs here"
+        if isinstance(recorded.event, Usage):
+            assert recorded.event.duration_us >= 0, message
+        self._jobs[recorded.stream] = evolve(job, recorded)
 
 
-def _refuse_attempt(job: Job, event: object, told: str) -> None:
-    """An attempt is claimed once, under the next number, and ends once."""
+def _refuse_attempt(job: Job, event: object, message: str) -> None:
+    """Check that an attempt is claimed once, under the next number, and ends once."""
     if isinstance(event, Claimed):
-        assert event.attempt == job.attempt + 1, told
+        assert event.attempt == job.attempt + 1, message
     elif isinstance(event, ENDS) or (isinstance(event, Cancelled) and event.attempt):
-        assert (job.state, event.attempt) == ("processing", job.attempt), told
+        assert (job.state, event.attempt) == ("processing", job.attempt), message
     elif isinstance(event, Cancelled):
-        assert job.state != "processing", told
+        assert job.state != "processing", message

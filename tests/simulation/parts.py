@@ -1,4 +1,4 @@
-"""The simulated parts of the world: clock, processes, waiting; a worker around the real loop."""
+"""The simulated parts of the world: clock, processes, selector; a worker around the real loop."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -33,11 +33,11 @@ START_US = 1_700_000_000 * SECOND_US
 
 
 class Crash(BaseException):
-    """The process dies here. Nothing of ours may catch it."""
+    """The process dies here. The program must not catch it."""
 
 
 class SimulatedClock:
-    """Time that stands still until the world moves it; the wall clock may step."""
+    """A clock that only the world moves forward; the wall clock may step."""
 
     def __init__(self) -> None:
         self.now_us = 0
@@ -51,7 +51,7 @@ class SimulatedClock:
 
 
 class Process:
-    """A running job, as the kernel would know it."""
+    """A running job, as the kernel would see it."""
 
     def __init__(self, pid: int, order: Order, ends_at_us: int, code: int) -> None:
         self.pid, self.mark = pid, order.mark
@@ -59,20 +59,20 @@ class Process:
         self.ends_at_us, self.exit_code = ends_at_us, code
         self.signal: int | None = None
         self.deaf = self.disowned = False
-        """Whether it ignores TERM; whether its worker had no locks any more."""
+        """Whether it ignores TERM; whether its worker had lost its locks."""
 
 
 class SimulatedLauncher:
-    """Starts processes in the world's table."""
+    """A launcher that starts processes in the world's table."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self.mine: dict[int, Process] = {}
         self.disowned = False
-        """Whether its worker's locks were taken away: then another may run its jobs beside it."""
+        """Whether its worker's locks were removed: then another worker may run the same jobs."""
 
     def disown(self) -> None:
-        """They are, from now on."""
+        """Note that the locks of the worker were removed."""
         self.disowned = True
         for process in self.mine.values():
             process.disowned = True
@@ -82,7 +82,7 @@ class SimulatedLauncher:
         world.may_crash("before a launch")
         world.clock.now_us += 300  # a launch takes its time
         job_id = order.env["QUEUECTL_JOB"]
-        others = [one for one in world.owned() if one.job_id == job_id]
+        others = [process for process in world.owned() if process.job_id == job_id]
         assert self.disowned or not others, f"two attempts of job {job_id} run at once"
         if world.chance(0.02):
             return NotStarted("not-found", "no such program")
@@ -99,22 +99,24 @@ class SimulatedLauncher:
 
     def reap(self) -> list[ChildExit]:
         now_us = self._world.clock.now_us
-        ended = [one for one in self.mine.values() if one.ends_at_us <= now_us]
-        for one in ended:
-            del self.mine[one.pid]
-            self._world.processes.pop(one.pid, None)
+        ended = [process for process in self.mine.values() if process.ends_at_us <= now_us]
+        for process in ended:
+            del self.mine[process.pid]
+            self._world.processes.pop(process.pid, None)
         return [
-            ChildExit(one.pid, None if one.signal else one.exit_code, one.signal, 7, None)
-            for one in ended
+            ChildExit(
+                process.pid, None if process.signal else process.exit_code, process.signal, 7, None
+            )
+            for process in ended
         ]
 
     def send(self, marks: Collection[Mark], number: Signals) -> int:
-        found = [one for one in self.mine.values() if one.mark in marks]
-        for one in found:
-            if number == SIGKILL or (number == SIGTERM and not one.deaf):
-                one.ends_at_us = min(one.ends_at_us, self._world.clock.now_us)
-                one.signal = int(number)
-        return len(found)
+        marked = [process for process in self.mine.values() if process.mark in marks]
+        for process in marked:
+            if number == SIGKILL or (number == SIGTERM and not process.deaf):
+                process.ends_at_us = min(process.ends_at_us, self._world.clock.now_us)
+                process.signal = int(number)
+        return len(marked)
 
     def orphans(self, mark: Mark) -> list[int]:
         return []
@@ -130,7 +132,7 @@ class SimulatedLauncher:
 
 
 class SimulatedAlarm(Timers):
-    """The real put-off retries; the alarm itself is read from the clock."""
+    """The real list of scheduled retries; the alarm itself is read from the clock."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -144,7 +146,7 @@ class SimulatedAlarm(Timers):
 
 
 class SimulatedBell:
-    """Rung by the world after every commit."""
+    """A doorbell that the world rings after every commit."""
 
     def __init__(self) -> None:
         self.rung = False
@@ -153,11 +155,11 @@ class SimulatedBell:
         self.rung = False
 
     def check(self) -> None:
-        """Nobody removes anything here."""
+        """Do nothing: no file is removed here."""
 
 
 class SimulatedWaiting:
-    """Lends the processor to the others until there is something to wake for."""
+    """A selector that lets the other workers run until there is an event."""
 
     def __init__(self, world: "World", worker: "SimulatedWorker") -> None:
         self._world, self._worker = world, worker
@@ -180,7 +182,8 @@ class SimulatedWaiting:
         woken = Woken(
             passed_on=worker.signals,
             children=any(
-                one.ends_at_us <= world.clock.now_us for one in worker.launcher.mine.values()
+                process.ends_at_us <= world.clock.now_us
+                for process in worker.launcher.mine.values()
             ),
             rung=worker.bell.rung,
             alarm=worker.alarm_due(),
@@ -200,7 +203,7 @@ class CrashingQueue(Queue):
 
     @contextmanager
     def prepare(self, actor: str | None = None, patience_s: float = 75.0) -> Iterator[Session]:
-        self.world.another_is_first()
+        self.world.let_a_client_write()
         with super().prepare(actor, patience_s) as session:
             yield session
         session.tx.commit = partial(self._commit, session.tx.commit)
@@ -213,7 +216,7 @@ class CrashingQueue(Queue):
 
 
 class SimulatedCommitter:
-    """Commits at once, for the others wait for the store; the news of it takes its time."""
+    """A committer that commits at once, but reports the outcome only after some time."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -238,7 +241,7 @@ class SimulatedCommitter:
 
 
 class SimulatedWorker:
-    """Keeper and supervisor."""
+    """A worker: keeper and supervisor."""
 
     def __init__(self, world: "World", number: int) -> None:
         self.world, self.number = world, number
@@ -263,11 +266,11 @@ class SimulatedWorker:
         return at_us is not None and at_us <= self.world.clock.now_us
 
     def ready(self) -> bool:
-        """Whether there is something to wake it for."""
+        """Return whether an event has come that wakes it."""
         now_us = self.world.clock.now_us
         if now_us < self.paused_until_us:
             return False
-        ended = any(one.ends_at_us <= now_us for one in self.launcher.mine.values())
+        ended = any(process.ends_at_us <= now_us for process in self.launcher.mine.values())
         return (
             ended
             or self._called()
@@ -277,14 +280,14 @@ class SimulatedWorker:
         )
 
     def _called(self) -> bool:
-        """Whether something has happened that wakes it, or will where it is paused."""
+        """Return whether an event has come that wakes it, even if only after its pause."""
         return self.bell.rung or self.signals > 0 or self.keeper_dead
 
     def next_us(self) -> int:
-        """When that will be, if nothing else happens."""
+        """Return when it will wake up, if no other event comes."""
         if self._called():
             return max(self.paused_until_us, self.world.clock.now_us)
-        times = [self.wake_at_us, *(one.ends_at_us for one in self.launcher.mine.values())]
+        times = [self.wake_at_us, *(process.ends_at_us for process in self.launcher.mine.values())]
         if self.committer.done_at_us is not None:
             times.append(self.committer.done_at_us)
         if self.alarm.at_us is not None:
@@ -292,7 +295,7 @@ class SimulatedWorker:
         return max(min(times), self.paused_until_us, self.world.clock.now_us)
 
     def unlock(self) -> None:
-        """Its locks are free: by its end, or because someone took them away."""
+        """Release its locks: it has ended, or a clean-up program removed them."""
         for lock in self._held:
             lock.release()
 
@@ -309,7 +312,7 @@ class SimulatedWorker:
         except (Crash, WorkerEnded):
             self.world.crashes += 1
             both = self.keeper_dead or self.world.chance(0.2)
-            if not both:  # the keeper kills what is left, and only then lets go
+            if not both:  # the keeper kills the processes, and only then releases its lock
                 self.world.forget(self.launcher)
         finally:
             self.done = True
@@ -321,19 +324,19 @@ class SimulatedWorker:
     def _supervise(self, queue: Queue) -> None:
         duty = Duty(worker_id=self.worker_id, token="t", slots=2, queues=(), until_empty=False)
         queue.send(StartWorker(worker_id=self.worker_id, started=worker_started(self.worker_id)))
-        waiting: Any = SimulatedWaiting(self.world, self)
+        selector: Any = SimulatedWaiting(self.world, self)
         presence: Any = self.bell
         committer: Any = self.committer
-        telling = Telling(jobs=False)
-        telling.say = lambda text: None  # type: ignore[method-assign]
+        console = Telling(jobs=False)
+        console.say = lambda text: None  # type: ignore[method-assign]
         Supervisor(
             duty,
             queue,
             presence,
             self.alarm,
-            waiting,
+            selector,
             committer,
             self.launcher,
             self.world.random.random,
-            telling,
+            console,
         ).run()

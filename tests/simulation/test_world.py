@@ -1,4 +1,4 @@
-"""Several supervisors, crashes between any two steps, clock steps, cancels: from a seed."""
+"""Several supervisors, crashes between any two steps, clock steps, cancels, all from a seed."""
 
 from unittest.mock import patch
 
@@ -25,7 +25,7 @@ def test_crashes_lose_no_job_and_double_no_result(part: int) -> None:
     assert not tally.found, "\n".join(tally.found)
 
 
-def test_seed_is_the_whole_story() -> None:
+def test_the_same_seed_gives_the_same_log() -> None:
     heads = []
     for _ in range(2):
         world = World(7)
@@ -39,29 +39,29 @@ def test_simulated_workers_do_crash() -> None:
     assert sum(story(seed).crashes for seed in range(100, 105)) > 0
 
 
-def _by_job_alone(job: Job, asked: OfClaim) -> bool:
+def _matches_job_only(job: Job, request: OfClaim) -> bool:
     return job.state == "processing"
 
 
-def _not_at_all(job: Job, asked: OfClaim) -> bool:
+def _matches_all(job: Job, request: OfClaim) -> bool:
     return True
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("matched", [_by_job_alone, _not_at_all])
-def test_broken_rule_is_found_and_its_story_made_short(matched: object) -> None:
+@pytest.mark.parametrize("matched", [_matches_job_only, _matches_all])
+def test_a_broken_rule_is_found_and_its_story_shortened(matched: object) -> None:
     with patch("queuectl.core.decisions.job._runs", matched):
         seed = next(seed for seed in range(1_000) if lived(seed))
         assert f"seed {seed}, " in shrunk(seed)
 
 
-def _whatever_it_is(job: Job, asked: Retry) -> tuple[Requeued, ...]:
+def _retry_in_any_state(job: Job, request: Retry) -> tuple[Requeued, ...]:
     return (Requeued(why="dlq"),)
 
 
 @pytest.mark.proof
-def test_what_breaks_a_rule_is_found_when_it_is_recorded() -> None:
-    with patch("queuectl.core.decisions.job.retry", _whatever_it_is):
+def test_an_event_that_breaks_a_rule_is_found_when_recorded() -> None:
+    with patch("queuectl.core.decisions.job.retry", _retry_in_any_state):
         seed = next(seed for seed in range(100) if lived(seed))
         assert ": requeued of job" in shrunk(seed)
 
@@ -69,20 +69,20 @@ def test_what_breaks_a_rule_is_found_when_it_is_recorded() -> None:
 READ_LOG = Rounds.read_log
 
 
-def _deaf_to_cancels(rounds: Rounds, *, busy: bool) -> LogState:
+def _ignoring_cancels(rounds: Rounds, *, busy: bool) -> LogState:
     return READ_LOG(rounds, busy=busy)._replace(cancelled=set())
 
 
 @pytest.mark.proof
-def test_worker_that_hears_of_no_cancel_is_found() -> None:
-    with patch.object(Rounds, "read_log", _deaf_to_cancels):
+def test_a_worker_that_ignores_cancels_is_found() -> None:
+    with patch.object(Rounds, "read_log", _ignoring_cancels):
         seed = next(seed for seed in range(100) if lived(seed))
-        assert "was told to end, and runs" in shrunk(seed)
+        assert "should have ended" in shrunk(seed)
 
 
 @pytest.mark.parametrize("seed", [13])
 def test_draining_worker_sleeps_while_jobs_wait(seed: int) -> None:
-    """It looked for claims that it may not make, round after round, without time passing."""
+    """It once looked for claims that it may not make, in a busy loop."""
     story(seed)
 
 

@@ -1,7 +1,7 @@
 """A small world: several workers on one queue, in simulated time, with crashes at any step.
 
 The supervisors, rules, folds and SQL are the real ones. Simulated are the clock, the processes,
-what a supervisor waits for, and its keeper. All that happens by chance is drawn from one seed.
+the selector of a supervisor, and its keeper. Every random choice is drawn from one seed.
 """
 
 import os
@@ -37,9 +37,9 @@ from tests.simulation.parts import (
 )
 
 SHARED_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
-"""Where a commit costs no disk."""
+"""A folder in memory, where a commit does not wait for a disk."""
 
-OFTEN = {
+FREQUENCIES = {
     "turn": 80,
     "enqueue": 6,
     "cancel": 3,
@@ -54,15 +54,15 @@ OFTEN = {
     "pause": 2,
     "replay": 1,
 }
-"""What happens, and how often beside the rest."""
+"""What may happen, with its relative frequency."""
 
 GRACE_US = 5 * SECOND_US
 HEARD_US = SECOND_US
-"""How long a worker that is awake may take to hear of what is asked of it: some commits."""
+"""How long a running worker may take to notice a request: some commits."""
 
 
 class World:
-    """Everything there is. A seed is the whole story."""
+    """The queue, its workers and their processes. The seed determines all that happens."""
 
     def __init__(self, seed: int, workers: int = 2, crash_rate: float = 0.02) -> None:
         self.seed = seed
@@ -71,9 +71,9 @@ class World:
         self.processes: dict[int, Process] = {}
         self.dead: set[str] = set()
         self.crashes = self.steps = self.commits = 0
-        self._ledger, self._looked = Ledger(), 0
-        self._told_to_end: dict[tuple[str, int], int] = {}
-        """Attempts that a client wants to be over, by job and number: since when."""
+        self._ledger, self._checked = Ledger(), 0
+        self._end_requested_us: dict[tuple[str, int], int] = {}
+        """The time at which a client requested the end of an attempt, by job and number."""
         self._crash_rate = crash_rate
         self._pids = self._born = 0
         self._folder = mkdtemp(dir=SHARED_MEMORY)
@@ -85,66 +85,66 @@ class World:
         self._main = getcurrent()
 
     def close(self) -> None:
-        """Take it all away."""
+        """Close the queue and remove its folder."""
         self.queue.close()
         shutil.rmtree(self._folder)
 
-    # What the simulated parts ask for.
+    # Called by the simulated parts.
 
     def chance(self, probability: float) -> bool:
         return self.random.random() < probability
 
     def may_crash(self, where: str) -> None:
-        """Between two steps of a supervisor: it may die here."""
+        """Perhaps raise Crash, between two steps of a supervisor."""
         if getcurrent() is not self._main and self.chance(self._crash_rate):
             raise Crash(where)
 
-    def another_is_first(self) -> None:
-        """Between a supervisor's look at the log and its write a client may write."""
+    def let_a_client_write(self) -> None:
+        """Perhaps write as a client, between a supervisor's read of the log and its write."""
         if getcurrent() is not self._main and self.chance(0.05):
             self._cancel()
 
     def owned(self) -> list[Process]:
-        """The processes of workers that hold their locks, or held them when they died."""
-        return [one for one in self.processes.values() if not one.disowned]
+        """Return the processes of workers that hold their locks, or held them when they died."""
+        return [process for process in self.processes.values() if not process.disowned]
 
     def next_pid(self) -> int:
         self._pids += 1
         return self._pids
 
     def rest(self) -> None:
-        """Let the others have the processor."""
+        """Switch to the story, which lets other workers run."""
         self._main.switch()
 
     def committed(self) -> None:
-        """Every bell rings, or is lost with a writer that died before it rang."""
+        """Count a commit and ring every bell."""
         self.commits += 1
         for worker in self._workers:
             worker.bell.rung = True
 
     def forget(self, launcher: SimulatedLauncher) -> None:
-        """Processes that were killed."""
+        """Remove the processes of a launcher, which were killed."""
         for pid in launcher.mine:
             self.processes.pop(pid, None)
         launcher.mine.clear()
 
     def end_marked(self, marks: Collection[Mark]) -> bool:
-        """The sweep of a takeover: what still bears these marks dies."""
-        for pid in [pid for pid, one in self.processes.items() if one.mark in marks]:
+        """Kill the processes with these marks, as the sweep of a takeover does."""
+        for pid in [pid for pid, process in self.processes.items() if process.mark in marks]:
             del self.processes[pid]
         return True
 
     # The story.
 
     def run(self, steps: int = 200, jobs_at_first: int = 10) -> "World":
-        """Let chance act for so many steps; then no more faults, until nothing is left to do."""
+        """Run so many random steps; then, without faults, run until all jobs have ended."""
         with self._swept():
             self.enqueue(jobs_at_first)
             for _ in range(steps):
                 self._something_happens()
             self._crash_rate = 0.0
-            self._until_quiet()
-            self._retire()
+            self._run_until_quiet()
+            self._stop_workers()
         return self
 
     def enqueue(self, number: int = 1) -> None:
@@ -180,28 +180,30 @@ class World:
             "pause": self._pause,
             "replay": self._replay,
         }
-        (what,) = self.random.choices(list(OFTEN), list(OFTEN.values()))
-        happening[what]()
-        self._look()
+        (name,) = self.random.choices(list(FREQUENCIES), list(FREQUENCIES.values()))
+        happening[name]()
+        self._check_new()
 
-    def _heard_in_time(self) -> None:
-        """What a client wants to be over is: after its grace at the latest, where its worker is
-        awake and there."""
+    def _check_ends_in_time(self) -> None:
+        """Check that attempts end, at most their grace after a client requested it.
+
+        Only for workers that are running and have their locks.
+        """
         for worker in self._workers:
-            for one in worker.launcher.mine.values():
-                told_us = self._told_to_end.get((one.job_id, one.attempt))
-                if told_us is None or one.disowned or worker.done:
+            for process in worker.launcher.mine.values():
+                requested_us = self._end_requested_us.get((process.job_id, process.attempt))
+                if requested_us is None or process.disowned or worker.done:
                     continue
-                until_us = max(told_us, worker.paused_until_us) + HEARD_US + GRACE_US
-                assert self.clock.now_us <= until_us, f"job {one.job_id} was told to end, and runs"
+                until_us = max(requested_us, worker.paused_until_us) + HEARD_US + GRACE_US
+                assert self.clock.now_us <= until_us, f"job {process.job_id} should have ended"
 
-    def _look(self) -> bool:
-        """Every invariant that can be held against what is new. Returns whether anything was."""
-        if self._looked == self.commits:
+    def _check_new(self) -> bool:
+        """Check every invariant on the new events; return whether there were any."""
+        if self._checked == self.commits:
             return False
-        self._looked = self.commits
+        self._checked = self.commits
         with self.queue.read() as tx:
-            self._ledger.look(tx)
+            self._ledger.check_new(tx)
         return True
 
     def _start_worker(self) -> None:
@@ -209,7 +211,7 @@ class World:
         self._workers.append(SimulatedWorker(self, self._born))
 
     def _turn(self) -> None:
-        """A supervisor that has something to do goes on to its next wait; else time passes."""
+        """Run one supervisor with an event up to its next wait; if there is none, time passes."""
         able = [worker for worker in self._workers if worker.ready()]
         if not able:
             self.clock.now_us = min(worker.next_us() for worker in self._workers)
@@ -218,30 +220,30 @@ class World:
         worker.body.switch()
         if worker.done:
             self._workers.remove(worker)
-        self._heard_in_time()
+        self._check_ends_in_time()
 
     def _cancel(self) -> None:
-        job = self._ask(Cancel(job_id=self.random.choice(self.enqueued)))
+        job = self._send(Cancel(job_id=self.random.choice(self.enqueued)))
         if isinstance(job, Job) and job.cancel_requested:
-            self._told_to_end.setdefault((job.id, job.attempt), self.clock.now_us)
+            self._end_requested_us.setdefault((job.id, job.attempt), self.clock.now_us)
 
     def _stop(self) -> None:
-        """A client asks a worker to end what it runs, and to leave."""
+        """Request, as a client, that a worker ends its jobs and stops."""
         worker = self.random.choice(self._workers)
-        asked = RequestStop(worker_id=worker.worker_id, how="now", reason="enough")
-        if isinstance(self._ask(asked), QueueError):
-            return  # it has not begun, or has ended
-        for one in worker.launcher.mine.values():
-            self._told_to_end.setdefault((one.job_id, one.attempt), self.clock.now_us)
+        request = RequestStop(worker_id=worker.worker_id, how="now", reason="enough")
+        if isinstance(self._send(request), QueueError):
+            return  # the worker has not started yet, or has ended
+        for process in worker.launcher.mine.values():
+            self._end_requested_us.setdefault((process.job_id, process.attempt), self.clock.now_us)
 
     def _retry(self) -> None:
-        self._ask(Retry(job_id=self.random.choice(self.enqueued)))
+        self._send(Retry(job_id=self.random.choice(self.enqueued)))
 
     def _discard(self) -> None:
-        self._ask(Discard(job_id=self.random.choice(self.enqueued), reason="no more"))
+        self._send(Discard(job_id=self.random.choice(self.enqueued), reason="no more"))
 
     def _enqueue_twice(self) -> None:
-        """A client that brings its own id dies, before its commit or after it, and asks again."""
+        """Enqueue with an id of the client, which dies before or after its commit and retries."""
         new = NewJob(command="true", id=f"c{self.steps}", max_retries=1, grace_us=GRACE_US)
         with suppress(Crash), self.queue.write() as session:
             session.enqueue(new)
@@ -256,24 +258,24 @@ class World:
         self.committed()
 
     def _unlock(self) -> None:
-        """No lock holds any more: a worker is taken for dead, and comes back with results."""
+        """Release the locks of a worker: others take it for dead, but it goes on with results."""
         worker = self.random.choice(self._workers)
         worker.launcher.disown()
         worker.unlock()
 
-    def _ask(self, asked: Any) -> Job | Worker | QueueError:
+    def _send(self, request: Any) -> Job | Worker | QueueError:
         with self.queue.write() as session:
-            answer: Job | Worker | QueueError = session.send(asked)
+            answer: Job | Worker | QueueError = session.send(request)
         assert isinstance(answer, Job | Worker | QueueError)
         self.committed()
         return answer
 
     def _step(self) -> None:
-        """The wall clock steps, back or forward."""
+        """Step the wall clock, back or forward."""
         self.clock.stepped_us += self.random.randint(-3600, 3600) * SECOND_US
 
     def _kill(self) -> None:
-        """A signal to stop, or the end of a keeper."""
+        """Send a worker a stop signal, or kill its keeper."""
         worker = self.random.choice(self._workers)
         if self.chance(0.5):
             worker.signals += 1
@@ -281,7 +283,7 @@ class World:
             worker.keeper_dead = True
 
     def _shut_down(self) -> None:
-        """TERM comes to a worker and to its jobs at once."""
+        """Send TERM to a worker and its jobs at once, as a shutdown does."""
         worker = self.random.choice(self._workers)
         worker.signals += 1
         for process in worker.launcher.mine.values():
@@ -290,26 +292,26 @@ class World:
                 process.signal = process.signal or int(SIGTERM)
 
     def _pause(self) -> None:
-        """A supervisor sleeps for a while, as by SIGSTOP; its jobs go on."""
+        """Stop a supervisor for a while, as by SIGSTOP; its jobs run on."""
         lasts_us = self.random.choice([1_000, 30_000, 5 * SECOND_US, 100 * SECOND_US])
         self.random.choice(self._workers).paused_until_us = self.clock.now_us + lasts_us
 
     def _replay(self) -> None:
-        assert self.differences() == []  # which a replay would heal
+        assert self.differences() == []  # a replay would repair them
         rebuild(self.queue.store)
 
-    def _until_quiet(self) -> None:
+    def _run_until_quiet(self) -> None:
         self.commits += 1
         for _ in range(20_000):
-            if self._look() and self._quiet():
+            if self._check_new() and self._quiet():
                 return
             if not self._workers:
                 self._start_worker()
             self._turn()
         raise AssertionError(f"seed {self.seed}: jobs are stuck: {self._open()}")
 
-    def _retire(self) -> None:
-        """Workers that still live are asked to leave; then every lock is free."""
+    def _stop_workers(self) -> None:
+        """Stop the remaining workers; after that every lock is free."""
         for worker in self._workers:
             worker.signals = 1
         while self._workers:
@@ -322,12 +324,12 @@ class World:
 
     def _open(self) -> list[tuple[str, str]]:
         with self.queue.read() as tx:
-            found = jobs.page(tx, jobs.Filter(), limit=10_000)
-        return [(job.id, job.state) for job in found if job.state not in FINAL]
+            page = jobs.page(tx, jobs.Filter(), limit=10_000)
+        return [(job.id, job.state) for job in page if job.state not in FINAL]
 
     @contextmanager
     def _swept(self) -> Iterator[None]:
-        """Takeovers sweep this world, not the machine's."""
+        """Let takeovers search the simulated processes, not those of the machine."""
 
         class Sweep:
             started = staticmethod(lambda pid: 0)
@@ -337,42 +339,42 @@ class World:
         with patch("queuectl.worker.takeover.process_sweep", Sweep):
             yield
 
-    # What must hold.
+    # The invariants.
 
     def differences(self) -> list[Difference]:
-        """Of the live read models from a rebuild."""
+        """Return the differences between the live read models and a rebuild."""
         return compare(self.queue.store)
 
     def check(self) -> None:
-        """Every invariant that the log can tell of."""
+        """Check every invariant that can be read from the log."""
         assert not self.owned(), f"seed {self.seed}: still running: {self.processes}"
         assert self.differences() == []
         with self.queue.read() as tx:
             assert first_break(tx.raw()) is None
-            found = {job.id: job for job in jobs.page(tx, jobs.Filter(), limit=10_000)}
-            assert set(found) == set(self.enqueued), "an acknowledged job is not there"
-            for job in found.values():
+            existing = {job.id: job for job in jobs.page(tx, jobs.Filter(), limit=10_000)}
+            assert set(existing) == set(self.enqueued), "an acknowledged job is missing"
+            for job in existing.values():
                 self._check_job(job, runs.of_job(tx, job.born))
 
     def _check_job(self, job: Job, attempts: list[runs.Run]) -> None:
-        story = [(one.attempt, one.outcome, one.reason) for one in attempts]
-        told = f"seed {self.seed}, job {job.id}: {story}"
-        assert job.state in FINAL, told
-        assert [one.attempt for one in attempts] == list(range(1, len(attempts) + 1)), told
-        assert all(one.outcome for one in attempts), told
-        succeeded = [one for one in attempts if one.outcome == "succeeded"]
-        assert len(succeeded) == (job.state == "completed"), told
+        story = [(run.attempt, run.outcome, run.reason) for run in attempts]
+        message = f"seed {self.seed}, job {job.id}: {story}"
+        assert job.state in FINAL, message
+        assert [run.attempt for run in attempts] == list(range(1, len(attempts) + 1)), message
+        assert all(run.outcome for run in attempts), message
+        succeeded = [run for run in attempts if run.outcome == "succeeded"]
+        assert len(succeeded) == (job.state == "completed"), message
         counted = [
-            one
-            for one in attempts
-            if one.outcome == "failed" and one.reason not in ("worker-lost", "worker-stopped")
+            run
+            for run in attempts
+            if run.outcome == "failed" and run.reason not in ("worker-lost", "worker-stopped")
         ]
-        assert len(counted) <= (job.spec.max_retries + 1) * job.round, told
+        assert len(counted) <= (job.spec.max_retries + 1) * job.round, message
 
 
-def story(seed: int, **how: Any) -> World:
-    """The world of this seed, when all is over and checked."""
-    world = World(seed, **how)
+def story(seed: int, **options: Any) -> World:
+    """Run the world of this seed to its end, check it and return it."""
+    world = World(seed, **options)
     try:
         world.run()
         world.check()

@@ -1,4 +1,4 @@
-"""What a worker tells, line by line."""
+"""The messages of a worker, line by line."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from queuectl.worker.stopping import Urgency
 from tests.given import BEGAN_US, SECOND_US, given
 
 
-def told(capfd: pytest.CaptureFixture[str], outcome: Outcome, job: Job | None) -> str:
+def line_about(capfd: pytest.CaptureFixture[str], outcome: Outcome, job: Job | None) -> str:
     before = job or an_ended_job()
     Telling(jobs=True).ended(Result(before, outcome, None), job)
     return capfd.readouterr().err
@@ -33,19 +33,19 @@ def an_ended_job(*events: Any) -> Job:
     return given(spec, Claimed(attempt=1, worker="5f", slot=1), *events)
 
 
-def test_success_is_told_with_its_duration(capfd: pytest.CaptureFixture[str]) -> None:
+def test_success_is_reported_with_its_duration(capfd: pytest.CaptureFixture[str]) -> None:
     outcome = Outcome(ended="exit", exit_code=0, usage=Usage(duration_us=2_340_000))
-    assert "completed in 2.3s\n" in told(capfd, outcome, an_ended_job(Succeeded(attempt=1)))
+    assert "completed in 2.3s\n" in line_about(capfd, outcome, an_ended_job(Succeeded(attempt=1)))
 
 
-def test_failure_is_told_with_the_next_try(capfd: pytest.CaptureFixture[str]) -> None:
+def test_failure_is_reported_with_the_next_attempt(capfd: pytest.CaptureFixture[str]) -> None:
     due_at_us = BEGAN_US + 5 * SECOND_US
     job = an_ended_job(
         Failed(attempt=1, reason="signal", signal=9),
         ScheduledRetry(attempt=1, retry=1, delay_us=2 * SECOND_US, due_at_us=due_at_us),
     )
     assert job.changed_at_us == BEGAN_US + 3 * SECOND_US
-    line = told(capfd, Outcome(ended="signal", signal=9, usage=Usage(duration_us=4_000)), job)
+    line = line_about(capfd, Outcome(ended="signal", signal=9, usage=Usage(duration_us=4_000)), job)
     assert "failed: signal 9 (SIGKILL) after 4ms; retry in 2s\n" in line
 
 
@@ -54,17 +54,19 @@ def test_an_exit_code_0_that_is_a_failure_is_explained(capfd: pytest.CaptureFixt
     failed = Failed(attempt=1, reason="exit", exit_code=0)
     dead = Dead(attempt=1, reason="retries-used-up")
     job = given(spec, Claimed(attempt=1, worker="5f", slot=1), failed, dead)
-    line = told(capfd, Outcome(ended="exit", exit_code=0, usage=Usage(duration_us=4_000)), job)
+    line = line_about(
+        capfd, Outcome(ended="exit", exit_code=0, usage=Usage(duration_us=4_000)), job
+    )
     assert "dead: exit 0 (success is only 3) after 4ms" in line
 
 
-def test_superseded_result_is_told(capfd: pytest.CaptureFixture[str]) -> None:
-    assert "taken over, its result was discarded" in told(capfd, Outcome(ended="exit"), None)
+def test_superseded_result_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "taken over, its result was discarded" in line_about(capfd, Outcome(ended="exit"), None)
 
 
-def test_what_a_job_is_called_cannot_move_the_cursor(capfd: pytest.CaptureFixture[str]) -> None:
+def test_text_of_a_job_cannot_move_the_cursor(capfd: pytest.CaptureFixture[str]) -> None:
     job = an_ended_job(Failed(attempt=1, reason="not-found"))
-    line = told(capfd, Outcome(ended="not-found", error="\x1b[2Jx: command not found"), job)
+    line = line_about(capfd, Outcome(ended="not-found", error="\x1b[2Jx: command not found"), job)
     assert "\x1b" not in line
     assert "command not found" in line
 
@@ -77,13 +79,13 @@ def test_ctrl_c_is_offered_on_a_terminal_only(
     telling.greet("5f", 2, (), "/q.db")
     for urgency in (Urgency.DRAIN, Urgency.NOW, Urgency.AT_ONCE):
         telling.stopping(urgency, 2)
-    said = capfd.readouterr().err
-    assert ("Ctrl-C" in said) == terminal
-    assert ("SIGTERM" in said) != terminal
-    assert "Finishing 2 jobs" in said
+    text = capfd.readouterr().err
+    assert ("Ctrl-C" in text) == terminal
+    assert ("SIGTERM" in text) != terminal
+    assert "Finishing 2 jobs" in text
 
 
-def test_start_of_a_job_is_told_with_its_name_and_command(
+def test_start_of_a_job_is_reported_with_its_name_and_command(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     spec = Enqueued(command="tar c / " + "x" * 100, name="nightly", max_retries=3, backoff_base=2.0)
@@ -106,7 +108,7 @@ def test_last_line_of_a_stopped_worker_counts_its_jobs(capfd: pytest.CaptureFixt
     assert capfd.readouterr().err == "Stopped: 1 completed.\n"
 
 
-def test_last_line_counts_what_was_requeued(capfd: pytest.CaptureFixture[str]) -> None:
+def test_last_line_counts_requeued_jobs(capfd: pytest.CaptureFixture[str]) -> None:
     telling = Telling(jobs=False)
     stopped = Failed(attempt=1, reason="worker-stopped", counted=False)
     requeued = an_ended_job(stopped, Requeued(why="worker-stopped"))

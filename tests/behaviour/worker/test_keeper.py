@@ -1,4 +1,4 @@
-"""The process above the supervisor, with real processes and small supervisors."""
+"""The keeper, with real processes and small supervisors."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ from tests.shapes import SHAPES, complete, in_folder
 
 @contextmanager
 def keeper(body: str, **options: object) -> Iterator[Running]:
-    """A keeper whose supervisor does `body`; `say(...)` prints, `wait()` waits for ever."""
+    """Run a keeper whose supervisor runs `body`; `say(...)` prints, `wait()` waits forever."""
     program = f"""
 import fcntl, os, signal, socket, subprocess, sys
 from queuectl.worker.keeper import keep
@@ -41,11 +41,11 @@ sys.exit(keep(supervise))
     try:
         yield Running(process)
     finally:
-        end_whole(process)
+        kill_all(process)
 
 
-def end_whole(process: "subprocess.Popen[str]") -> None:
-    """The keeper and what is below it; stopped first, so that it starts no new supervisor."""
+def kill_all(process: "subprocess.Popen[str]") -> None:
+    """Kill the keeper and its descendants. Stop it first, so that it starts no supervisor."""
     if process.poll() is None:
         process.send_signal(SIGSTOP)
         below = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -55,7 +55,7 @@ def end_whole(process: "subprocess.Popen[str]") -> None:
     process.wait()
 
 
-def pid_said(running: Running, word: str) -> int:
+def pid_printed(running: Running, word: str) -> int:
     return int(running.says(f"{word} ").split()[1])
 
 
@@ -83,7 +83,7 @@ def test_signal_that_was_ignored_from_the_start_stays_ignored() -> None:
         running.says("up True")
 
 
-def test_supervisor_stands_in_a_process_group_of_its_own() -> None:
+def test_supervisor_has_its_own_process_group() -> None:
     with keeper(
         "say('group', os.getpgid(0) == os.getpid() != os.getpgid(os.getppid()))"
     ) as running:
@@ -91,7 +91,7 @@ def test_supervisor_stands_in_a_process_group_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_what_a_killed_supervisor_started_is_ended(shape: str, tmp_path: Path) -> None:
+def test_processes_of_a_killed_supervisor_are_ended(shape: str, tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     body = f"""
 if os.path.exists({str(seen)!r}):
@@ -103,7 +103,7 @@ say('supervisor', os.getpid())
 wait()
 """
     with keeper(body) as running:
-        supervisor = pid_said(running, "supervisor")
+        supervisor = pid_printed(running, "supervisor")
         until(lambda: complete(shape, tmp_path), "the whole job")
         os.kill(supervisor, SIGKILL)
         running.says("again")
@@ -111,7 +111,7 @@ wait()
         assert running.ends().code == 0
 
 
-def test_keeper_holds_a_lock_until_nothing_is_left(tmp_path: Path) -> None:
+def test_keeper_holds_the_lock_until_all_processes_have_ended(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     body = f"""
 lock = os.open({str(lock)!r}, os.O_CREAT | os.O_RDWR)
@@ -123,23 +123,23 @@ if os.fork() == 0: os.execvp('sleep', ['sleep', '60'])
 wait()
 """
     with keeper(body) as running, lock.open("w") as mine:
-        first = pid_said(running, "supervisor")
+        first = pid_printed(running, "supervisor")
         with pytest.raises(BlockingIOError):
             fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.kill(first, SIGKILL)
-        # The fresh supervisor takes the same lock: it was let go in between.
-        until(lambda: len(running.out) == 2 or None, "a fresh supervisor")
+        # The new supervisor takes the same lock, so it was released in between.
+        until(lambda: len(running.out) == 2 or None, "a new supervisor")
         assert running.out[0] != running.out[1]
 
 
-def test_keeper_lets_go_of_the_line_when_it_dies() -> None:
+def test_socket_to_the_keeper_is_closed_when_the_keeper_dies() -> None:
     with keeper("say('supervisor', os.getpid())\nline.recv(1)\nos._exit(0)") as running:
-        supervisor = pid_said(running, "supervisor")
+        supervisor = pid_printed(running, "supervisor")
         running.kill(SIGKILL)
         until(lambda: not alive(supervisor) or None, "the supervisor sees the end of its line")
 
 
-def test_fourth_death_within_a_minute_is_the_last() -> None:
+def test_keeper_gives_up_after_the_fourth_crash_within_a_minute() -> None:
     with keeper("say('life')\nos.kill(os.getpid(), signal.SIGSEGV)") as running:
         result = running.ends()
         assert result.code == 1
@@ -148,7 +148,7 @@ def test_fourth_death_within_a_minute_is_the_last() -> None:
         assert running.err[-1].startswith("error: ")
 
 
-def test_heir_of_a_supervisor_that_was_asked_to_stop_is_asked_too(tmp_path: Path) -> None:
+def test_stop_signals_are_passed_to_the_next_supervisor_too(tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     body = f"""
 if not os.path.exists({str(seen)!r}):
@@ -168,7 +168,7 @@ say('asked', *line.recv(10), *before)
         assert running.ends().code == 0
 
 
-def test_error_in_the_supervisor_is_told_once_and_tried_again() -> None:
+def test_error_in_the_supervisor_is_reported_once_and_it_is_restarted() -> None:
     with keeper("raise SystemError('broken')") as running:
         result = running.ends()
         assert result.code == 1

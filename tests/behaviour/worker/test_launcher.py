@@ -31,7 +31,7 @@ def launcher() -> Iterator[OsLauncher]:
     adopt_orphans()
     yield OsLauncher()
     os.chdir("/")
-    # Or the orphans of all later tests would become zombies of this process.
+    # Otherwise the orphans of all later tests would become zombies of this process.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
@@ -48,28 +48,28 @@ def order(
     return Order(command, argv or None, str(cwd), {"PATH": path, **env}, mark)
 
 
-def begin(launcher: OsLauncher, asked: Order) -> Child:
-    child = launcher.start(asked)
+def begin(launcher: OsLauncher, request: Order) -> Child:
+    child = launcher.start(request)
     assert isinstance(child, Child), child
     return child
 
 
 def ended(launcher: OsLauncher, child: Child) -> ChildExit:
-    found: dict[int, ChildExit] = {}
+    exits: dict[int, ChildExit] = {}
 
-    def look() -> ChildExit | None:
-        found.update((exit_.pid, exit_) for exit_ in launcher.reap())
-        return found.get(child.pid)
+    def reaped() -> ChildExit | None:
+        exits.update((exit_.pid, exit_) for exit_ in launcher.reap())
+        return exits.get(child.pid)
 
-    return until(look, "the child's end")
+    return until(reaped, "the child's end")
 
 
-def clear(launcher: OsLauncher, asked: Order) -> None:
-    """End what an ended job left."""
+def clear(launcher: OsLauncher, request: Order) -> None:
+    """Kill the orphans of an ended job."""
 
     def clean() -> bool | None:
         launcher.reap()
-        pids = launcher.orphans(asked.mark)
+        pids = launcher.orphans(request.mark)
         launcher.kill(pids)
         return None if pids else True
 
@@ -88,14 +88,14 @@ def printed(child: Child) -> bytes:
         text += chunk
 
 
-def said(launcher: OsLauncher, asked: Order) -> str:
-    child = begin(launcher, asked)
+def output_of(launcher: OsLauncher, request: Order) -> str:
+    child = begin(launcher, request)
     text = printed(child).decode()
     ended(launcher, child)
     return text
 
 
-def test_exit_code_and_signal_are_told_apart(launcher: OsLauncher) -> None:
+def test_exit_code_and_signal_are_reported_separately(launcher: OsLauncher) -> None:
     bad = ended(launcher, begin(launcher, order("exit 200")))
     assert (bad.exit_code, bad.signal) == (200, None)
     killed = ended(launcher, begin(launcher, order("kill -9 $$")))
@@ -103,24 +103,25 @@ def test_exit_code_and_signal_are_told_apart(launcher: OsLauncher) -> None:
 
 
 def test_stdout_and_stderr_are_one_pipe_in_true_order(launcher: OsLauncher) -> None:
-    text = said(launcher, order("echo 1; echo 2 >&2; echo 3; echo 4 > /dev/stderr; echo 5"))
+    text = output_of(launcher, order("echo 1; echo 2 >&2; echo 3; echo 4 > /dev/stderr; echo 5"))
     assert text == "1\n2\n3\n4\n5\n"
 
 
 def test_job_waits_when_its_output_is_not_read(launcher: OsLauncher) -> None:
-    assert len(said(launcher, order("head -c 1000000 /dev/zero"))) == 1_000_000
+    assert len(output_of(launcher, order("head -c 1000000 /dev/zero"))) == 1_000_000
 
 
 def test_stdin_is_at_its_end(launcher: OsLauncher) -> None:
-    assert said(launcher, order("cat; echo done")) == "done\n"
+    assert output_of(launcher, order("cat; echo done")) == "done\n"
 
 
-def test_job_has_no_descriptor_of_ours(launcher: OsLauncher) -> None:
-    for descriptor in os.listdir("/proc/self/fd"):  # those that these tests were started with
+def test_job_inherits_no_descriptor_of_the_worker(launcher: OsLauncher) -> None:
+    for descriptor in os.listdir("/proc/self/fd"):  # descriptors that the tests have inherited
         if int(descriptor) > 2 and os.path.exists(f"/proc/self/fd/{descriptor}"):
             os.set_inheritable(int(descriptor), False)
     assert (
-        said(launcher, order("ls /proc/self/fd | wc -l; ls -l /proc/self/fd/3")).split()[0] == "4"
+        output_of(launcher, order("ls /proc/self/fd | wc -l; ls -l /proc/self/fd/3")).split()[0]
+        == "4"
     )
 
 
@@ -133,41 +134,48 @@ def test_job_leads_a_session_with_default_signals(launcher: OsLauncher) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     ignored = [signal.signal(s, signal.SIG_IGN) for s in (signal.SIGQUIT, signal.SIGTTOU)]
     try:
-        told = said(OsLauncher(), order("", sys.executable, "-c", program))
-        assert told == "True set() []\n"
+        text = output_of(OsLauncher(), order("", sys.executable, "-c", program))
+        assert text == "True set() []\n"
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for number, handler in zip((signal.SIGQUIT, signal.SIGTTOU), ignored, strict=True):
             signal.signal(number, handler)
 
 
-def test_environment_is_the_workers_with_what_is_given_and_the_mark(launcher: OsLauncher) -> None:
-    asked = order("env", GREETING="hallo wörld", HOME="/elsewhere")
-    lines = said(launcher, asked).splitlines()
+def test_environment_is_the_workers_with_the_jobs_variables_and_the_mark(
+    launcher: OsLauncher,
+) -> None:
+    request = order("env", GREETING="hallo wörld", HOME="/elsewhere")
+    lines = output_of(launcher, request).splitlines()
     assert {"GREETING=hallo wörld", "HOME=/elsewhere", f"PATH={PATH}"} <= set(lines)
-    assert f"{VARIABLE}={asked.mark.cookie}" in lines
+    assert f"{VARIABLE}={request.mark.cookie}" in lines
     own = {"PATH", "HOME", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST"}
     others = {f"{name}={value}" for name, value in os.environ.items() if name not in own}
-    assert {one for one in others if "\n" not in one} <= set(lines)
+    assert {line for line in others if "\n" not in line} <= set(lines)
 
 
-def test_program_is_found_by_the_jobs_own_path_and_directory(
+def test_program_is_searched_in_the_jobs_path_and_directory(
     launcher: OsLauncher, tmp_path: Path
 ) -> None:
-    for folder, text in (("bin", "by path"), (".", "beside")):
+    for folder, text in (("bin", "by path"), (".", "in directory")):
         script = tmp_path / folder / "tool"
         script.parent.mkdir(exist_ok=True)
         script.write_text(f"#!/bin/sh\necho {text} $1\n")
         script.chmod(0o755)
-    assert said(launcher, order("", "tool", "1", cwd=tmp_path, path="bin:/bin")) == "by path 1\n"
-    assert said(launcher, order("", "tool", "2", cwd=tmp_path, path="/bin:")) == "beside 2\n"
-    assert said(launcher, order("", "./tool", "3", cwd=tmp_path)) == "beside 3\n"
-    assert said(launcher, order("pwd", cwd=tmp_path)) == f"{tmp_path}\n"
+    assert (
+        output_of(launcher, order("", "tool", "1", cwd=tmp_path, path="bin:/bin")) == "by path 1\n"
+    )
+    assert (
+        output_of(launcher, order("", "tool", "2", cwd=tmp_path, path="/bin:"))
+        == "in directory 2\n"
+    )
+    assert output_of(launcher, order("", "./tool", "3", cwd=tmp_path)) == "in directory 3\n"
+    assert output_of(launcher, order("pwd", cwd=tmp_path)) == f"{tmp_path}\n"
     assert os.getcwd() == "/"
 
 
 def unstartable(tmp_path: Path) -> dict[str, Order]:
-    """Orders that cannot be started, by why not."""
+    """Return orders that cannot be started, by a name of the problem."""
 
     def script(name: str, text: str, mode: int) -> str:
         (tmp_path / name).write_text(text)
@@ -203,33 +211,35 @@ REASONS = {
 }
 
 
-def test_each_reason_not_to_start_is_told(launcher: OsLauncher, tmp_path: Path) -> None:
-    told = {what: launcher.start(asked) for what, asked in unstartable(tmp_path).items()}
-    reasons = {what: one.reason for what, one in told.items() if isinstance(one, NotStarted)}
+def test_the_reason_of_a_failed_start_is_reported(launcher: OsLauncher, tmp_path: Path) -> None:
+    refusals = {what: launcher.start(request) for what, request in unstartable(tmp_path).items()}
+    reasons = {
+        what: start.reason for what, start in refusals.items() if isinstance(start, NotStarted)
+    }
     assert reasons == REASONS
-    assert "interpreter" in str(told["lost interpreter"])
-    assert "too long" in str(told["too long"])
+    assert "interpreter" in str(refusals["lost interpreter"])
+    assert "too long" in str(refusals["too long"])
 
 
-def test_child_that_may_block_reports_the_same_reasons(
+def test_forked_child_reports_the_same_reasons(
     launcher: OsLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders = unstartable(tmp_path)
-    directly = {what: launcher.start(asked) for what, asked in orders.items()}
+    directly = {what: launcher.start(request) for what, request in orders.items()}
     monkeypatch.setattr(Mounts, "local", lambda self, *paths: False)
-    apart = {what: ended(launcher, begin(launcher, asked)) for what, asked in orders.items()}
-    assert {what: exit_.refusal for what, exit_ in apart.items()} == directly
+    forked = {what: ended(launcher, begin(launcher, request)) for what, request in orders.items()}
+    assert {what: exit_.refusal for what, exit_ in forked.items()} == directly
 
 
-def test_program_cannot_tell_that_its_child_might_have_blocked(
+def test_program_runs_the_same_in_a_forked_child(
     launcher: OsLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = "env; pwd; ulimit -a; cat /proc/self/cmdline; trap"
     command += "; grep -E '^Sig(Blk|Cgt)' /proc/self/status; ps -o sid= -p $$ | wc -l"
-    asked = order(command, cwd=tmp_path)
-    directly = said(launcher, asked)
+    request = order(command, cwd=tmp_path)
+    directly = output_of(launcher, request)
     monkeypatch.setattr(Mounts, "local", lambda self, *paths: False)
-    assert said(launcher, asked) == directly
+    assert output_of(launcher, request) == directly
     assert ended(launcher, begin(launcher, order("exit 5"))).exit_code == 5
 
 
@@ -242,7 +252,7 @@ def test_lack_of_descriptors_is_not_the_jobs_fault(launcher: OsLauncher) -> None
         assert isinstance(launcher.start(order("true")), Exhausted)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert said(launcher, order("echo again")) == "again\n"
+    assert output_of(launcher, order("echo again")) == "again\n"
 
 
 def test_cpu_time_is_of_the_whole_job(launcher: OsLauncher) -> None:
@@ -253,7 +263,7 @@ def test_cpu_time_is_of_the_whole_job(launcher: OsLauncher) -> None:
     assert 10_000 < spent.cpu_us < 30_000_000
 
 
-def test_memory_is_told_only_above_the_launchers_own(launcher: OsLauncher) -> None:
+def test_memory_is_reported_only_above_the_launchers_own(launcher: OsLauncher) -> None:
     small = ended(launcher, begin(launcher, order("true")))
     assert small.memory_bytes is None
     assert small.memory_below_bytes is not None
@@ -265,9 +275,9 @@ def test_memory_is_told_only_above_the_launchers_own(launcher: OsLauncher) -> No
     assert large.memory_below_bytes is None
 
 
-def test_own_limits_are_as_before(launcher: OsLauncher) -> None:
+def test_limits_of_the_worker_do_not_change(launcher: OsLauncher) -> None:
     before = [resource.getrlimit(number) for number in range(16)]
-    said(launcher, order("true"))
+    output_of(launcher, order("true"))
     assert [resource.getrlimit(number) for number in range(16)] == before
 
 
@@ -277,13 +287,13 @@ def test_orphans_of_an_ended_job_are_found_and_ended(
 ) -> None:
     other = order("sleep 60", attempt=2, cwd=tmp_path)
     bystander = begin(launcher, other)
-    asked = order(SHAPES[shape], cwd=tmp_path / "job")
+    request = order(SHAPES[shape], cwd=tmp_path / "job")
     (tmp_path / "job").mkdir()
-    child = begin(launcher, asked)
+    child = begin(launcher, request)
     until(lambda: complete(shape, tmp_path / "job"), "the whole job")
     os.kill(child.pid, signal.SIGKILL)
     ended(launcher, child)
-    clear(launcher, asked)
+    clear(launcher, request)
     assert in_folder(tmp_path / "job") == []
     assert survivors([other.mark]) != []
     assert launcher.send([other.mark], signal.SIGKILL) >= 1
@@ -308,51 +318,51 @@ sys.exit(keep(supervise))
     done = subprocess.run(
         [sys.executable, "-c", program], preexec_fn=lambda: os.closerange(0, 3), check=False
     )
-    # The keeper has no stream to leave with either: only its exit code tells.
+    # The keeper has no output stream either: only its exit code shows the result.
     assert done.returncode == 0
 
 
-def by_the_shell(launcher: OsLauncher, asked: Order) -> str:
-    """What the same command prints where a shell is made to start it."""
-    return said(launcher, asked._replace(command=f"{asked.command};"))
+def by_the_shell(launcher: OsLauncher, request: Order) -> str:
+    """Return the output of the same command if a shell starts it."""
+    return output_of(launcher, request._replace(command=f"{request.command};"))
 
 
-@pytest.mark.parametrize("said_to_be", ["", "/nowhere", "{here}", "{link}", "relative"])
-def test_program_cannot_tell_that_no_shell_started_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said_to_be: str
+@pytest.mark.parametrize("pwd", ["", "/nowhere", "{here}", "{link}", "relative"])
+def test_program_runs_the_same_without_a_shell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pwd: str
 ) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "link").symlink_to("here")
-    said_to_be = said_to_be.format(here=tmp_path / "here", link=tmp_path / "link")
+    pwd = pwd.format(here=tmp_path / "here", link=tmp_path / "link")
     monkeypatch.setenv("not-a-name", "dropped")
     monkeypatch.setenv("OLDPWD", "/tmp")
     monkeypatch.delenv("PWD", raising=False)
-    given = {"PWD": said_to_be} if said_to_be else {}
+    given = {"PWD": pwd} if pwd else {}
     launcher = OsLauncher()
     for command in ("env", "sh -c ulimit", "readlink /proc/self/fd/0", "cat /proc/self/cmdline"):
-        asked = order(command, cwd=tmp_path / "link")
-        asked = asked._replace(env={**asked.env, **given})
-        plainly, shell = said(launcher, asked), by_the_shell(launcher, asked)
+        request = order(command, cwd=tmp_path / "link")
+        request = request._replace(env={**request.env, **given})
+        plainly, shell = output_of(launcher, request), by_the_shell(launcher, request)
         assert sorted(plainly.splitlines()) == sorted(shell.splitlines())
 
 
 @pytest.mark.parametrize(
     "command", ["nowhere-to-be-found a", "./data", "/etc/hostname", "./folder"]
 )
-def test_what_cannot_be_started_is_told_by_the_shell(
+def test_a_command_that_cannot_be_started_gets_the_shells_error(
     launcher: OsLauncher, tmp_path: Path, command: str
 ) -> None:
     (tmp_path / "data").write_text("echo I am a script without a first line\n")
     (tmp_path / "data").chmod(0o755)
     (tmp_path / "folder").mkdir()
-    asked = order(command, cwd=tmp_path)
-    assert said(launcher, asked) == by_the_shell(launcher, asked) != ""
+    request = order(command, cwd=tmp_path)
+    assert output_of(launcher, request) == by_the_shell(launcher, request) != ""
 
 
-def test_newcomer_earlier_in_the_path_is_found(launcher: OsLauncher, tmp_path: Path) -> None:
-    asked = order("which-one", path=f"{tmp_path / 'first'}:{tmp_path / 'second'}:{PATH}")
+def test_program_added_earlier_in_the_path_is_used(launcher: OsLauncher, tmp_path: Path) -> None:
+    request = order("which-one", path=f"{tmp_path / 'first'}:{tmp_path / 'second'}:{PATH}")
     for folder in ("second", "first"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "which-one").write_text(f"#!/bin/sh\necho {folder}\n")
         (tmp_path / folder / "which-one").chmod(0o755)
-        assert said(launcher, asked) == f"{folder}\n"
+        assert output_of(launcher, request) == f"{folder}\n"

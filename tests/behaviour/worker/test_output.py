@@ -1,4 +1,4 @@
-"""What an attempt prints: taken in, capped, read back."""
+"""The output of an attempt: stored, limited, read again."""
 
 import os
 import random
@@ -57,11 +57,11 @@ def test_long_output_within_the_limit_is_kept_whole(folder: int) -> None:
     assert all(piece.missing_bytes == 0 for piece in kept_of(folder))
 
 
-def test_of_endless_output_head_and_tail_are_kept_and_the_gap_is_told(folder: int) -> None:
+def test_head_and_tail_of_endless_output_are_kept_and_the_gap_is_reported(folder: int) -> None:
     kept = printed(folder, *chunked(STREAM)).finish()
-    found = kept_of(folder)
-    text = b"".join(piece.data for piece in found)
-    gaps = [piece for piece in found if piece.missing_bytes]
+    pieces = kept_of(folder)
+    text = b"".join(piece.data for piece in pieces)
+    gaps = [piece for piece in pieces if piece.missing_bytes]
     assert kept == (len(STREAM), len(text), sha256(text).hexdigest(), None)
     assert LIMIT * 3 // 4 <= len(text) <= LIMIT
     assert len(gaps) == 1
@@ -70,7 +70,7 @@ def test_of_endless_output_head_and_tail_are_kept_and_the_gap_is_told(folder: in
     assert len(text) + gaps[0].missing_bytes == len(STREAM)
 
 
-def test_files_are_the_owners_alone_and_few(folder: int, tmp_path: Path) -> None:
+def test_files_are_few_and_only_their_owner_can_read_them(folder: int, tmp_path: Path) -> None:
     printed(folder, *chunked(STREAM)).close()
     own = tmp_path / "42.1"
     assert stat.S_IMODE(own.stat().st_mode) == 0o700
@@ -88,7 +88,7 @@ def test_running_output_can_be_followed(folder: int) -> None:
     assert list(pieces(folder, "42", 1, since=13)) == []
 
 
-def test_slow_short_output_goes_into_the_database_all_the_same(folder: int, tmp_path: Path) -> None:
+def test_slow_short_output_is_stored_in_the_database_too(folder: int, tmp_path: Path) -> None:
     output = printed(folder, b"first\n")
     output.spill()
     output.take(b"second\n")
@@ -98,7 +98,7 @@ def test_slow_short_output_goes_into_the_database_all_the_same(folder: int, tmp_
     assert list(piece_of(b"first\nsecond\n", since=6)) == [Piece(6, b"second\n", 0)]
 
 
-def test_follower_that_falls_behind_is_told_what_it_missed(folder: int) -> None:
+def test_follower_that_falls_behind_learns_how_much_it_missed(folder: int) -> None:
     output = printed(folder, *chunked(STREAM[:LIMIT]))
     for chunk in chunked(STREAM[LIMIT:]):
         output.take(chunk)
@@ -116,16 +116,14 @@ def test_planted_links_are_not_followed(folder: int, tmp_path: Path) -> None:
     assert list(elsewhere.iterdir()) == []
 
 
-def test_folder_that_is_gone_costs_the_output_not_the_job(folder: int, tmp_path: Path) -> None:
+def test_a_missing_folder_loses_the_output_but_not_the_job(folder: int, tmp_path: Path) -> None:
     os.rmdir(tmp_path)
     assert printed(folder, *chunked(STREAM)).finish() == (len(STREAM), 0, None, None)
     tmp_path.mkdir()
 
 
 @given(st.integers(0, 3000), st.lists(st.binary(max_size=700), max_size=40), st.integers(0, 40))
-def test_what_is_kept_is_what_the_digest_is_of(
-    limit: int, chunks: list[bytes], spill_after: int
-) -> None:
+def test_digest_is_of_the_kept_output(limit: int, chunks: list[bytes], spill_after: int) -> None:
     root = os.open("/tmp", os.O_RDONLY)
     output = OutputWriter(lambda: root, f"test{os.getpid()}", 1, limit)
     for number, chunk in enumerate(chunks):
@@ -146,7 +144,7 @@ def test_what_is_kept_is_what_the_digest_is_of(
 
 
 @given(st.lists(st.binary(max_size=20).map(lambda b: b.replace(b"\0", b"\n"))), st.integers(1, 9))
-def test_tail_is_what_the_last_lines_are(chunks: list[bytes], lines: int) -> None:
+def test_tail_returns_the_last_lines(chunks: list[bytes], lines: int) -> None:
     whole = b"".join(chunks)
     printed = [Piece(0, chunk, 0) for chunk in chunks]
     expected = b"".join(_lines(whole)[-lines:])
@@ -158,7 +156,7 @@ def _lines(data: bytes) -> list[bytes]:
     return [part + b"\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
 
 
-def test_memory_stays_as_it_is_however_much_is_printed(folder: int) -> None:
+def test_memory_does_not_grow_with_the_output(folder: int) -> None:
     output = printed(folder, b"x" * (IN_MEMORY_BYTES + 1), limit=1_000)
     assert output.finish().kept_bytes <= 1_000
     assert len(output._memory) == 0

@@ -1,4 +1,4 @@
-"""Finding and ending marked processes, with real ones."""
+"""Finding and killing marked processes, with real ones."""
 
 import os
 import resource
@@ -18,13 +18,13 @@ from tests.ctl import until
 from tests.machine import needs_another_user
 from tests.shapes import SHAPES, complete, in_folder
 
-TOKEN = uuid4().hex  # tests run side by side, and none may end another's
+TOKEN = uuid4().hex  # tests run in parallel, and must not kill the processes of others
 QUEUE = (1, 2)
 
 
 @contextmanager
 def running(shape: str, folder: Path, mark: Mark, traces: str = "both") -> Iterator[list[int]]:
-    """A job of that shape that bears `mark`, by the limit, the cookie or both."""
+    """Run a job of that shape with `mark`, by the limit, the cookie or both."""
 
     def limit() -> None:
         if traces != "cookie":
@@ -47,7 +47,7 @@ def running(shape: str, folder: Path, mark: Mark, traces: str = "both") -> Itera
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_all_of_a_marked_job_is_found_and_ended(shape: str, tmp_path: Path) -> None:
+def test_all_processes_of_a_marked_job_are_found_and_killed(shape: str, tmp_path: Path) -> None:
     mark = mark_of(QUEUE, TOKEN, "1", 1)
     with running(shape, tmp_path, mark) as pids:
         assert set(survivors([mark])) >= set(pids)
@@ -56,7 +56,7 @@ def test_all_of_a_marked_job_is_found_and_ended(shape: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("traces", ["limit", "cookie"])
-def test_one_trace_is_enough(traces: str, tmp_path: Path) -> None:
+def test_limit_or_cookie_alone_is_enough(traces: str, tmp_path: Path) -> None:
     mark = mark_of(QUEUE, TOKEN, "1", 1)
     with running("tree", tmp_path, mark, traces) as pids:
         assert set(survivors([mark])) >= set(pids)
@@ -71,7 +71,7 @@ def test_one_trace_is_enough(traces: str, tmp_path: Path) -> None:
         (QUEUE, TOKEN, "1", 2),
     ],
 )
-def test_mark_that_differs_in_one_thing_is_left_alone(
+def test_processes_with_a_similar_mark_are_not_killed(
     near: tuple[tuple[int, int], str, str, int], tmp_path: Path
 ) -> None:
     with running("tree", tmp_path, mark_of(QUEUE, TOKEN, "1", 1)) as pids:
@@ -79,7 +79,7 @@ def test_mark_that_differs_in_one_thing_is_left_alone(
         assert complete("tree", tmp_path) == pids
 
 
-def test_several_marks_are_ended_in_one_sweep(tmp_path: Path) -> None:
+def test_several_marks_are_killed_in_one_sweep(tmp_path: Path) -> None:
     marks = [mark_of(QUEUE, TOKEN, str(job), 1) for job in (1, 2)]
     folders = [tmp_path / "1", tmp_path / "2"]
     for folder in folders:
@@ -96,14 +96,14 @@ def test_signal_reaches_each_process_once(tmp_path: Path) -> None:
         until(lambda: not survivors([mark]) or None, "the job's end")
 
 
-def test_bearers_are_told_apart_among_given_processes(tmp_path: Path) -> None:
+def test_bearers_of_a_mark_are_selected_from_given_processes(tmp_path: Path) -> None:
     mark = mark_of(QUEUE, TOKEN, "1", 1)
     with running("plain", tmp_path, mark) as pids:
         assert bearers([*pids, 1, 2**22 + 1], [mark]) == pids
 
 
 def run_in(folder: Path, mark: Mark, *argv: str) -> "subprocess.Popen[bytes]":
-    """A program that carries the mark's limit and no cookie."""
+    """Run a program with the limit of the mark and without a cookie."""
     return subprocess.Popen(
         argv,
         cwd=folder,
@@ -122,7 +122,7 @@ ctypes.CDLL(None).pthread_exit(None)
 
 
 @pytest.mark.parametrize("traces", ["limit", "cookie"])
-def test_process_whose_first_thread_has_ended_lives(traces: str, tmp_path: Path) -> None:
+def test_process_whose_first_thread_has_ended_is_alive(traces: str, tmp_path: Path) -> None:
     mark = mark_of(QUEUE, TOKEN, "1", 1)
     cookie = f"{VARIABLE}={mark.cookie}" if traces == "cookie" else "A=B"
     limit = mark if traces == "limit" else mark_of(QUEUE, TOKEN, "2", 1)
@@ -153,7 +153,7 @@ for _ in range(30_000):
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_chain_of_fast_forks_is_ended(number: int, tmp_path: Path) -> None:
+def test_chain_of_fast_forks_is_killed(number: int, tmp_path: Path) -> None:
     mark = mark_of(QUEUE, TOKEN, str(number), 1)
     beat = tmp_path / "beat"
     chain = run_in(tmp_path, mark, sys.executable, "-S", "-E", "-c", CHAIN)
@@ -163,9 +163,9 @@ def test_chain_of_fast_forks_is_ended(number: int, tmp_path: Path) -> None:
         assert kill_all([mark], within_s=10)
         length = beat.stat().st_size
         with pytest.raises(AssertionError):
-            until(lambda: beat.stat().st_size > length or None, "a further link", deadline_s=0.3)
+            until(lambda: beat.stat().st_size > length or None, "another fork", deadline_s=0.3)
     finally:
-        with suppress(ProcessLookupError):  # a chain that was not ended would busy the machine
+        with suppress(ProcessLookupError):  # a remaining chain would keep the machine busy
             os.killpg(chain.pid, signal.SIGKILL)
 
 

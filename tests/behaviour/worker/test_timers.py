@@ -58,7 +58,7 @@ def test_same_time_can_be_armed_again_after_it_went_off(timers: Timers) -> None:
         assert goes_off(timers, 10)
 
 
-def test_alarm_beyond_the_calendar_is_only_far(timers: Timers) -> None:
+def test_alarm_beyond_the_calendar_does_not_go_off(timers: Timers) -> None:
     timers.arm(2**62)
     assert not goes_off(timers, 0)
 
@@ -67,6 +67,6 @@ def test_own_retries_are_due_by_the_monotonic_clock(timers: Timers) -> None:
     timers.put_off("2", due_at_us=900, at_us=20)
     timers.put_off("1", due_at_us=500, at_us=10)
     assert timers.next_put_off() == 10
-    assert [one.job_id for one in timers.overdue(15)] == ["1"]
-    assert [(one.job_id, one.due_at_us) for one in timers.overdue(99)] == [("2", 900)]
+    assert [retry.job_id for retry in timers.overdue(15)] == ["1"]
+    assert [(retry.job_id, retry.due_at_us) for retry in timers.overdue(99)] == [("2", 900)]
     assert timers.next_put_off() is None

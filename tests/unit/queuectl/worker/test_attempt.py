@@ -1,4 +1,4 @@
-"""What an attempt tells of its end."""
+"""How an attempt determines its outcome."""
 
 from collections.abc import Collection
 from signal import SIGHUP, SIGINT, SIGKILL, SIGSEGV, SIGTERM, Signals
@@ -18,7 +18,7 @@ from queuectl.worker.process_mark import Mark
 SPEC = Enqueued(command="true", max_retries=0, backoff_base=2.0)
 
 
-class NothingLeft:
+class WithoutOrphans:
     """A launcher whose jobs leave no orphans."""
 
     def orphans(self, mark: Mark) -> list[int]:
@@ -29,7 +29,7 @@ class NothingLeft:
 
 
 def attempt(started_us: int, spec: Enqueued = SPEC) -> Attempt:
-    launcher: Any = NothingLeft()
+    launcher: Any = WithoutOrphans()
     job = Job(
         born=1,
         id="1",
@@ -45,14 +45,14 @@ def attempt(started_us: int, spec: Enqueued = SPEC) -> Attempt:
     return Attempt(job, 1, Mark("cookie", 1), Child(7, None), output, launcher, started_us)
 
 
-def test_job_faster_than_a_look_at_the_clock_took_no_time() -> None:
+def test_duration_is_never_negative() -> None:
     quick = attempt(started_us=1_000)
     quick.exited(ChildExit(7, 0, None, 10, None), now_us=990)
     assert quick.gone(990)
     usage = quick.outcome().usage
     assert usage.duration_us == 0
-    told = Succeeded(attempt=1, duration_us=usage.duration_us)
-    assert codec.decode(1, "succeeded", codec.encode(told)) == told
+    event = Succeeded(attempt=1, duration_us=usage.duration_us)
+    assert codec.decode(1, "succeeded", codec.encode(event)) == event
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_attempt_that_ran_longer_than_its_timeout_is_no_success(
     assert late.outcome().ended == ended
 
 
-def test_what_we_ended_before_is_not_called_a_timeout() -> None:
+def test_a_cancelled_attempt_is_not_a_timeout() -> None:
     cancelled = attempt(0, replace(SPEC, timeout_us=5_000_000))
     cancelled.end("cancelled", 1_000_000)
     cancelled.exited(ChildExit(7, 0, None, 10, None), 9_000_000)
@@ -75,7 +75,7 @@ def test_what_we_ended_before_is_not_called_a_timeout() -> None:
 
 @pytest.mark.parametrize("number", [SIGHUP, SIGINT, SIGTERM])
 @pytest.mark.parametrize("by_shell", [False, True])
-def test_job_that_a_shutdown_ends_is_stopped_with_its_worker(number: int, by_shell: bool) -> None:
+def test_job_killed_by_a_shutdown_is_stopped_with_its_worker(number: int, by_shell: bool) -> None:
     died = (
         ChildExit(7, 128 + number, None, 10, None)
         if by_shell
@@ -97,7 +97,7 @@ EXIT_3 = ChildExit(7, 3, None, 10, None)
 
 
 @pytest.mark.parametrize(("later_us", "ended"), [(-1, "worker-stopped"), (0, "exit")])
-def test_failure_just_before_or_after_a_stop_signal_is_put_down_to_it(
+def test_failure_just_before_or_after_a_stop_signal_counts_as_stopped(
     later_us: int, ended: str
 ) -> None:
     before = attempt(started_us=0)
@@ -112,7 +112,7 @@ def test_failure_just_before_or_after_a_stop_signal_is_put_down_to_it(
     assert [before.outcome().ended, after.outcome().ended] == [ended, ended]
 
 
-def test_job_that_a_signal_ends_while_its_worker_goes_on_has_failed() -> None:
+def test_job_killed_by_a_signal_fails_if_its_worker_does_not_stop() -> None:
     killed = attempt(started_us=0)
     killed.exited(ChildExit(7, None, SIGTERM, 10, None), now_us=1_000)
     assert not killed.gone(1_000)
@@ -121,7 +121,7 @@ def test_job_that_a_signal_ends_while_its_worker_goes_on_has_failed() -> None:
 
 
 @pytest.mark.parametrize(("number", "ended"), [(SIGKILL, "worker-stopped"), (SIGSEGV, "signal")])
-def test_crash_is_the_jobs_own_also_while_its_worker_stops(number: int, ended: str) -> None:
+def test_a_crash_is_a_failure_even_while_the_worker_stops(number: int, ended: str) -> None:
     crashed = attempt(started_us=0)
     crashed.worker_stops(1_000)
     crashed.exited(ChildExit(7, None, number, 10, None), now_us=2_000)
@@ -132,7 +132,7 @@ def test_crash_is_the_jobs_own_also_while_its_worker_stops(number: int, ended: s
 @pytest.mark.parametrize(
     "died", [ChildExit(7, 0, None, 1, None), ChildExit(7, None, SIGSEGV, 1, None)]
 )
-def test_other_ends_are_recorded_at_once(died: ChildExit) -> None:
+def test_other_outcomes_are_recorded_at_once(died: ChildExit) -> None:
     quick = attempt(started_us=0)
     quick.exited(died, now_us=1_000)
     assert quick.gone(1_000)

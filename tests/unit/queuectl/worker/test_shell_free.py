@@ -1,4 +1,4 @@
-"""Which commands are started without a shell."""
+"""The commands that are started without a shell."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_program_and_plain_words_need_no_shell(command: str, words: tuple[str, .
 
 
 @pytest.mark.parametrize("character", [*"'\"\\$`*?[]{}()<>|&;#~!^=\nü\u00a0"])
-def test_what_a_shell_might_read_goes_to_the_shell(character: str) -> None:
+def test_special_characters_need_a_shell(character: str) -> None:
     assert shell_free.words_of(f"echo{character} a") is None
     if character != "=":
         assert shell_free.words_of(f"ls a{character}") is None
@@ -27,11 +27,11 @@ def test_what_a_shell_might_read_goes_to_the_shell(character: str) -> None:
 @pytest.mark.parametrize(
     "command", ["", " ", "A=1 env", "echo a", "cd /", "true --version", "exec ls", "if", ". x"]
 )
-def test_what_the_shell_does_itself_goes_to_the_shell(command: str) -> None:
+def test_built_in_commands_and_keywords_need_a_shell(command: str) -> None:
     assert shell_free.words_of(command) is None
 
 
-def test_variables_that_dash_sets_or_drops_need_it() -> None:
+def test_variables_that_dash_sets_or_drops_need_a_shell() -> None:
     assert shell_free.handed_on((b"PATH", b"A1"))
     assert not shell_free.handed_on((b"PATH", b"IFS"))
     assert not shell_free.handed_on((b"a-b",))

@@ -1,5 +1,5 @@
-"""What the log means: pure folds from events to read models, and their rebuild.
+"""Computing states and read models from the log with pure functions, and rebuilding them.
 
-Begin with `folds/job.py` (a job's states and the way between them), then `read_model.py`.
-This floor imports `eventstore` only, and knows no clock, no files, no randomness.
+Begin with `folds/job.py` (the states of a job and its transitions), then `read_model.py`.
+This package imports `eventstore` only. It uses no clock, no files and no random numbers.
 """

@@ -1,10 +1,10 @@
-"""What can be wrong with the read models."""
+"""The errors of the read models."""
 
 from eventstore.errors import Unusable
 
 
 class StaleReadModels(Unusable):
-    """They were derived by an older version; a writer rebuilds them, a reader cannot."""
+    """The read models were written by an older version: a writer rebuilds them, a reader cannot."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -13,7 +13,7 @@ class StaleReadModels(Unusable):
 
 
 class DamagedRow(Unusable):
-    """A row of a read model that no version of ours has written."""
+    """A row of a read model cannot be decoded."""
 
     def __init__(self, table: str, key: str) -> None:
         super().__init__(
@@ -22,7 +22,7 @@ class DamagedRow(Unusable):
 
 
 class NewerReadModels(Unusable):
-    """They were derived by a newer version, which an older one must not write to."""
+    """The read models were written by a newer version; this version must not change them."""
 
     def __init__(self) -> None:
         super().__init__("the views were written by a newer version; upgrade queuectl")

@@ -1,4 +1,4 @@
-"""The shape that all read models have: a table, and what to write to it when a stream has moved."""
+"""The common form of all read models: a table, and a function from changes to its writes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -14,39 +14,39 @@ S = TypeVar("S")
 Values = tuple[Any, ...] | Mapping[str, Any]
 
 Tables = Mapping[str, str]
-"""What the templates' names stand for: `{jobs}` is `jobs` live, another name while rebuilding."""
+"""Names of the tables in SQL templates: `{jobs}` is `jobs`, or `jobs_shadow` in a rebuild."""
 
 
 class Change(NamedTuple, Generic[S]):
-    """How a stream has moved: over one append when live, over a whole chunk in a rebuild."""
+    """A change of a stream's state: by one transaction, or by a slice of the log in a rebuild."""
 
     before: S | None
-    """Its state before; null for a new stream."""
+    """Its state before; None for a new stream."""
     after: S
     recorded: Sequence[Recorded]
     """The events between, in order."""
 
 
 class Write(NamedTuple):
-    """One statement to run, a template, for each of these rows."""
+    """A statement (an SQL template) to run once for each of the rows."""
 
     sql: str
     rows: Sequence[Values]
 
 
 class ReadModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A question's table, or an index that answers it from another's table."""
+    """A table that answers one kind of question, or an index on the table of another read model."""
 
     name: str
     version: int
-    """Of its definition: raise it with any change of schema or derivation, and all is rebuilt."""
+    """Version of schema and `derive`; increase it with each change, so that all is rebuilt."""
     kind: StreamKind
-    """The streams it looks at."""
+    """The kind of streams from which it is derived."""
     schema: tuple[str, ...]
-    """Templates; index names end in `_{generation}`, since old and new stand side by side."""
+    """SQL templates. Index names end in `_{generation}`, as old and new ones exist together."""
     derive: Callable[[Sequence[Change[Any]]], Iterator[Write]]
-    """Pure: what to write for these changes, each of another stream."""
+    """Pure: returns the writes for these changes, at most one change per stream."""
     table: str | None = None
-    """Its own table; null for an index on another's."""
+    """Its own table; None for an index on another one's table."""
     key: str = "rowid"
-    """The columns that tell its rows apart, for comparing in order."""
+    """The columns of the unique key, by which rows are compared in order."""

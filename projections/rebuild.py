@@ -1,4 +1,9 @@
-"""Read models thrown away and made anew from the log, beside the live ones; or only compared."""
+"""Rebuilding the read models from the log while they are in use, or only comparing them.
+
+A rebuild fills shadow tables, in one transaction per slice of the log, so that writers can commit
+between two slices. When a slice ends at the head of the log, its transaction also renames the
+tables: readers see either the old or the new ones. See docs/decisions/0011.
+"""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -25,13 +30,14 @@ from .registry import (
 )
 
 SLICE = 1_000
-"""Events folded in one transaction while others write: some 7 ms, so that they hardly wait."""
+"""Events per transaction while other processes write: some 7 ms, so that they hardly wait."""
 
 SLICE_ALONE = 5_000
-"""The same while nobody does: a fifth faster, for jobs are begun and ended in one slice."""
+"""Events per transaction while no other process writes. A fifth faster: most jobs begin and end in
+the same slice, so their rows are written once. See docs/decisions/0011."""
 
 ALONE_AFTER = 100
-"""Slices without somebody else's events, a second or so, after which nobody is there."""
+"""Number of slices (about a second) without new events after which no other writer is assumed."""
 
 EMPTIED = 5_000
 """Rows of an old table deleted in one transaction."""
@@ -44,14 +50,14 @@ _STREAM, _VERSION = RawRecord._fields.index("stream"), RawRecord._fields.index("
 _MODELS = {model.table: model for model in READ_MODELS if model.table}
 
 
-Company = Literal["alone", "others"]
-"""Whether somebody else has written lately."""
+Contention = Literal["alone", "others"]
+"""Whether other processes have written recently."""
 
-Pause = Callable[[Company], None]
+Pause = Callable[[Contention], None]
 
 
 class Reached(NamedTuple):
-    """The last event carried over."""
+    """Position and hash of the last event that was folded."""
 
     position: int
     hash: bytes
@@ -63,11 +69,11 @@ def rebuild(
     on_progress: OnProgress = lambda _, __: None,
     pause: Pause = lambda _: None,
 ) -> int:
-    """Fill shadow tables from the log, swap them in, empty the old. Returns the position reached.
+    """Fill shadow tables from the log, swap them in and drop the old ones.
 
-    pause: called between two transactions, to let waiting writers go first. A crash at any point
-    leaves the old tables serving, or the new. Raises ChainBroken at a record that is not what was
-    written. The caller sees to it that only one rebuild runs.
+    Return the position that was reached. pause: called between two transactions, so that waiting
+    writers can commit. After a crash at any point, either the old or the new tables are in use.
+    Raises ChainBroken at a damaged record. The caller ensures that only one rebuild runs.
     """
     _clear(store, (*SHADOW.values(), *OLD.values()), pause)
     reached = Reached(0, GENESIS)
@@ -80,24 +86,27 @@ def rebuild(
     swapped = False
     quiet = ALONE_AFTER
     while not swapped:
-        company: Company = "alone" if quiet >= ALONE_AFTER else "others"
-        pause(company)
+        contention: Contention = "alone" if quiet >= ALONE_AFTER else "others"
+        pause(contention)
         with _maintenance(store) as tx:
             before, head = head, tx.head().position
             quiet = quiet + 1 if head == before else 0
-            limit = SLICE_ALONE if company == "alone" else SLICE
-            reached = carry(tx, SHADOW, tx, reached, limit)
+            limit = SLICE_ALONE if contention == "alone" else SLICE
+            reached = fold_slice(tx, SHADOW, tx, reached, limit)
             if swapped := reached.position == head:
                 _swap(tx, generation, head)
         on_progress(reached.position, head)
-    _clear(store, _standing(store, "_old"), pause)
+    _clear(store, _tables_with_suffix(store, "_old"), pause)
     return reached.position
 
 
-def carry(
+def fold_slice(
     tx: SqliteTransaction, tables: Tables, log: SqliteReader, reached: Reached, limit: int
 ) -> Reached:
-    """Fold the next `limit` events of `log` after `reached` into `tables` of `tx`."""
+    """Fold the next `limit` events of `log` after `reached` into `tables` of `tx`.
+
+    Return the last event that was folded. Raises ChainBroken at a damaged record.
+    """
     records = list(islice(log.records(after=reached.position), limit))
     if broken := first_break(records, reached.hash, reached.position):
         raise ChainBroken(*broken)
@@ -112,12 +121,12 @@ def carry(
 
 
 def _maintenance(store: SqliteStore) -> Any:
-    """A write transaction that appends nothing."""
+    """Return a write transaction that appends no events."""
     return store.write(actor="", at_us=0)
 
 
 def _swap(tx: SqliteTransaction, generation: int, head: int) -> None:
-    """Old names aside, new ones in place: readers see the one or the other."""
+    """Rename the live tables to `_old` and the shadow tables to their live names."""
     for table in dict.fromkeys((*_tables_of(checkpoint(tx).definition), *TABLES)):
         if _exists(tx, table):
             tx.execute(f"ALTER TABLE {table} RENAME TO {table}_old")
@@ -130,7 +139,7 @@ def _swap(tx: SqliteTransaction, generation: int, head: int) -> None:
 
 
 def _tables_of(definition: str) -> list[str]:
-    """The tables of a file, also of read models that this version no longer has."""
+    """Return the tables of a file, including read models that this version no longer has."""
     return [part.partition("=")[0] for part in definition.split()]
 
 
@@ -138,14 +147,14 @@ def _exists(tx: SqliteReader, table: str) -> bool:
     return bool(tx.query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)))
 
 
-def _standing(store: SqliteStore, ending: str) -> tuple[str, ...]:
+def _tables_with_suffix(store: SqliteStore, suffix: str) -> tuple[str, ...]:
     with store.read() as tx:
         rows = tx.query("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    return tuple(name for (name,) in rows if name.endswith(ending))
+    return tuple(name for (name,) in rows if name.endswith(suffix))
 
 
 def _clear(store: SqliteStore, tables: tuple[str, ...], pause: Pause) -> None:
-    """Empty tables in slices, then drop them: dropping a full one would hold everybody up."""
+    """Delete the rows in slices, then drop the tables: dropping a full one blocks all writers."""
     for table in tables:
         while not _cleared(store, table):
             pause("others")
@@ -167,29 +176,30 @@ def _cleared(store: SqliteStore, table: str) -> bool:
 
 
 class Difference(NamedTuple):
-    """A row that a rebuild would write otherwise."""
+    """A row that differs from a rebuild of the log."""
 
     table: str
     key: tuple[Any, ...]
     live: tuple[Any, ...] | None
-    """The row as it stands; null where it is missing."""
+    """The stored row; None if it is missing."""
     rebuilt: tuple[Any, ...] | None
-    """The row as the log has it; null where there should be none.
+    """The row according to the log; None if there should be none.
 
-    Where a whole table or a column is missing, that is said here, and the key is empty.
+    If a whole table or a column is missing, this is ("the whole table",) or ("a column",), and the
+    key is empty.
     """
 
 
 def compare(store: SqliteStore, on_progress: OnProgress = lambda _, __: None) -> list[Difference]:
-    """What of the live tables differs from a rebuild of the same log, row by row, by table and key.
+    """Return the rows of the live tables that differ from a rebuild, ordered by table and key.
 
-    Writes nothing; workers go on. Raises ChainBroken as `rebuild`.
+    Writes nothing; workers can keep running. Raises ChainBroken at a damaged record.
     """
     with store.read() as live, scratch(schema()) as rebuilt:
         head = live.head().position
         reached = Reached(0, GENESIS)
         while reached.position < head:
-            reached = carry(rebuilt, LIVE, live, reached, SLICE)
+            reached = fold_slice(rebuilt, LIVE, live, reached, SLICE)
             on_progress(reached.position, head)
         differences = [
             difference
@@ -198,26 +208,26 @@ def compare(store: SqliteStore, on_progress: OnProgress = lambda _, __: None) ->
         ]
         if not _exists(live, "checkpoint"):
             differences.append(Difference("checkpoint", (), None, ("the whole table",)))
-        elif (found := checkpoint(live)).position != head:
-            differences.append(Difference("checkpoint", (), (found.position,), (head,)))
+        elif (position := checkpoint(live).position) != head:
+            differences.append(Difference("checkpoint", (), (position,), (head,)))
         return differences
 
 
 def malformed_tables(live: SqliteReader) -> list[str]:
-    """The tables that are missing, or have other columns than this version makes."""
-    with scratch(schema()) as made:
-        return [table for table in TABLES if _columns(live, table) != _columns(made, table)]
+    """Return the tables that are missing, or have other columns than those of this version."""
+    with scratch(schema()) as empty:
+        return [table for table in TABLES if _columns(live, table) != _columns(empty, table)]
 
 
 def _columns(tx: SqliteReader, table: str) -> list[str]:
-    """None at all where there is no such table."""
+    """Return the names of the columns; an empty list if there is no such table."""
     return [name for (name,) in tx.query("SELECT name FROM pragma_table_xinfo(?)", (table,))]
 
 
 def _differences(
     model: ReadModel, live: SqliteReader, rebuilt: SqliteReader
 ) -> Iterator[Difference]:
-    """Two sorted runs of rows, side by side."""
+    """Compare the rows of both tables in one pass, in the order of their key."""
     assert model.table
     columns = _columns(live, model.table)
     if columns != _columns(rebuilt, model.table):

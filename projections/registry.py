@@ -1,4 +1,4 @@
-"""The list of all read models, and how recorded events are carried into them, once."""
+"""The list of all read models, and folding recorded events into their tables exactly once."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple, get_args
@@ -48,9 +48,9 @@ TABLES: tuple[str, ...] = tuple(model.table for model in READ_MODELS if model.ta
 LIVE: Tables = {name: name for name in TABLES}
 
 DEFINITION = " ".join(f"{model.name}={model.version}" for model in READ_MODELS)
-"""What the tables in a file were derived by: each read model and its version."""
+"""The read models and their versions. A file stores the definition that its tables have."""
 
-# One row: what the live tables are, and the last position carried into them.
+# One row: definition and generation of the live tables, and the last position folded into them.
 CHECKPOINT = """
     CREATE TABLE checkpoint (
         definition TEXT NOT NULL,
@@ -66,8 +66,8 @@ _BY_KIND: Mapping[StreamKind, tuple[ReadModel, ...]] = {
 }
 
 
-class _Moved(msgspec.Struct):
-    """A stream with events that the tables do not show yet."""
+class _Pending(msgspec.Struct):
+    """A stream with events that are not in the tables yet."""
 
     before: Any
     after: Any
@@ -91,7 +91,7 @@ _EVOLVE = {kind: fold.evolve for kind, fold in _FOLDS.items()}
 
 
 def kind_of(stream: str) -> StreamKind:
-    """What a stream is about, by its name."""
+    """Return the kind of a stream, by its name."""
     if stream[0] != "$":
         return "job"
     match stream.partition(":")[0]:
@@ -105,69 +105,72 @@ def kind_of(stream: str) -> StreamKind:
 
 
 class Projector:
-    """Carries recorded events into one set of tables, within one transaction.
+    """Folds recorded events into one set of tables, within one transaction.
 
-    It keeps the states it has touched, so that each row is read once and each event folded once.
+    It keeps the states of the streams that it has read, so that each row is read only once.
     """
 
     def __init__(self, tx: Writer, tables: Tables = LIVE) -> None:
         self._tx, self._tables = tx, tables
         self._states: dict[str, Any] = {}
-        self._moved: dict[StreamKind, dict[str, _Moved]] = {kind: {} for kind in _BY_KIND}
+        self._pending: dict[StreamKind, dict[str, _Pending]] = {kind: {} for kind in _BY_KIND}
         self.pending_streams = 0
-        """Streams with events that the tables do not show yet."""
+        """Number of streams with events that are not in the tables yet."""
 
     def state(self, stream: str) -> Any:
-        """What the stream has become, with what was taken in; None where it has no event."""
+        """Return the state of a stream, including folded events; None if it has no event."""
         if stream not in self._states:
             load = _FOLDS[kind_of(stream)].load
             self._states[stream] = load(self._tx, stream, self._tables)
         return self._states[stream]
 
     def fold(self, recorded: Iterable[Recorded]) -> None:
-        """Fold these events, in their order. The tables follow at `flush`."""
+        """Fold these events, in order, into the states. `flush` writes them to the tables."""
         states = self._states
-        for one in recorded:
-            stream = one.stream
+        for record in recorded:
+            stream = record.stream
             kind = kind_of(stream)
             before = states[stream] if stream in states else self.state(stream)
-            states[stream] = after = _EVOLVE[kind](before, one)
-            if moved := self._moved[kind].get(stream):
-                moved.after = after
-                moved.recorded.append(one)
+            states[stream] = after = _EVOLVE[kind](before, record)
+            if pending := self._pending[kind].get(stream):
+                pending.after = after
+                pending.recorded.append(record)
             else:
-                self._moved[kind][stream] = _Moved(before, after, [one])
+                self._pending[kind][stream] = _Pending(before, after, [record])
                 self.pending_streams += 1
 
     def mark_new(self, stream: str) -> None:
-        """Spare the look for a stream that is known to have no event."""
+        """Mark a stream as new, so that its state is not looked up."""
         self._states[stream] = None
 
     def assume(self, jobs: Iterable[Job]) -> None:
-        """Take these for the jobs' states without a look; the log checks their versions."""
+        """Use these states of jobs without reading them; the append checks their versions."""
         self._states.update((job.id, job) for job in jobs)
 
     def preload(self, streams: Iterable[str]) -> None:
-        """Read the states of many jobs at once, before their events are taken in."""
-        wanted = [one for one in streams if one[0] != "$" and one not in self._states]
-        self._states.update(dict.fromkeys(wanted))
-        self._states.update(jobs.load_many(self._tx, wanted, self._tables))
+        """Read the states of many jobs with one statement, before their events are folded."""
+        job_ids = [stream for stream in streams if stream[0] != "$" and stream not in self._states]
+        self._states.update(dict.fromkeys(job_ids))
+        self._states.update(jobs.load_many(self._tx, job_ids, self._tables))
 
     def flush(self) -> None:
-        """Bring the tables up to what was taken in."""
+        """Write all folded events to the tables."""
         if not self.pending_streams:
             return
-        for kind, moved in self._moved.items():
-            if moved:
-                changes = [Change(one.before, one.after, one.recorded) for one in moved.values()]
+        for kind, streams in self._pending.items():
+            if streams:
+                pending = streams.values()
+                changes = [
+                    Change(stream.before, stream.after, stream.recorded) for stream in pending
+                ]
                 for model in _BY_KIND[kind]:
                     self._run(model.derive(changes))
-                moved.clear()
+                streams.clear()
         self.pending_streams = 0
 
     def forget(self) -> None:
-        """Drop the states kept, so that memory stays flat over many chunks."""
-        assert not self.pending_streams, "events were taken in and not flushed"
+        """Drop all states, so that memory stays constant in long transactions."""
+        assert not self.pending_streams, "events were folded and not flushed"
         self._states.clear()
 
     def _run(self, writes: Iterable[Write]) -> None:
@@ -177,13 +180,13 @@ class Projector:
 
 
 def schema(tables: Tables = LIVE, generation: int = 1) -> list[str]:
-    """The statements that make empty tables under these names."""
+    """Return the statements that create empty tables with these names."""
     names = {**tables, "generation": str(generation)}
     return [text.strip().format_map(names) for model in READ_MODELS for text in model.schema]
 
 
 def first_schema() -> list[str]:
-    """The statements for a new queue file, beside the log's own."""
+    """Return the statements for a new queue file, in addition to those of the log."""
     return [
         *schema(),
         CHECKPOINT,
@@ -192,14 +195,14 @@ def first_schema() -> list[str]:
 
 
 def ensure_checkpoint(tx: Writer) -> None:
-    """Make the row that says that there is nothing, where someone took the table away."""
+    """Create the table with a row for "no read models" if another program has dropped it."""
     if not tx.query("SELECT 1 FROM sqlite_schema WHERE name = 'checkpoint'"):
         tx.execute(CHECKPOINT)
         tx.execute("INSERT INTO checkpoint VALUES ('', 0, 0)")
 
 
 class Checkpoint(NamedTuple):
-    """What the live tables are."""
+    """The definition of the live tables, and the last position folded into them."""
 
     definition: str
     generation: int
@@ -207,17 +210,17 @@ class Checkpoint(NamedTuple):
 
 
 def checkpoint(tx: Reader) -> Checkpoint:
-    """The one row of `checkpoint`."""
+    """Return the only row of the table `checkpoint`."""
     return Checkpoint(*tx.query("SELECT definition, generation, position FROM checkpoint")[0])
 
 
 def freshness(checkpoint: Checkpoint) -> Literal["current", "stale", "newer"]:
-    """How the tables compare with what this version derives."""
+    """Return how the definition of the tables compares with that of this version."""
     if checkpoint.definition == DEFINITION:
         return "current"
     known = _versions(DEFINITION)
-    found_versions = _versions(checkpoint.definition)
-    newer = any(version > known.get(name, 0) for name, version in found_versions.items())
+    stored = _versions(checkpoint.definition)
+    newer = any(version > known.get(name, 0) for name, version in stored.items())
     return "newer" if newer else "stale"
 
 

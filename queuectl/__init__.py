@@ -6,11 +6,11 @@
         job = queue.enqueue("make test", max_retries=2, timeout="5m")
         queue.wait(job.id)
 
-Everything `Queue` refuses it raises as a `QueueError`: `BadInput` (it makes no sense), `NotFound`,
-`Refusal` (not in this state), `TimedOut`. What is wrong with the file is a `StoreError`.
+Errors of `Queue` are `QueueError`s: `BadInput` (invalid input), `NotFound`, `Refusal` (not possible
+in this state) and `TimedOut`. Problems with the file are `StoreError`s.
 """
 
-TYPE_CHECKING = False  # as mypy knows it: typing takes a third of the time that `--version` has
+TYPE_CHECKING = False  # mypy knows this name; importing `typing` would slow down `--version`
 
 __version__ = "0.1.0"
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .api import Queue
     from .errors import BadInput, NotFound, QueueError, Refusal, TimedOut
 
-_HOMES = {
+_MODULES = {
     "Job": "projections.folds.job",
     "Queue": "queuectl.api",
     "Recorded": "eventstore.events.recorded",
@@ -45,14 +45,14 @@ _HOMES = {
 
 
 def __dir__() -> list[str]:
-    """The API's names and the module's own attributes."""
+    """Return the API's names and the module's own attributes."""
     return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])
 
 
 def __getattr__(name: str) -> "Any":
-    """The API's names, imported when first used: the keeper and `--version` need none of them."""
+    """Import a name of the API when it is first used: the keeper and `--version` need none."""
     if name not in __all__:
         raise AttributeError(f"module 'queuectl' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES.get(name, "queuectl.errors")), name)
+    return getattr(import_module(_MODULES.get(name, "queuectl.errors")), name)

@@ -1,4 +1,4 @@
-"""The queue: the only writer, and the face of the Python API."""
+"""The class Queue: the Python API. It is the only writer of a queue file."""
 
 import os
 import pwd
@@ -26,12 +26,12 @@ from .input import arguments
 
 
 class Queue:
-    """A queue file, open for writing.
+    """A queue file, open for writing. It must not be shared between threads, or across a fork.
 
-    path: the file, created where missing; without one as the command line finds it. actor: who
-    acts, as the log will say; `user@host` by default. on_wait: called with a sentence when a lock
-    that another process holds has been waited for for a second. Not to be shared between threads or
-    across a fork. Raises eventstore.errors.Unusable where the file cannot serve.
+    path: the file, created if it is missing; by default the same as for the command line. actor:
+    the name that is recorded with all events; `user@host` by default. on_wait: called with a
+    message if another process holds a lock for longer than a second. Raises
+    eventstore.errors.Unusable if the file cannot be used.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Queue:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; every later use but another `close` raises Closed."""
+        """Close the file. All later calls, except another `close`, raise Closed."""
         self._is_closed = True
         self._reading.close()
         self.store.close()
@@ -87,31 +87,31 @@ class Queue:
         self._refuse_if_closed()
         at_us = self.clock.wall_us()
         with self.store.prepare(actor or self.actor, at_us, patience_s) as tx:
-            tx.at_us = self.clock.wall_us()  # the lock may have been waited for for a minute
+            tx.at_us = self.clock.wall_us()  # again, as waiting for the lock may take a minute
             refuse_unfit(tx, head=tx.last[0])
             session = Session(tx, self._cache)
             yield session
             session.finish()
 
     def read(self) -> AbstractContextManager[SqliteReader]:
-        """One state of the queue, for the read models' queries."""
+        """Return a snapshot of the queue, for the queries of the read models."""
         self._refuse_if_closed()
         return self._reading.read()
 
-    def send(self, *asked: AnyRequest) -> list[Any]:
-        """Do all that is asked in one transaction, and return what each has become.
+    def send(self, *requests: AnyRequest) -> list[Any]:
+        """Carry out the requests in one transaction; return the resulting job, worker or Config.
 
         Raises the first refusal; then nothing is written.
         """
         with self.write() as session:
-            return [_or_raise(session.send(request)) for request in asked]
+            return [_or_raise(session.send(request)) for request in requests]
 
     def enqueue(self, command: str | Sequence[str], **options: Any) -> Job:
-        """Accept one job. Once this returns, it is in the log for good.
+        """Accept one job and return it. Once this returns, the job is stored permanently.
 
-        command: text for `sh -c`, or a list of arguments that no shell sees. options: as the keys
-        of `queuectl enqueue`'s JSON (`queue="encodes"`, `delay="5m"`, `max_retries=2` …; durations
-        in seconds or as text). Raises BadInput, or IdTaken for an `id` that another job has.
+        command: text for `sh -c`, or a list of arguments that is run without a shell. options: the
+        keys of `queuectl enqueue`'s JSON (`queue="encodes"`, `delay="5m"`, `max_retries=2` …;
+        durations in seconds or as text). Raises BadInput, or IdTaken if another job has the `id`.
         """
         from .input.job_spec import new_job
 
@@ -122,10 +122,10 @@ class Queue:
         return job
 
     def enqueue_many(self, jobs: Iterable[Mapping[str, Any] | NewJob]) -> list[str]:
-        """Accept all these jobs in one transaction, or none. Returns their ids, in order.
+        """Accept all these jobs in one transaction, or none; return their ids in the same order.
 
-        jobs: each a dict with the keys of `queuectl enqueue`'s JSON: `command` or `argv`, and
-        options as for `enqueue`. Raises BadInput, which names the number of the job, or IdTaken.
+        jobs: dicts with the keys of `queuectl enqueue`'s JSON: `command` or `argv`, and options as
+        for `enqueue`. Raises BadInput, which names the number of the job, or IdTaken.
         """
         now_us = self.clock.wall_us()
         listed = arguments.numbered_jobs(jobs)
@@ -134,7 +134,7 @@ class Queue:
             return [_or_raise(session.enqueue(new)).id for new in checked]
 
     def get(self, job_id: str) -> Job:
-        """The job as it is now. Raises NoSuchJob."""
+        """Return the current state of the job. Raises NoSuchJob."""
         job_id = arguments.id_from(job_id)
         with self.read() as tx:
             if (job := jobs.get(tx, job_id)) is None:
@@ -142,7 +142,10 @@ class Queue:
             return job
 
     def cancel(self, job_id: str, reason: str | None = None) -> Job:
-        """End a job: at once where it waits, through its worker where it runs."""
+        """Cancel a job: at once if it waits, through its worker if it is running.
+
+        Raises NoSuchJob, or AlreadyFinal if the job is completed or dead.
+        """
         reason = arguments.reason_from(reason)
         return self._one(Cancel(job_id=arguments.id_from(job_id), reason=reason))
 
@@ -159,9 +162,9 @@ class Queue:
     ) -> list[Job]:
         """Wait, without polling, until all of these jobs have ended (with `any_of`: one of them).
 
-        timeout_s: None waits without limit. Returns the jobs in the order named: an empty list, at
-        once, for no ids. Raises NoSuchJob, TimedOut, WaitsForItself for the job that runs this
-        program, and BadInput for `any_of` without ids, which could never return.
+        timeout_s: None waits without limit. Return the jobs in the given order; without ids, return
+        an empty list at once. Raises NoSuchJob, TimedOut, WaitsForItself for the job that runs this
+        program, and BadInput for `any_of` without ids, which would wait forever.
         """
         from .core.job_waiting import wait_for
 
@@ -170,7 +173,7 @@ class Queue:
         return wait_for(self._reading, ids, timeout_s=timeout_s, any_of=any_of)
 
     def events(self, since: int = 0) -> Iterator[Recorded]:
-        """All events after this position, in order, as the log stands when they are read."""
+        """Iterate over the events after this position, in order, up to the end of the log."""
         self._refuse_if_closed()
         return self._events(arguments.position_from(since))
 
@@ -183,13 +186,13 @@ class Queue:
         if self._is_closed:
             raise Closed(self.location.path)
 
-    def _one(self, asked: AnyRequest) -> Job:
-        job = self.send(asked)[0]
+    def _one(self, request: AnyRequest) -> Job:
+        job = self.send(request)[0]
         assert isinstance(job, Job)
         return job
 
     def _bring_up_to_date(self) -> None:
-        """An upgrade is a replay, done by the first writer."""
+        """Rebuild the read models if an older version has written them."""
         try:
             with self.store.read() as tx:
                 refuse_unfit(tx)
@@ -204,7 +207,7 @@ def _or_raise(answer: Any) -> Any:
 
 
 def current_user() -> str:
-    """`user@host`, by the account and not by the environment, which anyone may set."""
+    """Return `user@host`. The user is taken from the account, as the environment can be changed."""
     try:
         user = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

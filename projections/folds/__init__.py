@@ -1,1 +1,1 @@
-"""What a stream of each kind has become: one pure fold a file."""
+"""Computing the state of a stream from its events: one pure fold per file and kind of stream."""

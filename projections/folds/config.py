@@ -1,4 +1,4 @@
-"""What the configuration has become: the values set, by key."""
+"""The state of the configuration: the values that were set, by key."""
 
 import msgspec
 
@@ -8,6 +8,7 @@ from eventstore.events.recorded import Recorded
 STREAM = "$config"
 
 SettingValue = int | float | str
+"""The value of a setting in its stored unit: microseconds, bytes or a plain number."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -18,7 +19,7 @@ class Config(msgspec.Struct, frozen=True):
 
 
 def evolve(config: Config | None, recorded: Recorded) -> Config:
-    """The configuration after `recorded`."""
+    """Return the configuration after `recorded`."""
     event = recorded.event
     assert isinstance(event, ConfigChanged), f"{recorded.type} in {STREAM}"
     values = dict(config.values) if config else {}

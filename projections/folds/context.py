@@ -1,4 +1,4 @@
-"""Which directories and PATHs jobs were enqueued from: the last one, the table has them all."""
+"""The last directory and PATH from which a job was enqueued; the table `contexts` has all."""
 
 import msgspec
 
@@ -18,7 +18,7 @@ class Context(msgspec.Struct, frozen=True, gc=False):
 
 
 def evolve(_: Context | None, recorded: Recorded) -> Context:
-    """The context that `recorded` brought."""
+    """Return the context that `recorded` has added."""
     event = recorded.event
     assert isinstance(event, ContextRecorded), f"{recorded.type} in {STREAM}"
     return Context(recorded.version, recorded.position, event.cwd, event.path)

@@ -1,4 +1,4 @@
-"""A job's states and the way between them: the diagram of its life as code."""
+"""The states of a job and its transitions: the state diagram as code."""
 
 from typing import Any, Literal, assert_never
 
@@ -37,55 +37,56 @@ FINAL: frozenset[State] = frozenset({"completed", "dead", "cancelled"})
 
 
 class Job(msgspec.Struct, frozen=True, gc=False):
-    """A job as its events have left it. Times are UTC, microseconds since 1970."""
+    """The state of a job after its events. Times are UTC, microseconds since 1970."""
 
     born: int
     """Position of its `enqueued` event: lower is older."""
     id: str
     spec: Enqueued
-    """What was asked, and the policy in force."""
+    """The request, and the policy in force."""
     state: State
     version: int
-    """Of its stream: how many events it has had."""
+    """Version of its stream: the number of its events."""
     position: int
-    """Of its last event."""
+    """Position of its last event."""
     enqueued_at_us: int
     changed_at_us: int
-    """When it came into its present state."""
+    """When it entered its current state."""
     due_at_us: int | None = None
     """When a `scheduled` or `failed` job becomes pending; else null."""
     delay_us: int | None = None
-    """The delay that `due_at_us` came from; null for a time that a person gave, and if not due."""
+    """The delay that led to `due_at_us`; null without one, or if a person gave the time."""
     attempt: int = 0
-    """Number of the last attempt that has begun, or is claimed; 0 before the first."""
+    """Number of the last attempt that has begun or is claimed; 0 before the first."""
     skipped: int = 0
-    """Attempt numbers that no attempt has: a claim given back used one up in early logs."""
+    """Number of unused attempt numbers: in early logs, a released claim used one up."""
     worker: str | None = None
-    """Who runs it, while `processing`; else null."""
+    """The worker that runs it, while `processing`; else null."""
     round: int = 1
-    """Budgets of retries opened so far: `dlq retry` opens another."""
+    """Number of the current round of retries: `dlq retry` begins a new one."""
     retries_used: int = 0
-    """In this round."""
+    """Retries used in this round."""
     lost_in_row: int = 0
-    """Attempts whose worker died, since the last one with a known end."""
+    """Number of consecutive attempts whose worker died, up to the last attempt."""
     cancel_requested: bool = False
     succeeded_runs: int = 0
     failed_runs: int = 0
     """Attempts that failed and counted."""
     failure: FailureReason | None = None
-    """Why the last ended attempt failed; null when it did not."""
+    """Why the last ended attempt failed; null if it succeeded."""
     exit_code: int | None = None
-    """Of the last ended attempt, where it has one."""
+    """Exit code of the last ended attempt, if it has one."""
     signal: int | None = None
+    """Signal that ended the last ended attempt, if any."""
 
     @property
     def attempts(self) -> int:
-        """How many have begun, or are about to."""
+        """Number of attempts that have begun or are claimed."""
         return self.attempt - self.skipped
 
 
 def evolve(job: Job | None, recorded: Recorded) -> Job:
-    """The job after `recorded`. Judges nothing: what is recorded has happened."""
+    """Return the job after `recorded`. Rejects nothing: a recorded event has happened."""
     event = recorded.event
     if job is None:
         assert isinstance(event, Enqueued), f"stream {recorded.stream} begins with {recorded.type}"
@@ -187,7 +188,7 @@ def _cancelled(job: Job, event: Cancelled, moved: dict[str, int]) -> Job:
 
 
 def _failed(job: Job, event: Failed, moved: dict[str, int]) -> Job:
-    """What follows in the same append (retry, death, requeue) says where the job goes."""
+    """Return the failed job. The next event of the same append decides its final state."""
     return replace(
         job,
         state="failed",

@@ -1,4 +1,4 @@
-"""What a worker has become: running, stopping, stopped or lost."""
+"""The states of a worker: running, stopping, stopped or lost."""
 
 from typing import Literal, assert_never
 
@@ -21,7 +21,7 @@ class Worker(msgspec.Struct, frozen=True, gc=False):
     """One life of a supervisor. Times are UTC, microseconds since 1970."""
 
     id: str
-    """As in its stream, without the `$worker:`."""
+    """The name of its stream without the prefix `$worker:`."""
     started: WorkerStarted
     state: WorkerState
     version: int
@@ -29,23 +29,23 @@ class Worker(msgspec.Struct, frozen=True, gc=False):
     started_at_us: int
     ended_at_us: int | None = None
     stop: Literal["drain", "now"] | None = None
-    """The strongest stop asked of it."""
+    """The strongest stop that was requested; null if none."""
     ended: str | None = None
     """Why it ended, once it has."""
 
     @property
     def active(self) -> bool:
-        """Whether, as far as the log knows, it may still hold claims."""
+        """True if it may still hold claims, according to the log."""
         return self.state in ("running", "stopping")
 
 
 def stream_of(worker_id: str) -> str:
-    """The stream of a worker."""
+    """Return the name of a worker's stream."""
     return f"$worker:{worker_id}"
 
 
 def evolve(worker: Worker | None, recorded: Recorded) -> Worker:
-    """The worker after `recorded`."""
+    """Return the worker after `recorded`."""
     event = recorded.event
     if worker is None:
         assert isinstance(event, WorkerStarted), f"{recorded.stream} begins with {recorded.type}"

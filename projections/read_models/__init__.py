@@ -1,1 +1,1 @@
-"""Tables derived from the log: one question a file."""
+"""Tables derived from the log: one file per kind of question."""

@@ -30,14 +30,14 @@ FIND = "SELECT position FROM contexts WHERE cwd = :cwd AND path = :path"
 
 
 def derive(changes: Sequence[Change[Context]]) -> Iterator[Write]:
-    """A row an event."""
+    """Add one row per event."""
     yield Write(
         INSERT,
         [
-            (one.position, one.version, one.event.cwd, one.event.path)
+            (record.position, record.version, record.event.cwd, record.event.path)
             for _, _, recorded in changes
-            for one in recorded
-            if isinstance(one.event, ContextRecorded)
+            for record in recorded
+            if isinstance(record.event, ContextRecorded)
         ],
     )
 
@@ -54,18 +54,18 @@ CONTEXTS = ReadModel(
 
 
 def load(tx: Reader, _: str, tables: Tables) -> Context | None:
-    """The context recorded last."""
-    found = tx.query(LOAD.format_map(tables))
-    return Context(*found[0]) if found else None
+    """Return the context that was recorded last; None if there is none."""
+    rows = tx.query(LOAD.format_map(tables))
+    return Context(*rows[0]) if rows else None
 
 
 def get(tx: Reader, position: int) -> Context | None:
-    """The context recorded at this position; None for 0 and where there is none."""
-    found = tx.query(GET, {"position": position})
-    return Context(*found[0]) if found else None
+    """Return the context recorded at this position; None if there is none, as for position 0."""
+    rows = tx.query(GET, {"position": position})
+    return Context(*rows[0]) if rows else None
 
 
 def find(tx: Reader, cwd: str, path: str) -> int | None:
-    """The position at which this pair was recorded; None where it was not."""
-    found = tx.query(FIND, {"cwd": cwd, "path": path})
-    return int(found[0][0]) if found else None
+    """Return the position at which this pair was recorded; None if it was not."""
+    rows = tx.query(FIND, {"cwd": cwd, "path": path})
+    return int(rows[0][0]) if rows else None

@@ -1,4 +1,4 @@
-"""How many jobs there are by queue and state, and how their runs ended: kept, never counted."""
+"""Numbers of jobs by queue and state, and of their runs by outcome; updated with each event."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -8,8 +8,8 @@ from eventstore.store import Reader
 from ..folds.job import STATES, Job, State
 from ..read_model import Change, ReadModel, Write
 
-# A row a queue, with a column a state: which rows there are does not depend on how the log was
-# cut into chunks, and an append moves one row.
+# One row per queue and one column per state: so the rows do not depend on how a rebuild divides the
+# log into slices, and an append changes one row.
 _NUMBERS = (*STATES, "total_jobs", "success_runs", "failed_runs")
 
 SCHEMA = (
@@ -23,22 +23,22 @@ MOVE = (
     f" ON CONFLICT DO UPDATE SET {', '.join(f'{n} = {n} + excluded.{n}' for n in _NUMBERS)}"
 )
 
-# A row a queue.
+# Reads one row per queue.
 ALL = f"SELECT queue, {', '.join(_NUMBERS)} FROM counts ORDER BY queue"
 
 
 class Counts(NamedTuple):
-    """Jobs by state, and the metrics of the reference's `status`."""
+    """Numbers of jobs by state, and totals of jobs and runs."""
 
     states: dict[State, int]
     total_jobs: int
     success_runs: int
     failed_runs: int
-    """Attempts that failed and counted: not those whose worker was lost or stopped."""
+    """Attempts that failed and used up a retry: without those whose worker was lost or stopped."""
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
-    """One less where each job was, one more where it is, summed a queue."""
+    """Subtract 1 from each job's previous state and add 1 to its new one, summed per queue."""
     queues: dict[str, dict[str, int]] = {}
     for before, job, _ in changes:
         queue = job.spec.queue
@@ -62,7 +62,7 @@ COUNTS = ReadModel(
 
 
 def by_queue(tx: Reader) -> dict[str, Counts]:
-    """The numbers of each queue that ever had a job."""
+    """Return the numbers of each queue that ever had a job."""
     return {
         queue: Counts(dict(zip(STATES, numbers, strict=False)), *numbers[len(STATES) :])
         for queue, *numbers in tx.query(ALL)
@@ -70,7 +70,7 @@ def by_queue(tx: Reader) -> dict[str, Counts]:
 
 
 def total(tx: Reader, queue: str | None = None) -> Counts:
-    """The numbers of one queue, or of all together."""
+    """Return the numbers of one queue, or the sums over all queues."""
     states = dict.fromkeys(STATES, 0)
     metrics = [0, 0, 0]
     for name, counts in by_queue(tx).items():

@@ -9,7 +9,7 @@ from eventstore.store import Reader
 from ..folds.job import Job
 from ..read_model import Change, ReadModel, Write
 
-# One row per dead job, whatever else happened to it: a rebuild writes the same rows.
+# One row per dead job, independent of its history: so a rebuild writes the same rows.
 SCHEMA = (
     """
     CREATE TABLE {dead} (
@@ -53,7 +53,7 @@ class Group(msgspec.Struct, frozen=True):
 
 
 def cause(job: Job) -> str:
-    """How the last attempt of `job` failed: `exit 1`, `signal 9`, or the reason of the failure."""
+    """Return how the last attempt failed: `exit 1`, `signal 9`, or the reason of the failure."""
     if job.failure == "exit":
         return f"exit {job.exit_code}"
     if job.failure == "signal":
@@ -62,11 +62,11 @@ def cause(job: Job) -> str:
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
-    """Add the jobs that have died; remove those that have been requeued or discarded."""
-    left = [before for before, _, _ in changes if before is not None and before.state == "dead"]
-    came = [after for _, after, _ in changes if after.state == "dead"]
-    yield Write(DELETE, [_row(job) for job in left])
-    yield Write(INSERT, [_row(job) for job in came])
+    """Add jobs that have died; remove those that were requeued or discarded."""
+    removed = [before for before, _, _ in changes if before is not None and before.state == "dead"]
+    added = [after for _, after, _ in changes if after.state == "dead"]
+    yield Write(DELETE, [_row(job) for job in removed])
+    yield Write(INSERT, [_row(job) for job in added])
 
 
 def _row(job: Job) -> tuple[str, str, int]:
@@ -85,22 +85,22 @@ DEAD = ReadModel(
 
 
 def groups(tx: Reader, most: int) -> list[Group]:
-    """At most `most` groups, in the order of their names."""
-    found: list[Group] = []
+    """Return at most `most` groups, ordered by cause and queue."""
+    result: list[Group] = []
     last: tuple[str, str] = ("", "")
-    while len(found) < most:
+    while len(result) < most:
         rows = tx.query(NEXT_GROUP, {"cause": last[0], "queue": last[1]})
         if not rows:
             break
         last = (rows[0][0], rows[0][1])
         counted = tx.query(COUNT, {"cause": last[0], "queue": last[1], "limit": COUNTED})
-        found.append(Group(*last, counted[0][0]))
-    return found
+        result.append(Group(*last, counted[0][0]))
+    return result
 
 
 def newest(
     tx: Reader, cause: str, queue: str, limit: int, before_born: int = 2**63 - 1
 ) -> list[int]:
-    """`born` of at most `limit` jobs of a group, newest first, from below `before_born` on."""
+    """Return `born` of at most `limit` jobs of a group, newest first, all below `before_born`."""
     bindings = {"cause": cause, "queue": queue, "before": before_born, "limit": limit}
     return [row[0] for row in tx.query(NEWEST, bindings)]

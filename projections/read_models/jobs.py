@@ -1,4 +1,4 @@
-"""One row a job: find it, list by state, queue and tag, a page at a time."""
+"""One row per job: finding jobs by id, and listing them by state, queue and tag in pages."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -73,15 +73,15 @@ LOAD = f"SELECT {_COLUMNS} FROM {{jobs}} WHERE id = ?"
 
 LOAD_MANY = f"SELECT {_COLUMNS} FROM {{jobs}} WHERE id IN (SELECT value FROM json_each(?))"
 
-# By the partial index: as many rows as the worker has slots.
+# By the partial index: reads at most as many rows as the worker has slots.
 OF_WORKER = f"SELECT {_COLUMNS} FROM jobs WHERE worker = :worker ORDER BY born"
 
-# By the table's key, newest first: a page costs a page.
+# By the primary key, newest first: reads one page, unless conditions skip rows.
 NEWEST = f"""
     SELECT {_COLUMNS} FROM jobs
      WHERE born < :before AND born > :after {{conditions}} ORDER BY born DESC LIMIT :limit"""
 
-# By (state, born) or (queue, state, born): each range ends after a page, and the pages are merged.
+# By (state, born) or (queue, state, born): reads one page per state; then the pages are merged.
 RANGE = f"""
     SELECT * FROM (
         SELECT {_COLUMNS} FROM jobs
@@ -96,10 +96,10 @@ TAGGED = f"""
              WHERE key = :key AND value = :value AND born < :before AND born > :after)
        {{conditions}} ORDER BY born DESC LIMIT :limit"""
 
-# By the table's key.
+# By the primary key.
 BY_BORN = f"SELECT {_COLUMNS} FROM jobs WHERE born = :born"
 
-# The JSON is searched first: that is cheap, and leaves few rows whose values are looked at.
+# The JSON text is searched first: that is cheap, and the values are extracted of few rows only.
 SEARCH = r"""(id LIKE :search ESCAPE '\'
      OR (spec LIKE :quoted ESCAPE '\'
          AND (json_extract(spec, '$.command') LIKE :search ESCAPE '\'
@@ -107,7 +107,7 @@ SEARCH = r"""(id LIKE :search ESCAPE '\'
               OR EXISTS (SELECT 1 FROM json_each(spec, '$.tags')
                           WHERE key || '=' || value LIKE :search ESCAPE '\'))))"""
 
-# The rows of `dead` with this cause are collected once.
+# The rows of `dead` with this cause are read once.
 OF_CAUSE = "born IN (SELECT born FROM dead WHERE cause = :cause)"
 
 LAST = "SELECT id FROM jobs ORDER BY born DESC LIMIT 1"
@@ -118,25 +118,25 @@ _NEWEST_POSSIBLE = 2**63 - 1
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which jobs; what is left out does not restrict. Times: UTC, microseconds since 1970."""
+    """Conditions that jobs must meet; missing ones do not restrict. Times: UTC, microseconds."""
 
     states: tuple[State, ...] = ()
     queue: str | None = None
     tag: tuple[str, str] | None = None
     search: str | None = None
-    """Text in the command, the name, a tag or the id; ASCII letters match in either case."""
+    """Text in the command, the name, a tag or the id; the case of ASCII letters is ignored."""
     cause: str | None = None
-    """Dead with this cause, as `read_models.dead` names it."""
+    """The job is dead, and this is the cause of `read_models.dead`."""
     since_us: int | None = None
     """Enqueued at or after."""
     until_us: int | None = None
     """Enqueued before."""
     born_after: int = 0
-    """Position below which not to look: a search that finds little ends somewhere."""
+    """Only jobs born after this position are read: it bounds a search with few matches."""
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
-    """A row for each new job, the moving part of each old one."""
+    """Add one row per new job; update the changing columns of other jobs."""
     yield Write(INSERT, [_row(job, events[0]) for before, job, events in changes if before is None])
     yield Write(
         UPDATE, [(*_moving(job), job.born) for before, job, _ in changes if before is not None]
@@ -149,13 +149,13 @@ JOBS = ReadModel(
 
 
 def load(tx: Reader, job_id: str, tables: Tables) -> Job | None:
-    """The job as its row holds it; None where there is none."""
-    found = tx.query(LOAD.format_map(tables), (job_id,))
-    return _job(found[0]) if found else None
+    """Return the job with this id; None if there is none. tables: the names to read from."""
+    rows = tx.query(LOAD.format_map(tables), (job_id,))
+    return _job(rows[0]) if rows else None
 
 
 def load_many(tx: Reader, job_ids: list[str], tables: Tables) -> dict[str, Job]:
-    """Those of the jobs that there are, by id."""
+    """Return the jobs with these ids that exist, by id."""
     rows = tx.query(LOAD_MANY.format_map(tables), (msgspec.json.encode(job_ids).decode(),))
     return {row[1]: _job(row) for row in rows}
 
@@ -164,48 +164,51 @@ _LIVE = {"jobs": "jobs"}
 
 
 def get(tx: Reader, job_id: str) -> Job | None:
-    """The job with this id; None where there is none."""
+    """Return the job with this id; None if there is none."""
     return load(tx, job_id, _LIVE)
 
 
 def last_id(tx: Reader) -> str | None:
-    """The id of the job enqueued last."""
-    found = tx.query(LAST)
-    return str(found[0][0]) if found else None
+    """Return the id of the job that was enqueued last; None if there is no job."""
+    rows = tx.query(LAST)
+    return str(rows[0][0]) if rows else None
 
 
 def of_worker(tx: Reader, worker_id: str) -> list[Job]:
-    """The jobs that this worker holds, oldest first."""
+    """Return the jobs that this worker has claimed, oldest first."""
     return [_job(row) for row in tx.query(OF_WORKER, {"worker": worker_id})]
 
 
 def page(tx: Reader, which: Filter, before_born: int | None = None, limit: int = 50) -> list[Job]:
-    """At most `limit` of the jobs, newest first, from below `before_born` on."""
+    """Return at most `limit` matching jobs, newest first, with `born` < `before_born`."""
     before = before_born or _NEWEST_POSSIBLE
     bindings: dict[str, Any] = {"before": before, "after": which.born_after, "limit": limit}
     return [_job(row) for row in tx.query(page_sql(which, bindings), bindings)]
 
 
 def oldest(tx: Reader, which: Filter, after_born: int = 0, limit: int = 50) -> list[Job]:
-    """At most `limit` of the jobs, oldest first, from above `after_born` on."""
+    """Return at most `limit` matching jobs, oldest first, with `born` > `after_born`."""
     after = max(which.born_after, after_born)
     bindings: dict[str, Any] = {"before": _NEWEST_POSSIBLE, "after": after, "limit": limit}
     return [_job(row) for row in tx.query(oldest_sql(which, bindings), bindings)]
 
 
 def oldest_sql(which: Filter, bindings: dict[str, Any]) -> str:
-    """The statement for a page of these jobs from the other end, by the same indexes."""
+    """Return the statement for a page in the opposite order; it uses the same indexes."""
     return page_sql(which, bindings).replace("born DESC", "born")
 
 
 def many(tx: Reader, born: Iterable[int]) -> list[Job]:
-    """The jobs born at these positions, in this order."""
+    """Return the jobs born at these positions, in this order."""
     rows = (tx.query(BY_BORN, {"born": position}) for position in born)
     return [_job(row[0]) for row in rows if row]
 
 
 def page_sql(which: Filter, bindings: dict[str, Any]) -> str:
-    """The statement for a page of these jobs; adds what it binds beside `before` and `limit`."""
+    """Return the statement for a page of matching jobs, and add its values to `bindings`.
+
+    The caller binds `before`, `after` and `limit`.
+    """
     conditions = "".join(f" AND {text}" for text in _conditions(which, bindings))
     return _template(which, bindings).replace("{conditions}", conditions)
 
@@ -248,13 +251,16 @@ def _conditions(which: Filter, bindings: dict[str, Any]) -> Iterator[str]:
 
 
 def _in_json(text: str) -> str:
-    """What the JSON of a job contains if a value, or a tag written KEY=VALUE, contains `text`."""
+    """Return a text that the JSON of every job contains of which a value or tag contains `text`.
+
+    A tag is written KEY=VALUE, which the JSON does not contain: so the longest part is searched.
+    """
     longest = max(text.split("="), key=len)
     return msgspec.json.encode(longest).decode()[1:-1]
 
 
 def _pattern(text: str) -> str:
-    """A LIKE pattern for text that contains `text`."""
+    """Return a LIKE pattern that matches texts which contain `text`."""
     escaped = text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     return f"%{escaped}%"
 
@@ -302,7 +308,7 @@ def _row(job: Job, enqueued: Recorded) -> tuple[Any, ...]:
 
 @cache
 def _spec() -> msgspec.json.Decoder[Enqueued]:
-    """Made when the first row is read: enqueueing reads none."""
+    """Return the decoder; it is created when the first row is read, as enqueueing reads none."""
     return msgspec.json.Decoder(Enqueued)
 
 

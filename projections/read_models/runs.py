@@ -1,4 +1,4 @@
-"""One row an attempt: when, by whom, how it ended, and what it used."""
+"""One row per attempt: its times, worker, outcome and resource usage."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -58,22 +58,25 @@ END = """
 
 RELEASE = "DELETE FROM {runs} WHERE born = ? AND attempt = ?"
 
-# By the key: a job's attempts stand together.
+# By the primary key: a job's attempts are stored together.
 OF_JOB = f"SELECT {_COLUMNS} FROM runs WHERE born = :born ORDER BY attempt"
 
-# By the key, the last first: ends after a page.
+# By the primary key, the last one first: reads at most :limit rows.
 LATEST = f"""
     SELECT {_COLUMNS} FROM runs WHERE born = :born ORDER BY attempt DESC LIMIT :limit"""
 
-# By the key.
+# By the primary key.
 ONE = f"SELECT {_COLUMNS} FROM runs WHERE born = :born AND attempt = :attempt"
 
 
 class Run(NamedTuple):
-    """An attempt. Times: UTC, microseconds since 1970; null after `waited_us` while it runs."""
+    """An attempt. Times: UTC, microseconds since 1970.
+
+    While it runs, all fields after `waited_us` are None.
+    """
 
     born: int
-    """The job's."""
+    """`born` of its job."""
     attempt: int
     worker: str
     slot: int
@@ -83,7 +86,7 @@ class Run(NamedTuple):
     outcome: str | None
     """`succeeded`, `failed` or `cancelled`."""
     reason: str | None
-    """Of a failure: as in the `failed` event."""
+    """Reason of a failure, as in the `failed` event."""
     exit_code: int | None
     signal: int | None
     error: str | None
@@ -94,27 +97,27 @@ class Run(NamedTuple):
     kept_bytes: int | None
     stragglers: int | None
     memory_below_bytes: int | None
-    """What the peak memory did not exceed, if `memory_bytes` is null."""
+    """Upper limit of the peak memory, if `memory_bytes` is None."""
     straggler_names: tuple[str, ...] | None
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
-    """A row at each claim, filled at the attempt's end; written whole if both are at hand.
+    """Add a row for each claim and complete it at the attempt's end, in one write if possible.
 
-    A claim that was given back was no attempt: its row goes, and the next claim has its number.
+    A released claim was no attempt: its row is deleted, and the next claim has the same number.
     """
     begun: dict[tuple[int, int], tuple[Any, ...]] = {}
     whole, ends, released = [], [], []
     for _, job, recorded in changes:
         born = job.born
-        for one in recorded:
-            event = one.event
+        for record in recorded:
+            event = record.event
             if type(event) is Claimed:
-                begun[born, event.attempt] = _begin(born, event, one.recorded_at_us)
+                begun[born, event.attempt] = _begin(born, event, record.recorded_at_us)
             elif type(event) is Released:
                 if begun.pop((born, event.attempt), None) is None:
                     released.append((born, event.attempt))
-            elif (end := _end(one)) is not None:
+            elif (end := _end(record)) is not None:
                 key, facts = end
                 if begin := begun.pop((born, key), None):
                     whole.append((*begin, *facts))
@@ -130,11 +133,11 @@ def _begin(born: int, event: Claimed, at_us: int) -> tuple[Any, ...]:
     return (born, event.attempt, event.worker, event.slot, at_us, event.waited_us)
 
 
-def _end(one: Recorded) -> tuple[int, tuple[Any, ...]] | None:
-    """The attempt that this event ends, and the columns from `ended_at` on; None for others."""
-    at = one.recorded_at_us
+def _end(record: Recorded) -> tuple[int, tuple[Any, ...]] | None:
+    """Return the attempt that this event ends and its columns from `ended_at` on; else None."""
+    at = record.recorded_at_us
     end: tuple[Any, ...]
-    match one.event:
+    match record.event:
         case Succeeded() as event:
             end = (at, "succeeded", None, event.exit_code, event.signal, None, *_usage(event))
         case Failed() as event:
@@ -173,18 +176,18 @@ RUNS = ReadModel(
 
 
 def of_job(tx: Reader, born: int) -> list[Run]:
-    """The attempts of the job born at this position, in order."""
+    """Return the attempts of the job born at this position, in order."""
     return [_run(*row) for row in tx.query(OF_JOB, {"born": born})]
 
 
 def get(tx: Reader, born: int, attempt: int) -> Run | None:
-    """One attempt of the job born at this position; None if there is no such attempt."""
+    """Return one attempt of the job born at this position; None if there is no such attempt."""
     rows = tx.query(ONE, {"born": born, "attempt": attempt})
     return _run(*rows[0]) if rows else None
 
 
 def latest(tx: Reader, born: int, limit: int) -> list[Run]:
-    """The last attempts, at most `limit`, of the job born at this position, in order."""
+    """Return the last `limit` attempts of the job born at this position, in order."""
     rows = tx.query(LATEST, {"born": born, "limit": limit})
     return [_run(*row) for row in reversed(rows)]
 

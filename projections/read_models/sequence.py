@@ -1,4 +1,4 @@
-"""The highest job number given so far: the next job gets the one after it."""
+"""The highest job number used so far: the next job gets the next number."""
 
 from collections.abc import Iterator, Sequence
 
@@ -23,7 +23,7 @@ LAST = "SELECT last FROM sequence WHERE name = 'job'"
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
-    """The highest number among the new jobs. Ids that clients bring are never numbers."""
+    """Write the highest number of the new jobs. An id chosen by a client is never a number."""
     numbers = [int(job.id) for before, job, _ in changes if before is None and job.id.isdecimal()]
     if numbers:
         yield Write(RAISE, [(max(numbers),)])
@@ -41,6 +41,6 @@ SEQUENCE = ReadModel(
 
 
 def last_number(tx: Reader) -> int:
-    """The highest number given; 0 before the first."""
-    found = tx.query(LAST)
-    return int(found[0][0]) if found else 0
+    """Return the highest number used; 0 before the first job."""
+    rows = tx.query(LAST)
+    return int(rows[0][0]) if rows else 0

@@ -1,4 +1,4 @@
-"""The settings in force, where they differ from their defaults."""
+"""The settings that differ from their defaults."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,8 @@ from eventstore.store import Reader
 from ..folds.config import Config, SettingValue
 from ..read_model import Change, ReadModel, Tables, Write
 
-# A key set back to its default keeps a row without a value: the stream's version is the highest.
+# A key that was reset to its default keeps a row without a value: the highest version of all rows
+# is the version of the stream.
 SCHEMA = (
     """
     CREATE TABLE {settings} (
@@ -26,26 +27,32 @@ PUT = "INSERT OR REPLACE INTO {settings} VALUES (?, ?, ?, ?, ?)"
 
 LOAD = "SELECT key, value, version FROM {settings}"
 
-# A row per key that was ever set.
+# Reads one row per key that was ever set.
 CHANGES = "SELECT key, changed_at, changed_by FROM settings ORDER BY key"
 
 
 class LastChange(msgspec.Struct, frozen=True):
-    """When a setting was last changed (UTC, microseconds since 1970), and by whom."""
+    """When (UTC, microseconds since 1970) and by whom a setting was last changed."""
 
     at_us: int
     actor: str
 
 
 def derive(changes: Sequence[Change[Config]]) -> Iterator[Write]:
-    """A row a key."""
+    """Write one row per key."""
     yield Write(
         PUT,
         [
-            (one.event.key, one.event.value, one.version, one.recorded_at_us, one.actor)
+            (
+                record.event.key,
+                record.event.value,
+                record.version,
+                record.recorded_at_us,
+                record.actor,
+            )
             for _, _, recorded in changes
-            for one in recorded
-            if isinstance(one.event, ConfigChanged)
+            for record in recorded
+            if isinstance(record.event, ConfigChanged)
         ],
     )
 
@@ -62,7 +69,7 @@ SETTINGS = ReadModel(
 
 
 def load(tx: Reader, _: str, tables: Tables) -> Config | None:
-    """The configuration; None before the first change."""
+    """Return the configuration; None before the first change."""
     rows = tx.query(LOAD.format_map(tables))
     if not rows:
         return None
@@ -71,11 +78,11 @@ def load(tx: Reader, _: str, tables: Tables) -> Config | None:
 
 
 def in_force(tx: Reader) -> dict[str, SettingValue]:
-    """The values set, in stored units, by key; what is missing has its default."""
+    """Return the values that were set, in stored units, by key; other settings have defaults."""
     config = load(tx, "", {"settings": "settings"})
     return config.values if config else {}
 
 
 def last_changes(tx: Reader) -> dict[str, LastChange]:
-    """The last change of each key that was ever set."""
+    """Return the last change of each key that was ever set."""
     return {key: LastChange(at_us, actor) for key, at_us, actor in tx.query(CHANGES)}

@@ -1,4 +1,4 @@
-"""Which jobs carry a tag."""
+"""The tags of jobs."""
 
 from collections.abc import Iterator, Sequence
 
@@ -19,7 +19,7 @@ INSERT = "INSERT INTO {tags} VALUES (?, ?, ?)"
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
-    """A row for each tag of a new job: tags never change."""
+    """Add one row per tag of each new job; tags never change."""
     yield Write(
         INSERT,
         [

@@ -1,4 +1,4 @@
-"""What happened in each minute, by queue: enqueued, started, finished, failed, and the waiting."""
+"""Events per minute and queue: enqueued, started, succeeded, failed …, and the time waited."""
 
 from collections.abc import Iterator, Sequence
 
@@ -25,20 +25,20 @@ ADD = (
     f" ON CONFLICT DO UPDATE SET {', '.join(f'{n} = {n} + excluded.{n}' for n in _NUMBERS)}"
 )
 
-# By the key: a row a minute and queue.
+# By the primary key: reads one row per minute and queue.
 SINCE = (
     f"SELECT minute, {', '.join(f'sum({n})' for n in _NUMBERS)} FROM throughput"
     " WHERE minute >= :minute AND (:queue IS NULL OR queue = :queue)"
     " GROUP BY minute ORDER BY minute"
 )
 
-# By the key: a row per minute and queue, at most a week of them; one row per step comes out.
+# By the primary key: reads one row per minute and queue of at most a week.
 STEPS = """
     SELECT minute / :step, sum(enqueued), sum(succeeded), sum(failed) FROM throughput
      WHERE minute >= :minute AND (:queue IS NULL OR queue = :queue)
      GROUP BY minute / :step ORDER BY minute / :step"""
 
-# By the key: a row per minute and queue since then; one row per queue comes out.
+# By the primary key: reads one row per minute and queue since then.
 QUEUES = """
     SELECT queue, sum(enqueued), sum(succeeded), sum(failed) FROM throughput
      WHERE minute >= :minute GROUP BY queue"""
@@ -55,44 +55,44 @@ _WAITED = 6
 
 
 class Minute(msgspec.Struct, frozen=True):
-    """One minute's numbers, by the clock that recorded them."""
+    """The numbers of one minute, by the recorded times of the events."""
 
     started_at_us: int
-    """Its first instant: UTC, microseconds since 1970."""
+    """Begin of the minute: UTC, microseconds since 1970."""
     enqueued: int
     started: int
     succeeded: int
     failed: int
-    """Attempts that failed and counted: not those whose worker was lost or stopped."""
+    """Attempts that failed and used up a retry: without those whose worker was lost or stopped."""
     dead: int
     cancelled: int
     waited_us: int
-    """Summed over the started."""
+    """Sum of the waits of all started attempts."""
 
 
 class Step(msgspec.Struct, frozen=True):
-    """The numbers of several minutes together."""
+    """The sums over several minutes."""
 
     started_at_us: int
-    """Its first instant: UTC, microseconds since 1970."""
+    """Begin of the first minute: UTC, microseconds since 1970."""
     enqueued: int
     succeeded: int
     failed: int
-    """Attempts that failed and counted, as in `Minute`."""
+    """As in `Minute`."""
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
-    """The events of each minute and queue, summed."""
+    """Add the events to the sums of their minutes and queues."""
     minutes: dict[tuple[int, str], list[int]] = {}
     for _, job, recorded in changes:
         queue = job.spec.queue
-        for one in recorded:
-            event = one.event
+        for record in recorded:
+            event = record.event
             if (column := _COLUMN.get(type(event))) is None:
                 continue
             if type(event) is Failed and not event.counted:
                 continue
-            key = (one.recorded_at_us // MINUTE_US, queue)
+            key = (record.recorded_at_us // MINUTE_US, queue)
             if (numbers := minutes.get(key)) is None:
                 numbers = minutes[key] = [0] * len(_NUMBERS)
             numbers[column] += 1
@@ -113,20 +113,23 @@ THROUGHPUT = ReadModel(
 
 
 def since(tx: Reader, since_us: int, queue: str | None = None) -> list[Minute]:
-    """The minutes from that of `since_us` on in which something happened, in order."""
+    """Return the minutes with events, in order, from that of `since_us` on.
+
+    queue: only this queue; None for all.
+    """
     rows = tx.query(SINCE, {"minute": since_us // MINUTE_US, "queue": queue})
     return [Minute(minute * MINUTE_US, *numbers) for minute, *numbers in rows]
 
 
 def steps(tx: Reader, since_us: int, minutes: int, queue: str | None = None) -> list[Step]:
-    """The steps of `minutes` each in which something happened, from that of `since_us` on."""
+    """Return the steps of `minutes` each with events, in order, from that of `since_us` on."""
     first = since_us // MINUTE_US // minutes * minutes
     rows = tx.query(STEPS, {"minute": first, "step": minutes, "queue": queue})
     return [Step(number * minutes * MINUTE_US, *numbers) for number, *numbers in rows]
 
 
 def queues(tx: Reader, since_us: int) -> dict[str, Step]:
-    """The numbers from the minute of `since_us` on of each queue in which something happened."""
+    """Return the sums from the minute of `since_us` on, of each queue with events."""
     first = since_us // MINUTE_US
     rows = tx.query(QUEUES, {"minute": first})
     return {queue: Step(first * MINUTE_US, *numbers) for queue, *numbers in rows}

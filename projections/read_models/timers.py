@@ -1,4 +1,4 @@
-"""What falls due next: retries and delayed jobs."""
+"""The jobs that wait for a time: retries and delayed jobs."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from eventstore.store import Reader
 from ..folds.job import Job
 from ..read_model import Change, ReadModel, Write
 
-# A partial index of `jobs`: a job has a due time only while it waits for it.
+# A partial index on `jobs`: a job has a due time only while it waits for it.
 SCHEMA = (
     "CREATE INDEX {jobs}_due_{generation} ON {jobs} (due_at) WHERE due_at IS NOT NULL",
     # When each wait for a delay began: in the future only after the clock was set back.
@@ -23,7 +23,7 @@ DUE = """
     SELECT id FROM jobs
      WHERE due_at IS NOT NULL AND due_at <= :now ORDER BY due_at, born LIMIT :limit"""
 
-# In the index's own order: the key of `jobs` follows due_at in it.
+# In the order of the index, in which the key of `jobs` follows `due_at`.
 UPCOMING = """
     SELECT due_at, born FROM jobs
      WHERE due_at IS NOT NULL AND (due_at, born) > (:due, :born)
@@ -31,13 +31,13 @@ UPCOMING = """
 
 
 class Due(NamedTuple):
-    """A job that waits for its time: UTC, microseconds since 1970."""
+    """A job that waits for a time. `due_at_us`: UTC, microseconds since 1970."""
 
     due_at_us: int
     born: int
 
 
-# By the partial index on the beginning of the wait.
+# By the partial index on the begin of the delay.
 BEGUN_AFTER = """
     SELECT id FROM jobs
      WHERE delay_us IS NOT NULL AND due_at - delay_us > :now ORDER BY due_at - delay_us
@@ -45,7 +45,7 @@ BEGUN_AFTER = """
 
 
 def derive(_: Sequence[Change[Job]]) -> Iterator[Write]:
-    """Nothing: SQLite keeps the index."""
+    """Write nothing: SQLite updates the indexes."""
     return iter(())
 
 
@@ -53,23 +53,23 @@ TIMERS = ReadModel(name="timers", version=2, kind="job", schema=SCHEMA, derive=d
 
 
 def earliest(tx: Reader) -> int | None:
-    """When the next job falls due: UTC, microseconds since 1970. None where none waits."""
-    found = tx.query(EARLIEST)
-    return int(found[0][0]) if found else None
+    """Return when the next job is due (UTC, microseconds since 1970); None if no job waits."""
+    rows = tx.query(EARLIEST)
+    return int(rows[0][0]) if rows else None
 
 
 def due(tx: Reader, now_us: int, limit: int) -> list[str]:
-    """Ids of at most `limit` jobs whose time has come, longest due first."""
+    """Return the ids of at most `limit` jobs that are due, in order of their due times."""
     return [row[0] for row in tx.query(DUE, {"now": now_us, "limit": limit})]
 
 
 def begun_after(tx: Reader, now_us: int, limit: int) -> list[str]:
-    """Ids of at most `limit` jobs whose wait for a delay began after `now_us`."""
+    """Return the ids of at most `limit` jobs whose delay began after `now_us`."""
     return [row[0] for row in tx.query(BEGUN_AFTER, {"now": now_us, "limit": limit})]
 
 
 def upcoming(tx: Reader, limit: int, after: Due | None = None) -> list[Due]:
-    """At most `limit` retries and delayed jobs, soonest first, from behind `after` on."""
+    """Return at most `limit` retries and delayed jobs that follow `after`, soonest first."""
     due, born = after or (-(2**63), 0)
     rows = tx.query(UPCOMING, {"due": due, "born": born, "limit": limit})
     return [Due(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""Who works, since when, and who used to."""
+"""One row per worker: the running ones and those of the past."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -40,14 +40,14 @@ PUT = "INSERT OR REPLACE INTO {workers} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # By the primary key.
 LOAD = f"SELECT {_COLUMNS} FROM {{workers}} WHERE id = ?"
 
-# By the partial index: those that have not ended.
+# By the partial index: reads only workers that have not ended.
 ACTIVE = f"SELECT {_COLUMNS} FROM workers WHERE ended_at IS NULL ORDER BY started_at, id"
 
 NEWEST = f"SELECT {_COLUMNS} FROM workers ORDER BY started_at DESC, id LIMIT :limit"
 
 
 def derive(changes: Sequence[Change[Worker]]) -> Iterator[Write]:
-    """The whole row: workers change seldom."""
+    """Write the whole row of each worker; workers change rarely."""
     yield Write(PUT, [_row(worker) for _, worker, _ in changes])
 
 
@@ -77,23 +77,23 @@ WORKERS = ReadModel(
 
 
 def load(tx: Reader, stream: str, tables: Tables) -> Worker | None:
-    """The worker of this stream as its row holds it."""
-    found = tx.query(LOAD.format_map(tables), (stream.partition(":")[2],))
-    return _worker(found[0]) if found else None
+    """Return the worker of this stream; None if there is none. tables: the names to read from."""
+    rows = tx.query(LOAD.format_map(tables), (stream.partition(":")[2],))
+    return _worker(rows[0]) if rows else None
 
 
 def get(tx: Reader, worker_id: str) -> Worker | None:
-    """The worker with this id; None where there is none."""
+    """Return the worker with this id; None if there is none."""
     return load(tx, f":{worker_id}", {"workers": "workers"})
 
 
 def active(tx: Reader) -> list[Worker]:
-    """Those that have not ended as far as the log knows, longest running first."""
+    """Return the workers that have not ended according to the log, longest running first."""
     return [_worker(row) for row in tx.query(ACTIVE)]
 
 
 def newest(tx: Reader, limit: int) -> list[Worker]:
-    """The last started, ended or not, newest first."""
+    """Return the `limit` workers that were started last, newest first, ended ones included."""
     return [_worker(row) for row in tx.query(NEWEST, {"limit": limit})]
 
 

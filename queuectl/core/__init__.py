@@ -1,1 +1,1 @@
-"""One transaction of the queue: requests, their rules, and what is appended to the log."""
+"""Transactions of the queue: requests, the rules that decide them, and appending the events."""

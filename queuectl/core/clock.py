@@ -1,4 +1,4 @@
-"""Wall and monotonic time, as something passed in."""
+"""The clock: wall time and monotonic time, passed in so that tests can replace it."""
 
 import time
 from typing import Protocol
@@ -7,25 +7,25 @@ from ..errors import NoSuchTime
 
 
 class Clock(Protocol):
-    """Where the time comes from."""
+    """A source of the time."""
 
     def wall_us(self) -> int:
-        """UTC, microseconds since 1970. It may step, back or forward."""
+        """Return UTC in microseconds since 1970. It may be set forward or back."""
 
     def monotonic_us(self) -> int:
-        """Microseconds that only ever rise; a suspended machine's time does not count."""
+        """Return microseconds that never decrease; they do not advance while suspended."""
 
 
 class SystemClock:
-    """The machine's own."""
+    """The clock of this machine."""
 
     def wall_us(self) -> int:
-        """UTC, microseconds since 1970. Raises NoSuchTime."""
+        """Return UTC in microseconds since 1970. Raises NoSuchTime if it is before 1970."""
         try:
             return time.time_ns() // 1000
         except OverflowError:
             raise NoSuchTime() from None
 
     def monotonic_us(self) -> int:
-        """Microseconds since some moment of the past."""
+        """Return microseconds since an unspecified moment in the past."""
         return time.monotonic_ns() // 1000

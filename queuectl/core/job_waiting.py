@@ -1,4 +1,4 @@
-"""Waiting for jobs to end, woken by the log; for `wait`, and for `Queue.wait`."""
+"""Waiting for jobs to end, woken by new events: for the command `wait` and for `Queue.wait`."""
 
 import os
 import time
@@ -14,8 +14,8 @@ from ..errors import BadInput, NoSuchJob, TimedOut, WaitsForItself
 from ..text.durations import SECOND_US, duration
 from .snapshot import Reading
 
-Looked = Callable[[SqliteReader, Sequence[Job]], None]
-"""Is called after each look with the transaction and the jobs that have not ended."""
+OnPoll = Callable[[SqliteReader, Sequence[Job]], None]
+"""Called after each poll with the transaction and the jobs that have not ended."""
 
 
 def wait_for(
@@ -24,40 +24,40 @@ def wait_for(
     *,
     timeout_s: float | None = None,
     any_of: bool = False,
-    looked: Looked | None = None,
-    look_s: float | None = None,
+    on_poll: OnPoll | None = None,
+    poll_s: float | None = None,
 ) -> list[Job]:
-    """Do what `Queue.wait` does, for a caller that only reads.
+    """Wait like `Queue.wait`, for a caller that only reads.
 
-    look_s: how often to look at least, also if the log does not grow.
+    poll_s: longest time between two polls, also if there are no new events.
     """
     if any_of and not job_ids:
         raise BadInput("any_of needs at least one job id")
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     reading.listen()
-    found: dict[str, Job] = {}
+    by_id: dict[str, Job] = {}
     while True:
         with reading.read() as tx:
-            _look(tx, job_ids, found)
-            waiting = [job for job in found.values() if job.state not in FINAL]
-            if not any_of or len(found) == 1:
+            _poll(tx, job_ids, by_id)
+            waiting = [job for job in by_id.values() if job.state not in FINAL]
+            if not any_of or len(by_id) == 1:
                 _refuse_itself(tx, reading.location, waiting)
-            if looked:
-                looked(tx, waiting)
-        if not waiting or (any_of and len(waiting) < len(found)):
-            return [found[job_id] for job_id in job_ids]
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
+            if on_poll:
+                on_poll(tx, waiting)
+        if not waiting or (any_of and len(waiting) < len(by_id)):
+            return [by_id[job_id] for job_id in job_ids]
+        remaining_s = None if deadline is None else deadline - time.monotonic()
+        if remaining_s is not None and remaining_s <= 0:
             timeout_s = timeout_s or 0
             in_words = duration(round(timeout_s * SECOND_US))
             raise TimedOut([(job.id, job.state) for job in waiting], timeout_s, in_words)
-        reading.await_more(left if look_s is None else min(look_s, left or look_s))
+        reading.await_more(remaining_s if poll_s is None else min(poll_s, remaining_s or poll_s))
 
 
 def running_here(tx: SqliteReader, location: Location) -> Job | None:
-    """The job of this queue whose running attempt started this process; None outside a job.
+    """Return the job of this queue whose running attempt includes this process; None if none does.
 
-    The variables may be inherited by a process that outlives the attempt: then it is None, too.
+    A process that outlives its attempt inherits the environment variables: None as well.
     """
     job_id, path = os.environ.get("QUEUECTL_JOB"), os.environ.get("QUEUECTL_DB")
     if not job_id or not path or file_identity(path) != file_identity(location.path):
@@ -69,7 +69,7 @@ def running_here(tx: SqliteReader, location: Location) -> Job | None:
 
 
 def refuse_itself(tx: SqliteReader, location: Location, job_id: str) -> None:
-    """Raise WaitsForItself if that job runs this process."""
+    """Raise WaitsForItself if this process belongs to the job."""
     job = running_here(tx, location)
     if job is not None and job.id == job_id:
         raise WaitsForItself(job_id)
@@ -81,16 +81,19 @@ def _refuse_itself(tx: SqliteReader, location: Location, waiting: Sequence[Job])
             refuse_itself(tx, location, job.id)
 
 
-def _look(tx: SqliteReader, job_ids: Sequence[str], found: dict[str, Job]) -> None:
-    """Read the jobs that have not ended. Once all have, read all: `dlq retry` reopens jobs."""
-    waiting = [job_id for job_id in job_ids if not _ended(found, job_id)]
-    found |= {job_id: _existing(tx, job_id) for job_id in waiting}
-    if waiting and all(_ended(found, job_id) for job_id in waiting):
-        found |= {job_id: _existing(tx, job_id) for job_id in job_ids}
+def _poll(tx: SqliteReader, job_ids: Sequence[str], by_id: dict[str, Job]) -> None:
+    """Read the jobs that have not ended into `by_id`; once all have ended, read all again.
+
+    A job that had ended may have been requeued since, by `dlq retry`.
+    """
+    waiting = [job_id for job_id in job_ids if not _ended(by_id, job_id)]
+    by_id |= {job_id: _existing(tx, job_id) for job_id in waiting}
+    if waiting and all(_ended(by_id, job_id) for job_id in waiting):
+        by_id |= {job_id: _existing(tx, job_id) for job_id in job_ids}
 
 
-def _ended(found: dict[str, Job], job_id: str) -> bool:
-    return job_id in found and found[job_id].state in FINAL
+def _ended(by_id: dict[str, Job], job_id: str) -> bool:
+    return job_id in by_id and by_id[job_id].state in FINAL
 
 
 def _existing(tx: SqliteReader, job_id: str) -> Job:

@@ -1,4 +1,4 @@
-"""Rebuilding the read models, one at a time."""
+"""Rebuilding the read models; only one rebuild runs at a time. See docs/decisions/0011."""
 
 import gc
 import time
@@ -10,20 +10,21 @@ from eventstore.store import OnProgress
 from ..errors import ReplayRunning
 
 if TYPE_CHECKING:
-    from projections.rebuild import Company
+    from projections.rebuild import Contention
 
 PAUSE_S = 0.002
-"""Writers that wait look for the lock each millisecond: two give each a chance between slices."""
+"""Waiting writers try to lock every millisecond, so each of them has a chance in this pause."""
 
 PAUSED = 0.25
-"""At least this part of a slice after which others wrote: a writer that wakes on a busy machine
-has to get a processor."""
+"""While other processes write, the pause lasts at least this fraction of the last slice: on a busy
+machine a writer that wakes up first has to get a processor."""
 
 
 def replay(store: SqliteStore, on_progress: OnProgress = lambda _, __: None) -> int:
-    """Rebuild all read models from the log while others work. Returns the position reached.
+    """Rebuild all read models from the log while other processes use the queue.
 
-    Raises ReplayRunning where another rebuild runs, ChainBroken where the log is damaged.
+    Return the position that was reached. Raises ReplayRunning if another rebuild is running, and
+    ChainBroken if the log is damaged.
     """
     from projections.rebuild import rebuild
 
@@ -31,22 +32,22 @@ def replay(store: SqliteStore, on_progress: OnProgress = lambda _, __: None) -> 
     if not lock.acquire():
         raise ReplayRunning()
     collecting = gc.isenabled()
-    gc.disable()  # folding makes no cycles, and looking for them takes a twentieth
+    gc.disable()  # folding creates no reference cycles; searching for them takes 5 % of the time
     try:
-        return rebuild(store, on_progress=on_progress, pause=_Breath())
+        return rebuild(store, on_progress=on_progress, pause=_Pause())
     finally:
         if collecting:
             gc.enable()
         lock.remove()
 
 
-class _Breath:
-    """The pause between two slices, longer after a long one while others write."""
+class _Pause:
+    """Sleeps between two slices; longer after a long slice while other processes write."""
 
     def __init__(self) -> None:
         self._since_s = time.monotonic()
 
-    def __call__(self, company: "Company") -> None:
+    def __call__(self, contention: "Contention") -> None:
         took_s = time.monotonic() - self._since_s
-        time.sleep(max(PAUSE_S, took_s * PAUSED if company == "others" else 0))
+        time.sleep(max(PAUSE_S, took_s * PAUSED if contention == "others" else 0))
         self._since_s = time.monotonic()

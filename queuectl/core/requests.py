@@ -1,6 +1,6 @@
-"""What may be asked of the queue, with all the facts a decision needs.
+"""The requests to the queue. Each has all the facts that its decision needs.
 
-Times are UTC, microseconds since 1970; the caller reads the clock and draws the jitter.
+Times are UTC, microseconds since 1970. The caller reads the clock and draws the jitter.
 """
 
 from typing import Literal
@@ -13,17 +13,17 @@ from projections.folds.config import SettingValue
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Root of all requests."""
+    """Base class of all requests."""
 
 
 class OfJob(Request, frozen=True, kw_only=True):
-    """What is asked of one job."""
+    """Base class of all requests about one job."""
 
     job_id: str
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as asked for; null is the setting in force. Exactly one of `command` and `argv`."""
+    """A job to enqueue. None means the setting in force. Either `command` or `argv` is set."""
 
     command: str | None = None
     argv: tuple[str, ...] | None = None
@@ -35,13 +35,13 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     delay_us: int | None = None
     run_at_us: int | None = None
     run_at: str | None = None
-    """How `run_at_us` was written, if that depends on the day: the same words, the same request."""
+    """The text of `run_at_us`, if its meaning depends on the day: it identifies the request."""
     max_retries: int | None = None
     backoff_base: float | None = None
     backoff_max_us: int | None = None
     jitter: float | None = None
     timeout_us: int | None = None
-    """0 is no timeout, whatever the setting."""
+    """0 means no timeout, whatever the setting is."""
     grace_us: int | None = None
     output_limit_bytes: int | None = None
     success_exit: tuple[int, ...] = (0,)
@@ -49,13 +49,13 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     no_retry_exit: tuple[int, ...] = ()
     no_retry_signal: tuple[int, ...] = ()
     cwd: str | None = None
-    """Absolute; null is the directory of whoever enqueues."""
+    """An absolute path; None means the working directory of the process that enqueues."""
     env: dict[str, str] = {}
     background: Literal["end", "keep"] = "end"
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings in force for a job that asks for nothing else."""
+    """The settings in force, for jobs that do not override them."""
 
     max_retries: int
     backoff_base: float
@@ -67,24 +67,24 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Enqueue(OfJob, frozen=True, kw_only=True):
-    """Accept a job under `job_id`, drawn by the queue or brought by the client."""
+    """Accept a job with the id `job_id`, which the queue or the client has chosen."""
 
     new: NewJob
     policy: Policy
     context: int
     digest: str | None
-    """SHA-256 of the request, if the client brought the id."""
+    """SHA-256 of the request in hexadecimal, if the client chose the id."""
     at_us: int
 
 
 class ComeDue(OfJob, frozen=True, kw_only=True):
-    """The time of a delayed job or of a retry has come."""
+    """A delayed job or a retry is due."""
 
     at_us: int
 
 
 class Rearm(OfJob, frozen=True, kw_only=True):
-    """The wait for a delay began at a time that the clock has not reached yet: begin it again."""
+    """Begin a delay again: the clock was set back to a time before the delay began."""
 
     at_us: int
 
@@ -98,9 +98,9 @@ class Claim(OfJob, frozen=True, kw_only=True):
 
 
 class OfClaim(OfJob, frozen=True, kw_only=True):
-    """What is asked of a claim in force; of one that was superseded it is refused.
+    """Base class of requests about a claim; they are refused if it is not the job's current claim.
 
-    worker: who holds it; None is whoever does.
+    worker: the worker that holds it; None means any.
     """
 
     attempt: int
@@ -108,17 +108,17 @@ class OfClaim(OfJob, frozen=True, kw_only=True):
 
 
 class Release(OfClaim, frozen=True, kw_only=True):
-    """Give back an attempt that was claimed and never begun: the next claim has its number."""
+    """Release a claim whose attempt has not begun: the next claim has the same number."""
 
     reason: str
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How an attempt ended, as its worker saw it."""
+    """How an attempt ended, as observed by its worker."""
 
     ended: FailureReason | Literal["cancelled"]
-    """`exit`: by itself, with `exit_code`, good or bad. `cancelled`, `timeout`, `worker-stopped`:
-    we ended it, whatever code it left."""
+    """`exit`: it ended by itself, with any `exit_code`. `cancelled`, `timeout`, `worker-stopped`:
+    the worker ended it, whatever its exit code is."""
     exit_code: int | None = None
     signal: int | None = None
     error: str | None = None
@@ -126,7 +126,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Finish(OfClaim, frozen=True, kw_only=True):
-    """Record the end of an attempt. `jitter` is drawn from [0, 1)."""
+    """Record the end of an attempt. jitter: a random number in [0, 1)."""
 
     outcome: Outcome
     jitter: float
@@ -134,29 +134,29 @@ class Finish(OfClaim, frozen=True, kw_only=True):
 
 
 class Lose(OfClaim, frozen=True, kw_only=True):
-    """The worker of this attempt is dead, and nothing of the attempt runs any more."""
+    """The worker of this attempt has died, and none of the attempt's processes is running."""
 
 
 class RetryDead(OfJob, frozen=True, kw_only=True):
-    """Put a dead job back in line, with a fresh budget of retries."""
+    """Requeue a dead job, with a new round of retries."""
 
     reason: str | None = None
 
 
 class Retry(OfJob, frozen=True, kw_only=True):
-    """Make a job that waits for its time available now; a dead one as RetryDead does."""
+    """Make a job that waits for a time available now; for a dead job the same as RetryDead."""
 
     reason: str | None = None
 
 
 class Discard(OfJob, frozen=True, kw_only=True):
-    """Take a dead job out of the dead-letter queue: nobody will retry it."""
+    """Remove a dead job from the dead-letter queue without retrying it."""
 
     reason: str | None = None
 
 
 class Cancel(OfJob, frozen=True, kw_only=True):
-    """End a job: at once when it waits, through its worker when it runs."""
+    """Cancel a job: at once if it waits, through its worker if it is running."""
 
     reason: str | None = None
 
@@ -177,14 +177,14 @@ JobRequest = (
 
 
 class StartWorker(Request, frozen=True, kw_only=True):
-    """A supervisor holds its lock and begins."""
+    """A supervisor holds its lock and starts."""
 
     worker_id: str
     started: WorkerStarted
 
 
 class RequestStop(Request, frozen=True, kw_only=True):
-    """Ask a worker to finish what runs (`drain`) or to end it (`now`)."""
+    """Ask a worker to stop after its running jobs (`drain`), or to end them (`now`)."""
 
     worker_id: str
     how: Literal["drain", "now"]
@@ -192,14 +192,14 @@ class RequestStop(Request, frozen=True, kw_only=True):
 
 
 class EndWorker(Request, frozen=True, kw_only=True):
-    """A supervisor leaves in order."""
+    """A supervisor exits in an orderly way."""
 
     worker_id: str
     reason: Literal["drained", "stopped", "until-empty", "until-idle", "keeper-lost", "error"]
 
 
 class LoseWorker(Request, frozen=True, kw_only=True):
-    """A worker was found dead by another."""
+    """Another worker has found that this one died."""
 
     worker_id: str
     found_by: str
@@ -209,7 +209,7 @@ WorkerRequest = StartWorker | RequestStop | EndWorker | LoseWorker
 
 
 class SetConfig(Request, frozen=True, kw_only=True):
-    """Give a setting a value in its stored unit; null is the default again."""
+    """Set a setting to a value in its stored unit; None resets it to its default."""
 
     key: str
     value: SettingValue | None

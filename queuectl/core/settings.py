@@ -1,4 +1,4 @@
-"""The keys a user may set: default, bounds, help, and their old spellings.
+"""The settings: their keys, defaults, bounds and help.
 
 The log keeps values in stored units: microseconds, bytes or a plain number.
 """
@@ -34,7 +34,7 @@ _NUMBERS: dict[ValueKind, tuple[str, str]] = {
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """A key. Default and bounds are in the stored unit."""
+    """A setting. Default and bounds are in the stored unit."""
 
     key: str
     kind: ValueKind
@@ -42,14 +42,14 @@ class Setting(msgspec.Struct, frozen=True):
     highest: Number
     help: str
     off: str | None = None
-    """The word for 0, where 0 means that there is no limit."""
+    """The word for 0, if 0 means that there is no limit."""
 
     def named(self, key: str) -> Self:
-        """The same setting, whose errors call it `key`."""
+        """Return the same setting with another name, for error messages."""
         return msgspec.structs.replace(self, key=key)
 
     def parse(self, text: str) -> Number:
-        """The stored value of what a person typed. Raises BadInput."""
+        """Return the stored value of a text that a person has typed. Raises BadInput."""
         if text == self.off:
             return 0
         if self.kind in ("count", "number"):
@@ -57,7 +57,7 @@ class Setting(msgspec.Struct, frozen=True):
         return self._bounded(_READ[self.kind](text))
 
     def accept(self, value: object) -> Number:
-        """The stored value of one from JSON: a number (of seconds, of bytes), or text as typed.
+        """Return the stored value of a JSON value: a number (seconds, bytes), or text as typed.
 
         Raises BadInput.
         """
@@ -66,7 +66,7 @@ class Setting(msgspec.Struct, frozen=True):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise BadInput(f"{self.key} must be a number, not {as_written(value)}")
         if isinstance(value, float) and self.kind in ("count", "size"):
-            if value.is_integer():  # JSON has one kind of number: 2.0 is 2
+            if value.is_integer():  # JSON has only one type of number: 2.0 is 2
                 return self._bounded(int(value))
             raise BadInput(f"{self.key} must be a whole number, not {value!r:.100}")
         if self.kind == "number":
@@ -74,7 +74,7 @@ class Setting(msgspec.Struct, frozen=True):
         return self._bounded(duration_of(value) if self.kind == "duration" else value)
 
     def show(self, value: SettingValue) -> str:
-        """A stored value as a person would type it."""
+        """Return a stored value as a person would type it."""
         if self.off and value == 0:
             return self.off
         if self.kind == "duration":
@@ -105,7 +105,7 @@ _ALL = (
 )
 SETTINGS = {setting.key: setting for setting in _ALL}
 
-_MEANT = {
+_FOREIGN_NAMES = {
     **dict.fromkeys(("retries", "max-attempts", "attempts", "retry"), "max-retries"),
     **dict.fromkeys(("backoff", "base", "retry-delay", "backoff-factor"), "backoff-base"),
     **dict.fromkeys(("max-backoff", "backoff-cap", "max-delay"), "backoff-max"),
@@ -113,13 +113,13 @@ _MEANT = {
     **dict.fromkeys(("kill-timeout", "grace-period", "stop-timeout"), "grace"),
     **dict.fromkeys(("max-output", "log-limit"), "output-limit"),
 }
-"""What other programs call them."""
+"""Names of these settings in other programs."""
 
 _OLD_SPELLINGS = {"base-backoff": "backoff-base"}
 
 
 def _digits(key: str, text: str, kind: ValueKind) -> str:
-    """The text, if it is a number in ASCII digits. Raises BadInput."""
+    """Return the text if it is a number in ASCII digits. Raises BadInput."""
     pattern, what = _NUMBERS[kind]
     if not re.fullmatch(pattern, text.strip(), re.ASCII):
         raise BadInput(f"{key} must be {what}, not {text!r:.100}")
@@ -127,16 +127,20 @@ def _digits(key: str, text: str, kind: ValueKind) -> str:
 
 
 def setting(key: str) -> Setting:
-    """The setting of this name; underscores and old spellings will do. Raises UnknownWord."""
+    """Return the setting with this name. Underscores and old spellings are accepted.
+
+    Raises UnknownWord.
+    """
     name = key.lower().replace("_", "-")
-    found = SETTINGS.get(_OLD_SPELLINGS.get(name, name))
-    if found is None:
-        raise UnknownWord("setting", key, SETTINGS, "queuectl config list shows them", _MEANT)
-    return found
+    match = SETTINGS.get(_OLD_SPELLINGS.get(name, name))
+    if match is None:
+        todo = "queuectl config list shows them"
+        raise UnknownWord("setting", key, SETTINGS, todo, _FOREIGN_NAMES)
+    return match
 
 
 def policy(values: Mapping[str, SettingValue]) -> Policy:
-    """What holds for a job that asks for nothing else. values: those set, stored, by key."""
+    """Return the policy for jobs without options. values: the values that were set, by key."""
 
     def in_force(key: str) -> float:
         return float(values.get(key, SETTINGS[key].default))

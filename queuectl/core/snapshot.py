@@ -1,4 +1,4 @@
-"""The queue as a reader sees it: read-only, and empty where there is no file yet."""
+"""Reading a queue without writing to it; a queue without a file is read as an empty one."""
 
 import errno
 import os
@@ -18,24 +18,27 @@ from eventstore.sqlite.temporary import scratch
 from projections.errors import NewerReadModels, StaleReadModels
 from projections.registry import checkpoint, first_schema, freshness
 
-LOOK_AGAIN_S = 30.0
-"""How long to rely on being woken: a writer may die between its commit and its ring."""
+BELL_TIMEOUT_S = 30.0
+"""Longest wait for the doorbell: a writer may die after its commit and before it rings."""
 
 FILE_CHECK_S = 1.0
-"""How often to check the path while waiting: nobody rings the bells of a file that was moved."""
+"""How often the path is checked while waiting: a moved file's doorbells are not rung."""
 
 POLL_S = 0.5
-"""Where no bell can be hung, since the folder may not be written."""
+"""How often the log is read if no doorbell can be created because the folder is read-only."""
 
 PAGE = 1_000
-"""Events read in one transaction: a reader who dawdles must not keep the WAL from shrinking."""
+"""Events read in one transaction: a slow reader must not prevent checkpoints of the WAL."""
 
 
 class Reading:
-    """A queue file opened to read; one that is missing, and was not named, is an empty queue."""
+    """A queue file that is opened for reading.
+
+    A missing file is read as an empty queue, unless it was named by `--db`.
+    """
 
     def __init__(self, location: Location, file: tuple[int, int] | None = None) -> None:
-        """file: device and inode of the file that it must be; None takes what is there."""
+        """file: device and inode of the file that must be opened; None accepts any."""
         self.location, self._file = location, file
         self._store: SqliteStore | None = None
         self._bell: SqliteDoorbell | None = None
@@ -63,7 +66,10 @@ class Reading:
 
     @contextmanager
     def read(self) -> Iterator[SqliteReader]:
-        """One state of the queue. Raises StaleReadModels where they must be rebuilt first."""
+        """Return a snapshot of the queue, valid until the block ends.
+
+        Raises StaleReadModels if the read models must be rebuilt first, and NewerReadModels.
+        """
         store = self.store
         if store is None:
             with scratch(first_schema()) as tx:
@@ -76,7 +82,7 @@ class Reading:
     def events(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
     ) -> Iterator[Recorded]:
-        """The events after this position, in order, a page a transaction."""
+        """Iterate over the events after this position, in order, with one transaction per page."""
         while True:
             page = self._page(after, upto, stream)
             yield from page
@@ -85,13 +91,13 @@ class Reading:
             after = page[-1].position
 
     def await_more(self, timeout_s: float | None = None) -> bool:
-        """Wait until the log may have grown. Call `listen` before the first read.
+        """Wait for new events. Call `listen` before the first read, or some may be missed.
 
-        timeout_s: None waits without limit. Returns False if the time ran out. Raises Gone if the
-        file was deleted or replaced by another one, and BrokenPipeError if `mind_reader` was called
-        and nobody reads standard output any more.
+        May return without new events. timeout_s: None waits without limit. Return False if the time
+        is over. Raises Gone if the file was deleted or replaced, and BrokenPipeError if
+        `watch_output` was called and the reader of standard output has closed it.
         """
-        longest = LOOK_AGAIN_S if self._bell else POLL_S
+        longest = BELL_TIMEOUT_S if self._bell else POLL_S
         wait_s = longest if timeout_s is None else min(timeout_s, longest)
         end = time.monotonic() + wait_s
         while not self._rung(min(FILE_CHECK_S, end - time.monotonic())):
@@ -99,12 +105,12 @@ class Reading:
                 break
         return timeout_s is None or wait_s < timeout_s
 
-    def mind_reader(self) -> None:
-        """From now on `await_more` ends as soon as nobody reads standard output any more."""
+    def watch_output(self) -> None:
+        """Let `await_more` raise BrokenPipeError as soon as standard output has no reader."""
         self._output = sys.stdout.fileno()
 
     def listen(self) -> None:
-        """From now on writers wake `await_more`; call it before the first read."""
+        """Create a doorbell, so that writers wake `await_more`. Call it before the first read."""
         if self._bell is None and self.store is not None:
             try:
                 self._bell = self.store.doorbell()
@@ -112,7 +118,7 @@ class Reading:
                 self._bell = None
 
     def close(self) -> None:
-        """Let go of the file, and of the bell."""
+        """Close the file and remove the doorbell."""
         if self._bell:
             self._bell.close()
         if self._store:
@@ -120,7 +126,7 @@ class Reading:
         self._bell = self._store = None
 
     def _rung(self, wait_s: float) -> bool:
-        """Wait so long for the bell, then check that the file is still there."""
+        """Wait for the bell, at most `wait_s`, then check that the path still leads to the file."""
         rung = self._wait(wait_s)
         if self._bell is not None:
             self._bell.drain()
@@ -129,7 +135,7 @@ class Reading:
         return rung
 
     def _wait(self, wait_s: float) -> bool:
-        """Wait so long. Returns whether the bell has rung."""
+        """Wait for the bell, at most `wait_s`; return True if it has rung."""
         poll = select.poll()
         if self._bell is not None:
             poll.register(self._bell, select.POLLIN)
@@ -145,16 +151,16 @@ class Reading:
             return []
         with self.store.read() as tx:
             events = tx.events(after, upto, stream)
-            return [one for one, _ in zip(events, range(PAGE), strict=False)]
+            return [event for event, _ in zip(events, range(PAGE), strict=False)]
 
 
 def refuse_unfit(tx: SqliteReader, head: int | None = None) -> None:
-    """Raise where the read models are not what this version derives from this log.
+    """Raise NewerReadModels or StaleReadModels if the tables do not match this version and log.
 
-    head: the log's last position, where the caller knows it.
+    head: the log's last position, if the caller knows it.
     """
-    found = checkpoint(tx)
-    if (fitness := freshness(found)) == "newer":
+    current = checkpoint(tx)
+    if (age := freshness(current)) == "newer":
         raise NewerReadModels()
-    if fitness == "stale" or found.position != (tx.head().position if head is None else head):
+    if age == "stale" or current.position != (tx.head().position if head is None else head):
         raise StaleReadModels()

@@ -1,4 +1,7 @@
-"""Read, decide, append, fold: what happens inside one write transaction of the queue."""
+"""A write transaction of the queue: for each request it reads, decides, appends and folds.
+
+This is the only writer of events. A decision is a pure function of a state and a request.
+"""
 
 import os
 from collections.abc import Iterable
@@ -45,41 +48,51 @@ from .settings import policy
 
 CONTEXTS_AT_MOST = 1_000
 STREAMS_PER_FLUSH = 1_000
-"""Streams whose events wait in memory for the tables: a million enqueued jobs stay flat."""
+"""Read models are written once this many streams have changed, to limit the use of memory."""
 
 _MACHINE_MADE = (Claim, ComeDue, Finish, Rearm, Release, Lose)
-"""Led to by the job's last event; what a person asks has no cause in the log."""
+"""Requests that are caused by the job's last event; a person's request has no cause in the log."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-_NOTHING_ASKED = asdict(NewJob())
+_DEFAULTS = asdict(NewJob())
 
 _BY_THE_CLOCK = (ComeDue, Rearm)
-"""Requests made because a time has come. A tuple: a union would be built anew for each request."""
+"""Requests made at a certain time. A tuple is faster in isinstance() than a union."""
 
 
 class TransactionCache:
-    """What a writer remembers from one of its transactions to the next: nobody wrote between."""
+    """Data carried from one write transaction to the next.
+
+    It is valid only if no other writer has committed in between.
+    """
 
     def __init__(self) -> None:
         self._last: tuple[int, bytes] | None = None
         self.contexts: dict[tuple[str, str], int] = {}
-        """By directory and PATH: position of the event that recorded the two."""
+        """For each directory and PATH: position of the event that recorded them."""
         self.policy: Policy | None = None
         self.last_number: int | None = None
 
     def begin(self, last: tuple[int, bytes]) -> None:
-        """A transaction begins after this record; what it learns counts once it has ended well."""
+        """Drop the cache if another writer has committed since the last `end`.
+
+        last: position and hash of the log's last record. Until `end`, the cache counts as invalid,
+        so that the data of a failed transaction is not used.
+        """
         if self._last != last or len(self.contexts) > CONTEXTS_AT_MOST:
             self.contexts, self.policy, self.last_number = {}, None, None
         self._last = None
 
     def end(self, last: tuple[int, bytes]) -> None:
-        """It has written up to this record. Where its commit fails the log will end elsewhere."""
+        """Keep the cache for a transaction that begins after this record.
+
+        If the commit fails, the log will have another last record, and `begin` drops the cache.
+        """
         self._last = last
 
 
 class Session:
-    """One write transaction. What it was asked stands in the log together, or not at all."""
+    """A write transaction: the events of all its requests are recorded together, or not at all."""
 
     def __init__(self, tx: SqliteTransaction, cache: TransactionCache) -> None:
         self._tx = tx
@@ -89,32 +102,38 @@ class Session:
 
     @property
     def at_us(self) -> int:
-        """The moment of this transaction: UTC, microseconds since 1970."""
+        """The time of this transaction: UTC, microseconds since 1970."""
         return self._tx.at_us
 
     @property
     def tx(self) -> SqliteTransaction:
-        """For queries, which see what was asked so far."""
+        """The store's transaction, for queries: they see the results of all requests so far."""
         self._projector.flush()
         return self._tx
 
     @overload
-    def send(self, asked: JobRequest) -> Job | QueueError: ...
+    def send(self, request: JobRequest) -> Job | QueueError: ...
     @overload
-    def send(self, asked: WorkerRequest) -> Worker | QueueError: ...
+    def send(self, request: WorkerRequest) -> Worker | QueueError: ...
     @overload
-    def send(self, asked: SetConfig) -> Config | QueueError: ...
-    def send(self, asked: AnyRequest) -> Any:
-        """Decide, append and fold. A refusal is returned, and nothing of it written."""
-        stream = _stream_of(asked)
-        if stream[:1] in ("", "$") and isinstance(asked, JobRequest):
-            return NoSuchJob(stream)  # other streams begin so: no job's id does
+    def send(self, request: SetConfig) -> Config | QueueError: ...
+    def send(self, request: AnyRequest) -> Any:
+        """Decide the request, append its events and return the new state of the stream.
+
+        A refusal is returned, not raised; it writes nothing.
+        """
+        stream = _stream_of(request)
+        if stream[:1] in ("", "$") and isinstance(request, JobRequest):
+            return NoSuchJob(stream)  # `$` begins the names of other streams, never a job's id
         state = self._projector.state(stream)
-        return self._carry_out(stream, state, _decide(state, asked), asked)
+        return self._carry_out(stream, state, _decide(state, request), request)
 
     def enqueue(self, new: NewJob) -> Job | QueueError:
-        """Accept a job under its own id or the next number, with the policy in force."""
-        asked = Enqueue(
+        """Accept a job with its own id, or the next number, and the policy in force.
+
+        Return the job, also if the same request was accepted before, or the refusal.
+        """
+        request = Enqueue(
             job_id=new.id or self._next_id(),
             new=new,
             policy=self._policy_in_force(),
@@ -122,22 +141,25 @@ class Session:
             digest=_digest(new) if new.id else None,
             at_us=self.at_us,
         )
-        job = self._projector.state(asked.job_id)
+        job = self._projector.state(request.job_id)
         answer: Job | QueueError = self._carry_out(
-            asked.job_id, job, job_rules.enqueue(job, asked), asked
+            request.job_id, job, job_rules.enqueue(job, request), request
         )
         return answer
 
     def preload(self, job_ids: Iterable[str]) -> None:
-        """Read jobs that will be asked for in one go."""
+        """Read the jobs of the following requests with one query."""
         self._projector.preload(job_ids)
 
     def assume(self, jobs: Iterable[Job]) -> None:
-        """Take these states for the jobs' last, unread: where one is not, StreamConflict comes."""
+        """Use these job states without reading them.
+
+        If one is out of date, the append raises StreamConflict.
+        """
         self._projector.assume(jobs)
 
     def keep_output(self, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
-        """Keep what an attempt printed, with its result. kept: null where it stands in files."""
+        """Store the output of an attempt. kept: None if it is stored in files."""
         outputs.put(self._tx, job_id, attempt, total_bytes, kept)
 
     def commit(self) -> None:
@@ -145,29 +167,29 @@ class Session:
         self._tx.commit()
 
     def finish(self) -> None:
-        """Bring the read models up to the log; the store commits after this."""
+        """Write the read models; call it once, before the commit."""
         self._projector.flush()
         if self._tx.appended:
             self._tx.execute(ADVANCE, (self._tx.last[0],))
         self._cache.end(self._tx.last)
 
-    def _carry_out(self, stream: str, state: Any, decision: Any, asked: Any) -> Any:
-        """What the stream has become by this decision; or the refusal, which changes nothing."""
+    def _carry_out(self, stream: str, state: Any, decision: Any, request: Any) -> Any:
+        """Append the events of a decision and return the stream's new state, or the refusal."""
         if isinstance(decision, QueueError):
             return decision
         if decision:
-            self._append(stream, state, decision, asked)
+            self._append(stream, state, decision, request)
         return self._projector.state(stream)
 
-    def _append(self, stream: str, state: Any, events: Any, asked: Any) -> None:
-        made_by_machine = isinstance(asked, _MACHINE_MADE)
+    def _append(self, stream: str, state: Any, events: Any, request: Any) -> None:
+        made_by_machine = isinstance(request, _MACHINE_MADE)
         self._projector.fold(
             self._tx.append(
                 stream,
                 state.version if state is not None else 0,
                 events,
                 cause=state.position if made_by_machine and state is not None else None,
-                actor="timer" if isinstance(asked, _BY_THE_CLOCK) else None,
+                actor="timer" if isinstance(request, _BY_THE_CLOCK) else None,
             )
         )
         if stream == config_fold.STREAM:
@@ -190,22 +212,22 @@ class Session:
         return self._cache.policy
 
     def _context(self, cwd: str | None) -> int:
-        """Position of the event that recorded this directory with our PATH."""
+        """Return the position of the event that recorded this directory and this process's PATH."""
         directory, path = cwd or self._here, self._path
         known = self._cache.contexts
         if (directory, path) not in known:
-            found = contexts.find(self.tx, _recordable("directory", directory), path)
-            known[directory, path] = found or self._record_context(directory, path)
+            position = contexts.find(self.tx, _recordable("directory", directory), path)
+            known[directory, path] = position or self._record_context(directory, path)
         return known[directory, path]
 
     @cached_property
     def _here(self) -> str:
-        """The working directory, asked for once: it costs as much as folding a job."""
+        """The working directory; cached, as getcwd() costs as much as folding a job."""
         return _working_directory()
 
     @cached_property
     def _path(self) -> str:
-        """Where programs are looked for: asked for once, as the directory."""
+        """PATH, where programs are looked for; cached like the directory."""
         return _recordable("PATH", os.environ.get("PATH", os.defpath))
 
     def _record_context(self, cwd: str, path: str) -> int:
@@ -218,28 +240,29 @@ class Session:
 
 
 def _digest(new: NewJob) -> str:
-    """SHA-256 of what was asked for: equal for requests that differ only in how they are written.
+    """Return the SHA-256 of a request, in hexadecimal.
 
-    Defaults are left out, so that a field that a later version adds changes no digest.
+    Requests that differ only in notation have the same digest. Defaults are left out, so that the
+    digest does not change when a later version adds a field.
     """
-    asked = {name: value for name, value in asdict(new).items() if value != _NOTHING_ASKED[name]}
+    fields = {name: value for name, value in asdict(new).items() if value != _DEFAULTS[name]}
     if new.run_at is not None:
-        del asked["run_at_us"]
-    return sha256(_encode(asked)).hexdigest()
+        del fields["run_at_us"]
+    return sha256(_encode(fields)).hexdigest()
 
 
-def _stream_of(asked: AnyRequest) -> str:
-    if isinstance(asked, OfJob):
-        return asked.job_id
-    return config_fold.STREAM if isinstance(asked, SetConfig) else stream_of(asked.worker_id)
+def _stream_of(request: AnyRequest) -> str:
+    if isinstance(request, OfJob):
+        return request.job_id
+    return config_fold.STREAM if isinstance(request, SetConfig) else stream_of(request.worker_id)
 
 
-def _decide(state: Any, asked: AnyRequest) -> tuple[Fact, ...] | QueueError:
-    if isinstance(asked, OfJob):
-        return job_rules.decide(state, asked)
-    if isinstance(asked, SetConfig):
-        return config_rules.decide(state, asked)
-    return worker_rules.decide(state, asked)
+def _decide(state: Any, request: AnyRequest) -> tuple[Fact, ...] | QueueError:
+    if isinstance(request, OfJob):
+        return job_rules.decide(state, request)
+    if isinstance(request, SetConfig):
+        return config_rules.decide(state, request)
+    return worker_rules.decide(state, request)
 
 
 def _working_directory() -> str:
@@ -250,7 +273,7 @@ def _working_directory() -> str:
 
 
 def _recordable(what: str, text: str) -> str:
-    """The log is UTF-8; names in another encoding cannot stand in it."""
+    """Return the text. Raises BadInput if it is not UTF-8: the log cannot store it."""
     try:
         text.encode()
     except UnicodeEncodeError:

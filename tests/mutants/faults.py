@@ -59,7 +59,8 @@ FAULTS = (
         (
             Edit(
                 "queuectl/core/decisions/job.py",
-                'return job.state == "processing" and job.attempt == asked.attempt and same_worker',
+                'return job.state == "processing" and job.attempt == request.attempt'
+                " and same_worker",
                 'return job.state == "processing"',
             ),
         ),

@@ -212,7 +212,7 @@ def _follow(reading: Reading, feed: EventPrinter, wanted: Wanted) -> None:
             seen = one.position
             yield one
 
-    reading.mind_reader()
+    reading.watch_output()
     while True:
         reading.listen()
         feed.print(wanted.among(passing(reading.events(seen, None, wanted.stream))))

@@ -99,7 +99,7 @@ def _follow(to: Sink, reading: Reading, seen: AttemptView, printed: int, only: i
     """Until the job has ended, or its attempt `only`."""
     idle = IdleNotice()
     reading.listen()
-    reading.mind_reader()
+    reading.watch_output()
     while not (seen.ended and (only or seen.job.state in FINAL) and not _more(seen, only)):
         attempt = seen.attempt
         if _more(seen, only):

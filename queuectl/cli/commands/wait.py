@@ -63,7 +63,7 @@ def wait_command(
         if not open_only:
             raise NotFound("no matching jobs; nothing to wait for")
         note("No open jobs; nothing to wait for.")
-    reading.mind_reader()
+    reading.watch_output()
     found = _wait(reading, ids, timeout_s, any_of and bool(ids))
     done = [job for job in found if job.state in FINAL]
     _print(reading, out, done)
@@ -82,7 +82,7 @@ def _wait(reading: Reading, ids: Sequence[str], timeout_s: float | None, any_of:
 
         look_s = REFRESH_S if sys.stderr.isatty() else None
         return wait_for(
-            reading, ids, timeout_s=timeout_s, any_of=any_of, looked=looked, look_s=look_s
+            reading, ids, timeout_s=timeout_s, any_of=any_of, on_poll=looked, poll_s=look_s
         )
 
 

@@ -31,7 +31,7 @@ def watch(reading: Reading, out: Printer, show: Callable[[], None], every_s: flo
     if not out.terminal:
         raise click.UsageError("--watch needs a terminal")
     reading.listen()
-    reading.mind_reader()
+    reading.watch_output()
     while True:
         with redirect_stdout(_Page()) as page:
             show()

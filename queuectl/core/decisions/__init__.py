@@ -1,1 +1,1 @@
-"""The rules: what may be done to a stream of each kind, one pure file a kind."""
+"""The rules that decide requests: pure functions, one file per kind of stream."""

@@ -1,4 +1,4 @@
-"""The rules of the configuration: values are checked where they are typed, in `settings`."""
+"""The rules of the configuration. Values were checked before, by `settings`."""
 
 from eventstore.events.config import ConfigChanged
 from projections.folds.config import Config
@@ -6,9 +6,11 @@ from projections.folds.config import Config
 from ..requests import SetConfig
 
 
-def decide(config: Config | None, asked: SetConfig) -> tuple[ConfigChanged, ...]:
-    """The change, or nothing where the value is in force already."""
-    before = config.values.get(asked.key) if config else None
-    if before == asked.value:
+def decide(config: Config | None, request: SetConfig) -> tuple[ConfigChanged, ...]:
+    """Return the change, or no event if the value is in force already."""
+    before = config.values.get(request.key) if config else None
+    if before == request.value:
         return ()
-    return (ConfigChanged(key=asked.key, value=asked.value, before=before, reason=asked.reason),)
+    return (
+        ConfigChanged(key=request.key, value=request.value, before=before, reason=request.reason),
+    )

@@ -1,4 +1,4 @@
-"""The rules of a job: each request, each state, its events or its refusal. All pure."""
+"""The rules of a job: for each request and state the resulting events or the refusal."""
 
 from functools import lru_cache
 from typing import Any, TypeVar, assert_never
@@ -61,8 +61,8 @@ Decision = tuple[JobEvent, ...] | Refusal | NoSuchJob
 
 _PLAIN = NewJob()
 _NOT_RECORDED = frozenset({"id", "run_at", "run_at_us", "cwd"})
-"""Of a request: known by the stream, the due time and the context."""
-_ASKS_NOTHING = tuple(
+"""Fields of a request that the event contains in another form: stream, due time and context."""
+_DEFAULTS = tuple(
     (name, value) for name, value in asdict(_PLAIN).items() if name not in _NOT_RECORDED
 )
 _ZERO_IS_NONE = ("delay_us", "timeout_us")
@@ -75,62 +75,64 @@ _USUAL = {
 }
 
 CLOCK_SLACK_US = 1_000_000
-"""By how much the clock may be set back before waits are begun again: time servers do it often."""
+"""Delays begin again only if the clock is set back by more: time servers often set it by less."""
 
 MOST_LOST_IN_ROW = 3
-"""A job that kills its worker must not go round for ever: this loss is the last."""
+"""A job is dead after this many consecutive losses: it may be the job that kills its worker."""
 
 
-def decide(job: Job | None, asked: JobRequest) -> Decision:
-    """What happens to `job` when `asked`: events, none where it is so already, or a no."""
-    if isinstance(asked, Enqueue):
-        return enqueue(job, asked)
+def decide(job: Job | None, request: JobRequest) -> Decision:
+    """Return the events that `request` leads to, none if it is fulfilled already, or a refusal."""
+    if isinstance(request, Enqueue):
+        return enqueue(job, request)
     if job is None:
-        return NoSuchJob(asked.job_id)
-    match asked:
+        return NoSuchJob(request.job_id)
+    match request:
         case Claim():
-            return claim(job, asked)
+            return claim(job, request)
         case Finish():
-            return finish(job, asked)
+            return finish(job, request)
         case Release():
-            return release(job, asked)
+            return release(job, request)
         case ComeDue():
-            return come_due(job, asked)
+            return come_due(job, request)
         case Rearm():
-            return rearm(job, asked)
+            return rearm(job, request)
         case Lose():
-            return lose(job, asked)
+            return lose(job, request)
         case RetryDead():
-            return retry_dead(job, asked)
+            return retry_dead(job, request)
         case Retry():
-            return retry(job, asked)
+            return retry(job, request)
         case Discard():
-            return discard(job, asked)
+            return discard(job, request)
         case Cancel():
-            return cancel(job, asked)
+            return cancel(job, request)
         case _:
-            assert_never(asked)
+            assert_never(request)
 
 
-def enqueue(job: Job | None, asked: Enqueue) -> Decision:
-    """The same id with the same request is the same job; with another it is refused."""
+def enqueue(job: Job | None, request: Enqueue) -> Decision:
+    """Accept a new job. For an existing id: do nothing if the request is the same, else refuse."""
     if job is not None:
-        if asked.digest == job.spec.request_sha256:
+        if request.digest == job.spec.request_sha256:
             return ()
-        different = _differences(job, asked)
+        different = _differences(job, request)
         return IdTaken(job.id, different) if different else ()
-    if (command := asked.new.command) is not None and replace(asked.new, command=None) == _PLAIN:
-        return (replace(_asks_nothing(asked.policy, asked.context), command=command),)
-    return (_enqueued(asked),)
+    if (command := request.new.command) is not None and replace(
+        request.new, command=None
+    ) == _PLAIN:
+        return (replace(_without_options(request.policy, request.context), command=command),)
+    return (_enqueued(request),)
 
 
-def _enqueued(asked: Enqueue) -> Enqueued:
-    """The event for a new job: what its request changes in a job that asks for nothing."""
-    new = asked.new
+def _enqueued(request: Enqueue) -> Enqueued:
+    """Return the event for a new job: that of a job without options, with this job's options."""
+    new = request.new
     facts: dict[str, Any] = {
         name: value
-        for name, nothing in _ASKS_NOTHING
-        if (value := getattr(new, name)) is not nothing and value != nothing
+        for name, default in _DEFAULTS
+        if (value := getattr(new, name)) is not default and value != default
     }
     if "argv" in facts:
         facts["command"] = _shell_text(facts["argv"])
@@ -138,33 +140,36 @@ def _enqueued(asked: Enqueue) -> Enqueued:
         if facts.get(name) == 0:
             facts[name] = None
     if "delay_us" in facts or new.run_at_us is not None:
-        facts["due_at_us"] = _due_at_us(asked)
-    if asked.digest is not None:
-        facts["request_sha256"] = asked.digest
-    return replace(_asks_nothing(asked.policy, asked.context), **_with_usual_objects(facts))
+        facts["due_at_us"] = _due_at_us(request)
+    if request.digest is not None:
+        facts["request_sha256"] = request.digest
+    return replace(_without_options(request.policy, request.context), **_with_usual_objects(facts))
 
 
 @lru_cache(maxsize=64)
-def _asks_nothing(policy: Policy, context: int) -> Enqueued:
-    """The event for a job without a request of its own: worked out once for all jobs of a file."""
+def _without_options(policy: Policy, context: int) -> Enqueued:
+    """Return the event for a job without options; computed once for all jobs of a file."""
     facts = {**_REQUIRED, **asdict(policy), "timeout_us": policy.timeout_us or None}
     return Enqueued(**_with_usual_objects({**facts, "context": context}))
 
 
 def _with_usual_objects(facts: dict[str, Any]) -> dict[str, Any]:
-    """Replace values that equal a default by it: msgspec leaves out a default by its identity."""
+    """Replace values that equal a default by the default object itself.
+
+    msgspec leaves out a field only if it is the same object as its default.
+    """
     for name, value in facts.items():
         if value == (usual := _USUAL.get(name, _NEVER)):
             facts[name] = usual
     return facts
 
 
-def _differences(job: Job, asked: Enqueue) -> tuple[str, ...]:
-    """The facts in which the job that was asked for would differ from this one.
+def _differences(job: Job, request: Enqueue) -> tuple[str, ...]:
+    """Return the names of the fields in which the requested job would differ from `job`.
 
-    The same job may be asked for in other words, such as a default that is spelled out.
+    A request may describe the same job in another way, such as by naming a default.
     """
-    other = asdict(_enqueued(asked))
+    other = asdict(_enqueued(request))
     del other["request_sha256"]
     return tuple(name for name, value in other.items() if getattr(job.spec, name) != value)
 
@@ -175,58 +180,60 @@ def _shell_text(argv: tuple[str, ...]) -> str:
     return shlex.join(argv)
 
 
-def _due_at_us(asked: Enqueue) -> int | None:
-    """When it may first run; None for at once, also for a time that has passed."""
-    due = asked.new.run_at_us
-    if asked.new.delay_us is not None:
-        due = asked.at_us + asked.new.delay_us
-    return due if due is not None and due > asked.at_us else None
+def _due_at_us(request: Enqueue) -> int | None:
+    """Return when it may first run; None for at once, also if the time has passed."""
+    due = request.new.run_at_us
+    if request.new.delay_us is not None:
+        due = request.at_us + request.new.delay_us
+    return due if due is not None and due > request.at_us else None
 
 
-def come_due(job: Job, asked: ComeDue) -> Decision:
-    """A delayed job falls due; a retry goes back in line."""
-    if job.due_at_us is None or asked.at_us < job.due_at_us:
+def come_due(job: Job, request: ComeDue) -> Decision:
+    """Make a delayed job, or one that waits for a retry, pending if its time has come."""
+    if job.due_at_us is None or request.at_us < job.due_at_us:
         return NotDue(job.id, job.state)
     return (FellDue(),) if job.state == "scheduled" else (Requeued(why="retry-due"),)
 
 
-def rearm(job: Job, asked: Rearm) -> Decision:
-    """Begin a wait again if the clock was set back to before its beginning; else nothing."""
+def rearm(job: Job, request: Rearm) -> Decision:
+    """Begin a delay again if the clock was set back to a time before its beginning."""
     if job.due_at_us is None or job.delay_us is None:
         return ()
-    if job.due_at_us - job.delay_us <= asked.at_us + CLOCK_SLACK_US:
+    if job.due_at_us - job.delay_us <= request.at_us + CLOCK_SLACK_US:
         return ()
-    due_at_us = asked.at_us + job.delay_us
+    due_at_us = request.at_us + job.delay_us
     return (Rescheduled(delay_us=job.delay_us, due_at_us=due_at_us, why="clock-set-back"),)
 
 
-def claim(job: Job, asked: Claim) -> Decision:
-    """Only a pending job can be claimed, under the next attempt number."""
+def claim(job: Job, request: Claim) -> Decision:
+    """Claim a pending job, with the next attempt number."""
     if job.state != "pending":
         return NotPending(job.id, job.state)
-    waited = max(0, asked.at_us - job.changed_at_us)  # the clock may have been set back
+    waited = max(0, request.at_us - job.changed_at_us)  # the clock may have been set back
     return (
-        Claimed(attempt=job.attempt + 1, worker=asked.worker, slot=asked.slot, waited_us=waited),
+        Claimed(
+            attempt=job.attempt + 1, worker=request.worker, slot=request.slot, waited_us=waited
+        ),
     )
 
 
-def release(job: Job, asked: Release) -> Decision:
-    """The attempt never ran. Where a cancel was asked for meanwhile, that is its end."""
-    if not _runs(job, asked):
-        return StaleAttempt(job.id, asked.attempt)
-    released = Released(attempt=asked.attempt, reason=asked.reason)
+def release(job: Job, request: Release) -> Decision:
+    """Return a job to its queue whose attempt has not begun; cancel it if that was requested."""
+    if not _runs(job, request):
+        return StaleAttempt(job.id, request.attempt)
+    released = Released(attempt=request.attempt, reason=request.reason)
     return (released, Cancelled()) if job.cancel_requested else (released,)
 
 
-def finish(job: Job, asked: Finish) -> Decision:
-    """Success first; else a cancel that was asked for; else retry or death."""
-    if not _runs(job, asked):
-        return StaleAttempt(job.id, asked.attempt)
-    outcome = asked.outcome
+def finish(job: Job, request: Finish) -> Decision:
+    """Record an attempt's end: a success, else a requested cancel, else a retry or death."""
+    if not _runs(job, request):
+        return StaleAttempt(job.id, request.attempt)
+    outcome = request.outcome
     if _ended_as(outcome, job.spec.success_exit, job.spec.success_signal):
         return (
             Succeeded(
-                attempt=asked.attempt,
+                attempt=request.attempt,
                 exit_code=outcome.exit_code,
                 signal=outcome.signal,
                 **_facts(outcome.usage),
@@ -235,36 +242,36 @@ def finish(job: Job, asked: Finish) -> Decision:
     if outcome.ended == "cancelled" or job.cancel_requested:
         return (
             Cancelled(
-                attempt=asked.attempt,
+                attempt=request.attempt,
                 exit_code=outcome.exit_code,
                 signal=outcome.signal,
                 **_facts(outcome.usage),
             ),
         )
-    failed = _failed(asked.attempt, outcome, outcome.ended)
+    failed = _failed(request.attempt, outcome, outcome.ended)
     if outcome.ended == "worker-stopped":
         return (failed, Requeued(why="worker-stopped"))
-    return (failed, _after_failure(job, asked))
+    return (failed, _after_failure(job, request))
 
 
-def _after_failure(job: Job, asked: Finish) -> ScheduledRetry | Dead:
-    if _ended_as(asked.outcome, job.spec.no_retry_exit, job.spec.no_retry_signal):
-        return Dead(attempt=asked.attempt, reason="no-retry-exit")
+def _after_failure(job: Job, request: Finish) -> ScheduledRetry | Dead:
+    if _ended_as(request.outcome, job.spec.no_retry_exit, job.spec.no_retry_signal):
+        return Dead(attempt=request.attempt, reason="no-retry-exit")
     if job.retries_used >= job.spec.max_retries:
-        return Dead(attempt=asked.attempt, reason="retries-used-up")
+        return Dead(attempt=request.attempt, reason="retries-used-up")
     number = job.retries_used + 1
     backoff = Backoff(job.spec.backoff_base, job.spec.backoff_max_us, job.spec.jitter)
-    delay = delay_us(number, backoff, asked.jitter)
+    delay = delay_us(number, backoff, request.jitter)
     return ScheduledRetry(
-        attempt=asked.attempt, retry=number, delay_us=delay, due_at_us=asked.at_us + delay
+        attempt=request.attempt, retry=number, delay_us=delay, due_at_us=request.at_us + delay
     )
 
 
 def _ended_as(outcome: Outcome, codes: tuple[int, ...], signals: tuple[int, ...]) -> bool:
-    """Whether the attempt ended by itself with one of these exit codes, or by one of these signals.
+    """Return True if the attempt ended by itself with one of these exit codes or signals.
 
-    An exit code of 128 + n also stands for signal n, as shells report it: a job that runs without a
-    shell ends by the signal itself. A signal that we sent, for a timeout or a stop, never counts.
+    An exit code of 128 + n also means signal n, as shells report it: a job that runs without a
+    shell ends by the signal itself. A signal from the worker (timeout, stop) never counts.
     """
     if outcome.ended == "exit":
         return outcome.exit_code in codes
@@ -273,65 +280,71 @@ def _ended_as(outcome: Outcome, codes: tuple[int, ...], signals: tuple[int, ...]
     return False
 
 
-def lose(job: Job, asked: Lose) -> Decision:
-    """No retry used and no delay; but the third loss in a row is the last."""
-    if not _runs(job, asked):
-        return StaleAttempt(job.id, asked.attempt)
+def lose(job: Job, request: Lose) -> Decision:
+    """Requeue the job at once without using up a retry; the third consecutive loss is its death."""
+    if not _runs(job, request):
+        return StaleAttempt(job.id, request.attempt)
     if job.cancel_requested:
-        return (Cancelled(attempt=asked.attempt),)
+        return (Cancelled(attempt=request.attempt),)
     last = job.lost_in_row + 1 >= MOST_LOST_IN_ROW
-    failed = Failed(attempt=asked.attempt, reason="worker-lost", counted=last)
+    failed = Failed(attempt=request.attempt, reason="worker-lost", counted=last)
     if last:
-        return (failed, Dead(attempt=asked.attempt, reason="worker-lost"))
+        return (failed, Dead(attempt=request.attempt, reason="worker-lost"))
     return (failed, Requeued(why="worker-lost"))
 
 
-def retry_dead(job: Job, asked: RetryDead) -> Decision:
-    """A dead letter opens a new round."""
+def retry_dead(job: Job, request: RetryDead) -> Decision:
+    """Requeue a dead job in a new round of retries."""
     if job.state != "dead":
         return NotDead(job.id, job.state, "retried")
-    return (Requeued(why="dlq", reason=asked.reason),)
+    return (Requeued(why="dlq", reason=request.reason),)
 
 
-def retry(job: Job, asked: Retry) -> Decision:
-    """End a wait for a time, within the same round; a dead letter opens a new one."""
+def retry(job: Job, request: Retry) -> Decision:
+    """Requeue a job that waits for a time, in the same round; a dead job in a new round."""
     match job.state:
         case "pending":
             return ()
         case "failed" | "scheduled":
-            return (Requeued(why="asked", reason=asked.reason),)
+            return (Requeued(why="asked", reason=request.reason),)
         case "dead":
-            return (Requeued(why="dlq", reason=asked.reason),)
+            return (Requeued(why="dlq", reason=request.reason),)
         case _:
             return NotWaiting(job.id, job.state)
 
 
-def discard(job: Job, asked: Discard) -> Decision:
-    """A dead letter that nobody wants; twice is once."""
+def discard(job: Job, request: Discard) -> Decision:
+    """Cancel a dead job; do nothing if it is cancelled already."""
     if job.state == "cancelled":
         return ()
     if job.state != "dead":
         return NotDead(job.id, job.state, "discarded")
-    return (Cancelled(reason=asked.reason),)
+    return (Cancelled(reason=request.reason),)
 
 
-def cancel(job: Job, asked: Cancel) -> Decision:
-    """At once when it waits; through its worker when it runs. Twice is once."""
+def cancel(job: Job, request: Cancel) -> Decision:
+    """Cancel a waiting job at once, and a running one through its worker.
+
+    Do nothing if it is cancelled, or its cancellation requested, already.
+    """
     if job.state == "cancelled":
         return ()
     if job.state in FINAL:
         return AlreadyFinal(job.id, job.state)
     if job.state != "processing":
-        return (Cancelled(reason=asked.reason),)
+        return (Cancelled(reason=request.reason),)
     if job.cancel_requested:
         return ()
-    return (CancelRequested(attempt=job.attempt, reason=asked.reason),)
+    return (CancelRequested(attempt=job.attempt, reason=request.reason),)
 
 
-def _runs(job: Job, asked: OfClaim) -> bool:
-    """Whether the claim is the one in force. A number that was given back is claimed again."""
-    same_worker = asked.worker is None or asked.worker == job.worker
-    return job.state == "processing" and job.attempt == asked.attempt and same_worker
+def _runs(job: Job, request: OfClaim) -> bool:
+    """Return True if this is the job's current claim.
+
+    The worker is compared as well, because a released attempt number is claimed again.
+    """
+    same_worker = request.worker is None or request.worker == job.worker
+    return job.state == "processing" and job.attempt == request.attempt and same_worker
 
 
 def _failed(attempt: int, outcome: Outcome, reason: FailureReason) -> Failed:
@@ -347,5 +360,5 @@ def _failed(attempt: int, outcome: Outcome, reason: FailureReason) -> Failed:
 
 
 def _facts(usage: Usage) -> dict[str, Any]:
-    """The measurements, as fields of the event that records them."""
+    """Return the measurements as fields of the event that records them."""
     return asdict(usage)

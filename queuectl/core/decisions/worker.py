@@ -11,22 +11,22 @@ from ..requests import EndWorker, LoseWorker, RequestStop, StartWorker, WorkerRe
 Decision = tuple[WorkerEvent, ...] | Refusal | NoSuchWorker
 
 
-def decide(worker: Worker | None, asked: WorkerRequest) -> Decision:
-    """What happens to `worker` when `asked`: events, none where it is so already, or a no."""
-    if isinstance(asked, StartWorker):
-        return (asked.started,) if worker is None else WorkerEnded(worker.id, worker.state)
+def decide(worker: Worker | None, request: WorkerRequest) -> Decision:
+    """Return the events that `request` leads to, none if it is fulfilled already, or a refusal."""
+    if isinstance(request, StartWorker):
+        return (request.started,) if worker is None else WorkerEnded(worker.id, worker.state)
     if worker is None:
-        return NoSuchWorker(asked.worker_id)
+        return NoSuchWorker(request.worker_id)
     if not worker.active:
         return WorkerEnded(worker.id, worker.state)
-    match asked:
+    match request:
         case RequestStop():
-            if worker.stop in (asked.how, "now"):
+            if worker.stop in (request.how, "now"):
                 return ()
-            return (StopRequested(how=asked.how, reason=asked.reason),)
+            return (StopRequested(how=request.how, reason=request.reason),)
         case EndWorker():
-            return (WorkerStopped(reason=asked.reason),)
+            return (WorkerStopped(reason=request.reason),)
         case LoseWorker():
-            return (WorkerLost(found_by=asked.found_by),)
+            return (WorkerLost(found_by=request.found_by),)
         case _:
-            assert_never(asked)
+            assert_never(request)

@@ -29,16 +29,16 @@ RATE_MINUTES = 5
 
 
 class Rates(NamedTuple):
-    """Numbers of attempts and jobs lately, of one queue or of all."""
+    """Recent numbers of attempts and jobs, of one queue or of all."""
 
     per_minute: float
     """Attempts that ended, on average over the last `RATE_MINUTES`."""
     succeeded: int
-    """Attempts in the last hour."""
+    """Attempts that succeeded in the last hour."""
     failed: int
-    """Attempts in the last hour."""
+    """Attempts that failed in the last hour."""
     enqueued: int
-    """Jobs in the last hour."""
+    """Jobs that were enqueued in the last hour."""
 
 
 class QueueRow(NamedTuple):
@@ -102,8 +102,8 @@ def overview_page(tx: SqliteReader, source: Source, now_us: int) -> OverviewPage
 
 def queue_page(tx: SqliteReader, source: Source, name: str, now_us: int) -> QueuePage | None:
     """Return the page of one queue; None if the queue never had a job."""
-    counted = counts.by_queue(tx).get(name)
-    if counted is None:
+    totals = counts.by_queue(tx).get(name)
+    if totals is None:
         return None
     first = ready.next_ready(tx, (name,), RECENT_SHOWN)
     waiting = [job for entry in first if (job := jobs.get(tx, entry.job_id))]
@@ -112,7 +112,7 @@ def queue_page(tx: SqliteReader, source: Source, name: str, now_us: int) -> Queu
         jobs.page(tx, ended, limit=5 * RECENT_SHOWN), key=lambda job: -job.changed_at_us
     )
     return QueuePage(
-        row=_queue_row(tx, name, counted, throughput.queues(tx, now_us - HOUR_US)),
+        row=_queue_row(tx, name, totals, throughput.queues(tx, now_us - HOUR_US)),
         rates=rates(tx, now_us, name),
         running=running(tx, now_us, name),
         causes=causes.dead_groups(tx, source, CAUSES_SHOWN, name),
@@ -190,7 +190,7 @@ def rates(tx: SqliteReader, now_us: int, queue: str | None = None) -> Rates:
 def due_jobs(tx: SqliteReader, after: Due | None, limit: int) -> DueJobs:
     """Return a page of retries and delayed jobs, soonest first, from after the cursor `after`."""
     due = timers.upcoming(tx, limit + 1, after)
-    more = len(due) > limit
+    has_more = len(due) > limit
     return DueJobs(
-        jobs.many(tx, (entry.born for entry in due[:limit])), due[limit - 1] if more else None
+        jobs.many(tx, (entry.born for entry in due[:limit])), due[limit - 1] if has_more else None
     )

@@ -21,7 +21,7 @@ class Source:
 
     @contextmanager
     def read(self) -> Iterator[SqliteReader]:
-        """Return a snapshot of the queue for the block; an empty one if the file never existed.
+        """Yield a snapshot of the queue for the block; an empty one if the file never existed.
 
         Raises StoreError if the file cannot be read as a queue.
         """

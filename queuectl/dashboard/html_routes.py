@@ -44,7 +44,7 @@ def ctl(*words: object) -> str:
 
 
 def now_us() -> int:
-    """Return the current time (UTC, microseconds), for ages and charts; it is never recorded."""
+    """Return the current time, UTC in microseconds. Used for ages and charts, never recorded."""
     return time.time_ns() // 1000
 
 

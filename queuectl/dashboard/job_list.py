@@ -38,9 +38,9 @@ class JobList(NamedTuple):
     next: int | None
     """The cursor of the page after this one."""
     searched_to: int | None = None
-    """The position at which the time for a search was up before the page was full."""
+    """The position down to which a search came within its time; None if it was not cut."""
     sorted_among: int | None = None
-    """How many jobs were sorted; None if all of them were."""
+    """How many jobs were sorted; None if these are all jobs of the list."""
 
 
 def job_list(

@@ -6,9 +6,9 @@ from typing import Any
 
 from ..core.requests import NewJob
 from ..errors import BadInput, NoSuchJob
+from ..text.numbers import LARGEST_INTEGER
 
 LONGEST_ACTOR = 200
-LAST_POSITION = 2**63 - 1
 
 
 def path_from(path: object) -> str | None:
@@ -62,7 +62,7 @@ def position_from(position: object) -> int:
     """Return a position in the log, limited to 0 … 2**63 - 1. Raises BadInput."""
     if not isinstance(position, int) or isinstance(position, bool):
         raise BadInput(f"a position is a whole number, not {position!r:.100}")
-    return min(max(position, 0), LAST_POSITION)
+    return min(max(position, 0), LARGEST_INTEGER)
 
 
 def numbered_jobs(jobs: object) -> Iterator[tuple[int, object]]:

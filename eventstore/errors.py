@@ -22,6 +22,16 @@ class StreamConflict(StoreError):
         self.stream, self.expected, self.actual = stream, expected, actual
 
 
+class TransactionOpen(StoreError):
+    """Another transaction of the same store object is open; nothing was written."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"a transaction on {path} is already open, in an enclosing block or in another thread;"
+            " do not nest them, and use one Queue object per thread"
+        )
+
+
 class Unusable(StoreError):
     """The file cannot serve as the queue."""
 

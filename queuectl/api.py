@@ -31,7 +31,8 @@ class Queue:
     path: the file, created if it is missing; by default the same as for the command line. actor:
     the name that is recorded with all events; `user@host` by default. on_wait: called with a
     message if another process holds a lock for longer than a second. Raises
-    eventstore.errors.Unusable if the file cannot be used.
+    eventstore.errors.Unusable if the file cannot be used, and TransactionOpen if two threads use it
+    at the same time or a `write` (or `read`) block contains another one.
     """
 
     def __init__(

@@ -6,6 +6,7 @@ thread; until that has returned, the store must not be used. See docs/decisions/
 
 import os
 import time
+from _thread import allocate_lock  # threading.Lock, without the import of its module
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +22,7 @@ from ..errors import (
     StorageFailed,
     StoreError,
     StreamConflict,
+    TransactionOpen,
     Unusable,
 )
 from ..file_identity import file_identity
@@ -80,6 +82,8 @@ class SqliteStore:
         self._patience = Patience(path, on_wait)
         self._open_connection: apsw.Connection | None
         self._open_connection, self.identity = _opened(path, readonly, self._patience)
+        self._turn = allocate_lock()
+        """Held while a transaction is open: there is one at a time per connection."""
         self._commits, self._reset_at_s = 0, 0.0
         """Number of commits so far; monotonic time before which the WAL is not reset again."""
         self._path_is: Literal["unknown", "new", "recorded"] = "unknown"
@@ -87,13 +91,20 @@ class SqliteStore:
 
     @contextmanager
     def read(self) -> Iterator[SqliteReader]:
-        """Return a snapshot of the database that is valid until the block ends."""
-        with translated(self.path):
-            self._connection.execute("BEGIN")
-            try:
-                yield SqliteReader(self._connection)
-            finally:
-                self._roll_back()
+        """Return a snapshot of the database that is valid until the block ends.
+
+        Raises TransactionOpen if a transaction of this store is open.
+        """
+        self._take_turn()
+        try:
+            with translated(self.path):
+                self._connection.execute("BEGIN")
+                try:
+                    yield SqliteReader(self._connection)
+                finally:
+                    self._roll_back()
+        finally:
+            self._turn.release()
 
     @contextmanager
     def write(
@@ -102,8 +113,8 @@ class SqliteStore:
         """Run one write transaction, commit it when the block ends, and ring all doorbells.
 
         actor: who writes. at_us: the time of the records, UTC, microseconds. patience_s: how long
-        to wait for another writer. Raises Busy, Full, ReadOnly, Gone or StorageFailed if nothing
-        was written, or OutcomeUnknown.
+        to wait for another writer. Raises Busy, Full, ReadOnly, Gone, StorageFailed or
+        TransactionOpen if nothing was written, or OutcomeUnknown.
         """
         with self.prepare(actor, at_us, patience_s) as transaction:
             yield transaction
@@ -120,6 +131,7 @@ class SqliteStore:
         """
         if self.readonly:
             raise ReadOnly(self.path)
+        self._take_turn()
         try:
             with translated(self.path):
                 self._begin(patience_s)
@@ -129,7 +141,10 @@ class SqliteStore:
                 yield transaction
                 transaction.flush()
         except BaseException:  # release the write lock after any error, also after Ctrl-C
-            self._roll_back()
+            try:
+                self._roll_back()
+            finally:
+                self._turn.release()
             raise
         transaction.commit = partial(self._commit, transaction)
 
@@ -208,11 +223,21 @@ class SqliteStore:
         elif self._path_is == "unknown":
             self._path_is = "recorded"
 
+    def _take_turn(self) -> None:
+        if not self._turn.acquire(blocking=False):
+            raise TransactionOpen(self.path)
+
     def _roll_back(self) -> None:
         if self._open_connection is not None and self._open_connection.in_transaction:
             self._open_connection.execute("ROLLBACK")
 
     def _commit(self, transaction: SqliteTransaction) -> None:
+        try:
+            self._complete(transaction)
+        finally:
+            self._turn.release()
+
+    def _complete(self, transaction: SqliteTransaction) -> None:
         self._make_durable(transaction)
         if self._path_is == "new":
             self._publish_path()

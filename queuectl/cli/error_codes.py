@@ -6,6 +6,7 @@ from eventstore.errors import (
     OutcomeUnknown,
     StoreError,
     StreamConflict,
+    TransactionOpen,
     Unusable,
 )
 
@@ -17,6 +18,7 @@ CODES: dict[type[Exception], int] = {
     NotFound: exit_codes.NOT_FOUND,
     Refusal: exit_codes.REFUSED,
     StreamConflict: exit_codes.REFUSED,
+    TransactionOpen: exit_codes.REFUSED,
     ChainBroken: exit_codes.INTEGRITY,
     HeadMissing: exit_codes.INTEGRITY,
     Unusable: exit_codes.DATABASE,

@@ -5,6 +5,7 @@ The log keeps values in stored units: microseconds, bytes or a plain number.
 
 import re
 from collections.abc import Callable, Mapping
+from math import isinf
 from typing import Literal, Self
 
 import msgspec
@@ -13,7 +14,7 @@ from projections.folds.config import SettingValue
 
 from ..errors import BadInput, UnknownWord
 from ..escape import as_written
-from ..text.durations import LONGEST_US, SECOND_US, duration_of, duration_us, exact_duration
+from ..text.durations import LONGEST_US, SECOND_US, duration_named, duration_us, exact_duration
 from ..text.sizes import size_bytes, size_text
 from .requests import Policy
 
@@ -68,10 +69,14 @@ class Setting(msgspec.Struct, frozen=True):
         if isinstance(value, float) and self.kind in ("count", "size"):
             if value.is_integer():  # JSON has only one type of number: 2.0 is 2
                 return self._bounded(int(value))
+            if isinf(value):
+                return self._bounded(value)
             raise BadInput(f"{self.key} must be a whole number, not {value!r:.100}")
         if self.kind == "number":
             value = float(value)
-        return self._bounded(duration_of(value) if self.kind == "duration" else value)
+        if self.kind == "duration":
+            return self._bounded(duration_named(self.key, value))
+        return self._bounded(value)
 
     def show(self, value: SettingValue) -> str:
         """Return a stored value as a person would type it."""

@@ -170,12 +170,32 @@ def _job_at(place: str, text: bytes, now_us: int) -> NewJob:
 
 
 def _job(text: bytes, now_us: int) -> NewJob:
-    keys = _decoded(msgspec.json.decode, text)
+    keys = _decoded(_any_number, text)
     if not isinstance(keys, dict):
         kind = _KINDS[type(keys)]
         raise BadInput(f'a job is a JSON object such as {{"command": "make"}}, not {kind}')
     _refuse_duplicate_keys(text, keys)
     return new_job(keys, now_us)
+
+
+def _any_number(text: bytes) -> Any:
+    """Decode a JSON text. A number beyond the range of a double is infinite: its key refuses it.
+
+    Raises what msgspec.json.decode raises.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.ValidationError as error:
+        from json import loads  # rarely needed
+
+        try:
+            return loads(text, parse_constant=_refuse_constant)
+        except ValueError:
+            raise error from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
 
 
 def _decoded(decode: Callable[[bytes], Any], text: bytes) -> Any:

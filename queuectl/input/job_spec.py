@@ -10,7 +10,7 @@ from ..core.requests import NewJob
 from ..core.settings import setting
 from ..errors import BadInput, nearest
 from ..escape import as_written
-from ..text.durations import duration_of, duration_us
+from ..text.durations import duration_named, duration_us
 from ..text.timestamps import by_the_day, coming_us, relative_us
 
 ARGUMENT_BYTES = 131_071
@@ -193,7 +193,7 @@ def _duration(key: str, value: Any) -> int:
         return duration_us(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadInput(f'{key} must be a duration such as 90 or "5m", not {as_written(value)}')
-    return duration_of(value)
+    return duration_named(key, value)
 
 
 def _mapping(key: str, value: Any) -> Mapping[str, Any]:
@@ -233,7 +233,10 @@ def _background(key: str, value: Any) -> str:
 
 
 def _directory(key: str, value: Any) -> str:
-    return os.path.abspath(os.path.expanduser(_command(key, value)))
+    path = _text(key, value)
+    if not path.strip():
+        raise BadInput(f"{key} is empty; name a directory, or leave it out for the current one")
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def _setting(name: str) -> Check:

@@ -81,6 +81,14 @@ def duration_of(seconds: float) -> int:
     return _bounded(f"{seconds} seconds", seconds * SECOND_US)
 
 
+def duration_named(key: str, seconds: float) -> int:
+    """Return `duration_of(seconds)`. Raises BadInput, which names the key that has the value."""
+    try:
+        return duration_of(seconds)
+    except BadInput as error:
+        raise BadInput(f"{key}: {error}") from None
+
+
 def _decimal(number: float) -> str:
     """Format a number with one decimal unless that is 0: `2.3`, `38`."""
     return f"{number:.1f}".removesuffix(".0")

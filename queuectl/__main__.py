@@ -1,4 +1,4 @@
-"""`python -m queuectl` is `queuectl`."""
+"""Runs `queuectl` as `python -m queuectl`."""
 
 from .entry import program
 

@@ -1,4 +1,4 @@
-"""A backup of a queue in use: one moment of the file, verified, with the long outputs it names."""
+"""Backing up a queue in use: a verified snapshot of the file, and the long outputs of its jobs."""
 
 import errno
 import filecmp
@@ -23,7 +23,7 @@ IfExists = Literal["refuse", "replace"]
 
 
 class BackupExists(Refusal):
-    """There is a file of this name."""
+    """A file with this name exists already."""
 
     def __init__(self, path: str) -> None:
         super().__init__(f"{path} already exists; use --force to replace it")
@@ -31,27 +31,27 @@ class BackupExists(Refusal):
 
 
 class NoPlace(Unusable):
-    """No backup can be written there; what stands there was left as it is."""
+    """No backup can be written to this path; an existing file was not changed."""
 
     def __init__(self, path: str, what: str) -> None:
         super().__init__(f"{path} {what}; choose another file for the backup")
 
 
 class NoFolderForBackup(Unusable):
-    """There is no such folder."""
+    """The folder for the backup does not exist."""
 
     def __init__(self, folder: str) -> None:
         super().__init__(f"folder {folder} does not exist; create it or choose another path")
 
 
 class Backup(NamedTuple):
-    """What was written."""
+    """A backup that was written."""
 
     path: str
     head: Head
     size_bytes: int
     outputs: int
-    """Attempts whose long output was copied into `<path>.d`."""
+    """Number of attempts whose long output was copied into `<path>.d`."""
 
 
 def backup(
@@ -60,10 +60,10 @@ def backup(
     if_exists: IfExists = "refuse",
     on_progress: OnProgress = lambda _, __: None,
 ) -> Backup:
-    """Write the state of this moment to `target` (absolute), whole or not at all.
+    """Write the current state of the queue to `target` (absolute), completely or not at all.
 
-    It has its name only once it was verified and is on the disk. Workers go on meanwhile. Raises
-    BackupExists, ChainBroken for a damaged log, or Unusable where it cannot be written.
+    The file gets its name after it was verified and synced to disk. Workers can keep running.
+    Raises BackupExists, ChainBroken if the log is damaged, or Unusable if it cannot be written.
     """
     _refuse(store, target, if_exists)
     building = f"{target}.{os.urandom(6).hex()}.new"
@@ -88,9 +88,9 @@ def backup(
 
 
 def _refuse(store: SqliteStore, target: str, if_exists: IfExists) -> None:
-    """Before anything is written."""
+    """Check the target before anything is written."""
     _refuse_part_of_a_queue(store, target)
-    # SQLite would carry a stray WAL into a file put beside it.
+    # SQLite would copy the records of a stray WAL into the new file.
     for stray in (f"{target}-wal", f"{target}-journal"):
         if os.path.lexists(stray) and os.lstat(stray).st_size:
             raise NoPlace(target, f"has {os.path.basename(stray)} next to it: it is in use, or was")
@@ -103,7 +103,7 @@ def _refuse(store: SqliteStore, target: str, if_exists: IfExists) -> None:
 
 
 def _refuse_part_of_a_queue(store: SqliteStore, target: str) -> None:
-    """Its own names, and those that SQLite or we would take for a part of the file named so."""
+    """Raise NoPlace if the target is the queue, or has the name of a part of a queue file."""
     if os.path.realpath(target) == store.path or file_identity(target) == store.identity:
         raise NoPlace(target, "is the queue itself")
     if real_name(target).startswith(f"{store.side_folder.path}/"):
@@ -113,9 +113,9 @@ def _refuse_part_of_a_queue(store: SqliteStore, target: str) -> None:
 
 
 def _refuse_other_than_a_backup(store: SqliteStore, target: str) -> None:
-    """Nothing but an older state of this very queue is replaced.
+    """Raise NoPlace if the existing target is not an older state of this queue.
 
-    It may stand on a network share, and there belong to anyone.
+    The owner is not checked: files on a network share may belong to any user.
     """
     if os.path.isdir(target):
         raise NoPlace(target, "is a directory")
@@ -134,13 +134,13 @@ def _refuse_other_than_a_backup(store: SqliteStore, target: str) -> None:
 
 
 def _refuse_shared(folder: str) -> None:
-    """A link planted there would lead what we write to where someone else wants it."""
+    """Raise NoPlace if other users may write to the folder: a link could redirect the outputs."""
     if not os.path.lexists(folder):
         return
-    found = os.lstat(folder)
-    if not stat.S_ISDIR(found.st_mode):
+    status = os.lstat(folder)
+    if not stat.S_ISDIR(status.st_mode):
         raise NoPlace(folder, "is not a directory")
-    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
+    if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o022:
         raise NoPlace(folder, "may be written by others (chmod go-w fixes that)")
 
 
@@ -162,7 +162,7 @@ def _unusable(error: OSError, target: str) -> Full | ReadOnly | StorageFailed:
 
 
 def _put_in_place(building: str, target: str, if_exists: IfExists) -> None:
-    """The outputs first: a file of this name has all that it names beside it."""
+    """Move the outputs, then the file: so a backup with its name always has all its outputs."""
     _put_outputs(f"{building}.d", f"{target}.d")
     if if_exists == "replace":
         os.rename(building, target)
@@ -180,7 +180,7 @@ def _put_in_place(building: str, target: str, if_exists: IfExists) -> None:
 
 
 def _put_outputs(building: str, target: str) -> None:
-    """Beside those of an older backup, which it needs until it is replaced."""
+    """Add the outputs to those of an older backup, which are needed until it is replaced."""
     new, old = os.path.join(building, "outputs"), os.path.join(target, "outputs")
     if not os.path.lexists(new):
         return
@@ -199,8 +199,10 @@ def _put_outputs(building: str, target: str) -> None:
 
 
 def _same(new: str, old: str) -> bool:
-    """Whether that attempt's output is there already: in a history that went on otherwise after a
-    restore it may be another's."""
+    """Return True if the old folder has the same output.
+
+    After a restore, the same attempt may have run again with another output.
+    """
     if not os.path.lexists(old):
         return False
     _, differing, unreadable = filecmp.cmpfiles(new, old, os.listdir(new), shallow=False)
@@ -208,7 +210,7 @@ def _same(new: str, old: str) -> bool:
 
 
 def _drop_others(folder: str, names: set[str]) -> None:
-    """Take away the outputs that only the replaced backup has named."""
+    """Delete the outputs to which only the replaced backup referred."""
     outputs = os.path.join(folder, "outputs")
     if os.path.isdir(outputs):
         for name in set(os.listdir(outputs)) - names:

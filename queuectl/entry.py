@@ -1,4 +1,7 @@
-"""Where the program begins: before all else, Ctrl-C is minded and the words are read."""
+"""The entry point: set the handling of Ctrl-C and decode the arguments before other imports.
+
+The order of these steps keeps short commands fast. See docs/decisions/0009.
+"""
 
 import gc
 import os
@@ -9,10 +12,10 @@ from . import exit_codes
 
 
 def program() -> None:
-    """What is run as `queuectl`; it does not return.
+    """Run `queuectl` and exit; does not return.
 
-    All is closed and flushed once `main` returns; to take Python down module by module would cost
-    10 ms more, a seventh of an `enqueue`.
+    All files are closed and flushed when `main` returns, so Python's own shutdown is skipped: it
+    would take another 10 ms, a seventh of an `enqueue`.
     """
     try:
         code = _run()
@@ -29,14 +32,14 @@ def program() -> None:
 
 
 def _say_limit(what: str) -> int:
-    """Where not even our own code can be loaded, or no memory is left to say it better."""
+    """Report an error after which this program's own modules cannot be loaded or used."""
     return _refuse(
         f"{what}; the limits of this shell (ulimit -a) may be too low", exit_codes.DATABASE
     )
 
 
 def _refuse(why: str, code: int) -> int:
-    """Say why nothing was done, if stderr takes it. Returns the exit code."""
+    """Write to stderr, if possible, why nothing was done. Return the exit code."""
     try:
         os.write(2, f"error: {why}\n".encode(errors="backslashreplace"))
     except OSError:
@@ -45,7 +48,7 @@ def _refuse(why: str, code: int) -> int:
 
 
 def _flush_messages() -> None:
-    """A message that could not be written fails here once more, and changes no exit code."""
+    """Flush stderr. A message that cannot be written does not change the exit code."""
     try:
         if sys.stderr is not None:
             sys.stderr.flush()
@@ -54,22 +57,23 @@ def _flush_messages() -> None:
 
 
 def _run() -> int:
-    minded = getsignal(SIGINT) is default_int_handler  # and not ignored, as behind a shell's &
-    if minded:
-        signal(SIGINT, SIG_DFL)  # nothing is open yet: the end without a word is the right one
+    # A shell lets commands with `&` ignore SIGINT; then it stays ignored.
+    handled = getsignal(SIGINT) is default_int_handler
+    if handled:
+        signal(SIGINT, SIG_DFL)  # nothing is open yet, so Ctrl-C may end the process at once
     try:
         words = [os.fsencode(word).decode() for word in sys.argv[1:]]
     except UnicodeDecodeError as error:
         return _refuse(
             f"{error.object!r} is not UTF-8; only UTF-8 can be recorded", exit_codes.USAGE
         )
-    gc.disable()  # nothing of what is loaded is garbage: to look for some takes a twentieth
-    _load_with_care()
+    gc.disable()  # imports create no garbage; searching for it takes 5 % of the time
+    _import_expensive_modules()
     from .cli.express import enqueue
 
     gc.freeze()
     gc.enable()
-    if minded:
+    if handled:
         signal(SIGINT, default_int_handler)
     code = enqueue(words)
     if code is None:
@@ -79,15 +83,15 @@ def _run() -> int:
     return code
 
 
-def _load_with_care() -> None:
-    """Import what costs too much, or fails too loudly, when it comes in by itself."""
+def _import_expensive_modules() -> None:
+    """Import modules in a way that is faster, or reports errors better, than their default."""
     try:
         import _blake2  # noqa: F401
-        import _hashlib  # noqa: F401  # where memory is short hashlib prints tracebacks for these
+        import _hashlib  # noqa: F401  # without memory, hashlib would print tracebacks for these
     except ModuleNotFoundError:
-        pass  # this Python has them built in, or does without
+        pass  # this Python has them built in, or not at all
     if "typing_extensions" not in sys.modules:
-        # msgspec imports it where it is installed, for older Pythons: a tenth of an `enqueue`.
+        # msgspec would import it, which takes a tenth of an `enqueue` and is not needed here.
         sys.modules["typing_extensions"] = None  # type: ignore[assignment]
         import msgspec  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""Refusals and bad input, in the user's words."""
+"""The errors of the queue, each with a message for the user."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -8,31 +8,34 @@ from projections.folds.job import State
 from .escape import quoted, visible
 
 LISTED = 5
-"""Ids that an error lists at most."""
+"""Largest number of ids in an error message."""
 
 
 NO_WORDS: Mapping[str, str] = MappingProxyType({})
 
 
 class QueueError(Exception):
-    """Root of all that this package raises: one line of what, with which value, what to do."""
+    """Base class of all errors of this package.
+
+    The message is one line: the problem, with the value that caused it, and what to do.
+    """
 
 
 class BadInput(QueueError):
-    """What was asked makes no sense, whatever the state of the queue."""
+    """The input is invalid, independent of the state of the queue."""
 
 
 class NoSuchTime(BadInput):
-    """The machine's clock says what 64 bits of nanoseconds cannot."""
+    """The machine's clock is out of the range of 64-bit nanoseconds."""
 
     def __init__(self) -> None:
         super().__init__("the clock of this machine is beyond the year 2262; correct it")
 
 
 class UnknownWord(BadInput):
-    """A word that is none of those known here.
+    """The word is not one of the known words.
 
-    meant: words that other programs use, each with the known word that means the same.
+    meant: words of other programs, each with the known word of the same meaning.
     """
 
     def __init__(
@@ -50,7 +53,7 @@ class UnknownWord(BadInput):
 
 
 def nearest(word: str, known: Iterable[str], meant: Mapping[str, str] = NO_WORDS) -> str | None:
-    """The known word that is meant by a word of another program, or by a mistyped one."""
+    """Return the known word for a mistyped word, or a word of another program; None if unclear."""
     from difflib import get_close_matches
 
     plain = word[:100].lower()
@@ -63,7 +66,7 @@ def nearest(word: str, known: Iterable[str], meant: Mapping[str, str] = NO_WORDS
 
 
 class NotFound(QueueError):
-    """There is no such thing."""
+    """The named job or worker does not exist."""
 
 
 class NoSuchJob(NotFound):
@@ -83,17 +86,17 @@ class NoSuchWorker(NotFound):
 
 
 class Refusal(QueueError):
-    """The rules say no in this state; nothing was written."""
+    """The request is not possible in the current state; nothing was written."""
 
 
 class IdTaken(Refusal):
-    """Another job has the id that the client brought.
+    """Another job already has the id that the client chose.
 
     different: the fields of `enqueued` in which the two jobs differ.
     """
 
     def __init__(self, job_id: str, different: Iterable[str]) -> None:
-        names = ", ".join(dict.fromkeys(_as_asked(field) for field in different))
+        names = ", ".join(dict.fromkeys(_option_name(field) for field in different))
         super().__init__(
             f"ID {job_id} is already used by a different job (not the same: {names});"
             f" choose another, or see queuectl show {quoted(job_id)}"
@@ -101,14 +104,14 @@ class IdTaken(Refusal):
         self.job_id, self.names = job_id, names
 
 
-def _as_asked(field: str) -> str:
-    """The word for a field of `enqueued` that a user knows."""
+def _option_name(field: str) -> str:
+    """Return the name that users know for a field of `enqueued`."""
     words = {"due_at_us": "time", "delay_us": "time", "context": "directory or PATH"}
     return words.get(field) or field.removesuffix("_us").removesuffix("_bytes").replace("_", "-")
 
 
 class NotPending(Refusal):
-    """Only a pending job can be claimed."""
+    """A job cannot be claimed because it is not pending."""
 
     def __init__(self, job_id: str, state: State) -> None:
         super().__init__(f"job {job_id} is {state}, not pending; another worker has claimed it")
@@ -116,7 +119,7 @@ class NotPending(Refusal):
 
 
 class NotDue(Refusal):
-    """It waits for no time, or its time has not come."""
+    """A job is not due: it does not wait for a time, or its time has not come."""
 
     def __init__(self, job_id: str, state: State) -> None:
         super().__init__(
@@ -126,7 +129,7 @@ class NotDue(Refusal):
 
 
 class StaleAttempt(Refusal):
-    """The result of an attempt that was given up for lost, or has ended already."""
+    """The attempt has ended already, or is considered lost."""
 
     def __init__(self, job_id: str, attempt: int) -> None:
         super().__init__(
@@ -137,7 +140,7 @@ class StaleAttempt(Refusal):
 
 
 class NotDead(Refusal):
-    """Only a dead letter can be retried or discarded. verb: which of these was asked."""
+    """A job cannot be retried or discarded because it is not dead. verb: `retried`, `discarded`."""
 
     def __init__(self, job_id: str, state: State, verb: str) -> None:
         super().__init__(
@@ -147,7 +150,7 @@ class NotDead(Refusal):
 
 
 class NotWaiting(Refusal):
-    """Only a job that waits for its time, or a dead one, can be retried."""
+    """A job cannot be retried because it neither waits for a time nor is dead."""
 
     def __init__(self, job_id: str, state: State) -> None:
         why = {
@@ -163,7 +166,7 @@ class NotWaiting(Refusal):
 
 
 class AlreadyFinal(Refusal):
-    """It has ended and cannot be cancelled."""
+    """A job cannot be cancelled because it has ended."""
 
     def __init__(self, job_id: str, state: State) -> None:
         became = "has already completed" if state == "completed" else f"is already {state}"
@@ -172,7 +175,7 @@ class AlreadyFinal(Refusal):
 
 
 class WorkerEnded(Refusal):
-    """It has stopped or was lost."""
+    """The worker has stopped or was lost."""
 
     def __init__(self, worker_id: str, state: str) -> None:
         super().__init__(f"worker {worker_id} is already {state}; see queuectl worker list")
@@ -180,7 +183,7 @@ class WorkerEnded(Refusal):
 
 
 class ReplayRunning(Refusal):
-    """Only one rebuild at a time."""
+    """Another rebuild of the read models is running."""
 
     def __init__(self) -> None:
         super().__init__("another replay is running; try again when it has finished")
@@ -195,7 +198,7 @@ class Closed(Refusal):
 
 
 class WaitsForItself(Refusal):
-    """A job would wait for its own end."""
+    """A job would wait for itself."""
 
     def __init__(self, job_id: str) -> None:
         super().__init__(
@@ -222,7 +225,7 @@ class TimedOut(QueueError):
     def __init__(
         self, waiting: Sequence[tuple[str, State]], timeout_s: float, in_words: str
     ) -> None:
-        """waiting: ids and states of those that have not ended. in_words: the timeout, as shown."""
+        """waiting: ids and states of jobs that have not ended. in_words: the timeout, formatted."""
         if len(waiting) == 1:
             ((job_id, state),) = waiting
             still = f"job {job_id} is still {state}"

@@ -1,4 +1,4 @@
-"""Events in a few words, for people."""
+"""Descriptions of events in a few words, for users."""
 
 from typing import assert_never
 
@@ -37,7 +37,10 @@ STOPS = {"drain": "finish running jobs", "now": "stop running jobs"}
 
 
 def what(event: Event, spec: Enqueued | None = None) -> str:
-    """What an event says beyond its type. spec: of its job, where at hand: then it says more."""
+    """Return what an event says besides its type.
+
+    spec: the options of its job, if known; some descriptions are more precise with them.
+    """
     match event:
         case Enqueued():
             return _enqueued(event)
@@ -88,7 +91,7 @@ def _of_other_streams(event: WorkerEvent | ConfigEvent | ContextEvent) -> str:
 
 
 def _value(key: str, value: SettingValue | None) -> str:
-    """A stored value as people type it. A key of another version is shown as stored."""
+    """Return a stored value as users type it; as stored, if this version does not know the key."""
     if value is None:
         return "default"
     setting = SETTINGS.get(key)

@@ -1,4 +1,4 @@
-"""Putting a backup in place of a queue: verified, all or nothing, and the old queue is kept."""
+"""Replacing a queue by a verified backup, completely or not at all; the old queue is kept."""
 
 import errno
 import os
@@ -36,14 +36,14 @@ from .outputs.copies import CREATE, FOLDER, clear, copy_outputs, sync
 
 
 class NoBackup(Unusable):
-    """The file cannot be restored from; nothing was changed."""
+    """The file is not a usable backup; nothing was changed."""
 
     def __init__(self, path: str, what: str) -> None:
         super().__init__(f"{path} {what}; name another backup, nothing was changed")
 
 
 class DamagedBackup(ChainBroken):
-    """The log in the backup is not what was written; nothing was changed."""
+    """The log in the backup is damaged; nothing was changed."""
 
     def __init__(self, path: str, position: int, what: str) -> None:
         super().__init__(position, what)
@@ -52,7 +52,7 @@ class DamagedBackup(ChainBroken):
 
 
 class WorkersRunning(Refusal):
-    """A worker would go on with the queue that is replaced."""
+    """A worker is still running on the queue that would be replaced."""
 
     def __init__(self, ids: list[str]) -> None:
         which = f"worker {ids[0]} is" if len(ids) == 1 else f"workers {', '.join(ids)} are"
@@ -61,27 +61,27 @@ class WorkersRunning(Refusal):
 
 
 class WouldDiscard(Refusal):
-    """The queue has something that is not in the backup."""
+    """The queue has events that are not in the backup."""
 
     def __init__(self, path: str, what: str) -> None:
         super().__init__(f"{path} {what}; --force restores anyway, and keeps it under another name")
 
 
 class Restored(NamedTuple):
-    """What was done, or with a dry run would be."""
+    """A restore that was done, or would be done without `dry_run`."""
 
     path: str
     head: Head
     kept_as: str | None
     """The new name of the queue that was replaced; None if there was none."""
     discarded: int
-    """Events of the replaced queue that are not in the backup."""
+    """Number of events of the replaced queue that are not in the backup."""
     outputs: int
-    """Attempts whose long output was copied."""
+    """Number of attempts whose long output was copied."""
 
 
 class _Target(NamedTuple):
-    """The queue that is to be replaced."""
+    """The queue that will be replaced."""
 
     exists: bool
     discarded: int
@@ -98,9 +98,9 @@ def restore(
 ) -> Restored:
     """Replace the queue file at `path` by a copy of `backup` (both absolute).
 
-    expected: a head that the backup must contain. if_exists: whether a queue with other events may
-    be replaced. Raises NoBackup, DamagedBackup, HeadMissing, WorkersRunning, WouldDiscard, or
-    Unusable; nothing was changed then.
+    expected: a head that the backup must contain. if_exists: whether to replace a queue that has
+    events that are not in the backup. Raises NoBackup, DamagedBackup, HeadMissing, WorkersRunning,
+    WouldDiscard, or Unusable; nothing was changed then.
     """
     _refuse_backup(backup, path)
     if not os.path.isdir(os.path.dirname(path)):
@@ -136,11 +136,11 @@ def _refuse_backup(backup: str, path: str) -> None:
         raise NoBackup(backup, what)
     if file_identity(path) == (status.st_dev, status.st_ino):
         raise NoBackup(backup, "is the queue itself")
-    for beside in (f"{backup}-wal", f"{backup}-journal"):
-        if os.path.lexists(beside) and os.lstat(beside).st_size:
+    for part in (f"{backup}-wal", f"{backup}-journal"):
+        if os.path.lexists(part) and os.lstat(part).st_size:
             raise NoBackup(
                 backup,
-                f"is in use as a queue, or was ({beside} has records that the file has not);"
+                f"is in use as a queue, or was ({part} has records that the file has not);"
                 f" make a backup of it: queuectl --db {backup} backup FILE",
             )
     try:
@@ -150,7 +150,7 @@ def _refuse_backup(backup: str, path: str) -> None:
 
 
 def _checked(file: str, backup: str, expected: Head | None, on_progress: OnProgress) -> Copy:
-    """What stands in a file that has been verified. backup: its name for the error."""
+    """Verify a copy and return what it contains. backup: the name of the file in errors."""
     try:
         return check_copy(file, backup, expected, on_progress)
     except ChainBroken as error:
@@ -158,7 +158,7 @@ def _checked(file: str, backup: str, expected: Head | None, on_progress: OnProgr
 
 
 def _target(path: str, copy: Copy, backup: str, if_exists: IfExists) -> _Target:
-    """What is known of the queue to be replaced. Raises WouldDiscard, or ForeignFile for others."""
+    """Examine the queue that will be replaced. Raises WouldDiscard, or ForeignFile if no queue."""
     if not os.path.lexists(path):
         return _Target(exists=False, discarded=0)
     inspect(path)
@@ -180,16 +180,17 @@ def _target(path: str, copy: Copy, backup: str, if_exists: IfExists) -> _Target:
     return _Target(exists=True, discarded=discarded)
 
 
-# By the primary key: two rows.
+# By the primary key: reads two rows.
 HASHES = "SELECT position, hash FROM events WHERE position IN (1, ?)"
 
 
 def _difference(
     end: int, hashes: dict[int, bytes], copy: Copy, backup: str
 ) -> tuple[int, str | None]:
-    """How many events of a log that ends at `end` are not in the copy, and this in words.
+    """Return how many events of the log are not in the copy, and a description of that.
 
-    hashes: of its first record, and of the one at the position of the copy's head, if it has them.
+    end: last position of the log. hashes: the log's hashes at position 1 and at the copy's head, as
+    far as it has them.
     """
     head = copy.head
     if end == 0:
@@ -206,9 +207,9 @@ def _difference(
 
 
 def _refuse_workers(path: str) -> None:
-    beside = SideFolder(path)
+    side_folder = SideFolder(path)
     try:
-        folder = beside.existing("locks")
+        folder = side_folder.existing("locks")
         if folder is None:
             return
         names = [name for name in os.listdir(folder) if name.startswith("worker-")]
@@ -216,13 +217,13 @@ def _refuse_workers(path: str) -> None:
             name.removesuffix(".keeper") for name in names if SqliteLock(folder, name).is_held()
         }
     finally:
-        beside.close()
+        side_folder.close()
     if held:
         raise WorkersRunning(sorted(name.removeprefix("worker-") for name in held))
 
 
 def _kept_name(path: str) -> str:
-    """A new name for the queue that is replaced, with the time, local, of its end."""
+    """Return an unused name for the replaced queue, with the current local time."""
     name = f"{path}.replaced-{time.strftime('%Y%m%d-%H%M%S')}"
     number = 1
     kept = name
@@ -233,7 +234,7 @@ def _kept_name(path: str) -> str:
 
 
 def _leftovers(path: str) -> list[str]:
-    """Names beside `path` that SQLite or we would take for a part of the restored queue."""
+    """Return the suffixes of existing files that would be used as parts of the restored queue."""
     suffixes = ("-wal", "-shm", "-journal", ".d")
     return [suffix for suffix in suffixes if os.path.lexists(path + suffix)]
 
@@ -258,10 +259,10 @@ def _copy_backup_outputs(backup: str, copy: Copy, building: str) -> int:
 
 
 def _exchange(building: str, path: str, kept_as: str | None) -> None:
-    """Put the new queue in place of the old one; put the old one back if a step fails.
+    """Replace the old queue by the new one; undo all steps if one of them fails.
 
-    The file has its name at every moment. Its side folder goes first, so that nothing which the new
-    file names is missing.
+    A file with the name of the queue exists at every moment. The side folder is moved first, so
+    that no output is missing to which the new file refers.
     """
     with _undone() as undo:
         if kept_as is not None:
@@ -280,11 +281,11 @@ Undo = list[Callable[[], None]]
 
 @contextmanager
 def _undone() -> Iterator[Undo]:
-    """Collects how to undo each step, and does so, last step first, if the block fails."""
+    """Collect functions that undo the steps; if the block fails, call them in reverse order."""
     steps: Undo = []
     try:
         yield steps
-    except BaseException:  # after Ctrl-C too the old queue must be back in its place
+    except BaseException:  # the old queue must be in its place again, also after Ctrl-C
         for step in reversed(steps):
             step()
         raise
@@ -296,7 +297,7 @@ def _move(old: str, new: str, undo: Undo) -> None:
 
 
 def _link(old: str, new: str, undo: Undo) -> None:
-    """A second name, so that the file keeps its own until the new one has it."""
+    """Give the file a second name, so that it keeps its own until the new file replaces it."""
     try:
         os.link(old, new)
         undo.append(lambda: os.unlink(new))

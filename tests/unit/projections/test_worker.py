@@ -1,4 +1,4 @@
-"""A worker's states and the way between them."""
+"""The states of a worker and its transitions."""
 
 import pytest
 
@@ -9,15 +9,15 @@ from tests.given import BEGAN_US, SECOND_US, recorded, worker_started
 
 
 def worker(*events: WorkerEvent) -> Worker:
-    """The worker 3f after it started, and these events."""
+    """Return the worker 3f after its start and these events."""
     state = None
-    for one in recorded((worker_started(), *events), stream=stream_of("3f"), first=5):
-        state = evolve(state, one)
+    for record in recorded((worker_started(), *events), stream=stream_of("3f"), first=5):
+        state = evolve(state, record)
     assert state is not None
     return state
 
 
-def test_worker_that_started_runs() -> None:
+def test_started_worker_is_running() -> None:
     assert worker() == Worker(
         id="3f",
         started=worker_started(),
@@ -28,18 +28,18 @@ def test_worker_that_started_runs() -> None:
     )
 
 
-def test_worker_that_was_asked_to_stop_may_still_hold_claims() -> None:
-    asked = worker(StopRequested(how="drain"))
-    assert (asked.state, asked.stop, asked.active) == ("stopping", "drain", True)
-    assert (asked.version, asked.position, asked.ended_at_us) == (2, 6, None)
+def test_stopping_worker_may_still_hold_claims() -> None:
+    stopping = worker(StopRequested(how="drain"))
+    assert (stopping.state, stopping.stop, stopping.active) == ("stopping", "drain", True)
+    assert (stopping.version, stopping.position, stopping.ended_at_us) == (2, 6, None)
 
 
 @pytest.mark.parametrize("order", [("drain", "now"), ("now", "drain")])
-def test_stronger_stop_stands(order: tuple[str, str]) -> None:
+def test_stronger_stop_wins(order: tuple[str, str]) -> None:
     assert worker(*(StopRequested(how=how) for how in order)).stop == "now"  # type: ignore[arg-type]
 
 
-def test_worker_that_stopped_or_was_lost_holds_nothing() -> None:
+def test_stopped_or_lost_worker_is_not_active() -> None:
     stopped, lost = worker(WorkerStopped(reason="drained")), worker(WorkerLost(found_by="4a"))
     assert (stopped.state, stopped.ended, stopped.active) == ("stopped", "drained", False)
     assert (lost.state, lost.ended, lost.active) == ("lost", "lost", False)
@@ -51,13 +51,13 @@ def test_worker_starts_once() -> None:
         worker(worker_started())
 
 
-def test_id_of_a_worker_is_all_that_follows_its_kind() -> None:
-    (one,) = recorded((worker_started(),), stream=stream_of("a:b"))
-    assert evolve(None, one).id == "a:b"
+def test_worker_id_may_contain_a_colon() -> None:
+    (record,) = recorded((worker_started(),), stream=stream_of("a:b"))
+    assert evolve(None, record).id == "a:b"
 
 
-def test_every_stream_has_a_kind_by_its_name() -> None:
-    named = ("7", "nightly", "$worker:3f", "$config", "$context")
-    assert [kind_of(name) for name in named] == ["job", "job", "worker", "config", "context"]
+def test_kind_of_a_stream_follows_from_its_name() -> None:
+    streams = ("7", "nightly", "$worker:3f", "$config", "$context")
+    assert [kind_of(name) for name in streams] == ["job", "job", "worker", "config", "context"]
     with pytest.raises(AssertionError, match=r"no kind of stream is named \$schedule"):
         kind_of("$schedule")

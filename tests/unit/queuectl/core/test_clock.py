@@ -8,7 +8,7 @@ from queuectl.core.clock import SystemClock
 from queuectl.errors import NoSuchTime
 
 
-def test_time_that_64_bits_cannot_hold_is_told() -> None:
+def test_time_beyond_64_bits_is_reported() -> None:
     with (
         patch("time.time_ns", side_effect=OverflowError("timestamp too large")),
         pytest.raises(NoSuchTime, match="beyond the year 2262"),

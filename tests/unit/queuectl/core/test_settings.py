@@ -1,4 +1,4 @@
-"""The keys a user may set."""
+"""The settings: their keys, values and bounds."""
 
 import pytest
 from hypothesis import given
@@ -17,11 +17,11 @@ from queuectl.errors import BadInput, UnknownWord
         ("Backoff-Base", "backoff-base"),
     ],
 )
-def test_old_spellings_of_a_key_are_understood(key: str, name: str) -> None:
+def test_old_spellings_of_a_key_are_accepted(key: str, name: str) -> None:
     assert setting(key).key == name
 
 
-def test_a_mistyped_key_is_refused_with_the_one_meant() -> None:
+def test_mistyped_key_is_refused_with_a_suggestion() -> None:
     with pytest.raises(UnknownWord, match="did you mean max-retries"):
         setting("max-retrys")
 
@@ -57,19 +57,19 @@ def test_values_are_stored_in_their_unit(key: str, text: str, stored: float) -> 
         ("output-limit", "2000T"),
     ],
 )
-def test_a_value_out_of_bounds_is_refused_by_name(key: str, text: str) -> None:
+def test_value_out_of_bounds_is_refused(key: str, text: str) -> None:
     with pytest.raises(BadInput, match=r"max-retries|backoff-base|jitter|duration|output-limit"):
         setting(key).parse(text)
 
 
 @given(st.sampled_from(sorted(SETTINGS)), st.data())
-def test_a_value_is_shown_so_that_it_can_be_typed(key: str, data: st.DataObject) -> None:
-    one = SETTINGS[key]
-    whole = st.integers(0, int(one.highest))
-    value = data.draw(st.floats(0, one.highest) if one.kind == "number" else whole)
-    assert one.parse(one.show(value)) == pytest.approx(value)
+def test_shown_value_can_be_typed_again(key: str, data: st.DataObject) -> None:
+    setting = SETTINGS[key]
+    whole = st.integers(0, int(setting.highest))
+    value = data.draw(st.floats(0, setting.highest) if setting.kind == "number" else whole)
+    assert setting.parse(setting.show(value)) == pytest.approx(value)
 
 
-def test_the_policy_in_force_is_what_was_set_over_the_defaults() -> None:
+def test_policy_is_the_set_values_and_the_defaults() -> None:
     chosen = policy({"max-retries": 5, "timeout": 0})
     assert (chosen.max_retries, chosen.backoff_base, chosen.timeout_us) == (5, 2.0, None)

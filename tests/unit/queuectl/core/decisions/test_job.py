@@ -64,8 +64,8 @@ CLAIMED = Claimed(attempt=1, worker="3f", slot=1)
 NOW = BEGAN_US + 60 * SECOND_US
 
 
-def ask_enqueue(digest: str | None = None, **wanted: Any) -> Enqueue:
-    new = NewJob(**{"command": "true", **wanted})
+def enqueue_request(digest: str | None = None, **options: Any) -> Enqueue:
+    new = NewJob(**{"command": "true", **options})
     return Enqueue(job_id="1", new=new, policy=POLICY, context=0, digest=digest, at_us=NOW)
 
 
@@ -92,7 +92,7 @@ SIGNAL_ENDS = [
 
 
 @pytest.mark.parametrize(("spec", "outcome", "well"), SIGNAL_ENDS)
-def test_a_signal_is_a_success_only_if_it_was_named(
+def test_signal_is_a_success_only_if_the_job_says_so(
     spec: dict[str, Any], outcome: dict[str, Any], well: bool
 ) -> None:
     first, *_ = decide(running(**spec), finish(**outcome))  # type: ignore[misc]
@@ -112,7 +112,7 @@ def test_a_signal_is_a_success_only_if_it_was_named(
         ({"no_retry_exit": (3,)}, {"ended": "timeout", "exit_code": 3}, False),
     ],
 )
-def test_a_signal_that_was_named_leaves_no_retry(
+def test_no_retry_signal_leaves_no_retry(
     spec: dict[str, Any], outcome: dict[str, Any], final: bool
 ) -> None:
     _, then = decide(running(**spec), finish(**outcome))  # type: ignore[misc]
@@ -120,92 +120,92 @@ def test_a_signal_that_was_named_leaves_no_retry(
 
 
 def test_signals_are_recorded_with_the_job() -> None:
-    asked = ask_enqueue(success_signal=(15,), no_retry_signal=(9, 11))
-    assert decide(None, asked) == (enqueued(success_signal=(15,), no_retry_signal=(9, 11)),)
+    request = enqueue_request(success_signal=(15,), no_retry_signal=(9, 11))
+    assert decide(None, request) == (enqueued(success_signal=(15,), no_retry_signal=(9, 11)),)
 
 
 def test_job_is_enqueued_with_the_policy_in_force() -> None:
-    assert decide(None, ask_enqueue()) == (enqueued(),)
+    assert decide(None, enqueue_request()) == (enqueued(),)
 
 
 @pytest.mark.parametrize(
     "policy",
     [{}, {"max_retries": 0}, {"jitter": 0.5, "timeout_us": 9}, {"output_limit_bytes": 1}],
 )
-def test_plain_job_is_recorded_byte_for_byte_as_any_other(policy: Any) -> None:
-    """The short way for jobs that ask for nothing but a command comes to the same."""
+def test_job_without_options_is_recorded_like_any_other(policy: Any) -> None:
+    """The shortcut for jobs without options records the same bytes."""
     in_force = msgspec.structs.replace(POLICY, **policy)
-    plain = msgspec.structs.replace(ask_enqueue(), policy=in_force, context=7)
+    plain = msgspec.structs.replace(enqueue_request(), policy=in_force, context=7)
     named = msgspec.structs.replace(plain, new=NewJob(command="true", name="x"))
     (short,), (long,) = decide(None, plain), decide(None, named)  # type: ignore[misc]
     assert codec.encode(short) == codec.encode(long).replace(',"name":"x"', "")
 
 
-def test_what_is_asked_for_stands_above_the_policy() -> None:
-    asked = ask_enqueue(max_retries=0, backoff_base=3.0, queue="encodes", priority=5)
-    (event,) = decide(None, asked)  # type: ignore[misc]
+def test_options_of_a_job_override_the_policy() -> None:
+    request = enqueue_request(max_retries=0, backoff_base=3.0, queue="encodes", priority=5)
+    (event,) = decide(None, request)  # type: ignore[misc]
     assert event == enqueued(max_retries=0, queue="encodes", priority=5).__class__(
         command="true", max_retries=0, backoff_base=3.0, queue="encodes", priority=5
     )
 
 
-def test_every_limit_may_be_asked_for() -> None:
-    wanted: Any = {
+def test_every_limit_can_be_an_option_of_a_job() -> None:
+    options: Any = {
         "backoff_max_us": 1,
         "jitter": 0.25,
         "timeout_us": 2,
         "grace_us": 3,
         "output_limit_bytes": 4,
     }
-    assert decide(None, ask_enqueue(**wanted)) == (enqueued(**wanted),)
+    assert decide(None, enqueue_request(**options)) == (enqueued(**options),)
 
 
-def test_argument_list_is_told_as_shell_text_too() -> None:
-    (event,) = decide(None, ask_enqueue(command=None, argv=("echo", "a b")))  # type: ignore[misc]
+def test_argument_list_is_recorded_as_shell_text_too() -> None:
+    (event,) = decide(None, enqueue_request(command=None, argv=("echo", "a b")))  # type: ignore[misc]
     assert (event.command, event.argv) == ("echo 'a b'", ("echo", "a b"))  # type: ignore[union-attr]
 
 
-def test_delay_counts_from_the_moment_of_enqueueing() -> None:
-    (event,) = decide(None, ask_enqueue(delay_us=5))  # type: ignore[misc]
+def test_delay_counts_from_enqueueing() -> None:
+    (event,) = decide(None, enqueue_request(delay_us=5))  # type: ignore[misc]
     assert event.due_at_us == NOW + 5  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(("at_us", "due_at_us"), [(NOW - 1, None), (NOW, None), (NOW + 1, NOW + 1)])
-def test_time_that_has_passed_is_now(at_us: int, due_at_us: int | None) -> None:
-    (event,) = decide(None, ask_enqueue(run_at_us=at_us))  # type: ignore[misc]
+def test_time_in_the_past_means_now(at_us: int, due_at_us: int | None) -> None:
+    (event,) = decide(None, enqueue_request(run_at_us=at_us))  # type: ignore[misc]
     assert event.due_at_us == due_at_us  # type: ignore[union-attr]
 
 
 def test_same_id_and_request_is_the_same_job() -> None:
     job = given(enqueued(request_sha256="aa"))
-    assert decide(job, ask_enqueue("aa")) == ()
-    assert decide(job, ask_enqueue("bb", priority=0, max_retries=3)) == ()
-    refusal = decide(job, ask_enqueue("bb", priority=1, timeout_us=5))
+    assert decide(job, enqueue_request("aa")) == ()
+    assert decide(job, enqueue_request("bb", priority=0, max_retries=3)) == ()
+    refusal = decide(job, enqueue_request("bb", priority=1, timeout_us=5))
     assert isinstance(refusal, IdTaken)
     assert refusal.names == "priority, timeout"
     assert refusal.job_id == "1"
 
 
-def test_pending_job_is_claimed_under_the_next_number() -> None:
+def test_pending_job_is_claimed_with_the_next_attempt_number() -> None:
     job = given(enqueued(), CLAIMED, Released(attempt=1, reason="stopping"))
-    asked = Claim(job_id="1", worker="4a", slot=2, at_us=job.changed_at_us + 7)
-    assert decide(job, asked) == (Claimed(attempt=1, worker="4a", slot=2, waited_us=7),)
+    request = Claim(job_id="1", worker="4a", slot=2, at_us=job.changed_at_us + 7)
+    assert decide(job, request) == (Claimed(attempt=1, worker="4a", slot=2, waited_us=7),)
     failed = given(enqueued(), CLAIMED, Failed(attempt=1, reason="exit"), Requeued(why="retry-due"))
-    asked = Claim(job_id="1", worker="4a", slot=2, at_us=failed.changed_at_us)
-    assert decide(failed, asked) == (Claimed(attempt=2, worker="4a", slot=2),)
+    request = Claim(job_id="1", worker="4a", slot=2, at_us=failed.changed_at_us)
+    assert decide(failed, request) == (Claimed(attempt=2, worker="4a", slot=2),)
 
 
-def test_clock_set_back_makes_no_negative_wait() -> None:
-    asked = Claim(job_id="1", worker="4a", slot=2, at_us=0)
-    assert decide(given(enqueued()), asked) == (Claimed(attempt=1, worker="4a", slot=2),)
+def test_clock_that_was_set_back_gives_no_negative_wait() -> None:
+    request = Claim(job_id="1", worker="4a", slot=2, at_us=0)
+    assert decide(given(enqueued()), request) == (Claimed(attempt=1, worker="4a", slot=2),)
 
 
 def test_running_job_cannot_be_claimed() -> None:
-    asked = Claim(job_id="1", worker="4a", slot=2, at_us=NOW)
-    assert isinstance(decide(running(), asked), NotPending)
+    request = Claim(job_id="1", worker="4a", slot=2, at_us=NOW)
+    assert isinstance(decide(running(), request), NotPending)
 
 
-def test_success_completes() -> None:
+def test_success_completes_the_job() -> None:
     used = Usage(duration_us=5, cpu_us=3)
     decision = decide(running(), finish(exit_code=0, usage=used))
     assert decision == (Succeeded(attempt=1, duration_us=5, cpu_us=3),)
@@ -217,9 +217,7 @@ def test_other_exit_codes_may_count_as_success() -> None:
 
 
 @pytest.mark.parametrize(("used", "delay_s"), [(0, 2), (1, 4), (2, 8)])
-def test_failure_puts_the_retry_off_by_base_to_the_power_of_its_number(
-    used: int, delay_s: int
-) -> None:
+def test_retry_is_delayed_by_base_to_the_power_of_its_number(used: int, delay_s: int) -> None:
     retries = [
         event
         for k in range(1, used + 1)
@@ -241,7 +239,7 @@ def test_failure_puts_the_retry_off_by_base_to_the_power_of_its_number(
     )
 
 
-def test_jitter_shortens_the_delay_by_what_was_drawn() -> None:
+def test_jitter_shortens_the_delay_by_the_drawn_fraction() -> None:
     _, retry = decide(running(jitter=0.5), finish(exit_code=1, jitter=0.5))  # type: ignore[misc]
     assert retry.delay_us == 1_500_000  # type: ignore[union-attr]
 
@@ -253,7 +251,7 @@ def test_last_failure_makes_the_job_dead() -> None:
     )
 
 
-def test_exit_code_that_no_retry_can_mend_makes_it_dead_at_once() -> None:
+def test_no_retry_exit_code_makes_the_job_dead_at_once() -> None:
     _, dead = decide(running(no_retry_exit=(65,)), finish(exit_code=65))  # type: ignore[misc]
     assert dead == Dead(attempt=1, reason="no-retry-exit")
 
@@ -263,7 +261,7 @@ def test_timeout_is_a_failure_whatever_the_exit_code() -> None:
     assert failed == Failed(attempt=1, reason="timeout", exit_code=0)
 
 
-def test_failure_is_recorded_with_all_that_is_known_of_it() -> None:
+def test_failure_is_recorded_with_error_and_usage() -> None:
     how: Any = {"error": "no such program", "usage": Usage(duration_us=5, cpu_us=3)}
     failed, _ = decide(running(), finish("not-found", **how))  # type: ignore[misc]
     assert failed == Failed(
@@ -271,7 +269,7 @@ def test_failure_is_recorded_with_all_that_is_known_of_it() -> None:
     )
 
 
-def test_job_ended_with_its_worker_goes_back_and_uses_no_retry() -> None:
+def test_job_ended_with_its_worker_is_requeued_without_using_a_retry() -> None:
     assert decide(running(max_retries=0), finish("worker-stopped", signal=15)) == (
         Failed(attempt=1, reason="worker-stopped", signal=15, counted=False),
         Requeued(why="worker-stopped"),
@@ -290,14 +288,14 @@ def test_second_result_of_an_attempt_is_refused() -> None:
     assert isinstance(decide(job, finish(exit_code=1)), StaleAttempt)
 
 
-def test_lost_attempt_runs_again_at_once_and_uses_no_retry() -> None:
+def test_lost_attempt_is_requeued_at_once_without_using_a_retry() -> None:
     assert decide(running(max_retries=0), Lose(job_id="1", attempt=1)) == (
         Failed(attempt=1, reason="worker-lost", counted=False),
         Requeued(why="worker-lost"),
     )
 
 
-def test_third_loss_in_a_row_is_the_last() -> None:
+def test_third_consecutive_loss_makes_the_job_dead() -> None:
     lost: tuple[Any, ...] = (
         Failed(attempt=1, reason="worker-lost", counted=False),
         Requeued(why="worker-lost"),
@@ -312,14 +310,14 @@ def test_third_loss_in_a_row_is_the_last() -> None:
     )
 
 
-def test_retry_comes_due_not_before_its_time() -> None:
+def test_retry_is_not_due_before_its_time() -> None:
     retry = ScheduledRetry(attempt=1, retry=1, delay_us=1, due_at_us=NOW)
     job = given(enqueued(), CLAIMED, Failed(attempt=1, reason="exit", exit_code=1), retry)
     assert isinstance(decide(job, ComeDue(job_id="1", at_us=NOW - 1)), NotDue)
     assert decide(job, ComeDue(job_id="1", at_us=NOW)) == (Requeued(why="retry-due"),)
 
 
-def test_delayed_job_falls_due() -> None:
+def test_delayed_job_becomes_due() -> None:
     job = given(enqueued(due_at_us=NOW))
     assert decide(job, ComeDue(job_id="1", at_us=NOW)) == (FellDue(),)
 
@@ -328,14 +326,14 @@ def test_timer_that_fires_twice_acts_once() -> None:
     assert isinstance(decide(given(enqueued()), ComeDue(job_id="1", at_us=NOW)), NotDue)
 
 
-def test_only_a_dead_job_is_retried() -> None:
+def test_dlq_retry_is_only_for_dead_jobs() -> None:
     dead = given(enqueued(), CLAIMED, Dead(attempt=1, reason="retries-used-up"))
     request = RetryDead(job_id="1", reason="disk repaired")
     assert decide(dead, request) == (Requeued(why="dlq", reason="disk repaired"),)
     assert isinstance(decide(given(enqueued()), request), NotDead)
 
 
-def test_job_that_waits_for_its_time_is_retried_now_within_its_round() -> None:
+def test_waiting_job_can_be_retried_now_in_the_same_round() -> None:
     retry = ScheduledRetry(attempt=1, retry=1, delay_us=5, due_at_us=NOW)
     waiting_for_retry = given(enqueued(), CLAIMED, Failed(attempt=1, reason="exit"), retry)
     delayed = given(enqueued(due_at_us=NOW))
@@ -353,7 +351,7 @@ def test_job_that_waits_for_its_time_is_retried_now_within_its_round() -> None:
     )
 
 
-def test_retry_of_a_pending_job_changes_nothing_and_of_a_dead_one_opens_a_round() -> None:
+def test_retry_ignores_pending_jobs_and_begins_a_round_for_dead_ones() -> None:
     assert decide(given(enqueued()), Retry(job_id="1")) == ()
     dead = given(enqueued(), CLAIMED, Dead(attempt=1, reason="retries-used-up"))
     assert decide(dead, Retry(job_id="1")) == (Requeued(why="dlq"),)
@@ -370,7 +368,7 @@ DELAYED = (enqueued(delay_us=DELAY_US, due_at_us=NOW + DELAY_US),)
 
 
 @pytest.mark.parametrize("events", [WAITING_FOR_RETRY, DELAYED])
-def test_delay_begins_again_once_the_clock_is_set_back_before_its_beginning(
+def test_delay_begins_again_if_the_clock_is_set_back_before_it(
     events: tuple[JobEvent, ...],
 ) -> None:
     job, early_us = given(*events), NOW - 10 * SECOND_US
@@ -383,7 +381,7 @@ def test_delay_begins_again_once_the_clock_is_set_back_before_its_beginning(
         assert decide(job, Rearm(job_id="1", at_us=at_us)) == ()
 
 
-def test_time_that_a_person_gave_stays_whatever_the_clock_does() -> None:
+def test_given_time_is_kept_if_the_clock_is_set_back() -> None:
     absolute = given(enqueued(due_at_us=NOW))
     assert decide(absolute, Rearm(job_id="1", at_us=0)) == ()
     assert decide(given(enqueued()), Rearm(job_id="1", at_us=0)) == ()
@@ -391,45 +389,45 @@ def test_time_that_a_person_gave_stays_whatever_the_clock_does() -> None:
     assert decide(over, Rearm(job_id="1", at_us=0)) == ()
 
 
-def test_only_a_dead_job_is_discarded() -> None:
+def test_only_dead_jobs_can_be_discarded() -> None:
     dead = given(enqueued(), CLAIMED, Dead(attempt=1, reason="retries-used-up"))
-    asked = Discard(job_id="1", reason="source is gone")
-    assert decide(dead, asked) == (Cancelled(reason="source is gone"),)
-    assert decide(given(enqueued(), Cancelled()), asked) == ()
-    assert isinstance(decide(given(enqueued()), asked), NotDead)
+    request = Discard(job_id="1", reason="source is gone")
+    assert decide(dead, request) == (Cancelled(reason="source is gone"),)
+    assert decide(given(enqueued(), Cancelled()), request) == ()
+    assert isinstance(decide(given(enqueued()), request), NotDead)
 
 
 def test_waiting_job_is_cancelled_at_once() -> None:
-    asked = Cancel(job_id="1", reason="not needed")
-    assert decide(given(enqueued()), asked) == (Cancelled(reason="not needed"),)
+    request = Cancel(job_id="1", reason="not needed")
+    assert decide(given(enqueued()), request) == (Cancelled(reason="not needed"),)
 
 
 def test_running_job_is_cancelled_through_its_worker() -> None:
-    asked = Cancel(job_id="1")
-    assert decide(running(), asked) == (CancelRequested(attempt=1),)
-    told = Cancel(job_id="1", reason="not needed")
-    assert decide(running(), told) == (CancelRequested(attempt=1, reason="not needed"),)
+    request = Cancel(job_id="1")
+    assert decide(running(), request) == (CancelRequested(attempt=1),)
+    with_reason = Cancel(job_id="1", reason="not needed")
+    assert decide(running(), with_reason) == (CancelRequested(attempt=1, reason="not needed"),)
     again = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
-    assert decide(again, asked) == ()
+    assert decide(again, request) == ()
     ended = finish("cancelled", signal=15, usage=Usage(duration_us=5))
     for job in (again, running()):
         assert decide(job, ended) == (Cancelled(attempt=1, signal=15, duration_us=5),)
 
 
-def test_success_recorded_first_wins_over_a_cancel() -> None:
-    asked = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
-    assert decide(asked, finish(exit_code=0)) == (Succeeded(attempt=1),)
+def test_success_wins_over_a_requested_cancel() -> None:
+    job = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
+    assert decide(job, finish(exit_code=0)) == (Succeeded(attempt=1),)
 
 
-def test_failure_after_a_cancel_is_the_cancel() -> None:
-    asked = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
-    assert decide(asked, finish(exit_code=1)) == (Cancelled(attempt=1, exit_code=1),)
+def test_failure_after_a_cancel_request_is_recorded_as_cancelled() -> None:
+    job = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
+    assert decide(job, finish(exit_code=1)) == (Cancelled(attempt=1, exit_code=1),)
 
 
-def test_cancel_of_a_lost_attempt_sticks() -> None:
-    asked = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
-    assert decide(asked, Lose(job_id="1", attempt=1)) == (Cancelled(attempt=1),)
-    never_ran = decide(asked, Release(job_id="1", attempt=1, reason="x"))
+def test_cancel_request_is_kept_if_the_attempt_is_lost() -> None:
+    job = given(enqueued(), CLAIMED, CancelRequested(attempt=1))
+    assert decide(job, Lose(job_id="1", attempt=1)) == (Cancelled(attempt=1),)
+    never_ran = decide(job, Release(job_id="1", attempt=1, reason="x"))
     assert never_ran == (Released(attempt=1, reason="x"), Cancelled())
 
 
@@ -438,12 +436,12 @@ def test_completed_job_cannot_be_cancelled() -> None:
     assert isinstance(decide(job, Cancel(job_id="1")), AlreadyFinal)
 
 
-def test_cancelling_twice_is_cancelling_once() -> None:
+def test_second_cancel_changes_nothing() -> None:
     assert decide(given(enqueued(), Cancelled()), Cancel(job_id="1")) == ()
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "request_",
     [
         ComeDue(job_id="1", at_us=0),
         Claim(job_id="1", worker="a", slot=1, at_us=0),
@@ -456,20 +454,20 @@ def test_cancelling_twice_is_cancelling_once() -> None:
         Cancel(job_id="1"),
     ],
 )
-def test_job_that_is_not_there_is_not_found(asked: Any) -> None:
-    assert isinstance(decide(None, asked), NoSuchJob)
+def test_missing_job_is_reported_as_not_found(request_: Any) -> None:
+    assert isinstance(decide(None, request_), NoSuchJob)
 
 
 @pytest.mark.parametrize(
-    "asked", [Lose(job_id="1", attempt=1), Release(job_id="1", attempt=1, reason="x")]
+    "request_", [Lose(job_id="1", attempt=1), Release(job_id="1", attempt=1, reason="x")]
 )
-def test_attempt_that_has_ended_can_neither_be_lost_nor_given_back(asked: Any) -> None:
+def test_ended_attempt_cannot_be_lost_or_released(request_: Any) -> None:
     job = given(enqueued(), CLAIMED, Succeeded(attempt=1))
-    assert isinstance(decide(job, asked), StaleAttempt)
+    assert isinstance(decide(job, request_), StaleAttempt)
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "request_",
     [
         Lose(job_id="1", attempt=1, worker="other"),
         Release(job_id="1", attempt=1, worker="other", reason="x"),
@@ -483,11 +481,11 @@ def test_attempt_that_has_ended_can_neither_be_lost_nor_given_back(asked: Any) -
         ),
     ],
 )
-def test_worker_ends_no_claim_of_another_that_has_the_same_number(asked: Any) -> None:
-    assert isinstance(decide(running(), asked), StaleAttempt)
-    assert not isinstance(decide(running(), replace(asked, worker="3f")), StaleAttempt)
+def test_worker_cannot_end_another_workers_claim(request_: Any) -> None:
+    assert isinstance(decide(running(), request_), StaleAttempt)
+    assert not isinstance(decide(running(), replace(request_, worker="3f")), StaleAttempt)
 
 
-def test_attempt_that_never_ran_is_given_back() -> None:
-    asked = Release(job_id="1", attempt=1, reason="no room")
-    assert decide(running(), asked) == (Released(attempt=1, reason="no room"),)
+def test_attempt_that_has_not_begun_is_released() -> None:
+    request = Release(job_id="1", attempt=1, reason="no room")
+    assert decide(running(), request) == (Released(attempt=1, reason="no room"),)

@@ -1,4 +1,4 @@
-"""Each no of the rules names its job or worker, and the state that it is in."""
+"""Each refusal names the job or the worker, and its state."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ STALE = "attempt 1 of job 1 is no longer running"
 
 
 @pytest.mark.parametrize(
-    ("job", "asked", "says"),
+    ("job", "request_", "says"),
     [
         (FAILED, Claim(job_id="1", worker="a", slot=1, at_us=9), "job 1 is failed, not pending"),
         (FAILED, ComeDue(job_id="1", at_us=8), "job 1 is failed and not due"),
@@ -69,17 +69,17 @@ STALE = "attempt 1 of job 1 is no longer running"
         ),
     ],
 )
-def test_refusal_names_the_job_and_its_state(job: Job, asked: Any, says: str) -> None:
-    assert str(job_rules.decide(job, asked)).startswith(says)
+def test_refusal_names_the_job_and_its_state(job: Job, request_: Any, says: str) -> None:
+    assert str(job_rules.decide(job, request_)).startswith(says)
 
 
 def test_refusal_names_the_worker_and_its_state() -> None:
     state = None
-    for one in recorded((worker_started(), WorkerStopped(reason="drained")), "$worker:3f"):
-        state = evolve(state, one)
-    for asked in (
+    for record in recorded((worker_started(), WorkerStopped(reason="drained")), "$worker:3f"):
+        state = evolve(state, record)
+    for request in (
         EndWorker(worker_id="3f", reason="drained"),
         StartWorker(worker_id="3f", started=worker_started()),
     ):
-        told = str(worker_rules.decide(state, asked))
-        assert told.startswith("worker 3f is already stopped")
+        message = str(worker_rules.decide(state, request))
+        assert message.startswith("worker 3f is already stopped")

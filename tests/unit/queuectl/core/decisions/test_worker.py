@@ -12,19 +12,19 @@ STARTED = worker_started()
 
 def worker(*events: object) -> Worker:
     state = None
-    for one in recorded((STARTED, *events), stream="$worker:3f"):  # type: ignore[arg-type]
-        state = evolve(state, one)
+    for record in recorded((STARTED, *events), stream="$worker:3f"):  # type: ignore[arg-type]
+        state = evolve(state, record)
     assert state is not None
     return state
 
 
 def test_worker_starts_once() -> None:
-    asked = StartWorker(worker_id="3f", started=STARTED)
-    assert decide(None, asked) == (STARTED,)
-    assert isinstance(decide(worker(), asked), WorkerEnded)
+    request = StartWorker(worker_id="3f", started=STARTED)
+    assert decide(None, request) == (STARTED,)
+    assert isinstance(decide(worker(), request), WorkerEnded)
 
 
-def test_stop_is_asked_for_once_and_may_be_made_stronger() -> None:
+def test_stop_is_recorded_once_and_can_be_made_stronger() -> None:
     drain, now = (RequestStop(worker_id="3f", how=how) for how in ("drain", "now"))
     assert decide(worker(), drain) == (StopRequested(how="drain"),)
     draining = worker(StopRequested(how="drain"))
@@ -33,14 +33,14 @@ def test_stop_is_asked_for_once_and_may_be_made_stronger() -> None:
     assert decide(worker(StopRequested(how="now")), drain) == ()
 
 
-def test_worker_that_stopped_or_was_lost_does_nothing_more() -> None:
+def test_requests_to_an_ended_worker_are_refused() -> None:
     for ended in (WorkerStopped(reason="drained"), WorkerLost(found_by="4a")):
-        for asked in (
+        for request in (
             RequestStop(worker_id="3f", how="now"),
             EndWorker(worker_id="3f", reason="drained"),
             LoseWorker(worker_id="3f", found_by="5b"),
         ):
-            assert isinstance(decide(worker(ended), asked), WorkerEnded)
+            assert isinstance(decide(worker(ended), request), WorkerEnded)
 
 
 def test_unknown_worker_is_not_found() -> None:

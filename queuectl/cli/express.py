@@ -1,7 +1,7 @@
-"""The commonest line of all, one job enqueued by a script, without the parser of command lines.
+"""Enqueue one job from a script without click, which would take a quarter of the time.
 
-click takes a quarter of its time. Whatever else is typed is left to it, and so is the telling of
-what goes wrong before anything is written.
+Every other command line falls through to click, as does every error raised before anything is
+written. See docs/decisions/0009.
 """
 
 import os
@@ -23,7 +23,7 @@ from .ui.recorded import AnswerLost, answering, jobs_in_short, report_lost_answe
 
 
 class _Line(msgspec.Struct, frozen=True):
-    """What is typed: `enqueue -- CMD ARG...` or `enqueue JSON`, with `--db` before or after."""
+    """A parsed command line: `enqueue -- CMD ARG...` or `enqueue JSON`, with or without `--db`."""
 
     db: str | None
     command: list[str]
@@ -31,18 +31,22 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 def enqueue(words: list[str]) -> int | None:
-    """The exit code, once one job is in the log; None where nothing was written, for click."""
+    """Enqueue the job of this command line and return the exit code.
+
+    Return None if nothing was written; click then has to handle the command line.
+    """
     line = _line(words)
-    if line is None or _watched():
+    if line is None or _is_interactive():
         return None
     try:
-        if not os.path.exists(locate(line.db).path):  # click tells where it makes one
+        if not os.path.exists(locate(line.db).path):  # click reports where it creates it
             return None
         new = _job(line)
         if new.run_at_us is not None or (new.delay_us is not None and os.isatty(2)):
-            return None  # a person reads when it is due, anyone that its time has passed
+            return None  # click also prints when the job is due, or that its time has passed
         job_id = _enqueued(line.db, new)
-    except (Busy, OutcomeUnknown) as error:  # no second try: it took a minute, or may stand
+    except (Busy, OutcomeUnknown) as error:
+        # Do not try again with click: this waited a minute, or the job may be recorded.
         say(f"error: {error}")
         return code_of(error)
     except (QueueError, StoreError):
@@ -58,6 +62,7 @@ def enqueue(words: list[str]) -> int | None:
 
 
 def _line(words: list[str]) -> _Line | None:
+    """Parse the command line; return None if it is another one than this module handles."""
     before, rest = _db_first(words)
     if rest[:1] != ["enqueue"]:
         return None
@@ -74,7 +79,7 @@ def _line(words: list[str]) -> _Line | None:
 
 
 def _db_first(words: list[str]) -> tuple[str | None, list[str]]:
-    """The value of a leading `--db PATH` or `--db=PATH`, and the words after it."""
+    """Return the value of a leading `--db PATH` or `--db=PATH`, and the words after it."""
     match words:
         case ["--db", path, *rest]:
             return path, rest
@@ -83,8 +88,11 @@ def _db_first(words: list[str]) -> tuple[str | None, list[str]]:
     return None, words
 
 
-def _watched() -> bool:
-    """By a person, who is told more than the id; or a stream is closed, and must be filled."""
+def _is_interactive() -> bool:
+    """Return whether click is needed for the output.
+
+    A person at a terminal gets more than the id; and a closed stream has to be replaced first.
+    """
     streams = (sys.stdin, sys.stdout, sys.stderr)
     return any(stream is None for stream in streams) or os.isatty(1)
 
@@ -101,7 +109,7 @@ def _job(line: _Line) -> NewJob:
 
 
 def _enqueued(db: str | None, new: NewJob) -> str | None:
-    """The id of the new job; None if there is a job with its own id already, for click to say."""
+    """Enqueue the job and return its id; None if a job with its id exists, for click to report."""
     with Queue(db, on_wait=say) as queue, queue.write() as session:
         before, _ = session.tx.last
         answer = session.enqueue(new)

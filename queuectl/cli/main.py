@@ -1,4 +1,4 @@
-"""The root: which file holds each subcommand, and errors to one line and a code."""
+"""The root command: it loads each subcommand from its file, and turns errors into exit codes."""
 
 import errno
 import os
@@ -49,7 +49,7 @@ SUBCOMMANDS = {
     "restore": "restore",
     "help": "help",
 }
-"""The module of each, in the order of the help."""
+"""The module of each subcommand, in the order in which they are listed."""
 
 
 SECTIONS = {
@@ -58,31 +58,31 @@ SECTIONS = {
     "Event log": ("events", "verify", "replay"),
     "Maintenance": ("doctor", "backup", "restore"),
 }
-"""The subcommands in the groups of the help; those in none of them come last."""
+"""The groups of subcommands in the help; subcommands in no group are listed last."""
 
 
 COMPLETE = "_QUEUECTL_COMPLETE"
-"""By which click's scripts for shells ask what may come next."""
+"""The environment variable with which click's shell scripts ask for completions."""
 
 
 class LazyGroup(click.Group):
-    """Imports a subcommand's module when it is asked for: `enqueue` pays for itself only."""
+    """Imports the module of a subcommand when it is used, so that others cost no time."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All of them, in their order."""
+        """Return all subcommands, in order."""
         return list(SUBCOMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The subcommand of this name."""
+        """Return the subcommand of this name; None if there is none."""
         if cmd_name not in SUBCOMMANDS:
             return None
         module = import_module(f".commands.{SUBCOMMANDS[cmd_name]}", __package__)
-        found = getattr(module, f"{cmd_name}_command")
-        assert isinstance(found, click.Command)
-        return accept_db(found)
+        command = getattr(module, f"{cmd_name}_command")
+        assert isinstance(command, click.Command)
+        return accept_db(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """In groups, so that a person finds the one he looks for."""
+        """Write the list of subcommands, in groups."""
         helps = {name: self._short_help(ctx, name) for name in self.list_commands(ctx)}
         grouped = {name for names in SECTIONS.values() for name in names}
         others = tuple(name for name in helps if name not in grouped)
@@ -92,7 +92,7 @@ class LazyGroup(click.Group):
                     formatter.write_dl(rows, col_max=max(map(len, helps)))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
-        """bash shows no explanations, so no module is imported for them."""
+        """Complete a subcommand. bash shows no descriptions, so no module is imported for them."""
         if incomplete.startswith("-") or not os.environ.get(COMPLETE, "").startswith("bash"):
             return super().shell_complete(ctx, incomplete)
         from click.shell_completion import CompletionItem
@@ -138,7 +138,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fill_standard_streams() -> None:
-    """Where 0, 1 or 2 is closed the queue file would take its place, and be printed into."""
+    """Open /dev/null on each of the descriptors 0, 1 and 2 that is closed.
+
+    Otherwise the queue file could get such a number, and messages would be written into it.
+    """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
@@ -148,13 +151,13 @@ def _fill_standard_streams() -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    if asked := os.environ.get(COMPLETE):
+    if instruction := os.environ.get(COMPLETE):
         from click.shell_completion import shell_complete
 
         from .ui.completion import install_bash
 
         install_bash()
-        return shell_complete(root, {}, "queuectl", COMPLETE, asked)
+        return shell_complete(root, {}, "queuectl", COMPLETE, instruction)
     try:
         with root.make_context("queuectl", list(arguments)) as ctx:
             ctx.meta[TYPED] = arguments
@@ -178,7 +181,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _usage(error: click.UsageError, arguments: Sequence[str]) -> str:
-    """What was typed wrong, and what is meant, or where to read on."""
+    """Return what was typed wrong, with the probable correction or a reference to the help."""
     ctx = error.ctx
     path = ctx.command_path if ctx else _typed_path(arguments)
     meant = None
@@ -198,7 +201,10 @@ def _usage(error: click.UsageError, arguments: Sequence[str]) -> str:
 
 
 def _typed_path(arguments: Sequence[str]) -> str:
-    """The subcommand that was typed: `queuectl worker start`. click's parser does not say it."""
+    """Return the subcommand that was typed: `queuectl worker start`.
+
+    Some of click's errors have no context to take it from.
+    """
     command: click.Command = root
     path = "queuectl"
     for word in arguments:
@@ -216,18 +222,18 @@ def _fail(words: str, code: int) -> int:
 
 
 def _refused(error: OSError) -> str:
-    """What the system refused, and what to do."""
+    """Return the message for an error of the operating system, with what to do."""
     if error.filename is not None:
         return f"{error.strerror}: {error.filename}"
     if error.errno == errno.ENOSPC:
         return f"{error.strerror}: standard output"
-    if error.errno == errno.ENOENT:  # asked for without a name, it is where we are
+    if error.errno == errno.ENOENT:  # without a file name: the working directory
         return "the working directory no longer exists; change to another one"
     return f"{error.strerror}; a limit of this shell (ulimit -a) or of the machine is too low"
 
 
 def system_failed(error: OSError) -> int:
-    """Return the exit code after the reader of our output has gone, or the system refused a call.
+    """Report an error of the operating system, unless standard output was closed. Return the code.
 
     Nothing was recorded: a command that has recorded something raises AnswerLost.
     """

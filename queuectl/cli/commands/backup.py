@@ -1,4 +1,4 @@
-"""`backup`: the queue as it is now, in a file of its own."""
+"""`backup`: copy the queue, as it is at this moment, to another file."""
 
 import os
 from contextlib import closing, nullcontext
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="FILE", type=click.Path())
 @click.option("--force", is_flag=True, help="Replace an older backup of this queue.")
 @click.option(
-    "--head", metavar="F", type=click.Path(), help="Also write the head to F, once all is done."
+    "--head", metavar="F", type=click.Path(), help="Also write the head to F, after the backup."
 )
 @options.printer
 @options.reading
@@ -69,7 +69,7 @@ def _answer(out: Printer, done: "Backup", head_text: str) -> None:
             )
         )
         return
-    beside = f", {plural(done.outputs, 'long output')} in {done.path}.d" if done.outputs else ""
+    outputs = f", {plural(done.outputs, 'long output')} in {done.path}.d" if done.outputs else ""
     events = plural(done.head.position, "event")
-    note(f"wrote {done.path}: {events}, {size(done.size_bytes)}{beside}; verified")
+    note(f"wrote {done.path}: {events}, {size(done.size_bytes)}{outputs}; verified")
     line(head_text)

@@ -1,4 +1,4 @@
-"""`config`: the settings, each change of which is an event."""
+"""`config`: show and change settings. Each change is recorded as an event."""
 
 import click
 
@@ -19,9 +19,9 @@ from ..ui.recorded import answering
 from ..ui.style import Column
 
 DEFAULT = "default"
-"""Instead of a value: back to the default."""
+"""The word that resets a setting, in place of a value."""
 
-KEYS = "\b\nKeys:\n" + "\n".join(f"  {one.key:<13} {one.help}" for one in SETTINGS.values())
+KEYS = "\b\nKeys:\n" + "\n".join(f"  {entry.key:<13} {entry.help}" for entry in SETTINGS.values())
 
 SettingRow = tuple[Setting, SettingValue]
 
@@ -43,10 +43,10 @@ def config_command() -> None:
 @options.reading
 def get(reading: Reading, out: Printer, key: str) -> None:
     """Print the value of a setting."""
-    wanted = setting(key)
-    (row,) = _in_force(reading, out, (wanted,))
+    entry = setting(key)
+    (row,) = _print_json_or_read(reading, out, (entry,))
     if out.form is None:
-        line(wanted.show(row[1]))
+        line(entry.show(row[1]))
 
 
 @config_command.command(
@@ -56,7 +56,7 @@ def get(reading: Reading, out: Printer, key: str) -> None:
 @options.reading
 def list_(reading: Reading, out: Printer) -> None:
     """List all settings and their current values."""
-    rows = _in_force(reading, out, tuple(SETTINGS.values()))
+    rows = _print_json_or_read(reading, out, tuple(SETTINGS.values()))
     if out.form is None:
         out.table(SETTING_COLUMNS, rows)
 
@@ -75,44 +75,49 @@ def list_(reading: Reading, out: Printer) -> None:
 @options.printer
 def set_(out: Printer, key: str, value: str, reason: str | None, dry_run: bool) -> None:
     """Set a default for new jobs ('default' resets it)."""
-    wanted = setting(key)
-    stored = None if value == DEFAULT else wanted.parse(value)
-    asked = SetConfig(key=wanted.key, value=stored, reason=reason)
+    entry = setting(key)
+    stored = None if value == DEFAULT else entry.parse(value)
+    request = SetConfig(key=entry.key, value=stored, reason=reason)
 
     def act(session: Session) -> None:
-        unless_refused(session.send(asked))
+        unless_refused(session.send(request))
 
     with options.open_queue() as queue:
         if dry_run:
             rehearse(queue, out, act)
             return
-        _set(queue, out, wanted, asked)
+        _set(queue, out, entry, request)
 
 
-def _set(queue: Queue, out: Printer, wanted: Setting, asked: SetConfig) -> None:
+def _set(queue: Queue, out: Printer, entry: Setting, request: SetConfig) -> None:
     with queue.write() as session:
-        unless_refused(session.send(asked))
+        unless_refused(session.send(request))
         position, _ = session.tx.last
-    now = wanted.default if asked.value is None else asked.value
-    change = f"{wanted.key} = {wanted.show(now)}"
+    value = entry.default if request.value is None else request.value
+    change = f"{entry.key} = {entry.show(value)}"
     with answering(lambda: change):
         if out.form == "json":
-            out.document(Settings(position=position, settings=[_shape(wanted, now)]))
+            out.document(Settings(position=position, settings=[_shape(entry, value)]))
         else:
             line(change)
 
 
-def _in_force(reading: Reading, out: Printer, wanted: tuple[Setting, ...]) -> list[SettingRow]:
-    """The values; printed already where JSON is asked for."""
+def _print_json_or_read(
+    reading: Reading, out: Printer, entries: tuple[Setting, ...]
+) -> list[SettingRow]:
+    """Return the settings with their current values, and print them if --json was given."""
     with reading.read() as tx:
-        found, position = read_model.in_force(tx), tx.head().position
-    rows = [(one, found.get(one.key, one.default)) for one in wanted]
+        values, position = read_model.in_force(tx), tx.head().position
+    rows = [(entry, values.get(entry.key, entry.default)) for entry in entries]
     if out.form == "json":
         out.document(Settings(position=position, settings=[_shape(*row) for row in rows]))
     return rows
 
 
-def _shape(one: Setting, value: SettingValue) -> SettingShape:
+def _shape(entry: Setting, value: SettingValue) -> SettingShape:
     return SettingShape(
-        key=one.key, value=one.show(value), default=one.show(one.default), help=one.help
+        key=entry.key,
+        value=entry.show(value),
+        default=entry.show(entry.default),
+        help=entry.help,
     )

@@ -1,4 +1,4 @@
-"""`dashboard`: the read-only pages."""
+"""`dashboard`: serve the read-only pages."""
 
 import os
 import socket
@@ -62,11 +62,11 @@ def dashboard_command(
     from ...dashboard.serve import serve
 
     _refuse_unknown(host)
-    path_prefix = _understood("--prefix", addresses.prefix, prefix)
-    names = tuple(_understood("--trust-host", addresses.host_name, name) for name in trusted)
+    path_prefix = _parsed("--prefix", addresses.prefix, prefix)
+    names = tuple(_parsed("--trust-host", addresses.host_name, name) for name in trusted)
     access = _token(token, token_file)
     location = locate(named_db())
-    with options.open_queue(create=False):  # brought up to date if it is old
+    with options.open_queue(create=False):  # migrates an old queue file
         path = location.path
     try:
         serve(path, host, port, access, open_browser, prefix=path_prefix, trusted_hosts=names)
@@ -75,29 +75,31 @@ def dashboard_command(
     end_line()
 
 
-def _understood(option: str, read: Callable[[str], str], text: str) -> str:
-    """What `read` makes of an option's text. Raises BadInput."""
+def _parsed(option: str, parse: Callable[[str], str], text: str) -> str:
+    """Return what `parse` returns for the text of an option. Raises BadInput for a ValueError."""
     try:
-        return read(text)
+        return parse(text)
     except ValueError as error:
         raise BadInput(f"{option}: {error}") from None
 
 
-def _token(given: str | None, file: str | None) -> str | None:
-    """The access token, from wherever it was given; None if no token is required.
+def _token(value: str | None, file: str | None) -> str | None:
+    """Return the access token; None if no token is required.
 
-    Raises BadInput for one that is empty, is not text, or cannot be read.
+    value: from --token or $QUEUECTL_TOKEN; `-` reads stdin. file: from --token-file. Raises
+    BadInput for a token that is empty, is not UTF-8, or cannot be read.
     """
     if file is not None:
-        if given is not None and _is_typed("token"):
+        if value is not None and _is_typed("token"):
             raise BadInput("give either --token or --token-file, not both")
         return _not_empty("--token-file", _read_token(file))
-    if given == "-":
+    if value == "-":
         return _not_empty("--token", _text_of(sys.stdin.buffer.read(_LONGEST_TOKEN), "stdin"))
-    return None if given is None else _not_empty("--token", given)
+    return None if value is None else _not_empty("--token", value)
 
 
 def _is_typed(option: str) -> bool:
+    """Return whether the option is on the command line, not only in the environment."""
     source = click.get_current_context().get_parameter_source(option)
     return source is click.core.ParameterSource.COMMANDLINE
 
@@ -129,5 +131,5 @@ def _refuse_unknown(host: str) -> None:
         socket.getaddrinfo(host, None)
     except OSError as error:
         raise BadInput(f"{host}: {error.strerror}; name an address of this machine") from None
-    except UnicodeError:  # a part of it is too long, or empty
+    except UnicodeError:  # a label of the name is too long or empty
         raise BadInput(f"{host:.100} is no host; name an address of this machine") from None

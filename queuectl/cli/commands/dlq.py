@@ -1,4 +1,4 @@
-"""`dlq`: the jobs that failed for good."""
+"""`dlq`: list, retry and discard dead jobs, which have used all their retries."""
 
 from copy import copy
 from typing import Any

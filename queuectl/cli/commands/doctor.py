@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong with the queue file or the machine, and what to do about it."""
+"""`doctor`: find problems of the queue file and the machine, and suggest fixes."""
 
 import click
 
@@ -22,16 +22,17 @@ from ..ui.progress import ProgressDisplay
 def doctor_command(reading: Reading, out: Printer, deep: bool, verbose: bool) -> int:
     """Check the queue and this machine; exit 1 and suggest fixes."""
     with ProgressDisplay("checking") as progress:
-        found = examine(reading, deep, lambda done, total: progress.show(done, total))
+        examination = examine(reading, deep, lambda done, total: progress.show(done, total))
     if out.form == "json":
-        _document(out, reading, found)
+        _document(out, reading, examination)
     elif out.terminal:
-        _picture(out, reading, found, verbose)
+        _picture(out, reading, examination, verbose)
     else:
-        for one in found.findings:
-            words = (one.level, one.check, one.result, with_named_db(one.todo or ""))
+        for finding in examination.findings:
+            todo = with_named_db(finding.todo or "")
+            words = (finding.level, finding.check, finding.result, todo)
             line("\t".join(map(visible, words)))
-    return exit_codes.DONE if found.healthy else exit_codes.NO
+    return exit_codes.DONE if examination.healthy else exit_codes.NO
 
 
 MARKS: dict[Level, tuple[str, str]] = {
@@ -39,50 +40,51 @@ MARKS: dict[Level, tuple[str, str]] = {
     "note": ("!", "failed"),
     "problem": ("✗", "dead"),
 }
-"""Of each level its sign, and the state that has its colour."""
+"""The sign of each level, and the job state whose colour it has."""
 
 
-def _picture(out: Printer, reading: Reading, found: Examination, verbose: bool) -> None:
-    """What needs attention, or all; then one line that sums it up."""
-    shown = [one for one in found.findings if verbose or one.level != "ok"]
-    width = max((len(one.check) for one in shown), default=0)
-    for one in shown:
-        line(f"{out.painted(*MARKS[one.level])} {one.check:<{width}}  {visible(one.result)}")
-        if one.todo:
-            line(f"  {'':<{width}}  → {visible(with_named_db(one.todo))}")
-    levels = [one.level for one in found.findings]
+def _picture(out: Printer, reading: Reading, examination: Examination, verbose: bool) -> None:
+    """Print the findings that need attention (with `verbose` all of them), then a summary."""
+    shown = [finding for finding in examination.findings if verbose or finding.level != "ok"]
+    width = max((len(finding.check) for finding in shown), default=0)
+    for finding in shown:
+        sign = out.painted(*MARKS[finding.level])
+        line(f"{sign} {finding.check:<{width}}  {visible(finding.result)}")
+        if finding.todo:
+            line(f"  {'':<{width}}  → {visible(with_named_db(finding.todo))}")
+    levels = [finding.level for finding in examination.findings]
     problems, notes = levels.count("problem"), levels.count("note")
-    said = [plural(problems, "problem")] * bool(problems) + [plural(notes, "note")] * bool(notes)
-    summary = ", ".join(said) if said else "everything is in order"
+    counts = [plural(problems, "problem")] * bool(problems) + [plural(notes, "note")] * bool(notes)
+    summary = ", ".join(counts) if counts else "everything is in order"
     location = reading.location
     more = "" if verbose else f"; {plural(len(levels), 'check')} (--verbose shows all)"
     line(f"{visible(location.path)} ({location.reason}): {summary}{more}")
 
 
-def _document(out: Printer, reading: Reading, found: Examination) -> None:
+def _document(out: Printer, reading: Reading, examination: Examination) -> None:
     from ...json_shapes import CheckShape, Checkup
 
-    ms = found.fsync if isinstance(found.fsync, float) else None
+    ms = examination.fsync if isinstance(examination.fsync, float) else None
     checks = [
         CheckShape(
-            check=one.check,
-            level=one.level,
-            well=one.level != "problem",
-            found=one.result,
-            todo=None if one.todo is None else with_named_db(one.todo),
+            check=finding.check,
+            level=finding.level,
+            well=finding.level != "problem",
+            found=finding.result,
+            todo=None if finding.todo is None else with_named_db(finding.todo),
         )
-        for one in found.findings
+        for finding in examination.findings
     ]
     out.document(
         Checkup(
-            position=found.head.position if found.head else 0,
-            well=found.healthy,
+            position=examination.head.position if examination.head else 0,
+            well=examination.healthy,
             db=reading.location.path,
             why=reading.location.why,
-            versions=found.versions,
-            head_hash=found.head.hash if found.head else None,
-            wal_bytes=found.wal_bytes,
-            free_bytes=found.free_bytes,
+            versions=examination.versions,
+            head_hash=examination.head.hash if examination.head else None,
+            wal_bytes=examination.wal_bytes,
+            free_bytes=examination.free_bytes,
             fsync_s=None if ms is None else ms / 1000,
             checks=checks,
         )

@@ -1,4 +1,4 @@
-"""`enqueue`: jobs from JSON, from a file, or as a command with options."""
+"""`enqueue`: add jobs from JSON, from a file, or from a command with options."""
 
 import os
 import sys
@@ -25,28 +25,29 @@ if TYPE_CHECKING:
 
     Jobs = list[NewJob] | Spool
 
-_BEHIND = "queuectl.words_behind_dashes"
+_WORDS_AFTER_DASHES = "queuectl.words_after_dashes"
+"""The key, in click's context, of the number of words after `--`."""
 
 
 class EnqueueCommand(click.Command):
-    """Remembers how many words came behind `--`: only these make a command."""
+    """Remembers how many words came after `--`: only these are the command of a job."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does; a command without `--` before it is answered with the line to type."""
-        ctx.meta[_BEHIND] = len(args) - args.index("--") - 1 if "--" in args else 0
-        typed = list(args)
+        """Parse like click, but answer a command without `--` with the line to type instead."""
+        ctx.meta[_WORDS_AFTER_DASHES] = len(args) - args.index("--") - 1 if "--" in args else 0
+        words = list(args)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            first = self._first_word(ctx, typed)
-            if first is None or "--" in typed or _looks_like_json(typed[first]):
+            first = self._first_word(ctx, words)
+            if first is None or "--" in words or _looks_like_json(words[first]):
                 raise
-            if any(word.startswith(error.option_name) for word in typed[:first]):
+            if any(word.startswith(error.option_name) for word in words[:first]):
                 raise
-            raise BadInput(_without_dashes(typed[:first], typed[first:])) from None
+            raise BadInput(_without_dashes(words[:first], words[first:])) from None
 
     def _first_word(self, ctx: click.Context, args: list[str]) -> int | None:
-        """The index of the first word that is neither an option nor its value."""
+        """Return the index of the first word that is neither an option nor its value."""
         with_value = {
             name
             for param in self.get_params(ctx)
@@ -60,7 +61,7 @@ class EnqueueCommand(click.Command):
 
 
 def _without_dashes(options_: list[str], words: Sequence[str]) -> str:
-    """The error for a command that was typed without `--`."""
+    """Return the error message for a command that was typed without `--`."""
     import shlex
 
     if len(words) == 1 and (os.path.isfile(words[0]) or words[0] == "-"):
@@ -68,12 +69,12 @@ def _without_dashes(options_: list[str], words: Sequence[str]) -> str:
             f"{words[0]!r:.200} is not JSON; to read jobs from a file:"
             f" queuectl enqueue --file {shlex.quote(words[0])}"
         )
-    line_ = shlex.join(["queuectl", "enqueue", *options_, "--", *words])
-    return f"{words[0]!r:.200} is not JSON; to run it as a command: {line_:.500}"
+    command_line = shlex.join(["queuectl", "enqueue", *options_, "--", *words])
+    return f"{words[0]!r:.200} is not JSON; to run it as a command: {command_line:.500}"
 
 
-def _words_behind_dashes() -> int:
-    return int(click.get_current_context().meta[_BEHIND])
+def _words_after_dashes() -> int:
+    return int(click.get_current_context().meta[_WORDS_AFTER_DASHES])
 
 
 @click.command(
@@ -182,11 +183,11 @@ def enqueue_command(
     file: str | None,
     dry_run: bool,
     out: Printer,
-    **typed: Any,
+    **keys: Any,
 ) -> None:
     """Add jobs to the queue (all or nothing) and print their IDs."""
-    given = {key: value for key, value in typed.items() if value not in (None, ())}
-    jobs = _asked(words, file, given, behind=_words_behind_dashes())
+    keys = {key: value for key, value in keys.items() if value not in (None, ())}
+    jobs = _jobs(words, file, keys, after_dashes=_words_after_dashes())
     if not jobs:
         raise BadInput("no jobs given; nothing was enqueued")
     from ..ui.mutations import rehearse
@@ -197,7 +198,7 @@ def enqueue_command(
             for n, new in enumerate(jobs, 1):
                 job = session.enqueue(new)
                 if isinstance(job, QueueError):
-                    raise _placed(job, file, jobs, n)
+                    raise _with_place(job, file, jobs, n)
                 added.take(new, job)
                 if n % 1000 == 0:
                     progress.show(n, len(jobs))
@@ -209,7 +210,7 @@ def enqueue_command(
             return
         with queue.write() as session:
             added = act(session)
-            added.look(session.tx, out)
+            added.read_context(session.tx, out)
             position, head = session.tx.last
     with answering(lambda: jobs_in_short(added.ids)):
         if out.form == "json":
@@ -225,8 +226,8 @@ def enqueue_command(
             added.print(out)
 
 
-def _placed(refusal: QueueError, file: str | None, jobs: "Jobs", n: int) -> QueueError:
-    """The refusal of the `n`th of several jobs, with its place in the input."""
+def _with_place(refusal: QueueError, file: str | None, jobs: "Jobs", n: int) -> QueueError:
+    """Return the refusal of the `n`th job; if there are several jobs, with its place."""
     if len(jobs) == 1 or not isinstance(refusal, IdTaken):
         return refusal
     source = "" if file is None else f"{file}: "
@@ -244,23 +245,26 @@ def _place(jobs: "Jobs", n: int) -> str:
     return f"job {n}" if isinstance(jobs, list) else jobs.place(n)
 
 
-def _asked(words: tuple[str, ...], file: str | None, given: dict[str, Any], behind: int) -> "Jobs":
-    """The jobs asked for, checked to the last one before the queue is touched.
+def _jobs(
+    words: tuple[str, ...], file: str | None, keys: dict[str, Any], after_dashes: int
+) -> "Jobs":
+    """Return the jobs to enqueue, all of them checked before the queue is opened.
 
-    behind: how many of the words came behind `--`.
+    keys: the values of options, by the key of the job. after_dashes: how many of the words came
+    after `--`. Raises BadInput or click's UsageError.
     """
-    if len(words) > max(behind, 1):
+    if len(words) > max(after_dashes, 1):
         if not _looks_like_json(words[0]):
-            raise BadInput(_without_dashes(_as_options(given), words))
+            raise BadInput(_without_dashes(_as_options(keys), words))
         raise BadInput("give either JSON or a command, not both; put several jobs in an array")
-    if behind and file is None:
+    if after_dashes and file is None:
         command = {"command": words[0]} if len(words) == 1 else {"argv": list(words)}
-        return [new_job({**given, **command}, SystemClock().wall_us(), named=as_option)]
+        return [new_job({**keys, **command}, SystemClock().wall_us(), named=as_option)]
     if words and not _looks_like_json(words[0]) and file is None:
-        raise BadInput(_without_dashes(_as_options(given), words))
-    if given:
+        raise BadInput(_without_dashes(_as_options(keys), words))
+    if keys:
         raise BadInput(
-            f"{as_option(next(iter(given)))} needs -- CMD; in JSON, set it as a key of the job"
+            f"{as_option(next(iter(keys)))} needs -- CMD; in JSON, set it as a key of the job"
         )
     if file is not None and not words:
         return _from_file(file)
@@ -279,10 +283,10 @@ def _looks_like_json(text: str) -> bool:
     return text.lstrip("\ufeff \t\r\n").startswith(("{", "[", '"'))
 
 
-def _as_options(given: dict[str, Any]) -> list[str]:
-    """Options that were typed, as they may be typed again."""
+def _as_options(keys: dict[str, Any]) -> list[str]:
+    """Return the words of the command line that give these options."""
     words = []
-    for key, value in given.items():
+    for key, value in keys.items():
         for text in value if isinstance(value, tuple) else (value,):
             words += [as_option(key), f"{text:g}" if isinstance(text, float) else str(text)]
     return words

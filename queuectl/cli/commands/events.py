@@ -1,4 +1,4 @@
-"""`history` and `events`: what the log has to tell."""
+"""`history` and `events`: print events of one job, or of the whole log."""
 
 import shutil
 import sys
@@ -41,33 +41,34 @@ from ..ui.printer import Printer, line
 def history_command(reading: Reading, out: Printer, job: str, unstarted_too: bool) -> None:
     """Show every event of a job: when, by whom and why."""
     with reading.read() as tx:
-        found = existing_job(tx, job)
+        state_now = existing_job(tx, job)
         position = tx.head().position
-        events = tx.events(stream=found.id)
+        events = tx.events(stream=state_now.id)
         if out.form == "json":
-            page = [event_shape(one) for one in events]
+            page = [event_shape(recorded) for recorded in events]
             out.document(EventPage(position=position, events=page, next=None))
             return
         if out.terminal:
-            line(_title(out, found))
-        shown = _started(events) if out.terminal and not unstarted_too else events
-        EventPrinter(out, found.spec).print(shown)
-        steps = [f"retry: queuectl dlq retry {quoted(found.id)}"] * (found.state == "dead")
-        steps += output_hint(runs.of_job(tx, found.born), found)
+            line(_title(out, state_now))
+        shown = _without_unstarted(events) if out.terminal and not unstarted_too else events
+        EventPrinter(out, state_now.spec).print(shown)
+        steps = [f"retry: queuectl dlq retry {quoted(state_now.id)}"] * (state_now.state == "dead")
+        steps += output_hint(runs.of_job(tx, state_now.born), state_now)
     out.hint(" · ".join(steps))
 
 
-def _started(events: Iterable[Recorded]) -> Iterator[Recorded]:
-    """Leave out claims that were given back before their attempt had started."""
-    held: list[Recorded] = []
-    for one in events:
-        if isinstance(one.event, Released):
+def _without_unstarted(events: Iterable[Recorded]) -> Iterator[Recorded]:
+    """Leave out each claim that was released before its attempt had started, and its release."""
+    held: list[Recorded] = []  # a claim and cancel requests since: the next event decides
+    for recorded in events:
+        event = recorded.event
+        if isinstance(event, Released):
             yield from held[1:]
             held = []
-        elif isinstance(one.event, Claimed) or (held and isinstance(one.event, CancelRequested)):
-            held.append(one)
+        elif isinstance(event, Claimed) or (held and isinstance(event, CancelRequested)):
+            held.append(recorded)
         else:
-            yield from (*held, one)
+            yield from (*held, recorded)
             held = []
     yield from held
 
@@ -83,31 +84,34 @@ def _title(out: Printer, job: Job) -> str:
 
 
 ALWAYS = ("$config", "$context")
-"""Streams that there are, even without an event."""
+"""Streams that exist even if they have no event."""
 
 TAIL = 10
-"""Events with which following begins, as `tail -f` does with lines."""
+"""Number of events that -f prints first, like the lines of `tail -f`."""
 
 
-class Wanted(NamedTuple):
-    """Which events. Times: UTC, microseconds since 1970."""
+class EventFilter(NamedTuple):
+    """Which events to print. Times: UTC, microseconds since 1970."""
 
     stream: str | None
     kind: str | None
     after: int
-    """Position."""
+    """The position before the first event."""
     upto: int | None
-    """Position."""
+    """The last position; None for the end of the log."""
     since_us: int | None
     until_us: int | None
 
-    def among(self, events: Iterable[Recorded]) -> Iterator[Recorded]:
-        """Those of these wanted. Order is by position, and clocks step: each is asked its time."""
-        for one in events:
-            late = self.until_us is not None and one.recorded_at_us >= self.until_us
-            early = self.since_us is not None and one.recorded_at_us < self.since_us
-            if self.kind in (None, one.type) and not late and not early:
-                yield one
+    def matching(self, events: Iterable[Recorded]) -> Iterator[Recorded]:
+        """Yield the events with this type and time.
+
+        Events are in order of position. Clocks may be set back, so the time of each is compared.
+        """
+        for recorded in events:
+            late = self.until_us is not None and recorded.recorded_at_us >= self.until_us
+            early = self.since_us is not None and recorded.recorded_at_us < self.since_us
+            if self.kind in (None, recorded.type) and not late and not early:
+                yield recorded
 
 
 @click.command(
@@ -160,17 +164,17 @@ def events_command(
     stream = _named(reading, stream)
     after, since_us = position_or_time(since or (_tail(reading, stream) if follow else "@0"))
     upto, until_us = position_or_time(until) if until else (None, None)
-    wanted = Wanted(stream, kind, after or 0, upto, since_us, until_us)
+    which = EventFilter(stream, kind, after or 0, upto, since_us, until_us)
     if out.form == "json":
-        _document(reading, out, wanted)
+        _document(reading, out, which)
     elif follow:
-        _follow(reading, EventPrinter(out), wanted)
+        _follow(reading, EventPrinter(out), which)
     else:
-        EventPrinter(out).print(wanted.among(reading.events(wanted.after, upto, wanted.stream)))
+        EventPrinter(out).print(which.matching(reading.events(which.after, upto, which.stream)))
 
 
 def _named(reading: Reading, stream: str | None) -> str | None:
-    """The stream that was typed. Raises NotFound for one without an event."""
+    """Return the name of the stream; `last` is the newest job. Raises NotFound if it is unknown."""
     if stream == "last":
         with reading.read() as tx:
             return existing_job(tx, stream).id
@@ -186,35 +190,35 @@ def _named(reading: Reading, stream: str | None) -> str | None:
 
 
 def _tail(reading: Reading, stream: str | None) -> str:
-    """Where the last events begin, of the log or of a stream."""
+    """Return the position before the last events of the log or of a stream, as `@4711`."""
     with reading.read() as tx:
         if stream is None:
             return f"@{max(0, tx.head().position - TAIL)}"
-        last = deque((one.position for one in tx.events(stream=stream)), maxlen=TAIL)
+        last = deque((recorded.position for recorded in tx.events(stream=stream)), maxlen=TAIL)
     return f"@{last[0] - 1}" if last else "@0"
 
 
-def _document(reading: Reading, out: Printer, wanted: Wanted) -> None:
+def _document(reading: Reading, out: Printer, which: EventFilter) -> None:
     with reading.read() as tx:
         position = tx.head().position
-        found = wanted.among(tx.events(wanted.after, wanted.upto, wanted.stream))
-        page = [event_shape(one) for one in found]
+        events = which.matching(tx.events(which.after, which.upto, which.stream))
+        page = [event_shape(recorded) for recorded in events]
     out.document(EventPage(position=position, events=page, next=None))
 
 
-def _follow(reading: Reading, feed: EventPrinter, wanted: Wanted) -> None:
-    """Until Ctrl-C, or until nobody reads our lines."""
-    seen = wanted.after
+def _follow(reading: Reading, printer: EventPrinter, which: EventFilter) -> None:
+    """Print events as they are recorded, until Ctrl-C or until the output is closed."""
+    position = which.after
 
-    def passing(events: Iterator[Recorded]) -> Iterator[Recorded]:
-        nonlocal seen
-        for one in events:
-            seen = one.position
-            yield one
+    def counted(events: Iterator[Recorded]) -> Iterator[Recorded]:
+        nonlocal position
+        for recorded in events:
+            position = recorded.position
+            yield recorded
 
     reading.watch_output()
     while True:
         reading.listen()
-        feed.print(wanted.among(passing(reading.events(seen, None, wanted.stream))))
+        printer.print(which.matching(counted(reading.events(position, None, which.stream))))
         sys.stdout.flush()
         reading.await_more()

@@ -1,4 +1,4 @@
-"""`help`: the help of a subcommand, as `--help` prints it."""
+"""`help`: print the help of a subcommand, like `--help`."""
 
 import click
 
@@ -18,7 +18,7 @@ def help_command(ctx: click.Context, words: tuple[str, ...]) -> None:
         command = below.command
         if not isinstance(command, click.Group):
             raise click.UsageError(f"{below.command_path} has no subcommands", below)
-        name, found, _ = command.resolve_command(below, [word])
-        assert found is not None
-        below = click.Context(found, info_name=name, parent=below)
+        name, subcommand, _ = command.resolve_command(below, [word])
+        assert subcommand is not None
+        below = click.Context(subcommand, info_name=name, parent=below)
     line(below.get_help())

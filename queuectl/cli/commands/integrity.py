@@ -1,4 +1,4 @@
-"""`replay` and `verify`: whether the views are what the log says, and the log what was written."""
+"""`replay` and `verify`: rebuild or check the views, and check the hash chain of the log."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ from ..ui.printer import Printer, line
 from ..ui.progress import ProgressDisplay
 
 DIFFERENCES_SHOWN = 20
-"""Differences printed; JSON has all."""
+"""The maximum number of differences printed; JSON has all of them."""
 
 
 @click.command("replay", epilog=options.examples("queuectl replay", "queuectl replay --check"))
@@ -43,44 +43,50 @@ def replay_command(reading: Reading, out: Printer, check: bool) -> int:
             return _replayed(out, position, [], check)
         from projections.rebuild import compare
 
-        found = compare(reading.store, progress.show)
-    return _replayed(out, reading.store.head().position, found, check)
+        differences = compare(reading.store, progress.show)
+    return _replayed(out, reading.store.head().position, differences, check)
 
 
-def _replayed(out: Printer, position: int, found: list[Difference], check: bool) -> int:
+def _replayed(out: Printer, position: int, differences: list[Difference], check: bool) -> int:
+    """Print the result and return the exit code."""
     if out.form == "json":
-        out.document(Replayed(position=position, differences=[_shape(one) for one in found]))
-    elif found:
-        for one in found[:DIFFERENCES_SHOWN]:
-            line(_told(one))
-        if len(found) > DIFFERENCES_SHOWN:
-            line(f"... and {len(found) - DIFFERENCES_SHOWN:,} more")
+        shapes = [_shape(difference) for difference in differences]
+        out.document(Replayed(position=position, differences=shapes))
+    elif differences:
+        for difference in differences[:DIFFERENCES_SHOWN]:
+            line(_described(difference))
+        if len(differences) > DIFFERENCES_SHOWN:
+            line(f"... and {len(differences) - DIFFERENCES_SHOWN:,} more")
         repair = with_named_db("run queuectl replay to rebuild the views")
-        line(f"{plural(len(found), 'row')} of the views differ from the log; {repair}")
+        line(f"{plural(len(differences), 'row')} of the views differ from the log; {repair}")
     else:
         done = "views match the log" if check else "views rebuilt"
         line(f"ok: {done}, {plural(position, 'event')}")
-    return exit_codes.INTEGRITY if found else exit_codes.DONE
+    return exit_codes.INTEGRITY if differences else exit_codes.DONE
 
 
-def _told(one: Difference) -> str:
-    key = ", ".join(map(str, one.key))
-    if not one.key and one.rebuilt and one.live is None:
-        return f"{one.table}: {one.rebuilt[0]} is missing"
-    if one.live is None:
-        return f"{one.table} {key}: missing"
-    if one.rebuilt is None:
-        return f"{one.table} {key}: should not be there"
-    pairs = zip(one.live, one.rebuilt, strict=True)
-    return f"{one.table} {key}: " + ", ".join(f"{a!r} is {b!r}" for a, b in pairs if a != b)
+def _described(difference: Difference) -> str:
+    table, key = difference.table, ", ".join(map(str, difference.key))
+    live, rebuilt = difference.live, difference.rebuilt
+    if not difference.key and rebuilt and live is None:
+        return f"{table}: {rebuilt[0]} is missing"
+    if live is None:
+        return f"{table} {key}: missing"
+    if rebuilt is None:
+        return f"{table} {key}: should not be there"
+    pairs = zip(live, rebuilt, strict=True)
+    return f"{table} {key}: " + ", ".join(f"{a!r} is {b!r}" for a, b in pairs if a != b)
 
 
-def _shape(one: Difference) -> DifferenceShape:
+def _shape(difference: Difference) -> DifferenceShape:
     def texts(row: tuple[Any, ...] | None) -> list[str] | None:
         return None if row is None else [str(value) for value in row]
 
     return DifferenceShape(
-        table=one.table, key=texts(one.key) or [], live=texts(one.live), rebuilt=texts(one.rebuilt)
+        table=difference.table,
+        key=texts(difference.key) or [],
+        live=texts(difference.live),
+        rebuilt=texts(difference.rebuilt),
     )
 
 
@@ -100,9 +106,9 @@ def _shape(one: Difference) -> DifferenceShape:
 @options.reading
 def verify_command(reading: Reading, out: Printer, expect: str | None) -> int:
     """Verify the hash chain of the event log; exit 5 if it is broken."""
-    if reading.store is None:  # nothing to verify must not pass for a sound queue
+    if reading.store is None:  # a missing file must not count as verified
         raise Missing(reading.location.path)
-    verdict = _look(reading.store, None if expect is None else head_from(expect))
+    verdict = _verdict(reading.store, None if expect is None else head_from(expect))
     problems = list(_problems(verdict))
     if out.form == "json":
         out.document(_verified(verdict, problems))
@@ -115,7 +121,7 @@ def verify_command(reading: Reading, out: Printer, expect: str | None) -> int:
     return exit_codes.INTEGRITY if problems else exit_codes.DONE
 
 
-def _look(store: SqliteStore, expected: Head | None) -> Verdict:
+def _verdict(store: SqliteStore, expected: Head | None) -> Verdict:
     from eventstore.sqlite.verify import verify
 
     with ProgressDisplay("verifying") as progress, store.read() as tx:

@@ -1,4 +1,4 @@
-"""`list`, `cancel` and `retry`: several jobs at a time."""
+"""`list`, `cancel` and `retry`: show or change several jobs at a time."""
 
 import shutil
 from typing import Any
@@ -25,12 +25,12 @@ from ..ui.style import Column
 from ..ui.watch import watch
 
 WAITING: tuple[State, ...] = ("failed", "scheduled")
-"""The states that `retry` selects by filters: jobs that wait for their time."""
+"""The states that a filter of `retry` is restricted to: jobs that wait for a due time."""
 
 NOT_FINAL = tuple(state for state in STATES if state not in FINAL)
 
 WIDE = 100
-"""Columns of a terminal from which on a list shows more of each job."""
+"""The width of a terminal (in characters) from which a list has more columns."""
 
 
 @click.command(
@@ -55,13 +55,13 @@ def list_command(
         with reading.read() as tx:
             paging.print_page(out, tx, which, page, _columns(out, tx))
         if out.terminal:
-            line(_queue(reading.location, shutil.get_terminal_size().columns))
+            line(_queue_line(reading.location, shutil.get_terminal_size().columns))
 
     watch(reading, out, show, watch_s)
 
 
-def _queue(location: Location, width: int) -> str:
-    """Which queue file the list is of; a long path loses its beginning."""
+def _queue_line(location: Location, width: int) -> str:
+    """Return the line that names the queue file. The beginning of a long path is left out."""
     before, after = "Queue: ", f" ({location.reason})"
     path, room = visible(location.path), width - len(before) - len(after)
     if len(path) > room:
@@ -70,13 +70,16 @@ def _queue(location: Location, width: int) -> str:
 
 
 def _columns(out: Printer, tx: Reader) -> tuple[Column[Job], ...]:
-    """A terminal gets why jobs failed; a wide one also names, and queues if there are several."""
+    """Return the columns of the list.
+
+    A terminal also shows why jobs failed; a wide one also names, and queues if there are several.
+    """
     if not out.terminal:
         return JOB_COLUMNS
     if shutil.get_terminal_size().columns < WIDE:
         return (*JOB_COLUMNS[:-1], REASON_COLUMN, JOB_COLUMNS[-1])
-    queue = (QUEUE_COLUMN,) if len(counts.by_queue(tx)) > 1 else ()
-    return (*JOB_COLUMNS[:-1], REASON_COLUMN, *queue, NAME_COLUMN, JOB_COLUMNS[-1])
+    queues = (QUEUE_COLUMN,) if len(counts.by_queue(tx)) > 1 else ()
+    return (*JOB_COLUMNS[:-1], REASON_COLUMN, *queues, NAME_COLUMN, JOB_COLUMNS[-1])
 
 
 @click.command(

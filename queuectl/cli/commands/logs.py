@@ -1,4 +1,4 @@
-"""`logs`: what an attempt printed, byte for byte; on a terminal without what would act there."""
+"""`logs`: print the output of an attempt, byte for byte; on a terminal as harmless text."""
 
 import sys
 from collections.abc import Iterable
@@ -34,16 +34,20 @@ from ..ui.param_types import Whole
 from ..ui.printer import note
 
 POLL_S = 0.2
-"""While something runs: what it prints rings no bell."""
+"""Seconds between two reads while an attempt runs: its output rings no doorbell."""
 
 
 class AttemptView(NamedTuple):
-    """An attempt at one moment. Its output is read after this, so none of it is missed."""
+    """An attempt as the log had it at one moment.
+
+    Its files are read after this, so that they contain all output up to this moment.
+    """
 
     job: Job
     attempt: int
     ended: bool
     output: StoredOutput | None
+    """The recorded output; None while the attempt runs."""
 
 
 @click.command(
@@ -59,35 +63,35 @@ def logs_command(
 ) -> None:
     """Show a job's output (raw bytes when piped)."""
     with reading.read() as tx:
-        found = existing_job(tx, job)
+        state = existing_job(tx, job)
         if follow:
-            refuse_itself(tx, reading.location, found.id)
-    if attempt is not None and attempt > found.attempt:
-        has = f"has only {plural(found.attempt, 'attempt')}" if found.attempt else "has not run yet"
-        raise NotFound(f"job {visible(found.id)} {has}")
-    if not found.attempt and not follow:
-        note(with_named_db(f"job {found.id} has not run yet; see queuectl show {quoted(found.id)}"))
+            refuse_itself(tx, reading.location, state.id)
+    if attempt is not None and attempt > state.attempt:
+        has = f"has only {plural(state.attempt, 'attempt')}" if state.attempt else "has not run yet"
+        raise NotFound(f"job {visible(state.id)} {has}")
+    if not state.attempt and not follow:
+        note(with_named_db(f"job {state.id} has not run yet; see queuectl show {quoted(state.id)}"))
         return
-    seen = _look(reading, found.id, attempt or max(found.attempt, 1))
+    view = _read_view(reading, state.id, attempt or max(state.attempt, 1))
     with sink(live=follow) as to:
-        printed = _print(to, reading, seen, 0, lines)
+        printed = _print(to, reading, view, 0, lines)
         if follow:
-            _follow(to, reading, seen, printed, only=attempt)
+            _follow(to, reading, view, printed, only=attempt)
             return
-    if (run := _run(reading, seen)) is not None and run.error:
-        _say_unstarted(reading, run, seen.job)
+    if (run := _run(reading, view)) is not None and run.error:
+        _say_unstarted(reading, run, view.job)
     elif not printed and sys.stdout.isatty():
-        note("No output." if seen.ended else "No output yet.")
+        note("No output." if view.ended else "No output yet.")
 
 
-def _run(reading: Reading, seen: AttemptView) -> Run | None:
+def _run(reading: Reading, view: AttemptView) -> Run | None:
     with reading.read() as tx:
-        attempts = runs.of_job(tx, seen.job.born)
-    return next((run for run in attempts if run.attempt == seen.attempt), None)
+        attempts = runs.of_job(tx, view.job.born)
+    return next((run for run in attempts if run.attempt == view.attempt), None)
 
 
 def _say_unstarted(reading: Reading, run: Run, job: Job) -> None:
-    """An attempt that the system did not start has printed nothing: why, instead."""
+    """Print why the system could not start an attempt, which therefore has no output."""
     note(f"attempt {run.attempt} of job {job.id} never started: {outcome(run)}")
     if run.reason == "not-found":
         with reading.read() as tx:
@@ -95,40 +99,43 @@ def _say_unstarted(reading: Reading, run: Run, job: Job) -> None:
         note(with_named_db(missing_program(job.spec, path)))
 
 
-def _follow(to: Sink, reading: Reading, seen: AttemptView, printed: int, only: int | None) -> None:
-    """Until the job has ended, or its attempt `only`."""
+def _follow(to: Sink, reading: Reading, view: AttemptView, printed: int, only: int | None) -> None:
+    """Print output as it comes until the job has ended, or its attempt `only`.
+
+    printed: the offset in the output of the attempt up to which it is printed already.
+    """
     idle = IdleNotice()
     reading.listen()
     reading.watch_output()
-    while not (seen.ended and (only or seen.job.state in FINAL) and not _more(seen, only)):
-        attempt = seen.attempt
-        if _more(seen, only):
-            _say_ended(to, reading, seen)
+    while not (view.ended and (only or view.job.state in FINAL) and not _more(view, only)):
+        attempt = view.attempt
+        if _more(view, only):
+            _say_ended(to, reading, view)
             attempt, printed = attempt + 1, 0
             _note(to, f"[attempt {attempt}]")
         else:
-            _say_idle(to, reading, idle, seen)
-            reading.await_more(None if seen.ended else POLL_S)
-        seen = _look(reading, seen.job.id, attempt)
-        printed = _print(to, reading, seen, printed, None)
-    _say_ended(to, reading, seen)
-    if seen.job.state in FINAL and seen.attempt >= seen.job.attempt:
-        _note(to, f"[job {seen.job.id} is {seen.job.state}]")
+            _say_idle(to, reading, idle, view)
+            reading.await_more(None if view.ended else POLL_S)
+        view = _read_view(reading, view.job.id, attempt)
+        printed = _print(to, reading, view, printed, None)
+    _say_ended(to, reading, view)
+    if view.job.state in FINAL and view.attempt >= view.job.attempt:
+        _note(to, f"[job {view.job.id} is {view.job.state}]")
 
 
-def _say_idle(to: Sink, reading: Reading, idle: IdleNotice, seen: AttemptView) -> None:
-    if seen.ended:
+def _say_idle(to: Sink, reading: Reading, idle: IdleNotice, view: AttemptView) -> None:
+    if view.ended:
         to.pause()
         with reading.read() as tx:
-            idle.say(tx, [seen.job])
+            idle.say(tx, [view.job])
 
 
-def _say_ended(to: Sink, reading: Reading, seen: AttemptView) -> None:
-    """How the attempt ended; nothing if there was none."""
-    run = _run(reading, seen)
+def _say_ended(to: Sink, reading: Reading, view: AttemptView) -> None:
+    """Print how the attempt ended; nothing if there was no attempt."""
+    run = _run(reading, view)
     if run is not None and run.error:
         to.pause()
-        _say_unstarted(reading, run, seen.job)
+        _say_unstarted(reading, run, view.job)
     elif run is not None:
         took = f" after {duration(run.duration_us)}" if run.duration_us else ""
         _note(to, f"[attempt {run.attempt} {outcome(run)}{took}]")
@@ -139,23 +146,26 @@ def _note(to: Sink, text: str) -> None:
     note(text)
 
 
-def _more(seen: AttemptView, only: int | None) -> bool:
-    """Whether this attempt has ended and another has begun."""
-    return only is None and seen.job.attempt > seen.attempt
+def _more(view: AttemptView, only: int | None) -> bool:
+    """Return whether there is a later attempt to go on with."""
+    return only is None and view.job.attempt > view.attempt
 
 
-def _look(reading: Reading, job_id: str, attempt: int) -> AttemptView:
+def _read_view(reading: Reading, job_id: str, attempt: int) -> AttemptView:
     with reading.read() as tx:
         job = existing_job(tx, job_id)
         runs = job.state == "processing" and job.attempt == attempt
         return AttemptView(job, attempt, not runs, outputs.get(tx, job_id, attempt))
 
 
-def _print(to: Sink, reading: Reading, seen: AttemptView, since: int, lines: int | None) -> int:
-    """Print from byte `since` on, of that the last `lines`. Returns up to where it was printed."""
+def _print(to: Sink, reading: Reading, view: AttemptView, since: int, lines: int | None) -> int:
+    """Print the output from offset `since` on. Returns the offset after the last byte printed.
+
+    lines: print only the last so many lines; None for all.
+    """
     side_folder = reading.store.side_folder if reading.store else None
     printed: Iterable[Piece] = kept_output(
-        seen.output, side_folder, seen.job.id, seen.attempt, since
+        view.output, side_folder, view.job.id, view.attempt, since
     )
     if lines is not None:
         printed = last_lines(printed, lines)
@@ -166,21 +176,24 @@ def _print(to: Sink, reading: Reading, seen: AttemptView, since: int, lines: int
         since = piece.end
         size_bytes += len(piece.data)
         digest.update(piece.data)
-    if seen.ended and seen.output:
-        _say_missing(to, max(0, seen.output.total_bytes - since))
-        since = seen.output.total_bytes
-        if seen.output.kept is None and not began:
-            _say_damaged(to, reading, seen, size_bytes, digest.hexdigest())
+    if view.ended and view.output:
+        _say_missing(to, max(0, view.output.total_bytes - since))
+        since = view.output.total_bytes
+        if view.output.kept is None and not began:
+            _say_damaged(to, reading, view, size_bytes, digest.hexdigest())
     return since
 
 
 def _say_damaged(
-    to: Sink, reading: Reading, seen: AttemptView, size_bytes: int, digest: str
+    to: Sink, reading: Reading, view: AttemptView, size_bytes: int, digest: str
 ) -> None:
-    """Where all that was kept is there, and is something else: a power cut may leave zeros."""
-    for one in reading.events(stream=seen.job.id):
-        event = one.event
-        if isinstance(event, Succeeded | Failed | Cancelled) and event.attempt == seen.attempt:
+    """Print a note if the files have the recorded size but another digest.
+
+    A power cut may leave zeros in them. size_bytes, digest: of the bytes that were read.
+    """
+    for recorded in reading.events(stream=view.job.id):
+        event = recorded.event
+        if isinstance(event, Succeeded | Failed | Cancelled) and event.attempt == view.attempt:
             if event.kept_bytes == size_bytes and event.output_sha256 not in (None, digest):
                 _note(to, "[the output file was damaged: this is not what the job printed]")
             return

@@ -1,4 +1,4 @@
-"""`restore`: put a backup in place of the queue."""
+"""`restore`: replace the queue by a backup."""
 
 import os
 from contextlib import nullcontext
@@ -79,20 +79,20 @@ def _answer(out: Printer, done: "Restored", source: str, dry_run: bool) -> None:
             )
         )
         return
-    for text in _told(done, source, dry_run):
+    for text in _notes(done, source, dry_run):
         note(text)
     line(f"{done.head.position}:{done.head.hash}")
 
 
-def _told(done: "Restored", source: str, dry_run: bool) -> list[str]:
+def _notes(done: "Restored", source: str, dry_run: bool) -> list[str]:
     events = plural(done.head.position, "event")
     if dry_run:
-        told = [f"would restore {done.path} from {source}: {events}, verified"]
+        notes = [f"would restore {done.path} from {source}: {events}, verified"]
     else:
-        told = [f"restored {done.path} from {source}: {events}, verified"]
+        notes = [f"restored {done.path} from {source}: {events}, verified"]
     if done.kept_as is not None:
         keeps = "would be kept" if dry_run else "was kept"
         verb = "is" if done.discarded == 1 else "are"
         without = f"; {plural(done.discarded, 'event')} of it {verb} not in the backup"
-        told.append(f"the old queue {keeps} as {done.kept_as}{without if done.discarded else ''}")
-    return told
+        notes.append(f"the old queue {keeps} as {done.kept_as}{without if done.discarded else ''}")
+    return notes

@@ -1,4 +1,4 @@
-"""`show`: one job, its policy, its attempts, and why it waits."""
+"""`show`: print one job, its policy, its attempts, and why it waits."""
 
 import shutil
 from collections.abc import Iterator
@@ -37,16 +37,16 @@ SHELL_NOT_FOUND = 127
 """The exit code of a shell that did not find a command."""
 
 
-class Found(NamedTuple):
-    """All that is told about a job."""
+class JobView(NamedTuple):
+    """Everything that `show` prints about a job."""
 
     job: Job
     context: Context | None
     runs: list[Run]
     workers: list[Worker]
-    """Those that have not ended."""
+    """The workers that have not ended."""
     unendable: list[str]
-    """Of its running attempt: processes that its worker cannot end, and what to do."""
+    """Advice about each process of the running attempt that the worker cannot end."""
 
 
 @click.command("show", epilog=options.examples("queuectl show last", "queuectl show last --json"))
@@ -56,23 +56,23 @@ class Found(NamedTuple):
 def show_command(reading: Reading, out: Printer, job: str) -> None:
     """Show one job: command, policy, attempts, and why it waits."""
     with reading.read() as tx:
-        found = _look_up(tx, job, reading.location.path)
+        view = _read_view(tx, job, reading.location.path)
         position = tx.head().position
-    detail = job_detail(found.job, found.context, found.runs)
+    detail = job_detail(view.job, view.context, view.runs)
     if out.form == "json":
         out.document(JobDocument(position=position, job=detail))
     elif out.terminal:
-        _picture(out, found, SystemClock().wall_us())
+        _picture(out, view, SystemClock().wall_us())
     else:
-        _lines(detail, found.unendable)
+        _lines(detail, view.unendable)
 
 
-def _look_up(tx: Reader, word: str, path: str) -> Found:
+def _read_view(tx: Reader, word: str, path: str) -> JobView:
     job = existing_job(tx, word)
     context = contexts.get(tx, job.spec.context)
     active = workers.active(tx)
     stuck = _unendable(job, active, path)
-    return Found(job, context, runs.of_job(tx, job.born), active, stuck)
+    return JobView(job, context, runs.of_job(tx, job.born), active, stuck)
 
 
 def _unendable(job: Job, active: list[Worker], path: str) -> list[str]:
@@ -88,7 +88,7 @@ def _unendable(job: Job, active: list[Worker], path: str) -> list[str]:
 
 
 def _lines(detail: JobDetail, unendable_processes: list[str]) -> None:
-    """Name and value of every field, tab-separated; a line an attempt."""
+    """Print name and value of every field, tab-separated, and one line per attempt."""
     fields = msgspec.to_builtins(detail)
     attempts, policy = fields.pop("attempts"), fields.pop("policy")
     for name, value in {**fields, **policy}.items():
@@ -108,22 +108,22 @@ def _plain(value: object) -> str:
     return text.lower() if isinstance(value, bool) else text
 
 
-def _picture(out: Printer, found: Found, now: int) -> None:
-    job = found.job
+def _picture(out: Printer, view: JobView, now: int) -> None:
+    job = view.job
     now_is = out.painted(state(job), job.state)
     line(f"job {visible(job.id)}  {now_is}, {ago(job.changed_at_us, now)}")
     width = shutil.get_terminal_size().columns
-    for label, text in _facts(found, now):
+    for label, text in _facts(view, now):
         _fact(label, visible(text), width)
-    if found.runs:
+    if view.runs:
         line()
-        out.table(ATTEMPT_COLUMNS, found.runs)
+        out.table(ATTEMPT_COLUMNS, view.runs)
     line()
-    out.hint(_next_step(found, now))
+    out.hint(_next_step(view, now))
 
 
 def _fact(label: str, text: str, width: int) -> None:
-    """Wrapped by words; a command is left whole, so that it can be copied."""
+    """Print one field, wrapped at words; a command is not wrapped, so that it can be copied."""
     before = f"  {label:<10} "
     if label == "command":
         line(before + text)
@@ -133,8 +133,8 @@ def _fact(label: str, text: str, width: int) -> None:
             line(part)
 
 
-def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
-    job, spec = found.job, found.job.spec
+def _facts(view: JobView, now: int) -> Iterator[tuple[str, str]]:
+    job, spec = view.job, view.job.spec
     yield "command", spec.command
     if spec.name:
         yield "name", spec.name
@@ -151,19 +151,19 @@ def _facts(found: Found, now: int) -> Iterator[tuple[str, str]]:
         yield "no retry", f"after {endings_text(spec.no_retry_exit, spec.no_retry_signal)}"
     yield "grace", f"{exact_duration(spec.grace_us)} from TERM to KILL"
     yield "output", f"at most {size_text(spec.output_limit_bytes)} of each attempt are kept"
-    path = path_of(spec, found.context)
-    if found.context:
-        yield "directory", found.context.cwd
+    path = path_of(spec, view.context)
+    if view.context:
+        yield "directory", view.context.cwd
     if path:
         yield "PATH", path
     if spec.env:
         yield "variables", " ".join(spec.env)
     if spec.background == "keep":
         yield "background", "processes that it leaves running are kept"
-    for run in found.runs:
-        if left := stragglers(run.stragglers, run.straggler_names):
-            yield f"attempt {run.attempt}", left
-    for words in found.unendable:
+    for run in view.runs:
+        if processes := stragglers(run.stragglers, run.straggler_names):
+            yield f"attempt {run.attempt}", processes
+    for words in view.unendable:
         yield "stuck", words
     if ended(job):
         yield "last ended", f"{ended(job)}{zero_explained(job)}"
@@ -182,37 +182,37 @@ def _retries(job: Job) -> str:
     )
 
 
-def _next_step(found: Found, now: int) -> str:
-    """Why it waits, or what to do next."""
-    job = found.job
+def _next_step(view: JobView, now: int) -> str:
+    """Return why the job waits, or what to do next."""
+    job = view.job
     match job.state:
         case "pending":
-            return _why_pending(found)
+            return _why_pending(view)
         case "processing":
             return f"running on worker {job.worker} · queuectl logs {quoted(job.id)} -f"
         case "failed" | "scheduled":
-            return _when_due(found, now)
+            return _when_due(view, now)
         case "dead":
             first = f"retry: queuectl dlq retry {quoted(job.id)}"
         case _:
             first = f"history: queuectl history {quoted(job.id)}"
-    return " · ".join((first, *output_hint(found.runs, job)))
+    return " · ".join((first, *output_hint(view.runs, job)))
 
 
-def _when_due(found: Found, now: int) -> str:
-    due = found.job.due_at_us
+def _when_due(view: JobView, now: int) -> str:
+    due = view.job.due_at_us
     assert due is not None
-    what = "first attempt" if found.job.state == "scheduled" else "next attempt"
+    what = "first attempt" if view.job.state == "scheduled" else "next attempt"
     if due > now:
         return (
             f"{what} {ago(due, now)}, at {moment(due, now)}"
-            f" · run it now: queuectl retry {quoted(found.job.id)}"
+            f" · run it now: queuectl retry {quoted(view.job.id)}"
         )
-    if not found.workers:
-        return f"overdue since {moment(due, now)} ({age(now - due)}) · {_why_pending(found)}"
-    return f"{what} was due {ago(due, now)} · {_why_pending(found)}"
+    if not view.workers:
+        return f"overdue since {moment(due, now)} ({age(now - due)}) · {_why_pending(view)}"
+    return f"{what} was due {ago(due, now)} · {_why_pending(view)}"
 
 
-def _why_pending(found: Found) -> str:
-    missing = no_worker(found.workers, [found.job.spec.queue])
+def _why_pending(view: JobView) -> str:
+    missing = no_worker(view.workers, [view.job.spec.queue])
     return missing or "Waiting for a free slot: queuectl worker list"

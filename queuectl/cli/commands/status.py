@@ -1,4 +1,4 @@
-"""`status`: the counts and metrics of the reference, then workers, what waits, and the head."""
+"""`status`: print counts of jobs and runs, the workers, the oldest waiting job, and the head."""
 
 import click
 
@@ -20,8 +20,8 @@ from ..ui.job_selection import say_if_unused
 from ..ui.printer import Printer, line
 from ..ui.watch import watch
 
-REFERENCE_STATES: tuple[State, ...] = ("pending", "processing", "completed", "failed", "dead")
-"""Always shown, in this order; the others only where there are any."""
+MAIN_STATES: tuple[State, ...] = ("pending", "processing", "completed", "failed", "dead")
+"""The states that are always shown, in this order; the others only if a job is in them."""
 
 
 @click.command("status", epilog=options.examples("queuectl status", "queuectl status --json"))
@@ -40,30 +40,30 @@ def status_command(
             if out.form == "json":
                 _document(out, tx, queue)
             else:
-                _reference(counts.total(tx, queue))
+                _print_counts(counts.total(tx, queue))
                 line(f"Queue: {visible(reading.location.path)} ({reading.location.reason})")
-                _beyond(out, tx, queue)
+                _print_workers_and_head(out, tx, queue)
 
     watch(reading, out, show, watch_s)
 
 
-def _reference(found: Counts) -> None:
+def _print_counts(total: Counts) -> None:
     line("Job counts by state:")
-    for state in REFERENCE_STATES:
-        line(f"  {state}: {found.states[state]}")
+    for state in MAIN_STATES:
+        line(f"  {state}: {total.states[state]}")
     line("Metrics summary:")
-    line(f"  total_jobs: {found.total_jobs}")
-    line(f"  success_runs: {found.success_runs}")
-    line(f"  failed_runs: {found.failed_runs}")
-    others = {state: n for state, n in found.states.items() if state not in REFERENCE_STATES and n}
+    line(f"  total_jobs: {total.total_jobs}")
+    line(f"  success_runs: {total.success_runs}")
+    line(f"  failed_runs: {total.failed_runs}")
+    others = {state: n for state, n in total.states.items() if state not in MAIN_STATES and n}
     if others:
         line("Other states:")
         for state, number in others.items():
             line(f"  {state}: {number}")
 
 
-def _beyond(out: Printer, tx: Reader, queue: str | None) -> None:
-    """What the original did not show."""
+def _print_workers_and_head(out: Printer, tx: Reader, queue: str | None) -> None:
+    """Print the workers, the oldest waiting job, the next due time and the head, and hints."""
     now = SystemClock().wall_us()
     active = workers.active(tx)
     none = with_named_db("none (start one with: queuectl worker start)")
@@ -74,18 +74,18 @@ def _beyond(out: Printer, tx: Reader, queue: str | None) -> None:
         line(f"Oldest waiting: job {visible(oldest.id)}, for {age(now - oldest.changed_at_us)}")
     if (due := timers.earliest(tx)) is not None:
         overdue = due <= now and not active
-        told = f"overdue for {age(now - due)}, no worker is running" if overdue else ago(due, now)
-        line(f"Next due: {told}")
+        when = f"overdue for {age(now - due)}, no worker is running" if overdue else ago(due, now)
+        line(f"Next due: {when}")
     head = tx.head()
     line(f"Head: {head.position}:{head.hash}")
-    if active:  # else the line about workers says how to start one
+    if active:  # otherwise the line about workers says how to start one
         out.hint(no_worker(active, _pending_queues(tx, queue)) or "")
     if dead := counts.total(tx).states["dead"]:
         out.hint(f"{dead:,} dead - queuectl dlq list")
 
 
 def _pending_queues(tx: Reader, queue: str | None) -> list[str]:
-    """The queues, or this one of them, that have pending jobs."""
+    """Return the queues that have pending jobs; if `queue` is given, at most that one."""
     return [
         name
         for name, counted in counts.by_queue(tx).items()

@@ -1,4 +1,4 @@
-"""`wait`: until jobs have ended; its exit code says how."""
+"""`wait`: wait until jobs have ended; the exit code says whether all of them completed."""
 
 import sys
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from ..ui.printer import Printer, line, note
 from ..ui.progress import ProgressDisplay
 
 REFRESH_S = 1.0
-"""Between two looks on a terminal, which shows progress."""
+"""Seconds between two updates of the progress bar on a terminal."""
 
 OPEN: tuple[State, ...] = tuple(state for state in STATES if state not in FINAL)
 
@@ -64,15 +64,18 @@ def wait_command(
             raise NotFound("no matching jobs; nothing to wait for")
         note("No open jobs; nothing to wait for.")
     reading.watch_output()
-    found = _wait(reading, ids, timeout_s, any_of and bool(ids))
-    done = [job for job in found if job.state in FINAL]
+    jobs = _wait(reading, ids, timeout_s, any_of and bool(ids))
+    done = [job for job in jobs if job.state in FINAL]
     _print(reading, out, done)
-    well = ignore_failures or all(job.state == "completed" for job in done)
-    return exit_codes.DONE if well else exit_codes.NO
+    succeeded = ignore_failures or all(job.state == "completed" for job in done)
+    return exit_codes.DONE if succeeded else exit_codes.NO
 
 
 def _wait(reading: Reading, ids: Sequence[str], timeout_s: float | None, any_of: bool) -> list[Job]:
-    """Wait; meanwhile say on stderr if no worker runs, and on a terminal how far it is."""
+    """Wait, and return the jobs.
+
+    While waiting, print a note to stderr if no worker would run them, and progress on a terminal.
+    """
     idle = IdleNotice()
     with ProgressDisplay("waiting", "elapsed") as progress:
 
@@ -82,12 +85,16 @@ def _wait(reading: Reading, ids: Sequence[str], timeout_s: float | None, any_of:
 
         look_s = REFRESH_S if sys.stderr.isatty() else None
         return wait_for(
-            reading, ids, timeout_s=timeout_s, any_of=any_of, on_poll=looked, poll_s=look_s
+            reading, ids, timeout_s=timeout_s, any_of=any_of, looked=looked, look_s=look_s
         )
 
 
 def _ids(tx: Reader, chosen: Selector, open_only: bool) -> list[str]:
-    """A filter without a state also matches jobs that have ended, so that a failure counts."""
+    """Return the ids of the jobs to wait for.
+
+    A filter without a state also matches jobs that have ended, so that their failures count;
+    `open_only` leaves them out.
+    """
     ids = chosen.ids(tx, among=OPEN if open_only else ())
     if not open_only or chosen.filter is not None:
         return ids

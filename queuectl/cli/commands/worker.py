@@ -1,6 +1,6 @@
-"""`worker`: run one, see them, stop them.
+"""`worker`: start, list and stop workers.
 
-Each subcommand imports what it needs: `worker start` needs all of it, the others little.
+Each subcommand imports what it needs: `worker start` needs nearly everything, the others little.
 """
 
 from typing import TYPE_CHECKING, Literal
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from ...core.snapshot import Reading
 
 ENDED_SHOWN = 100
-"""Ended workers that `worker list --all` goes back."""
+"""The number of ended workers that `worker list --all` shows."""
 
 CHECK_S = 1.0
-"""How often to see whether a worker that is to stop has died instead."""
+"""Seconds between two checks whether a worker that should stop has died instead."""
 
 
 @click.group("worker")
@@ -88,7 +88,7 @@ def start(
         raise click.UsageError("give either --until-empty or --until-idle, not both")
     if verbose and quiet:
         raise click.UsageError("give either --verbose or --quiet, not both")
-    wanted = Options(
+    worker_options = Options(
         slots=count,
         queues=queues,
         until_empty=until_empty,
@@ -98,7 +98,7 @@ def start(
         quiet=quiet,
         fail_on_dead=fail_on_dead,
     )
-    return run_worker(named_db(), wanted)
+    return run_worker(named_db(), worker_options)
 
 
 @worker_command.command(
@@ -117,16 +117,16 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
     from ..ui.columns import WORKER_COLUMNS, WorkerRow
 
     with reading.read() as tx:
-        found = workers.newest(tx, ENDED_SHOWN) if ended_too else workers.active(tx)
-        running = {one.id: tuple(job.id for job in jobs.of_worker(tx, one.id)) for one in found}
+        listed = workers.newest(tx, ENDED_SHOWN) if ended_too else workers.active(tx)
+        running = {w.id: tuple(job.id for job in jobs.of_worker(tx, w.id)) for w in listed}
         position = tx.head().position
-    shapes = [worker_shape(one, running[one.id]) for one in found]
+    shapes = [worker_shape(worker, running[worker.id]) for worker in listed]
     if out.form == "json":
         out.document(WorkerPage(position=position, workers=shapes))
     elif out.form == "jsonl":
         out.documents(shapes)
     else:
-        rows = [WorkerRow(worker, running[worker.id]) for worker in found]
+        rows = [WorkerRow(worker, running[worker.id]) for worker in listed]
         out.table(
             WORKER_COLUMNS, rows, none="No worker is running. Start one: queuectl worker start"
         )
@@ -151,14 +151,14 @@ def stop(queue: "Queue", worker: str | None, now: bool, reason: str | None) -> N
         return
     how: Literal["now", "drain"] = "now" if now else "drain"
     _ask(queue, stopping, how, reason)
-    waited_for = [worker for worker in stopping if not _runs_us(queue, worker)]
+    waited_for = [worker for worker in stopping if not _runs_this_command(queue, worker)]
     _await_end(queue, waited_for, how, reason)
 
 
 def _ask(
     queue: "Queue", stopping: "list[Worker]", how: Literal["drain", "now"], reason: str | None
 ) -> None:
-    """Record the request for each; one that has ended meanwhile needs none."""
+    """Record a stop request for each worker, unless it has already ended."""
     from ...core.requests import RequestStop
 
     with queue.write() as session:
@@ -166,8 +166,11 @@ def _ask(
             session.send(RequestStop(worker_id=worker.id, how=how, reason=reason))
 
 
-def _runs_us(queue: "Queue", worker: "Worker") -> bool:
-    """Whether this command is part of a job of that worker, which would wait for us in turn."""
+def _runs_this_command(queue: "Queue", worker: "Worker") -> bool:
+    """Return whether this command is part of a job of that worker, and say so.
+
+    The worker waits for its jobs, so waiting for the worker would never end.
+    """
     from ...core.job_waiting import running_here
 
     with queue.read() as tx:
@@ -181,21 +184,24 @@ def _runs_us(queue: "Queue", worker: "Worker") -> bool:
     return True
 
 
-def _chosen(queue: "Queue", named: str | None) -> "list[Worker]":
-    """The active workers with this id or name, or all; none where it has ended already."""
+def _chosen(queue: "Queue", id_or_name: str | None) -> "list[Worker]":
+    """Return the active workers with this id or name, or all for None.
+
+    Empty if the worker has already ended. Raises NoSuchWorker.
+    """
     from projections.read_models import workers
 
     from ...errors import NoSuchWorker
 
     with queue.read() as tx:
         active = workers.active(tx)
-        if named is None:
+        if id_or_name is None:
             return active
-        found = [one for one in active if named in (one.id, one.started.name)]
-        if found:
-            return found
-        if (ended := workers.get(tx, named)) is None:
-            raise NoSuchWorker(named)
+        matches = [w for w in active if id_or_name in (w.id, w.started.name)]
+        if matches:
+            return matches
+        if (ended := workers.get(tx, id_or_name)) is None:
+            raise NoSuchWorker(id_or_name)
     note(f"worker {ended.id} is already {ended.state}")
     return []
 
@@ -203,9 +209,9 @@ def _chosen(queue: "Queue", named: str | None) -> "list[Worker]":
 def _await_end(
     queue: "Queue", stopping: "list[Worker]", how: Literal["drain", "now"], reason: str | None
 ) -> None:
-    """Wait until each has ended; what a dead one had claimed is put back in line.
+    """Wait until each worker has ended. The jobs of a dead worker are requeued.
 
-    The keeper of a lost worker may start another in its place: that one is asked to stop, too.
+    The keeper of a lost worker may start another worker, which then gets a stop request, too.
     """
     from ...core.snapshot import Reading
     from ...worker.stop_wait import HoldUp
@@ -217,19 +223,19 @@ def _await_end(
     lost: list[Worker] = []
     try:
         while stopping or lost:
-            waited_for = {one.id for one in (*stopping, *lost)}
+            waited_for = {worker.id for worker in (*stopping, *lost)}
             for hold_up in hold_ups:
                 if hold_up.worker.id in waited_for and (words := hold_up.look()):
                     note(words)
-            for one in stopping:
-                if take_over(queue, one, found_by=queue.actor) is not None:
-                    note(f"worker {one.id} had died; its jobs were requeued")
+            for worker in stopping:
+                if take_over(queue, worker, found_by=queue.actor) is not None:
+                    note(f"worker {worker.id} had died; its jobs were requeued")
             ended = _ended(reading, stopping)
-            for one in ended:
-                _answer(f"worker {one.id} is {one.state}")
-            gone = {one.id for one in ended}
-            stopping = [one for one in stopping if one.id not in gone]
-            lost += [one for one in ended if one.state == "lost"]
+            for worker in ended:
+                _answer(f"worker {worker.id} is {worker.state}")
+            ended_ids = {worker.id for worker in ended}
+            stopping = [worker for worker in stopping if worker.id not in ended_ids]
+            lost += [worker for worker in ended if worker.state == "lost"]
             successors, lost = _successors(reading, lost)
             known = {worker.id for worker in stopping}
             successors = [worker for worker in successors if worker.id not in known]
@@ -246,18 +252,24 @@ def _await_end(
 
 
 def _successors(reading: "Reading", lost: "list[Worker]") -> "tuple[list[Worker], list[Worker]]":
-    """The active workers of the keepers of these, and those whose living keeper has none yet."""
+    """Return the successors of lost workers, and the lost workers that may still get one.
+
+    The successor of a worker is the active worker of the same keeper. A lost worker may still get
+    one while its keeper lives.
+    """
     from projections.read_models import workers
 
     from ...worker.takeover import keeper_lives, keeper_of
 
-    living = [one for one in lost if keeper_lives(one)]  # before the log: it may end in order
+    # Check the keepers before reading the log: a keeper that ends in between starts no more
+    # workers, and the log has the last worker that it started.
+    with_keeper = [worker for worker in lost if keeper_lives(worker)]
     with reading.read() as tx:
-        active = {keeper_of(one): one for one in workers.active(tx)}
-    successors = {
-        keeper_of(one): active[keeper_of(one)] for one in lost if keeper_of(one) in active
-    }
-    return list(successors.values()), [one for one in living if keeper_of(one) not in successors]
+        active = {keeper_of(worker): worker for worker in workers.active(tx)}
+    keepers = [keeper_of(worker) for worker in lost]
+    successors = {keeper: active[keeper] for keeper in keepers if keeper in active}
+    waiting = [worker for worker in with_keeper if keeper_of(worker) not in successors]
+    return list(successors.values()), waiting
 
 
 def _answer(text: str) -> None:
@@ -269,5 +281,5 @@ def _ended(reading: "Reading", among: "list[Worker]") -> "list[Worker]":
     from projections.read_models import workers
 
     with reading.read() as tx:
-        now = [workers.get(tx, one.id) for one in among]
-    return [one for one in now if one is not None and not one.active]
+        current = [workers.get(tx, worker.id) for worker in among]
+    return [worker for worker in current if worker is not None and not worker.active]

@@ -1,4 +1,4 @@
-"""The columns of each list, and how states and endings look in them."""
+"""The columns of each list, and how states and outcomes look in them."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
@@ -30,18 +30,21 @@ GLYPHS: dict[State, str] = {
 
 
 def state(job: Job) -> str:
-    """Glyph and word."""
-    ending = ", being cancelled" if job.cancel_requested else ""
-    return f"{GLYPHS[job.state]} {job.state}{ending}"
+    """Return the job's state with its glyph."""
+    cancelling = ", being cancelled" if job.cancel_requested else ""
+    return f"{GLYPHS[job.state]} {job.state}{cancelling}"
 
 
 def ended(job: Job) -> str:
-    """How its last ended attempt failed; empty if it did not."""
+    """Return how the last ended attempt failed; empty if it did not."""
     return manner(job.failure, job.exit_code, job.signal) if job.failure else ""
 
 
 def output_hint(attempts: Sequence[Run], job: Job) -> list[str]:
-    """Where to read what its last attempt that printed something printed."""
+    """Return the line to type for the output of the last attempt that printed anything.
+
+    A list of one hint, or an empty list.
+    """
     for run in reversed(attempts):
         if run.output_bytes:
             which = "" if run.attempt == job.attempt else f" --attempt {run.attempt}"
@@ -50,7 +53,7 @@ def output_hint(attempts: Sequence[Run], job: Job) -> list[str]:
 
 
 def due_text(job: Job, now: int) -> str:
-    """When its next attempt comes. A running worker lets none be late."""
+    """Return when the next attempt is due: `in 5s`. `overdue` means that no worker runs."""
     if job.due_at_us is None:
         return ""
     late = job.due_at_us <= now
@@ -65,12 +68,12 @@ def text_column(
     spare: bool = False,
     folds: int = 0,
 ) -> Column[T]:
-    """A column that reads the same everywhere."""
+    """Return a column that has the same text on a terminal and in a pipe."""
     return Column(title, text, lambda row, _: text(row), wide, spare, folds)
 
 
 def time_column(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
-    """A column of times: RFC 3339, or for a person the distance from now."""
+    """Return a column of times: RFC 3339 in a pipe, on a terminal the distance from now."""
 
     def plain(row: T) -> str:
         return instant(at_us(row)) or ""
@@ -98,7 +101,7 @@ QUEUE_COLUMN: Column[Job] = text_column("queue", lambda job: job.spec.queue, spa
 NAME_COLUMN: Column[Job] = text_column(
     "name", lambda job: job.spec.name or "", spare=True, folds=TEXT_WIDTH
 )
-"""What a wide terminal has room for beside the others."""
+"""Columns that only a wide terminal has room for."""
 
 DEAD_COLUMNS: tuple[Column[Job], ...] = (
     text_column("id", lambda job: job.id, folds=ID_WIDTH),
@@ -124,14 +127,14 @@ ATTEMPT_COLUMNS: tuple[Column[Run], ...] = (
 )
 
 EVENT_COLUMNS: tuple[Column[Recorded], ...] = (
-    text_column("position", lambda one: str(one.position)),
+    text_column("position", lambda row: str(row.position)),
     Column(
-        "time", lambda one: rfc3339(one.recorded_at_us), lambda one, _: clock(one.recorded_at_us)
+        "time", lambda row: rfc3339(row.recorded_at_us), lambda row, _: clock(row.recorded_at_us)
     ),
-    text_column("stream", lambda one: one.stream),
-    text_column("type", lambda one: one.type),
-    text_column("actor", lambda one: one.actor),
-    Column("what", lambda one: one.data, lambda one, _: what(one.event), wide=True),
+    text_column("stream", lambda row: row.stream),
+    text_column("type", lambda row: row.type),
+    text_column("actor", lambda row: row.actor),
+    Column("what", lambda row: row.data, lambda row, _: what(row.event), wide=True),
 )
 
 
@@ -168,7 +171,7 @@ WORKER_COLUMNS: tuple[Column[WorkerRow], ...] = (
 
 
 def _job_list(row: WorkerRow) -> str:
-    """As many jobs as it has slots, and how many it has claimed ahead."""
+    """Return the ids of as many jobs as the worker has slots, and the number claimed ahead."""
     slots = row.worker.started.slots
     ahead = len(row.jobs) - slots
     shown = ", ".join(row.jobs[:slots])

@@ -1,8 +1,8 @@
-"""What a shell may complete: files, programs, and from the queue ids, queues, tags and workers.
+"""Shell completion of files and programs, and of ids, queues, tags and workers from the queue.
 
-Completion never writes, never makes a queue, and answers nothing instead of an error. The words
-come from jobs, so they are hostile: what cannot stand on a line is left out, and bash, which
-inserts a word as it is, gets it quoted.
+Completion never writes, never creates a queue, and offers nothing instead of printing an error.
+The words come from jobs, so they may be hostile: words with control characters are left out, and
+words are quoted for bash, which would insert them unchanged.
 """
 
 import os
@@ -29,10 +29,10 @@ from ...escape import visible
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 NEWEST_JOBS = 200
-"""Jobs among whose ids and tags to look."""
+"""The number of newest jobs whose ids and tags are offered."""
 
 OFFERED_AT_MOST = 50
-"""Words that are offered."""
+"""The maximum number of words offered."""
 
 PROGRAMS_AT_MOST = 500
 
@@ -43,7 +43,7 @@ STATES_TAKEN: dict[str, tuple[State, ...]] = {
     "dlq discard": ("dead",),
     "dlq show": ("dead",),
 }
-"""Of the jobs that a subcommand takes; any for the others."""
+"""The states of the jobs that a subcommand accepts; the other subcommands accept any state."""
 
 
 def files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -59,11 +59,11 @@ def folders(_: click.Context, __: click.Parameter, incomplete: str) -> list[Comp
 def command_words(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """The program of a job, behind `--`, and then file names."""
+    """Complete the command of a job, after `--`: first a program, then file names."""
     if not ctx.params.get("words") and "/" not in incomplete:
-        found = [CompletionItem(name) for name in _programs(incomplete)]
-        if found:
-            return found
+        programs = [CompletionItem(name) for name in _programs(incomplete)]
+        if programs:
+            return programs
     return files(ctx, param, incomplete)
 
 
@@ -72,14 +72,14 @@ def _programs(prefix: str) -> list[str]:
     for folder in os.get_exec_path():
         try:
             with os.scandir(folder) as entries:
-                names |= {one.name for one in entries if one.name.startswith(prefix)}
+                names |= {entry.name for entry in entries if entry.name.startswith(prefix)}
         except OSError:
             continue
     return sorted(names)[:PROGRAMS_AT_MOST]
 
 
 def job_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Ids of jobs that the subcommand would take, the newest first."""
+    """Complete the ids of jobs that the subcommand accepts, newest first."""
     states = STATES_TAKEN.get(ctx.command_path.removeprefix("queuectl "), ())
 
     def words(tx: Reader, prefix: str) -> Iterable[tuple[str, str]]:
@@ -115,31 +115,31 @@ def _causes(tx: Reader, _: str) -> Iterable[tuple[str, str]]:
 
 
 def _from_queue(words: Callable[[Reader, str], Iterable[tuple[str, str]]]) -> Complete:
-    """words: yields those that the queue knows, each with its explanation."""
+    """Return a completion function. words: yields words from the queue, each with a description."""
 
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        named = ctx.find_root().obj
+        db = ctx.find_root().obj
         try:
-            with closing(Reading(locate(named))) as reading, reading.read() as tx:
-                found = {
-                    word: CompletionItem(word, help=visible(told)[:60])
-                    for word, told in words(tx, incomplete)
+            with closing(Reading(locate(db))) as reading, reading.read() as tx:
+                items = {
+                    word: CompletionItem(word, help=visible(description)[:60])
+                    for word, description in words(tx, incomplete)
                     if word.startswith(incomplete) and word and visible(word) == word
                 }
         except (StoreError, QueueError, StaleReadModels, OSError):
             return []
-        return list(found.values())[:OFFERED_AT_MOST]
+        return list(items.values())[:OFFERED_AT_MOST]
 
     return complete
 
 
 def background(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """What may become of the processes that a job leaves running."""
+    """Complete `--background`: what to do with the processes that a job leaves running."""
     return _starting(("end", "keep"), incomplete)
 
 
 def subcommands(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Subcommands of the group that the words before name."""
+    """Complete the subcommands of the group that the previous words name."""
     group: click.Command | None = ctx.find_root().command
     for word in ctx.params.get("words") or ():
         group = group.get_command(ctx, word) if isinstance(group, click.Group) else None
@@ -151,13 +151,13 @@ def _starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 
 def settings(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Keys of settings."""
+    """Complete the keys of settings."""
     from ...core.settings import SETTINGS
 
     return [
-        CompletionItem(one.key, help=one.help)
-        for one in SETTINGS.values()
-        if one.key.startswith(incomplete)
+        CompletionItem(setting.key, help=setting.help)
+        for setting in SETTINGS.values()
+        if setting.key.startswith(incomplete)
     ]
 
 
@@ -167,11 +167,11 @@ tags = _from_queue(_tags)
 worker_names = _from_queue(_workers)
 
 _BREAKS = re.compile("^.*[:=]", re.DOTALL)
-"""Bash takes what follows a `:` or a `=` for a word of its own, and replaces only that."""
+"""Bash treats the text after a `:` or a `=` as a separate word, and replaces only that."""
 
 
 class Bash(BashComplete):
-    """click's, for words that a shell would act on and for those with `:` or `=` in them."""
+    """click's completion for bash, with quoting, and with support for `:` and `=` in words."""
 
     name: ClassVar[str] = "bash"
     source_template: ClassVar[str] = """\
@@ -192,21 +192,22 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 """
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """The words before the cursor, and the one at it."""
+        """Return the words before the cursor, and the incomplete word at the cursor."""
         from click.shell_completion import split_arg_string
 
-        typed = os.environ.get("COMP_LINE")
-        if typed is None:
+        command_line = os.environ.get("COMP_LINE")
+        if command_line is None:
             return super().get_completion_args()
-        words = split_arg_string(typed)
-        incomplete = "" if not words or typed[-1:].isspace() else words.pop()
+        words = split_arg_string(command_line)
+        incomplete = "" if not words or command_line[-1:].isspace() else words.pop()
         self._done = match[0] if (match := _BREAKS.match(incomplete)) else ""
         return words[1:], incomplete
 
     _done = ""
+    """The part of the incomplete word that bash keeps."""
 
     def format_completion(self, item: CompletionItem[Any]) -> str:
-        """Type and word, quoted as it must be typed, without what bash keeps."""
+        """Return the type and the quoted word, without the part that bash keeps."""
         from ...escape import quoted
 
         word = str(item.value).removeprefix(self._done)
@@ -214,5 +215,5 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 
 
 def install_bash() -> None:
-    """Let bash be answered by the class above."""
+    """Make click use `Bash` for completion in bash."""
     add_completion_class(Bash)

@@ -1,4 +1,4 @@
-"""`--db PATH`, before the subcommand or after it: the same option, the same file."""
+"""The option `--db PATH`, which may be given before or after the subcommand."""
 
 import os
 
@@ -30,7 +30,7 @@ db = click.option(
 
 
 def accept_db(command: click.Command) -> click.Command:
-    """Let a subcommand, and all below it, take `--db` too."""
+    """Add `--db` to a subcommand and to all subcommands below it."""
     if all(param.name != "db" for param in command.params):
         db(command)
     if isinstance(command, click.Group):

@@ -1,6 +1,6 @@
-"""The answer of `enqueue`: ids for a pipe; for a person also what is due or exists already.
+"""The answer of `enqueue`: ids in a pipe; on a terminal also due times and existing jobs.
 
-What most calls do not print is imported when it is printed.
+Modules that most calls do not need are imported when they are needed.
 """
 
 import os
@@ -18,26 +18,26 @@ from ...text.hints import no_worker
 from .printer import Printer, line, note
 
 JOBS_NAMED = 5
-"""Jobs of a kind that are named; the others are counted."""
+"""The maximum number of jobs named in each part of the answer; the others are counted."""
 
 QUEUES_AT_MOST = 20
-"""Queues for which to say that no worker serves them."""
+"""The maximum number of queues that are checked for a worker."""
 
 DIRECTORIES_AT_MOST = 20
-"""Directories that were named, of which to say that they do not exist."""
+"""The maximum number of working directories that are checked."""
 
 
 class EnqueueAnswer:
-    """The jobs of one `enqueue`, as far as its answer needs them.
+    """Collects what the answer needs about the jobs of one `enqueue`, and prints it.
 
-    before: position of the log's last event before.
+    before: position of the last event in the log before the first job.
     """
 
     def __init__(self, before: int) -> None:
         self.ids: list[str] = []
         self._new_count, self._first_new, self._last_new = 0, "", ""
         self.existing: list[tuple[Job, str | None]] = []
-        """Jobs that were there already, each with the directory that was asked for now."""
+        """Jobs that existed already, each with the working directory of the new request."""
         self._before = self._newest = before
         self._queues: set[str] = set()
         self._timed: list[Job] = []
@@ -46,12 +46,12 @@ class EnqueueAnswer:
         self._directories: set[str] = set()
 
     def take(self, new: NewJob, job: Job) -> None:
-        """Add a job that was asked for, and what it has become."""
+        """Add a job. new: its request. job: its state after the request."""
         self.ids.append(job.id)
         if job.born <= self._before:
             self.existing.append((job, new.cwd))
             return
-        if job.born > self._newest:  # not a repetition of one above
+        if job.born > self._newest:  # not the same job again, by its id
             self._newest, self._last_new = job.born, job.id
             self._first_new = self._first_new or job.id
             self._new_count += 1
@@ -68,13 +68,13 @@ class EnqueueAnswer:
             if len(self._passed) < JOBS_NAMED:
                 self._passed.append((job, new.run_at_us))
 
-    def look(self, tx: Reader, out: Printer) -> None:
-        """Look up, before the transaction ends, what the answer says of the queue."""
+    def read_context(self, tx: Reader, out: Printer) -> None:
+        """Read what the answer says about the queue. Call it before the transaction ends."""
         self._elsewhere = list(_elsewhere(tx, self.existing[:JOBS_NAMED]))
         self._no_worker = no_worker(workers.active(tx), self._queues) if out.terminal else None
 
     def print(self, out: Printer) -> None:
-        """A pipe gets the bare ids; a person what to do next. Warnings go to stderr."""
+        """Print the ids, or on a terminal a summary and a hint. Warnings go to stderr."""
         if out.terminal:
             self._print_summary()
         else:
@@ -85,9 +85,9 @@ class EnqueueAnswer:
             out.hint(self._no_worker or f"queuectl show {quoted(self.ids[-1])}")
 
     def warn(self) -> None:
-        """Say what may surprise: another directory, a time that has passed."""
-        for job, directory, asked in self._elsewhere:
-            note(f"job {job.id} already exists and runs in {directory}, not in {asked}")
+        """Print warnings: another working directory, a missing one, a time that has passed."""
+        for job, directory, requested in self._elsewhere:
+            note(f"job {job.id} already exists and runs in {directory}, not in {requested}")
         for directory in sorted(self._directories):
             if not os.path.isdir(directory):
                 note(f"warning: there is no directory {directory} here; jobs cannot run without it")
@@ -114,7 +114,7 @@ class EnqueueAnswer:
             line(text)
 
     def _counts(self) -> Iterator[str]:
-        """`2 jobs enqueued: 4 to 5`, `1 already existed: nightly`; one of them, or both."""
+        """Yield `2 jobs enqueued: 4 to 5` and `1 already existed: nightly`, or one of them."""
         from ...text.numbers import plural
 
         if self._new_count:
@@ -139,16 +139,19 @@ class EnqueueAnswer:
 def _elsewhere(
     tx: Reader, existing: list[tuple[Job, str | None]]
 ) -> Iterator[tuple[Job, str, str]]:
-    """Existing jobs that run in another directory than asked for now, and the two directories."""
+    """Yield the existing jobs that run in another directory than the new request names.
+
+    Each with its own directory and the requested one.
+    """
     for job, cwd in existing:
         context = contexts.get(tx, job.spec.context)
-        asked = cwd or os.getcwd()
-        if context is not None and context.cwd != asked:
-            yield job, context.cwd, asked
+        requested = cwd or os.getcwd()
+        if context is not None and context.cwd != requested:
+            yield job, context.cwd, requested
 
 
 def _when(at_us: int) -> str:
-    """A time and its distance from now."""
+    """Format a time and its distance from now."""
     from ...text.timestamps import ago, stamp
 
     return f"{stamp(at_us)}, {ago(at_us, SystemClock().wall_us())}"

@@ -1,4 +1,4 @@
-"""Events, one a line, each printed as it comes: the whole log's, or one job's with its pauses."""
+"""Print events, one per line: of the whole log, or of one job with the time between them."""
 
 import shutil
 from collections.abc import Iterable
@@ -17,84 +17,96 @@ from .printer import Printer, line
 
 _GAP = 2
 WORDS_AT_LEAST = 20
-"""Characters that what happened needs beside time, type and actor."""
+"""The minimum width of the description, next to time, type and actor."""
 
 
 class EventPrinter:
-    """Prints events. spec: of the job, where they are one job's history."""
+    """Prints events. spec: the job's, if all events are of one job; else None."""
 
     def __init__(self, out: Printer, spec: Enqueued | None = None) -> None:
         self._out, self._spec = out, spec
         self._width = shutil.get_terminal_size().columns
         self._day = day(SystemClock().wall_us())
-        self._before_us: int | None = None
+        self._previous_us: int | None = None
         self._slots: dict[tuple[str, str], int] = {}
 
     def print(self, events: Iterable[Recorded]) -> None:
-        """Print these, in their order."""
-        for one in events:
+        """Print each event as it comes."""
+        for recorded in events:
             if self._out.form == "jsonl":
-                self._out.document(event_shape(one))
+                self._out.document(event_shape(recorded))
             elif self._out.terminal:
-                self._show(one)
+                self._print_for_terminal(recorded)
             else:
-                line(visible("\t".join(self._plain(one)), keep="\t"))
-            self._before_us = one.recorded_at_us
+                line(visible("\t".join(self._plain(recorded)), keep="\t"))
+            self._previous_us = recorded.recorded_at_us
 
-    def _plain(self, one: Recorded) -> tuple[str, ...]:
-        """One job's events need no stream, and have the seconds since the one before instead."""
-        place = one.stream if self._spec is None else f"{self._since_us(one) / 1_000_000:.6f}"
-        words = (place, one.type, one.actor, one.data)
-        return (str(one.position), rfc3339(one.recorded_at_us), *words)
+    def _plain(self, recorded: Recorded) -> tuple[str, ...]:
+        """Return the fields of a line in a pipe.
 
-    def _show(self, one: Recorded) -> None:
-        self._say_day(one.recorded_at_us)
-        if isinstance(one.event, Claimed):
-            self._slots[one.stream, one.actor] = one.event.slot
-        told = visible(what(one.event, self._spec))
+        The third is the stream, or, if all events are of one job, the seconds since the previous.
+        """
+        third = recorded.stream
+        if self._spec is not None:
+            third = f"{self._since_us(recorded) / 1_000_000:.6f}"
+        words = (third, recorded.type, recorded.actor, recorded.data)
+        return (str(recorded.position), rfc3339(recorded.recorded_at_us), *words)
+
+    def _print_for_terminal(self, recorded: Recorded) -> None:
+        self._print_new_day(recorded.recorded_at_us)
+        if isinstance(recorded.event, Claimed):
+            self._slots[recorded.stream, recorded.actor] = recorded.event.slot
+        description = visible(what(recorded.event, self._spec))
         if self._spec is None:
-            where = f"{one.position:>6}  {clock(one.recorded_at_us)}  {one.stream:<10}"
-            text = visible(f"{where}  {one.type:<15}  {self._who(one):<12}  ") + told
+            at = clock(recorded.recorded_at_us)
+            where = f"{recorded.position:>6}  {at}  {recorded.stream:<10}"
+            text = visible(f"{where}  {recorded.type:<15}  {self._who(recorded):<12}  ")
+            text += description
             line(text if len(text) <= self._width else f"{text[: self._width - 1]}…")
         else:
-            self._wrapped(visible(self._before(one)), told)
+            self._print_wrapped(visible(self._prefix(recorded)), description)
 
-    def _before(self, one: Recorded) -> str:
-        """What stands before the words of a history; the less, the narrower the terminal."""
-        since = "" if self._before_us is None else f"+{duration(self._since_us(one))}"
-        parts = [clock(one.recorded_at_us), f"{since:>8}", f"{one.type:<15}"]
-        parts.append(f"{self._who(one):<15}")
-        for least in (1, -1):  # the pause first: the times tell it
+    def _prefix(self, recorded: Recorded) -> str:
+        """Return the fields before the description; a narrow terminal gets fewer of them."""
+        since = "" if self._previous_us is None else f"+{duration(self._since_us(recorded))}"
+        parts = [clock(recorded.recorded_at_us), f"{since:>8}", f"{recorded.type:<15}"]
+        parts.append(f"{self._who(recorded):<15}")
+        for least in (1, -1):  # first the time since the previous event, then the actor
             if sum(len(part) + _GAP for part in parts) + WORDS_AT_LEAST > self._width:
                 del parts[least]
         return "".join(f"{part}  " for part in parts)
 
-    def _wrapped(self, before: str, told: str) -> None:
-        """Nothing of a history is cut: what is too long goes on below itself, or below the line."""
-        room = self._width - len(before)
+    def _print_wrapped(self, prefix: str, description: str) -> None:
+        """Print a line of a history; a long description is continued on more lines, never cut."""
+        room = self._width - len(prefix)
         if room < WORDS_AT_LEAST:
-            line(before.rstrip())
-            before, room = "    ", max(self._width - 4, 1)
-            words = wrap(told, room)
+            line(prefix.rstrip())
+            prefix, room = "    ", max(self._width - 4, 1)
+            words = wrap(description, room)
         else:
-            words = wrap(told, room) or [""]
+            words = wrap(description, room) or [""]
         for text in words:
-            line(before + text)
-            before = " " * len(before)
+            line(prefix + text)
+            prefix = " " * len(prefix)
 
-    def _who(self, one: Recorded) -> str:
-        """The actor; a worker with the slot that runs this job."""
-        slot = self._slots.get((one.stream, one.actor))
+    def _who(self, recorded: Recorded) -> str:
+        """Return the actor; for a worker with the slot that runs this job."""
+        slot = self._slots.get((recorded.stream, recorded.actor))
         if slot is None:
-            return one.actor
-        return f"{'worker ' if self._spec else ''}{one.actor}/{slot}"
+            return recorded.actor
+        return f"{'worker ' if self._spec else ''}{recorded.actor}/{slot}"
 
-    def _say_day(self, at_us: int) -> None:
-        """Times of day are told apart by a line with the date, where it is not today's."""
-        if (today := day(at_us)) != self._day:
-            self._day = today
-            line(f"{today}:")
+    def _print_new_day(self, at_us: int) -> None:
+        """Print a line with the date if it differs from that of the previous event.
 
-    def _since_us(self, one: Recorded) -> int:
-        """Since the event before; a clock that was set back is told by the times themselves."""
-        return 0 if self._before_us is None else max(0, one.recorded_at_us - self._before_us)
+        The first event is compared with today.
+        """
+        if (date := day(at_us)) != self._day:
+            self._day = date
+            line(f"{date}:")
+
+    def _since_us(self, recorded: Recorded) -> int:
+        """Return the microseconds since the previous event; 0 if the clock was set back."""
+        if self._previous_us is None:
+            return 0
+        return max(0, recorded.recorded_at_us - self._previous_us)

@@ -1,4 +1,4 @@
-"""Words that other programs taught people, each with what is meant here."""
+"""Words of other programs that people may type, each with the word of this program."""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -50,7 +50,7 @@ FOREIGN_SUBCOMMANDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("read", "value"), "get"),
     },
 }
-"""By the group in which it was typed; ours without the words of the group."""
+"""By the group in which the word was typed. The values leave out the words of the group."""
 
 _ANYWHERE = {
     **dict.fromkeys(("--database", "--queue-file", "--db-path", "--dbfile"), "--db"),
@@ -98,7 +98,7 @@ FOREIGN_OPTIONS: dict[str, dict[str, str]] = {
     },
     "queuectl list": {"--order": "the newest come first; --since and --until choose a time"},
 }
-"""By the subcommand with which it was typed."""
+"""By the subcommand for which the option was typed."""
 
 FOREIGN_STATES = {
     **dict.fromkeys(("running", "active", "started", "claimed", "busy"), "processing"),
@@ -121,15 +121,15 @@ FOREIGN_EVENT_TYPES = {
 
 
 def subcommand_meant(group: str, word: str, known: Iterable[str]) -> str | None:
-    """What to type instead of a subcommand that a group does not have."""
+    """Return what to type instead of a subcommand that a group does not have."""
     meant = nearest(word, known, FOREIGN_SUBCOMMANDS.get(group, {}))
     return None if meant is None else f"{'queuectl' if group == 'queuectl' else group} {meant}"
 
 
 def extra_meant(path: str, extra: str, params: Mapping[str, object]) -> str | None:
-    """What to type instead of words that a subcommand does not take.
+    """Return what to type instead of extra words that a subcommand does not take.
 
-    extra: these words. params: the values that it took.
+    params: the values of the parameters that it took.
     """
     if path == "queuectl list":
         state = FOREIGN_STATES.get(extra, extra)
@@ -147,7 +147,7 @@ def extra_meant(path: str, extra: str, params: Mapping[str, object]) -> str | No
 
 
 def option_meant(path: str, word: str, command: click.Command, ctx: click.Context) -> str | None:
-    """What to type instead of an option that a subcommand does not have."""
+    """Return what to type instead of an option that a subcommand does not have."""
     known = [
         name
         for param in command.get_params(ctx)
@@ -155,8 +155,10 @@ def option_meant(path: str, word: str, command: click.Command, ctx: click.Contex
         for name in param.opts
         if name.startswith("--")
     ]
-    anywhere = {one: ours for one, ours in _ANYWHERE.items() if ours in known and one not in known}
-    plain = {name.lstrip("-"): name for name in known}  # dashes are alike in all of them
+    anywhere = {
+        foreign: own for foreign, own in _ANYWHERE.items() if own in known and foreign not in known
+    }
+    plain = {name.lstrip("-"): name for name in known}  # compare without the dashes all have
     meant = (anywhere | FOREIGN_OPTIONS.get(path, {})).items()
-    near = nearest(word.lstrip("-"), plain, {one.lstrip("-"): ours for one, ours in meant})
+    near = nearest(word.lstrip("-"), plain, {foreign.lstrip("-"): own for foreign, own in meant})
     return plain.get(near, near) if near else None

@@ -1,4 +1,4 @@
-"""`POSITION:HASH`: the head of a log, as it is typed and as it is kept in a file."""
+"""Read and write the head of a log as `POSITION:HASH`, on the command line and in a file."""
 
 import os
 import re
@@ -14,14 +14,14 @@ from ...errors import BadInput
 
 _HEAD = r"([0-9]{1,18}):([0-9a-fA-F]{64})"
 _HEAD_BYTES = 200
-"""More than a head has."""
+"""More bytes than a head has."""
 
 
 class HeadNotWritten(Unusable):
     """The file for the head could not be written."""
 
     def __init__(self, file: str, what: str, head: Head | None = None) -> None:
-        """head: of the backup, if that has been written already."""
+        """Build the message. head: of the backup, if the backup is already complete."""
         todo = (
             "choose another file for the head"
             if head is None
@@ -31,7 +31,10 @@ class HeadNotWritten(Unusable):
 
 
 def head_from(text: str) -> Head:
-    """The head that `--expect` names: itself, or after `@` the file that holds it."""
+    """Return the head given to `--expect`: `POSITION:HASH`, or `@` and a file that contains it.
+
+    Raises BadInput.
+    """
     if text.startswith("@"):
         text = _read(text[1:])
     match = re.fullmatch(_HEAD, text)
@@ -44,10 +47,10 @@ def head_from(text: str) -> Head:
 
 
 class HeadFile:
-    """A file for a head: it keeps what it holds until `write`, which replaces it in one step."""
+    """A file for a head. It keeps its content until `write` replaces it in one step."""
 
     def __init__(self, file: str, databases: Iterable[str]) -> None:
-        """Check that the file can be written and holds nothing but a head.
+        """Check that the file can be written and contains nothing but a head.
 
         databases: paths of the queue and of its backup (absolute), which it must not be a part of.
         Raises HeadNotWritten.
@@ -63,7 +66,7 @@ class HeadFile:
             raise HeadNotWritten(file, str(error.strerror)) from None
 
     def write(self, head: Head) -> None:
-        """Write the head as `queuectl status` prints it, and wait until it is on the disk."""
+        """Write the head as `queuectl status` prints it, and flush it to disk."""
         try:
             os.write(self._descriptor, f"{head.position}:{head.hash}\n".encode())
             os.fsync(self._descriptor)
@@ -72,7 +75,7 @@ class HeadFile:
             raise HeadNotWritten(self._file, str(error.strerror), head) from None
 
     def close(self) -> None:
-        """Remove what was not written."""
+        """Remove the temporary file, if the head was not written."""
         os.close(self._descriptor)
         try:
             os.unlink(self._building)
@@ -81,7 +84,7 @@ class HeadFile:
 
 
 def _conflict(file: str, databases: Iterable[str]) -> str | None:
-    """Why a file of this name would be one of the databases, or be taken for a part of one."""
+    """Return why this file would be a database or look like a part of one; None if it is not."""
     path = real_name(file)
     for database in databases:
         name = os.path.basename(database)
@@ -99,7 +102,7 @@ def _conflict(file: str, databases: Iterable[str]) -> str | None:
 
 
 def _other_content(file: str) -> str | None:
-    """Why the file that has this name must be kept; None if there is none, or it holds a head."""
+    """Return why an existing file must be kept; None if there is none or it contains a head."""
     try:
         status = os.lstat(file)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Said on stderr while a command waits for jobs: that no worker would run them."""
+"""A note on stderr, while a command waits for jobs, that no worker would run them."""
 
 from collections.abc import Iterable
 
@@ -12,15 +12,18 @@ from .printer import note
 
 
 class IdleNotice:
-    """Says it once, and again after workers have come and gone."""
+    """Prints the note once, and again each time it has changed."""
 
     def __init__(self) -> None:
-        self._said: str | None = None
+        self._last: str | None = None
 
     def say(self, tx: Reader, waiting: Iterable[Job]) -> None:
-        """waiting: the jobs that have not ended; a running job has its worker."""
+        """Print a note if no worker serves the queue of a job. waiting: jobs that have not ended.
+
+        Running jobs are ignored: they have a worker.
+        """
         queues = {job.spec.queue for job in waiting if job.state != "processing"}
         hint = no_worker(workers.active(tx), queues) if queues else None
-        if hint is not None and hint != self._said:
+        if hint is not None and hint != self._last:
             note(with_named_db(hint))
-        self._said = hint
+        self._last = hint

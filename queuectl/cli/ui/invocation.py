@@ -1,4 +1,4 @@
-"""What was typed: the queue that `--db` named, and the line itself, for the hints of an answer."""
+"""The command line that was typed: its `--db`, and all its words, for hints."""
 
 import shlex
 
@@ -7,23 +7,23 @@ import click
 from ...text.hints import with_db_option
 
 TYPED = "queuectl.typed"
-"""Where the root context keeps the words of the command line."""
+"""The key, in the root context of click, of the words of the command line."""
 
 
 def named_db() -> str | None:
-    """The path that `--db` gave, before the subcommand or after it."""
-    named = click.get_current_context().find_root().obj
-    assert named is None or isinstance(named, str)
-    return named
+    """Return the path given with `--db`, before or after the subcommand; None if not given."""
+    path = click.get_current_context().find_root().obj
+    assert path is None or isinstance(path, str)
+    return path
 
 
 def with_named_db(hint: str) -> str:
-    """A hint or an error, its `queuectl …` as they must be typed for this queue."""
+    """Return a hint or an error with the given `--db` added to each `queuectl …` in it."""
     return with_db_option(hint, named_db())
 
 
 def same_line_from(cursor: int) -> str:
-    """The line that was typed, for the page after `cursor`."""
+    """Return the command line that was typed, changed to print the page after `cursor`."""
     words = list(click.get_current_context().find_root().meta[TYPED])
     if "--after" in words:
         at = words.index("--after")

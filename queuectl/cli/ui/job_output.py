@@ -1,4 +1,4 @@
-"""Where a job's output goes: byte for byte into a pipe, as text and colours onto a terminal."""
+"""Print a job's output: byte for byte into a pipe, as harmless text and colours on a terminal."""
 
 import codecs
 import re
@@ -18,59 +18,59 @@ _CONCEAL = re.compile(r"(?:^|[;:])0*8(?:$|[;:])")
 _RESET = "\x1b[0m"
 _IS_RESET = re.compile(r"\x1b\[[0;:]*m")
 _ERASE = re.compile(r"\x1b\[[0-2]?K")
-"""Erase in line: a progress bar clears with it what it writes anew."""
+"""The sequence Erase in Line, with which progress bars clear their line before they redraw it."""
 
 
 LONGEST_LINE = 65_536
-"""Characters of a line that are kept to be replaced; what is longer is printed as it comes."""
+"""The most characters of an unfinished line to hold back; a longer line is printed as it comes."""
 
 
 class Sink(Protocol):
-    """Takes in what a job printed, a piece at a time."""
+    """Prints the output of a job, piece by piece."""
 
     def write(self, data: bytes) -> None:
-        """Print it now."""
+        """Print a piece of output."""
 
     def pause(self) -> None:
-        """Print all that came so far, so that a note can follow on a line of its own."""
+        """Print everything held back, so that a note can follow on a line of its own."""
 
 
 class ByteSink:
-    """For a pipe or a file."""
+    """Writes to a pipe or a file."""
 
     def write(self, data: bytes) -> None:
-        """Byte for byte."""
+        """Write the bytes unchanged."""
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
     def pause(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no output is held back."""
 
 
 class TerminalSink:
-    """For a terminal: colours stay, lines stay, and what would act otherwise is shown instead.
+    """Writes to a terminal. Colours and lines are kept; other control characters are made visible.
 
-    A carriage return lets the job write its line anew, as progress bars do: of each line its last
-    state is printed. Only that line is ever replaced on the screen.
+    A carriage return means that the job writes its line again, as progress bars do: only the last
+    state of each line is printed, and only the current line is ever replaced on the screen.
     """
 
     def __init__(self, colours: bool, live: bool = False) -> None:
-        """live: also print a line that is not complete yet, and replace it as it changes."""
+        """live: also print an incomplete line, and replace it as it changes."""
         self._colours, self._coloured, self._live = colours, False, live
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         self._line = ""
-        """What came of the line that is not complete yet."""
+        """The incomplete line, as received so far."""
         self._on_screen = ""
-        """What of it is printed."""
+        """The text of the incomplete line that is on the screen."""
 
     def write(self, data: bytes) -> None:
-        """The lines that are complete, each once; with `live` also the last state of the next."""
+        """Print the complete lines; with `live` also the current state of the incomplete line."""
         sys.stdout.write(self.take(data))
         sys.stdout.flush()
 
     def pause(self) -> None:
-        """Print the line that is not complete, and end it."""
+        """Print the incomplete line, and end it."""
         text = self.take(b"", final=True)
         if self._on_screen:
             text += "\n"
@@ -79,7 +79,7 @@ class TerminalSink:
         sys.stdout.flush()
 
     def take(self, data: bytes, final: bool = False) -> str:
-        """What to print of it, with what was held back before."""
+        """Return what to print after these bytes. final: also return what would be held back."""
         *lines, self._line = (self._line + self._decoder.decode(data, final)).split("\n")
         printed = []
         for line in lines:
@@ -95,17 +95,18 @@ class TerminalSink:
         return "".join(printed)
 
     def end(self) -> str:
-        """What was held back, and the way back to the terminal's own colour."""
+        """Return what was held back, and the sequence that resets the colour."""
         rest = self.take(b"", final=True)
         return f"{rest}{_RESET}" if self._coloured else rest
 
     def _replaced_by(self, line: str) -> str:
-        """What makes the line on the screen show the last state of `line`."""
+        """Return the text that makes the current line on the screen show the state of `line`."""
         before = self._on_screen
         self._on_screen = state = "".join(map(self._shown, _SGR.split(_last_state(line))))
         if state.startswith(before):
             return state[len(before) :]
-        if 2 * len(before) < shutil.get_terminal_size().columns:  # a character takes two at most
+        # A character takes at most two columns: replace the line unless it may have wrapped.
+        if 2 * len(before) < shutil.get_terminal_size().columns:
             return f"\r\x1b[K{state}"
         return f"\n{state}"
 
@@ -119,7 +120,7 @@ class TerminalSink:
 
 
 def _last_state(line: str) -> str:
-    """The text after the last carriage return that any follows, in the colours set before it."""
+    """Return the text after the last carriage return within the line, in the colours set before."""
     *replaced, state = line.rstrip("\r").split("\r")
     if not replaced:
         return line.rstrip("\r")
@@ -130,7 +131,7 @@ def _last_state(line: str) -> str:
 
 @contextmanager
 def sink(live: bool = False) -> Iterator[Sink]:
-    """Where standard output leads, for the length of the block. live: as in TerminalSink."""
+    """Return the sink for standard output within the block. live: as in TerminalSink."""
     if not sys.stdout.isatty():
         yield ByteSink()
         return

@@ -1,4 +1,4 @@
-"""`JOB...`: which jobs are meant: ids, `last`, a range `3-9`, `-` for stdin, or filters."""
+"""Select jobs: by ids, `last`, a range `3-9`, `-` for ids on stdin, or by filters."""
 
 import re
 import sys
@@ -34,24 +34,24 @@ _PAGE = 1_000
 
 
 class Selector(NamedTuple):
-    """The jobs that a person named, not looked up yet."""
+    """The jobs that were selected on the command line, before they are looked up."""
 
     words: tuple[str, ...]
     filter: Filter | None
-    """Instead of words; an empty one is `--all`."""
+    """The filter, if there are no words. With `--all` it may be empty."""
     everything: bool = False
     """Whether `--all` was given."""
 
     @property
     def by_id(self) -> bool:
-        """Whether each job was named by itself, not by a range, a filter or `--all`."""
+        """Whether each job was named individually, not by a range, a filter or `--all`."""
         return self.filter is None and not any(re.fullmatch(ID_RANGE, word) for word in self.words)
 
     def ids(self, tx: Reader, among: tuple[State, ...] = ()) -> list[str]:
-        """The ids, each once, in the order named, or oldest first for a filter.
+        """Return the ids, each once, in the order given; for a filter, oldest first.
 
-        among: the states that a filter is restricted to where it names none. Raises NotFound for a
-        range or `last` without a job; an id itself is not looked up.
+        among: the states that a filter is restricted to if it names none. Raises NotFound if a
+        range or `last` matches no job; a single id is not looked up.
         """
         if self.filter is None:
             return list(dict.fromkeys(self._named(tx)))
@@ -67,20 +67,23 @@ class Selector(NamedTuple):
 
 
 def matching(tx: Reader, which: Filter, before: int | None = None) -> Iterator[Job]:
-    """All jobs that a filter lets through, newest first from below `before` on, in flat memory."""
+    """Yield all jobs that match a filter, newest first, one page in memory at a time.
+
+    before: only jobs born before this position; None for all.
+    """
     while page := jobs.page(tx, which, before, _PAGE):
         yield from page
         before = page[-1].born
 
 
 def say_if_unused(tx: Reader, queue: str | None) -> None:
-    """A mistyped queue looks like an empty one."""
+    """Print a note if the queue never had a job: its name may be mistyped."""
     if queue is not None and queue not in (known := counts.by_queue(tx)):
         note(unused_queue(queue, known))
 
 
 def existing_job(tx: Reader, word: str) -> Job:
-    """The one job that a word names. Raises NotFound."""
+    """Return the job that a word names: an id or `last`. Raises NotFound."""
     job_id = _last(tx) if word == "last" else word
     if (job := jobs.get(tx, job_id)) is None:
         raise NoSuchJob(job_id)
@@ -88,7 +91,7 @@ def existing_job(tx: Reader, word: str) -> Job:
 
 
 def _from_stdin(tx: Reader) -> Iterator[str]:
-    """The ids on standard input, one per line; several on one line are separated by spaces."""
+    """Yield the ids on standard input: one per line, or several separated by spaces."""
     try:
         text = sys.stdin.buffer.read().decode()
     except UnicodeDecodeError:
@@ -98,7 +101,7 @@ def _from_stdin(tx: Reader) -> Iterator[str]:
 
 
 def _on_line(tx: Reader, text: str) -> list[str]:
-    """An id may contain spaces: a line that is one is not taken apart. Raises NoSuchJob."""
+    """Return the ids on a line. A line that is an id with spaces is not split. Raises NoSuchJob."""
     words = text.split()
     if len(words) < 2 or jobs.get(tx, text) is not None:
         return [text] if words else []
@@ -111,13 +114,13 @@ def _on_line(tx: Reader, text: str) -> list[str]:
 def _named(tx: Reader, word: str) -> list[str]:
     if word == "last":
         return [_last(tx)]
-    if found := re.fullmatch(ID_RANGE, word):
-        return _in_range(tx, int(found[1]), int(found[2]))
+    if match := re.fullmatch(ID_RANGE, word):
+        return _in_range(tx, int(match[1]), int(match[2]))
     return [word]
 
 
 def _refuse_split_id(tx: Reader, words: tuple[str, ...]) -> None:
-    """Raise NotFound if an ID with spaces was typed without quotes, so its parts name no job."""
+    """Raise NotFound if an id with spaces was typed without quotes."""
     for at, word in enumerate(words):
         if word in ("last", "-") or re.fullmatch(ID_RANGE, word) or jobs.get(tx, word) is not None:
             continue
@@ -128,7 +131,7 @@ def _refuse_split_id(tx: Reader, words: tuple[str, ...]) -> None:
 
 
 def _joined_around(words: tuple[str, ...], at: int) -> Iterator[str]:
-    """Each run of up to ten words that contains the word at this index, and another one."""
+    """Yield each sequence of two to ten words that contains the word at this index, joined."""
     for start in range(max(0, at - 9), at + 1):
         for end in range(max(at + 1, start + 2), min(len(words), start + 10) + 1):
             yield " ".join(words[start:end])
@@ -142,10 +145,10 @@ def _last(tx: Reader) -> str:
 
 def _in_range(tx: Reader, first: int, last: int) -> list[str]:
     highest = min(last, sequence.last_number(tx))
-    found = [str(n) for n in range(first, highest + 1) if jobs.get(tx, str(n)) is not None]
-    if not found:
+    ids = [str(n) for n in range(first, highest + 1) if jobs.get(tx, str(n)) is not None]
+    if not ids:
         raise NotFound(f"no jobs from {first} to {last}; see queuectl list")
-    return found
+    return ids
 
 
 def _recorded_at_us(position: int) -> int:
@@ -192,7 +195,7 @@ _FILTERS = (
 
 
 def filter_options(run: Callable[..., R]) -> Callable[..., R]:
-    """Add the options that choose jobs, and give the subcommand `which`, a Filter."""
+    """Add the options that filter jobs, and pass the subcommand `which`, a Filter."""
 
     @wraps(run)
     def filtered(
@@ -223,7 +226,7 @@ def filter_options(run: Callable[..., R]) -> Callable[..., R]:
 
 
 def selector_options(run: Callable[..., R]) -> Callable[..., R]:
-    """Add `JOB...` and the filters, and give the subcommand `chosen`, a Selector."""
+    """Add `JOB...`, the filters and `--all`, and pass the subcommand `chosen`, a Selector."""
 
     @wraps(run)
     def selected(

@@ -1,14 +1,14 @@
-"""The JSON of what only the command line answers."""
+"""The JSON documents that only the command line prints."""
 
 from ...json_shapes import Document, JobShape, SettingShape, Shape
 
 
 class Accepted(Document, frozen=True, kw_only=True):
-    """`enqueue`: the ids, in order. `head_hash`: of the log's last record, to keep elsewhere."""
+    """`enqueue`: the ids, in order. `head_hash`: of the last record, to be stored elsewhere."""
 
     ids: list[str]
     existing: list[str]
-    """Those of them that existed already, with the same request: nothing was enqueued for them."""
+    """The ids that existed already, with the same request: nothing was enqueued for them."""
     head_hash: str
 
 
@@ -49,7 +49,7 @@ class Replayed(Document, frozen=True, kw_only=True):
 
 
 class BackedUp(Document, frozen=True, kw_only=True):
-    """`backup`: what was written. Keep `position` and `head_hash`, of the log in it, elsewhere."""
+    """`backup`: the backup. Store `position` and `head_hash`, the head of its log, elsewhere."""
 
     head_hash: str
     path: str
@@ -59,7 +59,7 @@ class BackedUp(Document, frozen=True, kw_only=True):
 
 
 class RestoredFrom(Document, frozen=True, kw_only=True):
-    """`restore`: what was done, or would be done if `dry_run`."""
+    """`restore`: the change, or with `dry_run` the change that it would make."""
 
     head_hash: str
     path: str

@@ -1,4 +1,4 @@
-"""What the subcommands that write share: ask, raise a refusal, or only show what would happen."""
+"""Functions of the subcommands that write: send requests, ask for confirmation, or rehearse."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -24,18 +24,18 @@ T = TypeVar("T")
 
 
 class _Rehearsed(Exception):
-    """Undoes the transaction of a rehearsal."""
+    """Rolls back the transaction of a rehearsal."""
 
 
 def unless_refused(answer: T | QueueError) -> T:
-    """The answer, unless it is a refusal: that is raised."""
+    """Return the answer, or raise it if it is a refusal."""
     if isinstance(answer, QueueError):
         raise answer
     return answer
 
 
 def rehearse(queue: Queue, out: Printer, act: Callable[[Session], object]) -> None:
-    """Print the events that `act` would append, and write nothing."""
+    """Print the events that `act` would append, and record nothing."""
     from ...json_shapes import EventPage, event_shape
     from .columns import EVENT_COLUMNS
 
@@ -47,7 +47,7 @@ def rehearse(queue: Queue, out: Printer, act: Callable[[Session], object]) -> No
         recorded = list(session.tx.events(after=position))
         raise _Rehearsed
     if out.form == "json":
-        events = [event_shape(one) for one in recorded]
+        events = [event_shape(event) for event in recorded]
         out.document(EventPage(position=position, events=events, next=None))
     else:
         out.table(EVENT_COLUMNS, recorded, none="Nothing would change.")
@@ -56,32 +56,32 @@ def rehearse(queue: Queue, out: Printer, act: Callable[[Session], object]) -> No
 def change_jobs(
     queue: Queue,
     out: Printer,
-    asked: Iterable[JobRequest],
-    said: Callable[[Job], str],
+    requests: Iterable[JobRequest],
+    sentence: Callable[[Job], str],
     *,
     dry_run: bool,
 ) -> None:
-    """Do what is asked in one transaction, all or nothing, and print what the jobs have become.
+    """Send the requests in one transaction, all or nothing, and print the jobs after the change.
 
     A terminal also gets a hint if no worker would run the jobs that are pending now.
 
-    said: of a job, to a person.
+    sentence: returns the line about a job for a terminal.
     """
-    tell: Callable[[Job], Any] = said if out.terminal else id_and_state
+    describe: Callable[[Job], Any] = sentence if out.terminal else id_and_state
     if out.form == "json":
-        from ...json_shapes import job_shape as tell
+        from ...json_shapes import job_shape as describe
 
     pending_queues: set[str] = set()
 
     def act(session: Session) -> list[tuple[str, Any]]:
-        """The id of each job, and its line or its shape."""
+        """Return the id of each job, with its line or its JSON shape."""
         ask: Callable[[JobRequest], Job | QueueError] = session.send
         rows = []
-        for request in asked:
+        for request in requests:
             job = unless_refused(ask(request))
             if job.state == "pending":
                 pending_queues.add(job.spec.queue)
-            rows.append((job.id, tell(job)))
+            rows.append((job.id, describe(job)))
         return rows
 
     if dry_run:
@@ -106,12 +106,12 @@ def change_jobs(
 
 
 def id_and_state(job: Job) -> str:
-    """What a pipe reads of a job that was changed or waited for."""
+    """Return the line about a job in a pipe: its id and state, tab-separated."""
     return f"{job.id}\t{job.state}"
 
 
 def confirm(out: Printer, count: int, verb: str, yes: bool) -> None:
-    """On a terminal, ask before changing more than one job.
+    """On a terminal, ask for confirmation before changing more than one job.
 
     Raises click's Exit with code 1 if the answer is no.
     """

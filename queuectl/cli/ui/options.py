@@ -1,4 +1,4 @@
-"""What the subcommands share: how the queue is opened and the answer printed, and their options."""
+"""Options and decorators of the subcommands: they open the queue and provide the printer."""
 
 import os
 from collections.abc import Callable
@@ -22,28 +22,31 @@ R = TypeVar("R")
 
 
 def examples(*lines: str) -> str:
-    """The end of a subcommand's help: lines that work as printed."""
+    """Return the end of a subcommand's help: example lines that work as printed."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def completed_by(
     name: str,
 ) -> "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]":
-    """Let a function of `completing` complete the value; it is imported when a shell asks."""
+    """Return a completion that calls the function `name` of `completion.py`.
+
+    The module is imported only when a shell asks for completions.
+    """
 
     def complete(
         ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
         from . import completion
 
-        found: list[CompletionItem] = getattr(completion, name)(ctx, param, incomplete)
-        return found
+        items: list[CompletionItem] = getattr(completion, name)(ctx, param, incomplete)
+        return items
 
     return complete
 
 
 def reading(run: "Callable[Concatenate[Reading, P], R]") -> Callable[P, R]:
-    """Give the subcommand the queue to read from."""
+    """Pass the subcommand the queue, opened for reading, and close it afterwards."""
 
     @wraps(run)
     def opened(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -61,7 +64,7 @@ def reading(run: "Callable[Concatenate[Reading, P], R]") -> Callable[P, R]:
 
 
 def queue(run: "Callable[Concatenate[Queue, P], R]") -> Callable[P, R]:
-    """Give the subcommand the queue to write to, made where missing."""
+    """Pass the subcommand the queue, opened for writing and created if it is missing."""
 
     @wraps(run)
     def opened(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -72,9 +75,10 @@ def queue(run: "Callable[Concatenate[Queue, P], R]") -> Callable[P, R]:
 
 
 def existing_queue(run: "Callable[Concatenate[Queue, P], R]") -> Callable[P, R]:
-    """Give the subcommand the queue to write to, if it can do nothing in a new one.
+    """Pass the subcommand the queue, opened for writing, for changes of what exists already.
 
-    None is created: if it was named, it must be there, and otherwise a missing one is empty.
+    No queue file is created. A missing one counts as empty, unless --db named it: then Missing is
+    raised.
     """
 
     @wraps(run)
@@ -86,10 +90,10 @@ def existing_queue(run: "Callable[Concatenate[Queue, P], R]") -> Callable[P, R]:
 
 
 def open_queue(*, create: bool = True) -> "Queue":
-    """The queue to write to. If it had to be created, a note says where it is.
+    """Open the queue for writing. If it has to be created, print a note that says where.
 
-    With --dry-run, or without `create`, an empty queue elsewhere stands for one that is missing.
-    Raises Missing if that was named by --db.
+    With --dry-run, or without `create`, a missing queue is not created: a temporary empty queue is
+    returned. Raises Missing if `create` is false and --db names a missing file.
     """
     from eventstore.errors import Missing
     from eventstore.location import locate
@@ -102,15 +106,15 @@ def open_queue(*, create: bool = True) -> "Queue":
         folder = os.path.dirname(location.path)
         raise Missing(location.path, None if os.path.isdir(folder) else folder)
     if missing and (not create or click.get_current_context().params.get("dry_run")):
-        return _passing_queue()
+        return _temporary_queue()
     target = Queue(location.path if location.named else None, on_wait=note)
     if missing:
         note(f"created queue {location.path}")
     return target
 
 
-def _passing_queue() -> "Queue":
-    """An empty queue that goes with the command."""
+def _temporary_queue() -> "Queue":
+    """Return an empty queue that is removed when the command ends."""
     from tempfile import TemporaryDirectory
 
     from ...api import Queue
@@ -121,7 +125,7 @@ def _passing_queue() -> "Queue":
 
 
 def printer(run: Callable[..., R]) -> Callable[..., R]:
-    """Add `--json`, and give the subcommand `out` to answer on."""
+    """Add `--json`, and pass the subcommand `out`, a Printer."""
 
     @wraps(run)
     def printing(*args: Any, form: Form, **kwargs: Any) -> R:
@@ -132,13 +136,13 @@ def printer(run: Callable[..., R]) -> Callable[..., R]:
 
 
 def list_printer(run: Callable[..., R]) -> Callable[..., R]:
-    """The same with `--jsonl`, for lists."""
+    """Add `--json` and `--jsonl`, for lists, and pass the subcommand `out`, a Printer."""
     add = click.option("--jsonl", "form", flag_value="jsonl", help="Output JSON Lines.")
     return add(printer(run))
 
 
 def queue_name(help_: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """The option `--queue Q`, which completes the names of the queues. help_: what Q is."""
+    """Return the option `--queue Q`, which completes queue names. help_: the help text."""
     return click.option(
         "--queue", "-q", metavar="Q", shell_complete=completed_by("queues"), help=help_
     )

@@ -1,4 +1,4 @@
-"""Jobs a page at a time: the options that turn pages, and how a page is printed."""
+"""List jobs page by page: the options that select a page, and the printing of a page."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -24,20 +24,20 @@ PAGE = 50
 
 
 LARGEST_PAGE = 1_000_000
-"""Of a page; whoever wants more wants all."""
+"""The maximum of --limit; for more jobs there is --all."""
 
 
 class Page(NamedTuple):
-    """Which of the jobs that a filter lets through."""
+    """Which of the matching jobs to print."""
 
     limit: int | None
-    """None is all of them."""
+    """The maximum number of jobs; None for all."""
     after: int | None
-    """The cursor of the page before."""
+    """The cursor of the previous page; None for the first page."""
 
 
 def pages(run: Callable[..., R]) -> Callable[..., R]:
-    """Add `--limit`, `--after` and `--all`, and give the subcommand `page`."""
+    """Add `--limit`, `--after` and `--all`, and pass the subcommand `page`."""
 
     @wraps(run)
     def paged(*args: Any, limit: int, after: int | None, everything: bool, **kwargs: Any) -> R:
@@ -71,22 +71,22 @@ def print_page(
     page: Page,
     columns: tuple[Column[Job], ...],
 ) -> None:
-    """Print it, and where there are more say how to go on; in a pipe, too, where it is not data."""
+    """Print one page. If there are more, print how to get the next one (to stderr when piped)."""
     say_if_unused(tx, which.queue)
-    found = matching(tx, which, page.after)
+    matches = matching(tx, which, page.after)
     more: int | None = None
     if page.limit is not None:
-        some = jobs.page(tx, which, page.after, page.limit + 1)
-        more = some[page.limit - 1].born if len(some) > page.limit else None
-        found = iter(some[: page.limit])
+        first = jobs.page(tx, which, page.after, page.limit + 1)
+        more = first[page.limit - 1].born if len(first) > page.limit else None
+        matches = iter(first[: page.limit])
     if out.form == "json":
         cursor = None if more is None else str(more)
-        shapes = [job_shape(job) for job in found]
+        shapes = [job_shape(job) for job in matches]
         out.document(JobPage(position=tx.head().position, jobs=shapes, next=cursor))
     elif out.form == "jsonl":
-        out.documents(job_shape(job) for job in found)
+        out.documents(job_shape(job) for job in matches)
     else:
-        out.table(columns, found, none="No matching jobs.")
+        out.table(columns, matches, none="No matching jobs.")
     if more is not None and out.form != "json":
         say = out.hint if out.terminal else note
         say(f"more: {same_line_from(more)}, or --all")

@@ -1,4 +1,4 @@
-"""Types of options: what is typed becomes a value, or is refused with the option's own name."""
+"""Types of options: they convert the text to a value, or raise an error that names the option."""
 
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def option_name(param: click.Parameter | None) -> str:
-    """How an error names an option: by its longest spelling."""
+    """Return how an error names an option: its longest spelling."""
     return max(param.opts, key=len) if param else "the value"
 
 
@@ -44,7 +44,7 @@ class Whole(click.ParamType):  # type: ignore[type-arg]
 
 
 class Cursor(Whole):
-    """Where a page ends: the position of a job's first event, `114` or `@114`."""
+    """The end of a page: the position of a job's first event, `114` or `@114`."""
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
@@ -54,7 +54,7 @@ class Cursor(Whole):
 
 
 class OfSetting(click.ParamType):  # type: ignore[type-arg]
-    """A value that a setting takes."""
+    """A value of a setting."""
 
     name = "value"
 
@@ -64,7 +64,7 @@ class OfSetting(click.ParamType):  # type: ignore[type-arg]
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | float:
-        """In the setting's stored unit. Raises BadInput."""
+        """Return the value in the setting's stored unit. Raises BadInput."""
         return setting(self._key).named(option_name(param)).parse(str(value))
 
 
@@ -76,7 +76,7 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Raises BadInput."""
+        """Return seconds. Raises BadInput."""
         from ...text.durations import duration_us
 
         seconds = duration_us(str(value)) / 1_000_000
@@ -88,7 +88,7 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
 
 
 class Word(click.ParamType):  # type: ignore[type-arg]
-    """One of some words. meant: words that other programs use, each with ours."""
+    """One of a set of words. meant: words of other programs, each with the known word."""
 
     name = "word"
 
@@ -118,7 +118,7 @@ class Word(click.ParamType):  # type: ignore[type-arg]
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
-        """Those that begin so."""
+        """Return the known words that begin with `incomplete`."""
         from click.shell_completion import CompletionItem
 
         return [CompletionItem(word) for word in self._known if word.startswith(incomplete)]

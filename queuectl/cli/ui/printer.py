@@ -1,4 +1,4 @@
-"""Where answers go: a picture for a terminal, plain lines for a pipe, JSON where asked for."""
+"""Print answers: tables on a terminal, plain lines in a pipe, JSON with --json."""
 
 import codecs
 import re
@@ -30,7 +30,10 @@ class Printer:
         self.terminal = form is None and sys.stdout.isatty()
 
     def document(self, shape: msgspec.Struct) -> None:
-        """One JSON document on a line: UTF-8, or ASCII if the locale or PYTHONIOENCODING is not."""
+        """Print a JSON document on one line, in UTF-8, or in ASCII if stdout is not UTF-8.
+
+        The encoding of stdout depends on the locale and on PYTHONIOENCODING.
+        """
         data = _encode(shape)
         if codecs.lookup(sys.stdout.encoding).name == "utf-8":
             line(data.decode())
@@ -39,33 +42,36 @@ class Printer:
             sys.stdout.buffer.write(_ascii_json(data.decode()) + b"\n")
 
     def documents(self, shapes: Iterable[msgspec.Struct]) -> None:
-        """A JSON text a line."""
+        """Print JSON documents, one per line."""
         for shape in shapes:
             self.document(shape)
 
     def table(self, columns: tuple[Column[T], ...], rows: Iterable[T], none: str = "") -> None:
-        """A list: fitted to a terminal, or tab-separated without a header.
+        """Print a list: fitted to a terminal, or tab-separated without a header.
 
-        none: what a person reads where there is no row.
+        none: the line that a terminal gets if there are no rows.
         """
         if not self.terminal:
             for row in rows:
                 line("\t".join(visible(column.plain(row)) for column in columns))
-        elif found := list(rows):
+        elif listed := list(rows):
             from .rich_table import table
 
-            table(columns, found, SystemClock().wall_us())
+            table(columns, listed, SystemClock().wall_us())
         else:
             line(with_named_db(none))
 
     def painted(self, text: str, state: str) -> str:
-        """The text in the colour of a state, for a terminal that shows colours."""
+        """Return the text in the colour of a state, if stdout is a terminal with colours."""
         if not self.terminal or not colours_wanted():
             return text
         return click.style(text, fg=COLOURS.get(state))
 
     def hint(self, text: str) -> None:
-        """What to do next, for a person; ` · ` between two of it, or a line each."""
+        """Print what to do next, on a terminal only.
+
+        Several hints are separated by ` · `; if they do not fit, each gets a line of its own.
+        """
         if self.terminal and text:
             words = visible(with_named_db(text))
             fits = len(words) <= shutil.get_terminal_size().columns
@@ -73,7 +79,7 @@ class Printer:
 
 
 def _ascii_json(text: str) -> bytes:
-    """The same JSON with escapes: other characters than ASCII appear only within its strings."""
+    """Return the JSON in ASCII. Other characters appear only in its strings, and are escaped."""
 
     def escaped(match: re.Match[str]) -> str:
         units = match[0].encode("utf-16-be").hex()
@@ -83,18 +89,18 @@ def _ascii_json(text: str) -> bytes:
 
 
 def line(text: str = "") -> None:
-    """One line on stdout."""
+    """Write one line to stdout."""
     sys.stdout.write(f"{text}\n")
 
 
 def end_line() -> None:
-    """A terminal has printed ^C: what comes next, such as a prompt, gets a line of its own."""
+    """End the line on which a terminal has printed ^C, so that the prompt begins a new line."""
     if sys.stderr.isatty():
         sys.stdout.flush()
         click.echo(err=True)
 
 
 def note(text: str) -> None:
-    """One line of talk on stderr, below what has been answered so far."""
+    """Write one line to stderr, after what was written to stdout so far."""
     sys.stdout.flush()
     say(text)

@@ -1,4 +1,4 @@
-"""How far something long has come: on stderr, on a terminal, once it takes over a second."""
+"""Show the progress of a long operation on stderr, if that is a terminal, after one second."""
 
 import sys
 from time import monotonic
@@ -14,9 +14,10 @@ Time = Literal["remaining", "elapsed"]
 
 
 class ProgressDisplay:
-    """Shows a bar from the first second on; use it in a `with` block.
+    """Shows a progress bar after the first second; use it in a `with` block.
 
-    time: the one that the bar shows. How long a wait for others goes on cannot be foretold.
+    time: whether the bar shows the remaining or the elapsed time; a wait for jobs cannot predict
+    the remaining time.
     """
 
     def __init__(self, what: str, time: Time = "remaining") -> None:
@@ -38,7 +39,7 @@ class ProgressDisplay:
             self._bar.close()
 
     def show(self, done: int, total: int | None = None) -> None:
-        """So much is done; of so much, where that is known."""
+        """Show that `done` of `total` is done. total: None if it is not known."""
         if not self._wanted or monotonic() - self._begun < SHOW_AFTER_S:
             return
         if self._bar is None:

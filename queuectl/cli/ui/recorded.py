@@ -1,4 +1,4 @@
-"""The answer of a command that has changed the queue, and what to do if it cannot be printed."""
+"""Print the answer of a command that has changed the queue; report it if that fails."""
 
 import os
 import sys
@@ -9,11 +9,11 @@ from ... import exit_codes
 from ...escape import visible
 
 RUNS_SHOWN = 5
-"""Ranges of ids named in one sentence."""
+"""The maximum number of id ranges named in one sentence."""
 
 
 class AnswerLost(Exception):
-    """The change is in the log, but standard output took no answer.
+    """The change is in the log, but the answer could not be written to standard output.
 
     recorded: the change, in a few words, such as `jobs 5-9`.
     """
@@ -43,35 +43,37 @@ def answering(recorded: Callable[[], str]) -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """Write one line to stderr. A stderr that takes nothing changes no result and no exit code."""
+    """Write one line to stderr. A failure to write is ignored and changes no exit code."""
     with suppress(OSError):
         sys.stderr.write(f"{visible(text)}\n")
         sys.stderr.flush()
 
 
 def discard_standard_output() -> None:
-    """Let what is still buffered for a closed or full standard output go to /dev/null."""
+    """Redirect standard output to /dev/null, so that flushing its buffer cannot fail again."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.close(null)
 
 
 def report_lost_answer(error: AnswerLost) -> int:
-    """Say what was recorded, and return the exit code."""
+    """Print what was recorded, and return the exit code."""
     discard_standard_output()
     say(f"error: {error}")
     return exit_codes.ANSWER_LOST
 
 
 def jobs_in_short(ids: Sequence[str]) -> str:
-    """`job 5`, `jobs 5-1000004`, `jobs nightly, 3, 7-9 and 12 more`."""
+    """Name jobs in short: `job 5`, `jobs 5-1000004`, `jobs nightly, 3, 7-9 and 12 more`."""
     runs: list[tuple[str, str]] = []
     for job_id in ids:
         if runs and _follows(runs[-1][1], job_id):
             runs[-1] = (runs[-1][0], job_id)
         else:
             runs.append((job_id, job_id))
-    named = ", ".join(one if one == last else f"{one}-{last}" for one, last in runs[:RUNS_SHOWN])
+    named = ", ".join(
+        first if first == last else f"{first}-{last}" for first, last in runs[:RUNS_SHOWN]
+    )
     more = f" and {len(runs) - RUNS_SHOWN:,} more" if len(runs) > RUNS_SHOWN else ""
     return f"{'job' if len(ids) == 1 else 'jobs'} {named or 'none'}{more}"
 

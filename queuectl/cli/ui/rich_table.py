@@ -17,18 +17,18 @@ T = TypeVar("T")
 
 _GAP = 2
 WIDE_AT_LEAST = 16
-"""Characters of a wide column without which it tells nothing."""
+"""The minimum width of a wide column, in characters."""
 
 
 def table(columns: tuple[Column[T], ...], rows: Sequence[T], now_us: int) -> None:
-    """A list fitted to the width: what is too long is folded, or cut with `…`."""
+    """Print a list fitted to the width of the terminal: long text is folded, or cut with `…`."""
     console = _console()
     shown = _fitting(columns, rows, now_us, console.width)
-    picture = Table(box=None, pad_edge=False, header_style="dim")
-    picture.expand = any(column.wide for column in shown)
+    layout = Table(box=None, pad_edge=False, header_style="dim")
+    layout.expand = any(column.wide for column in shown)
     whole = _leaves_room(shown, rows, now_us, console.width)
     for column in shown:
-        picture.add_column(
+        layout.add_column(
             column.title,
             no_wrap=not column.folds or (column is shown[0] and whole),
             overflow="fold" if column.folds else "ellipsis",
@@ -37,25 +37,25 @@ def table(columns: tuple[Column[T], ...], rows: Sequence[T], now_us: int) -> Non
             ratio=1 if column.wide else None,
         )
     for row in rows:
-        picture.add_row(*(_cell(column, column.shown(row, now_us)) for column in shown))
-    console.print(picture)
+        layout.add_row(*(_cell(column, column.shown(row, now_us)) for column in shown))
+    console.print(layout)
 
 
 def _fitting(
     columns: tuple[Column[T], ...], rows: Sequence[T], now_us: int, width: int
 ) -> list[Column[T]]:
-    """The columns without the spare ones that are empty, or for which there is no room."""
+    """Return the columns without the spare columns that are empty or do not fit."""
     longest = {column: _longest(column, rows, now_us) for column in columns}
     shown = [column for column in columns if longest[column] or not column.spare]
     for column in reversed(columns):
-        needed = sum(_width(one, longest[one]) for one in shown)
+        needed = sum(_width(kept, longest[kept]) for kept in shown)
         if column in shown and column.spare and needed - _GAP > width:
             shown.remove(column)
     return shown
 
 
 def _leaves_room(columns: list[Column[T]], rows: Sequence[T], now_us: int, width: int) -> bool:
-    """Whether the first column, the ids, can stay unfolded beside the least of the others."""
+    """Return whether the ids, in the first column, fit unfolded next to the narrowest others."""
     ids, *others = columns
     longest = _longest(ids, rows, now_us)
     least = [0 if column.folds else _longest(column, rows, now_us) for column in others]
@@ -68,16 +68,16 @@ def _longest(column: Column[T], rows: Sequence[T], now_us: int) -> int:
 
 
 def _width(column: Column[T], longest: int) -> int:
-    """With the gap to the next column. longest: of its texts."""
+    """Return the width of a column with the gap to the next. longest: width of its longest text."""
     most = WIDE_AT_LEAST if column.wide else column.folds or longest
     return max(min(longest, most), cell_len(column.title)) + _GAP
 
 
 def _console(stderr: bool = False) -> Console:
-    """Job text is text: no markup, no emoji, no guesses at what to colour."""
+    """Return a console that prints text as it is: no markup, no emoji, no automatic colours."""
     return Console(
         stderr=stderr,
-        # Of itself rich leaves out colours where NO_COLOR is set, but not bold and dim.
+        # With NO_COLOR alone, rich leaves out colours, but not bold and dim.
         color_system="auto" if colours_wanted() else None,
         markup=False,
         emoji=False,
@@ -92,27 +92,27 @@ def _cell(column: Column[T], text: str) -> Text:
 
 
 class _Rate(progress.ProgressColumn):
-    """How many are done in a second."""
+    """The rate: items per second."""
 
     def render(self, task: progress.Task) -> Text:
-        """As of lately."""
+        """Return the recent rate: `1,200/s`."""
         return Text(f"{task.speed or 0:,.0f}/s")
 
 
 class _Count(progress.ProgressColumn):
-    """How many are done, of how many."""
+    """The number of items done, and the total."""
 
     def render(self, task: progress.Task) -> Text:
-        """`1,200/5,000`; without the total while that is not known."""
+        """Return `1,200/5,000`, or without the total while that is not known."""
         total = "" if task.total is None else f"/{task.total:,.0f}"
         return Text(f"{task.completed:,.0f}{total}")
 
 
 class ProgressBar:
-    """A progress bar on stderr; gone when it is closed."""
+    """A progress bar on stderr, which is erased when it is closed."""
 
     def __init__(self, what: str, time: Time) -> None:
-        """time: the one shown; with the remaining time comes the rate it is computed from."""
+        """time: the time shown; with the remaining time, the bar also shows the rate."""
         remaining = (_Rate(), progress.TimeRemainingColumn())
         elapsed = (progress.TimeElapsedColumn(),)
         self._progress = progress.Progress(
@@ -127,9 +127,9 @@ class ProgressBar:
         self._progress.start()
 
     def show(self, done: int, total: int | None) -> None:
-        """So much is done, of so much."""
+        """Show that `done` of `total` is done. total: None if it is not known."""
         self._progress.update(self._task, completed=done, total=total)
 
     def close(self) -> None:
-        """Take it away."""
+        """Erase the bar."""
         self._progress.stop()

@@ -1,4 +1,4 @@
-"""What subcommands share that change several jobs at a time: options, confirmation, change."""
+"""Functions of the subcommands that change several jobs: options, confirmation and change."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from .printer import Printer
 
 
 def takes_jobs(run: Callable[..., None]) -> Callable[..., None]:
-    """Add `JOB...`, the filters and the options of a change, and give the subcommand the queue."""
+    """Add `JOB...`, the filters and the options of a change, and pass the subcommand the queue."""
     for add in (
         options.existing_queue,
         options.printer,
@@ -41,8 +41,8 @@ def change(
 ) -> None:
     """Send a request for each chosen job, once a person at a terminal has agreed.
 
-    verb: names the change in the question. became: what to say of a job after `job ID`. among:
-    the states that a filter is restricted to if it names none.
+    verb: the change, for the question. became: returns the words after `job ID` in the answer.
+    among: the states that a filter is restricted to if it names none.
     """
     with queue.read() as tx:
         ids = chosen.ids(tx, among=among)

@@ -1,4 +1,4 @@
-"""How answers look: the columns of a list, the colours of states."""
+"""The columns of lists and the colours of states."""
 
 import os
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from typing import Generic, NamedTuple, TypeVar
 T = TypeVar("T")
 
 ID_WIDTH = 36
-"""Of a column of ids: a UUID stays on one line, and no longer id takes the whole list."""
+"""The width of a column of ids: a UUID fits on one line, and longer ids are folded."""
 TEXT_WIDTH = 32
-"""Of a column of other text that continues on the next line."""
+"""The width of other columns whose long text is folded."""
 
 COLOURS = {
     "pending": "cyan",
@@ -22,24 +22,24 @@ COLOURS = {
     "stopping": "yellow",
     "lost": "red",
 }
-"""Of the words for states, in the names that click and rich share."""
+"""The colour of each state, by names that click and rich share."""
 
 
 class Column(NamedTuple, Generic[T]):
-    """A column of a list. A pipe gets `plain`, whole; a person `shown`, which may be shortened."""
+    """A column of a list. A pipe gets `plain`, a terminal `shown`, which may be shortened."""
 
     title: str
     plain: Callable[[T], str]
     shown: Callable[[T, int], str]
-    """Its second argument is the time now, UTC, microseconds since 1970."""
+    """Its second argument is the current time, UTC, microseconds since 1970."""
     wide: bool = False
-    """Whether it takes the room that is left, and is cut where there is too little."""
+    """Whether the column takes the remaining width, and is cut if that is too small."""
     spare: bool = False
-    """Whether it is left out where it is empty, or a terminal too narrow, from the right on."""
+    """Whether to leave out the column if it is empty or does not fit, beginning at the right."""
     folds: int = 0
-    """Characters of a line if longer text continues on the next line; 0 if it does not."""
+    """The width at which longer text is folded; 0 if it is never folded."""
 
 
 def colours_wanted() -> bool:
-    """Source: no-color.org."""
+    """Return whether colours may be used: not if NO_COLOR is set (see no-color.org)."""
     return not os.environ.get("NO_COLOR")

@@ -1,4 +1,4 @@
-"""`--watch`: show an answer again and again, a page of it on a cleared screen."""
+"""`--watch`: print an answer repeatedly, each time on a cleared screen."""
 
 import shutil
 import sys
@@ -16,15 +16,15 @@ CUT_LINES, WRAP_LINES = "\x1b[?7l", "\x1b[?7h"
 
 
 class _Page(StringIO):
-    """Caught for the terminal: so it is written as for one."""
+    """A buffer for text that will be written to the terminal."""
 
     def isatty(self) -> bool:
-        """As what it goes to."""
+        """Return True, so that the text is formatted for a terminal."""
         return True
 
 
 def watch(reading: Reading, out: Printer, show: Callable[[], None], every_s: float | None) -> None:
-    """Show once; or, with `every_s`, whenever the log grows and at least that often."""
+    """Call `show` once; with `every_s`, call it on every change and at least that often."""
     if every_s is None:
         show()
         return
@@ -41,7 +41,7 @@ def watch(reading: Reading, out: Printer, show: Callable[[], None], every_s: flo
 
 
 def _screen(lines: list[str]) -> str:
-    """What fits on one: a longer answer would scroll, and leave its rest behind each time."""
+    """Return the text for one screen. More lines would scroll, and stay in the scrollback."""
     room = shutil.get_terminal_size().lines - 1
     shown = lines[:room]
     if len(lines) > room:

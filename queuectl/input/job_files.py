@@ -130,7 +130,9 @@ def _read(source: IO[bytes], now_us: int) -> Iterator[tuple[int, NewJob]]:
         return _read_lines(chain([line], _lines(source)), blank + 1, now_us)
     document = b"\n" * blank + line + source.read(DOCUMENT_BYTES + 1)
     if len(document) > DOCUMENT_BYTES:
-        raise BadInput(f"more than {DOCUMENT_BYTES >> 20} MB of one JSON text; write one job per line")
+        raise BadInput(
+            f"more than {DOCUMENT_BYTES >> 20} MB in one JSON text; use one job per line"
+        )
     return ((0, job) for job in (jobs_from_json(document, now_us) if document.strip() else ()))
 
 

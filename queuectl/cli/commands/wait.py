@@ -79,13 +79,13 @@ def _wait(reading: Reading, ids: Sequence[str], timeout_s: float | None, any_of:
     idle = IdleNotice()
     with ProgressDisplay("waiting", "elapsed") as progress:
 
-        def looked(tx: Reader, waiting: Sequence[Job]) -> None:
+        def report(tx: Reader, waiting: Sequence[Job]) -> None:
             idle.say(tx, waiting)
             progress.show(len(ids) - len(waiting), len(ids))
 
-        look_s = REFRESH_S if sys.stderr.isatty() else None
+        poll_s = REFRESH_S if sys.stderr.isatty() else None
         return wait_for(
-            reading, ids, timeout_s=timeout_s, any_of=any_of, looked=looked, look_s=look_s
+            reading, ids, timeout_s=timeout_s, any_of=any_of, on_poll=report, poll_s=poll_s
         )
 
 

@@ -46,7 +46,9 @@ def test_events_that_are_read_back_otherwise_are_found(monkeypatch: pytest.Monke
 
 
 def test_half_a_surrogate_that_is_let_in_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_files, "_refuse_doubled", lambda text, asked: asked["command"].nothing)
+    monkeypatch.setattr(
+        job_files, "_refuse_duplicate_keys", lambda text, keys: keys["command"].nothing
+    )
     assert any("AttributeError" in one for one in found("json", 500))
 
 

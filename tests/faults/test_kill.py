@@ -128,7 +128,7 @@ def test_claim_is_nobodys_while_its_keeper_has_yet_to_tidy_up(house: House) -> N
             supervisor = house.supervisor(running)
             os.kill(running.pid, SIGSTOP)
             kill(supervisor)
-            for _ in range(3):  # the other hears of the death, and of these
+            for _ in range(10):  # the other hears of the death, and of these
                 assert house.wait(house.enqueue("true")) == ["completed"]
             assert house.told(job) == ["enqueued", "claimed"]
             os.kill(running.pid, SIGCONT)

@@ -5,7 +5,7 @@ from tests.house import House, kill
 from tests.shapes import in_folder
 
 
-def test_each_of_many_short_jobs_runs_once_whatever_dies(house: House) -> None:
+def test_many_short_jobs_each_run_once_although_the_supervisor_dies(house: House) -> None:
     jobs = [house.enqueue("echo $QUEUECTL_JOB >> ran") for _ in range(300)]
     ran = house.work / "ran"
     with house.worker() as running:
@@ -18,7 +18,7 @@ def test_each_of_many_short_jobs_runs_once_whatever_dies(house: House) -> None:
     assert len(jobs) <= len(ran.read_text().split()) <= len(jobs) + lost
 
 
-def test_short_job_is_not_kept_behind_long_ones(house: House) -> None:
+def test_prefetched_job_does_not_wait_behind_long_ones(house: House) -> None:
     quick = [house.enqueue("true") for _ in range(40)]
     long = [house.enqueue("until [ -e go ]; do sleep 0.01; done") for _ in range(2)]
     last = house.enqueue("true")
@@ -30,7 +30,7 @@ def test_short_job_is_not_kept_behind_long_ones(house: House) -> None:
         assert house.wait(*long) == ["completed", "completed"]
 
 
-def test_what_was_claimed_ahead_goes_back_at_the_first_signal(house: House) -> None:
+def test_prefetched_claims_are_released_at_the_first_signal(house: House) -> None:
     jobs = [house.enqueue("true") for _ in range(500)]
     with house.worker() as running:
         house.wait_for(jobs[20], "succeeded")

@@ -34,7 +34,7 @@ def server(house: House) -> int:
     return int(until(lambda: (file.exists() and file.read_text().strip()) or None, "the server"))
 
 
-def test_processes_left_behind_are_ended_and_named(house: House) -> None:
+def test_leftover_processes_are_ended_and_named(house: House) -> None:
     job = house.enqueue(SERVER.format("true"))
     running = house.drain()
     ended = house.wait_for(job, "succeeded")
@@ -87,7 +87,7 @@ def test_what_a_kept_process_starts_later_is_kept_as_well(house: House) -> None:
 
 
 @pytest.mark.parametrize("how", ["timeout", "cancel", "worker lost"])
-def test_all_of_an_attempt_that_did_not_end_by_itself_is_ended(house: House, how: str) -> None:
+def test_kept_processes_are_ended_too_if_the_attempt_was_stopped(house: House, how: str) -> None:
     timeout = "1s" if how == "timeout" else None
     job = house.enqueue(
         SERVER.format("sleep 600"), background="keep", timeout=timeout, grace=0.1, max_retries=0
@@ -129,7 +129,7 @@ while time.monotonic() < end:
 """A chain: each process forks the next one and ends."""
 
 
-def test_kept_processes_that_go_on_forking_hold_up_no_other_job(house: House) -> None:
+def test_kept_processes_that_keep_forking_delay_no_other_job(house: House) -> None:
     (house.work / "chain.py").write_text(FORKS)
     python = f"{sys.executable} chain.py & until [ -e up ]; do sleep 0.01; done"
     chain = house.enqueue(python, background="keep")
@@ -140,7 +140,7 @@ def test_kept_processes_that_go_on_forking_hold_up_no_other_job(house: House) ->
         assert ended.duration_us < 5_000_000
 
 
-def test_process_that_calls_itself_kept_is_ended_all_the_same(house: House) -> None:
+def test_process_that_marks_itself_as_kept_is_ended(house: House) -> None:
     kept = KEPT_FROM + 7
     job = house.enqueue(
         f"prlimit --pid $$ --rttime={kept}:unlimited; env -i sleep 600 & echo $! > server;"

@@ -43,7 +43,7 @@ def streams(store: SqliteStore) -> list[str]:
         return [one.stream for one in tx.events()]
 
 
-def test_full_disk_is_a_no(disk: Disk, store: SqliteStore) -> None:
+def test_full_disk_is_a_refusal(disk: Disk, store: SqliteStore) -> None:
     disk.fault = lambda operation, name: apsw.FullError if operation == "write" else None
     with pytest.raises(Full, match="nothing was written"):
         append(store, "2")
@@ -53,15 +53,13 @@ def test_full_disk_is_a_no(disk: Disk, store: SqliteStore) -> None:
     assert streams(store) == ["1", "3"]
 
 
-def test_sync_that_fails_for_good_leaves_the_outcome_unknown(
-    disk: Disk, store: SqliteStore
-) -> None:
+def test_sync_that_always_fails_leaves_the_outcome_unknown(disk: Disk, store: SqliteStore) -> None:
     disk.fault = lambda operation, name: apsw.IOError if operation == "sync" else None
     with pytest.raises(OutcomeUnknown, match=r"while position 2 of .* was recorded"):
         append(store, "2")
 
 
-def test_sync_that_fails_once_is_a_yes_once_a_checkpoint_has_synced(
+def test_sync_that_fails_once_is_a_success_after_a_synced_checkpoint(
     disk: Disk, store: SqliteStore
 ) -> None:
     failed: list[str] = []
@@ -83,7 +81,7 @@ def test_sync_that_fails_once_is_a_yes_once_a_checkpoint_has_synced(
     assert failed[0].endswith("-wal")
 
 
-def test_write_that_fails_is_not_called_a_success(disk: Disk, store: SqliteStore) -> None:
+def test_failed_write_is_not_reported_as_success(disk: Disk, store: SqliteStore) -> None:
     disk.fault = lambda operation, name: apsw.IOError if operation == "write" else None
     with pytest.raises(OutcomeUnknown):
         append(store, "2")
@@ -93,7 +91,7 @@ def test_write_that_fails_is_not_called_a_success(disk: Disk, store: SqliteStore
 
 
 @pytest.mark.parametrize("number", range(1, 12))
-def test_file_that_cannot_be_made_is_refused_and_leaves_nothing(
+def test_failed_creation_of_a_queue_leaves_no_files(
     disk: Disk, tmp_path: Path, number: int
 ) -> None:
     seen: list[str] = []
@@ -108,7 +106,7 @@ def test_file_that_cannot_be_made_is_refused_and_leaves_nothing(
     assert list(tmp_path.glob("new.db*")) == []
 
 
-def test_store_that_is_busy_at_the_commit_is_a_no(disk: Disk, store: SqliteStore) -> None:
+def test_lock_conflict_at_the_commit_is_a_refusal(disk: Disk, store: SqliteStore) -> None:
     disk.fault = lambda operation, name: apsw.BusyError if operation == "write" else None
     with pytest.raises(Busy):
         append(store, "2")
@@ -142,7 +140,7 @@ class Unlucky:
 
 
 @pytest.mark.parametrize(("stream", "refused"), [("2", False), ("3", True)])
-def test_what_stands_at_its_position_says_whether_a_failed_commit_is_in_the_log(
+def test_the_record_at_its_position_decides_whether_a_failed_commit_is_recorded(
     tmp_path: Path, stream: str, refused: bool
 ) -> None:
     """Its own record, and a checkpoint: yes. Another's: no, and nothing of it ever will be."""

@@ -54,9 +54,7 @@ KINDS = (
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_hanging_attempt_times_out_and_others_run_meanwhile(
-    ctl: BesideDeadMount, kind: str
-) -> None:
+def test_hanging_attempt_times_out_while_other_jobs_run(ctl: BesideDeadMount, kind: str) -> None:
     stuck = hanging(ctl, kind, timeout="1s")
     with ctl.worker("--count", "2"):
         ctl.wait_for(stuck, "claimed")
@@ -75,7 +73,7 @@ def test_hanging_attempt_is_cancelled(ctl: BesideDeadMount) -> None:
         ctl.wait_for(stuck, "cancelled", deadline_s=5)
 
 
-def test_worker_with_a_hanging_attempt_stops_at_once_when_told_to(ctl: BesideDeadMount) -> None:
+def test_worker_with_a_hanging_attempt_can_be_stopped_at_once(ctl: BesideDeadMount) -> None:
     stuck = hanging(ctl, "directory")
     with ctl.worker() as worker:
         ctl.wait_for(stuck, "claimed")

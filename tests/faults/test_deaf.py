@@ -8,7 +8,7 @@ from tests.shapes import SHAPES, complete, in_folder, sleepers
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_job_whose_time_is_up_is_ended_with_all_it_started(house: House, shape: str) -> None:
+def test_timeout_ends_all_processes_of_a_job(house: House, shape: str) -> None:
     job = house.enqueue(SHAPES[shape], timeout="500ms", grace="100ms", max_retries=0)
     house.drain()
     assert house.wait(job) == ["dead"]
@@ -17,7 +17,7 @@ def test_job_whose_time_is_up_is_ended_with_all_it_started(house: House, shape: 
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_cancelled_job_is_ended_with_all_it_started(house: House, shape: str) -> None:
+def test_cancel_ends_all_processes_of_a_job(house: House, shape: str) -> None:
     job = house.enqueue(SHAPES[shape], grace="100ms")
     with house.worker():
         until(lambda: complete(shape, house.work), "the whole job")
@@ -27,7 +27,7 @@ def test_cancelled_job_is_ended_with_all_it_started(house: House, shape: str) ->
     assert house.told(job) == ["enqueued", "claimed", "cancel-requested", "cancelled"]
 
 
-def test_grace_is_for_what_a_dead_shell_ran_too(house: House) -> None:
+def test_grace_applies_to_children_of_a_dead_shell_too(house: House) -> None:
     tidy = "trap 'sleep 0.3; echo tidied > tidied; exit' TERM; sleep 60 & wait"
     (house.work / "server").write_text(tidy)
     job = house.enqueue("sh server & sleep 60; true", grace="20s")
@@ -39,7 +39,7 @@ def test_grace_is_for_what_a_dead_shell_ran_too(house: House) -> None:
     assert house.wait_for(job, "cancelled").stragglers == 0
 
 
-def test_what_a_successful_job_left_behind_is_ended_and_counted(house: House) -> None:
+def test_leftover_processes_of_a_successful_job_are_ended_and_counted(house: House) -> None:
     daemon = "(setsid sh -c 'echo up > up; exec sleep 60' <&- >&- 2>&- &)"
     job = house.enqueue(f"{daemon}; sleep 60 & until [ -e up ]; do :; done")
     house.drain()
@@ -48,19 +48,19 @@ def test_what_a_successful_job_left_behind_is_ended_and_counted(house: House) ->
     assert in_folder(house.work) == []
 
 
-def test_child_that_holds_the_output_does_not_hold_up_the_end(house: House) -> None:
+def test_child_with_the_output_open_does_not_delay_the_end(house: House) -> None:
     job = house.enqueue("sleep 60 & echo done")
     house.drain()
     assert house.wait_for(job, "succeeded").output_bytes == 5
 
 
-def test_job_that_closes_its_output_goes_on(house: House) -> None:
+def test_job_that_closes_its_output_runs_on(house: House) -> None:
     job = house.enqueue("exec >&- 2>&-; sleep 0.3; true")
     house.drain()
     assert house.wait_for(job, "succeeded").duration_us >= 300_000
 
 
-def test_end_of_one_job_leaves_the_others_daemons_alone(house: House) -> None:
+def test_end_of_a_job_does_not_end_daemons_of_other_jobs(house: House) -> None:
     house.enqueue("(env -i setsid setsid sleep 60 <&- >&- 2>&- &); sleep 60")
     with house.worker(slots=2):
         until(lambda: complete("bare daemon", house.work), "the daemon")
@@ -69,7 +69,7 @@ def test_end_of_one_job_leaves_the_others_daemons_alone(house: House) -> None:
         assert complete("bare daemon", house.work) is not None
 
 
-def test_endless_output_costs_the_limit_at_the_most(house: House) -> None:
+def test_endless_output_is_kept_up_to_its_limit(house: House) -> None:
     job = house.enqueue("head -c 300000000 /dev/zero; echo end")
     house.drain()
     succeeded = house.wait_for(job, "succeeded")

@@ -13,7 +13,7 @@ from eventstore.sqlite.reader import SqliteReader
 from eventstore.sqlite.verify import Verdict, verify
 from queuectl.api import Queue
 from tests.torture.flips import FLIPS, Log, flipped, written
-from tests.torture.proof import assert_kept
+from tests.torture.proof import assert_holds
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def log(tmp_path: Path) -> Log:
 
 
 @pytest.mark.sampled
-def test_flipped_bit_is_harmless_or_named() -> None:
-    assert_kept(FLIPS)
+def test_flipped_bit_is_harmless_or_reported() -> None:
+    assert_holds(FLIPS)
 
 
 def _believing(tx: SqliteReader) -> Verdict:
@@ -32,22 +32,22 @@ def _believing(tx: SqliteReader) -> Verdict:
 
 
 @pytest.mark.proof
-def test_flip_that_nobody_names_is_found() -> None:
+def test_unreported_flip_is_found() -> None:
     """The control: most bits of the log are harmful where nothing holds them against the chain."""
     with patch("tests.torture.flips.verify", _believing):
         tally = FLIPS.run(200, 0)
-    assert sum("and another" in line or "a traceback" in line for line in tally.found) > 50
+    assert sum("and another" in line or "a traceback" in line for line in tally.findings) > 50
 
 
 @pytest.mark.proof
-def test_every_bit_that_says_what_the_columns_of_the_last_record_are(log: Log) -> None:
+def test_any_flipped_bit_in_the_last_records_header_is_reported(log: Log) -> None:
     """Its hash becomes text, or nothing; whoever wants the head of the log is refused."""
     at = Path(log.path).read_bytes().rindex(log.events[-1].data.encode())
     tally = flipped(log, ((offset, bit) for offset in range(at - 60, at) for bit in range(8)))
-    assert tally.found == []
+    assert tally.findings == []
 
 
-def test_record_that_seems_larger_than_any_can_be_is_named(log: Log) -> None:
+def test_record_of_impossible_size_is_reported(log: Log) -> None:
     """A flipped length goes beyond SQLite's limit; here the limit comes down instead."""
     with Queue(log.path) as queue:
         queue.enqueue("true " + "x" * 5_000, cwd="/")
@@ -63,7 +63,7 @@ def test_record_that_seems_larger_than_any_can_be_is_named(log: Log) -> None:
     assert broken.position == longest.position
 
 
-def test_record_that_its_stream_would_not_show_is_named(log: Log) -> None:
+def test_record_missing_from_the_index_of_streams_is_reported(log: Log) -> None:
     """The chain is whole: only the index by which history goes is not."""
     content = bytearray(Path(log.path).read_bytes())
     entry = b"\x04\x0f\x09\x01"  # in the index: a text of one character, a 1, and a small number
@@ -79,7 +79,7 @@ def test_record_that_its_stream_would_not_show_is_named(log: Log) -> None:
 
 
 @pytest.mark.parametrize("byte", [0xF6, 0xFF])
-def test_byte_that_is_not_utf8_is_named(log: Log, byte: int) -> None:
+def test_invalid_utf8_is_reported(log: Log, byte: int) -> None:
     content = Path(log.path).read_bytes()
     wanted = next(one for one in log.events if '"echo 3"' in one.data)
     Path(log.path).write_bytes(
@@ -96,6 +96,6 @@ def test_byte_that_is_not_utf8_is_named(log: Log, byte: int) -> None:
 
 
 @pytest.mark.parametrize("data", [None, 7])
-def test_data_that_is_no_text_is_no_event(data: object) -> None:
+def test_data_that_is_not_text_is_refused(data: object) -> None:
     with pytest.raises(ChainBroken):
         decode(3, "succeeded", data)  # type: ignore[arg-type]

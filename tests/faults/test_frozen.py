@@ -31,7 +31,7 @@ def freeze(*pids: int) -> None:
 
 
 @pytest.mark.parametrize("number", ["STOP", "TSTP", "TTIN", "TTOU"])
-def test_job_that_stops_its_supervisor_holds_up_nothing(house: House, number: str) -> None:
+def test_job_that_stops_its_supervisor_does_not_delay_the_worker(house: House, number: str) -> None:
     stops = house.enqueue(f"kill -{number} $PPID; touch sent")
     with house.worker(slots=1) as running:
         until(lambda: (house.work / "sent").exists() or None, "the signal")
@@ -41,7 +41,7 @@ def test_job_that_stops_its_supervisor_holds_up_nothing(house: House, number: st
 
 
 @pytest.mark.parametrize("number", ["STOP", "TTIN"])
-def test_keeper_that_a_job_stopped_ends_with_its_supervisor(
+def test_keeper_stopped_by_a_job_ends_with_its_supervisor(
     ctl: Ctl, house: House, number: str
 ) -> None:
     job = house.enqueue(f"kill -{number} {KEEPER}; touch sent")
@@ -60,7 +60,7 @@ def test_another_worker_continues_a_stopped_keeper(house: House) -> None:
             until(lambda: not stopped(running.pid) or None, "the keeper to be continued")
 
 
-def test_stop_now_continues_what_is_stopped_and_says_so(ctl: Ctl, house: House) -> None:
+def test_stop_now_continues_a_stopped_worker_and_reports_it(ctl: Ctl, house: House) -> None:
     job = house.enqueue("touch up; sleep 60", grace="1s")
     with house.worker() as running:
         until(lambda: (house.work / "up").exists() or None, "the job")
@@ -105,7 +105,7 @@ def test_draining_worker_that_takes_long_is_not_killed(
         assert len(living_processes(worker)) == 2
 
 
-def test_doctor_names_what_is_stopped(ctl: Ctl, house: House) -> None:
+def test_doctor_names_stopped_processes(ctl: Ctl, house: House) -> None:
     with house.worker() as running:
         running.says("SIGTERM or SIGINT")
         pids = [running.pid, house.supervisor(running)]

@@ -1,4 +1,4 @@
-"""Fuzzing: twenty thousand inputs, and faults planted to be found by it."""
+"""Fuzzing, and planted faults that it must find."""
 
 import time
 from random import Random
@@ -11,53 +11,55 @@ from queuectl.input import job_files
 from tests.torture import fuzz
 from tests.torture.faces import faces
 from tests.torture.fuzz import FUZZ, tried
-from tests.torture.proof import assert_kept
+from tests.torture.proof import assert_holds
 from tests.torture.targets import PURE, Broken, Target
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.sampled
-def test_whatever_comes_in_is_taken_or_refused_in_words() -> None:
-    assert_kept(FUZZ)
+def test_any_input_is_accepted_or_refused_with_a_message() -> None:
+    assert_holds(FUZZ)
 
 
-def test_the_same_seed_tries_the_same() -> None:
+def test_the_same_seed_gives_the_same_inputs() -> None:
     def drawn() -> list[object]:
-        return [one.attempt(Random(f"{one.name} 7 {n}"))[0] for one in PURE for n in range(9)]
+        return [
+            target.attempt(Random(f"{target.name} 7 {n}"))[0] for target in PURE for n in range(9)
+        ]
 
     assert drawn() == drawn()
 
 
-def found(name: str, amount: int = 2_000) -> list[str]:
-    """What is found at one target alone."""
-    (target,) = (one._replace(share=1) for one in PURE if one.name == name)
-    return tried([target], amount, 0).found
+def findings(name: str, amount: int = 2_000) -> list[str]:
+    """Return the findings of a single target."""
+    (target,) = (target._replace(share=1) for target in PURE if target.name == name)
+    return tried([target], amount, 0).findings
 
 
-def test_a_decoder_that_lets_an_error_out_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzzer_finds_an_unexpected_error_of_the_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codec, "ChainBroken", KeyError)
-    assert any("raises" in one for one in found("events"))
+    assert any("raises" in finding for finding in findings("events"))
 
 
-def test_events_that_are_read_back_otherwise_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzzer_finds_events_that_change_when_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
     encode = codec.encode
     monkeypatch.setattr(codec, "encode", lambda event: encode(event).replace("a", "b"))
-    assert found("events")
+    assert findings("events")
 
 
-def test_half_a_surrogate_that_is_let_in_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzzer_finds_a_crash_of_the_json_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         job_files, "_refuse_duplicate_keys", lambda text, keys: keys["command"].nothing
     )
-    assert any("AttributeError" in one for one in found("json", 500))
+    assert any("AttributeError" in finding for finding in findings("json", 500))
 
 
-def test_output_that_acts_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzzer_finds_control_characters_in_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_output, "visible", lambda text, keep="": text)
-    assert any("acts" in one for one in found("terminal"))
+    assert any("control characters" in finding for finding in findings("terminal"))
 
 
-def test_a_hang_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzzer_finds_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz, "HANG_S", 0.05)
 
     def spins(draw: Random) -> tuple[object, Broken]:
@@ -66,11 +68,11 @@ def test_a_hang_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
             draw.random()
         return None, None
 
-    (hung,) = tried([Target("spins", 1, spins)], 1, 0).found
+    (hung,) = tried([Target("spins", 1, spins)], 1, 0).findings
     assert "hangs" in hung
 
 
-def test_a_refusal_that_writes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzzer_finds_a_refusal_that_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     with faces() as both:
         queue = both._queue
 
@@ -80,4 +82,4 @@ def test_a_refusal_that_writes_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 
         monkeypatch.setattr("tests.torture.faces._run", refuse_and_write)
         _, broken = both.command_line(Random(0))
-    assert broken == "exit 4, and yet the log has grown"
+    assert broken == "exit 4, but the log has grown"

@@ -19,7 +19,7 @@ def begun(house: House, running: Running, shape: str) -> str:
     return job
 
 
-def test_killed_supervisor_costs_nothing_but_time(house: House) -> None:
+def test_killed_supervisor_costs_no_retry(house: House) -> None:
     with house.worker() as running:
         job = begun(house, running, "plain")
         kill(house.supervisor(running))
@@ -32,7 +32,7 @@ def test_killed_supervisor_costs_nothing_but_time(house: House) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_nothing_of_a_killed_supervisors_job_is_left(house: House, shape: str) -> None:
+def test_no_process_of_a_killed_supervisors_job_is_left(house: House, shape: str) -> None:
     with house.worker() as running:
         job = begun(house, running, shape)
         kill(house.supervisor(running))
@@ -57,7 +57,7 @@ def test_supervisor_ends_its_jobs_when_its_keeper_is_killed(house: House, shape:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_next_worker_sweeps_when_both_are_killed(house: House, shape: str) -> None:
+def test_next_worker_ends_the_processes_of_a_killed_worker(house: House, shape: str) -> None:
     with house.worker() as running:
         job = begun(house, running, shape)
         pids = complete(shape, house.work)
@@ -72,7 +72,7 @@ def test_next_worker_sweeps_when_both_are_killed(house: House, shape: str) -> No
     ]
 
 
-def test_living_worker_takes_over_when_both_of_another_are_killed(house: House) -> None:
+def test_running_worker_takes_over_from_a_killed_one(house: House) -> None:
     with house.worker(slots=1) as running:
         job = begun(house, running, "bare daemon")
         with house.worker(slots=1) as other:
@@ -87,7 +87,7 @@ def test_living_worker_takes_over_when_both_of_another_are_killed(house: House) 
     assert in_folder(house.work) == []
 
 
-def test_job_that_kills_its_worker_thrice_is_dead(house: House) -> None:
+def test_job_that_kills_its_worker_three_times_is_dead(house: House) -> None:
     with house.worker() as running:
         job = house.enqueue("kill -9 $PPID; sleep 60", max_retries=9)
         assert house.wait(job) == ["dead"]
@@ -107,7 +107,9 @@ def test_cancelled_job_of_a_killed_worker_does_not_run_again(house: House) -> No
     assert house.told(job) == ["enqueued", "claimed", "cancel-requested", "cancelled"]
 
 
-def test_copied_queue_harms_nothing_of_the_original(house: House, tmp_path: Path) -> None:
+def test_worker_of_a_copied_queue_does_not_touch_the_originals_jobs(
+    house: House, tmp_path: Path
+) -> None:
     with house.worker() as running:
         job = begun(house, running, "tree")
         pids = complete("tree", house.work)
@@ -119,7 +121,7 @@ def test_copied_queue_harms_nothing_of_the_original(house: House, tmp_path: Path
         assert house.queue.get(job).state == "processing"
 
 
-def test_claim_is_nobodys_while_its_keeper_has_yet_to_tidy_up(house: House) -> None:
+def test_claim_is_not_taken_over_before_the_keeper_has_cleaned_up(house: House) -> None:
     with house.worker(slots=1) as running:
         job = begun(house, running, "daemon")
         with house.worker(slots=1) as other:

@@ -12,12 +12,12 @@ from tests.mutants.__main__ import copy_with
 from tests.mutants.faults import Edit, Fault
 from tests.shapes import in_folder
 from tests.torture.kills import KILLS, RECLAIMS, Round
-from tests.torture.proof import amount, assert_kept
+from tests.torture.proof import amount, assert_holds
 
 CARELESS = Fault(
     "neither the keeper nor who takes over ends what was left",
     (
-        Edit("queuectl/worker/keeper.py", "        end_children()\n", ""),
+        Edit("queuectl/worker/keeper.py", "        end_children(kept_limit)\n", ""),
         Edit(
             "queuectl/worker/takeover.py",
             "        if not process_sweep.kill_all(marks):\n",
@@ -42,16 +42,16 @@ DAWDLING = Fault(
 @pytest.mark.sampled
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", [0, 1])
-def test_no_death_breaks_a_promise(part: int) -> None:
+def test_killed_workers_break_no_guarantee(part: int) -> None:
     rounds = amount(KILLS) // 2
     tally = KILLS.run(rounds, part * rounds)
     assert tally.done == rounds
-    assert not tally.found, "\n".join(tally.found)
+    assert not tally.findings, "\n".join(tally.findings)
 
 
 @pytest.mark.sampled
 def test_job_of_a_killed_supervisor_is_claimed_again_at_once() -> None:
-    assert_kept(RECLAIMS)
+    assert_holds(RECLAIMS)
 
 
 @pytest.mark.proof
@@ -59,7 +59,7 @@ def test_job_of_a_killed_supervisor_is_claimed_again_at_once() -> None:
     ("proof", "amount", "fault", "finding"),
     [("kills", 6, CARELESS, ": overlap "), ("reclaims", 2, DAWDLING, "reclaims: 1.")],
 )
-def test_broken_program_is_found_out(
+def test_kill_rounds_find_a_planted_fault(
     tmp_path: Path, proof: str, amount: int, fault: Fault, finding: str
 ) -> None:
     """The controls: the same rounds with a program in which a fault was planted."""
@@ -77,7 +77,7 @@ def test_broken_program_is_found_out(
     assert finding in done.stderr
 
 
-def test_judge_sees_each_promise_broken(tmp_path: Path) -> None:
+def test_judge_reports_each_broken_guarantee(tmp_path: Path) -> None:
     """The control of the rest: a round in which everything has gone wrong."""
     played = Round(tmp_path, 0)
     waiting = played.house.enqueue("true")

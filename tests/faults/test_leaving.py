@@ -8,7 +8,7 @@ from tests.ctl import PROGRAM, Ctl, until
 from tests.house import House
 
 
-def test_draining_worker_is_seen_to_be_stopping(house: House) -> None:
+def test_draining_worker_is_shown_as_stopping(house: House) -> None:
     with house.worker() as running:
         job = house.enqueue("sleep 60")
         house.wait_for(job, "claimed")
@@ -20,7 +20,7 @@ def test_draining_worker_is_seen_to_be_stopping(house: House) -> None:
     assert house.workers()[0].state == "stopped"
 
 
-def test_worker_that_was_stopped_is_not_called_dead(house: House) -> None:
+def test_stopped_worker_is_not_reported_as_dead(house: House) -> None:
     for _ in range(5):
         with house.worker() as running:
             job = house.enqueue("sleep 60")
@@ -33,7 +33,7 @@ def test_worker_that_was_stopped_is_not_called_dead(house: House) -> None:
     assert {worker.state for worker in house.workers()} == {"stopped"}
 
 
-def test_one_long_job_makes_short_ones_wait_at_most_once(house: House) -> None:
+def test_claims_of_short_jobs_behind_long_ones_are_released_at_most_once(house: House) -> None:
     """Claims ahead that find no slot are given back, and not made again at once."""
     short = [house.enqueue("true") for _ in range(8)]
     long = [house.enqueue("sleep 0.3") for _ in range(2)]
@@ -45,7 +45,7 @@ def test_one_long_job_makes_short_ones_wait_at_most_once(house: House) -> None:
     assert all(house.queue.get(job).attempts == 1 for job in behind)
 
 
-def test_claim_given_back_shifts_no_attempt_number(house: House) -> None:
+def test_released_claim_does_not_change_the_attempt_number(house: House) -> None:
     short = [house.enqueue("true") for _ in range(8)]
     long = [house.enqueue("sleep 0.3") for _ in range(2)]
     behind = [house.enqueue("echo $QUEUECTL_ATTEMPT >> numbers") for _ in range(4)]

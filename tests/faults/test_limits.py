@@ -63,7 +63,7 @@ print(ctl.enqueue("true"), ctl("verify").code, ctl("replay", "--check").code)
 
 
 @needs_mounts
-def test_full_disk_is_told_for_what_it_is(tmp_path: Path) -> None:
+def test_full_disk_is_reported_as_a_full_disk(tmp_path: Path) -> None:
     """Readers need room too, for the index of the WAL, where nobody else has the file open."""
     full, *refused, later = on_tmpfs(tmp_path, "size=256k", FULL)
     assert full == "No space left on device"
@@ -83,7 +83,7 @@ for _ in range(2):
 
 @needs_mounts
 @pytest.mark.parametrize("options", ["size=4k", "size=64k", "nr_inodes=1", "nr_inodes=2"])
-def test_queue_that_does_not_fit_is_not_made(tmp_path: Path, options: str) -> None:
+def test_queue_is_not_created_if_it_does_not_fit(tmp_path: Path, options: str) -> None:
     told = on_tmpfs(tmp_path, options, TOO_SMALL)
     assert all(line.startswith("error: ") for line in told[::2]), told
     assert told[1::2] == ["[]", "[]"]
@@ -104,7 +104,7 @@ print(len(logs.out), *logs.err.splitlines())
 @needs_mounts
 # An extended attribute counts as an inode on a tmpfs.
 @pytest.mark.parametrize(("inodes", "shown"), [(12, "0 [200 kB not kept]"), (40, "200005")])
-def test_without_inodes_long_output_is_lost_and_no_job(
+def test_without_inodes_long_output_is_lost_but_no_job(
     tmp_path: Path, inodes: int, shown: str
 ) -> None:
     told = on_tmpfs(tmp_path, f"nr_inodes={inodes},size=4m", NO_INODES)
@@ -194,7 +194,7 @@ def as_other_user(ctl: Ctl, processes: int, *words: str) -> Running:
     return Running(process)
 
 
-def test_worker_that_may_not_fork_says_so(ctl: Ctl) -> None:
+def test_worker_that_cannot_fork_reports_it(ctl: Ctl) -> None:
     ctl.enqueue("true")
     ended = as_other_user(ctl, 1).ends()
     assert ended.code == 6
@@ -208,7 +208,7 @@ def take_back(ctl: Ctl) -> None:
 
 
 @needs_another_user
-def test_worker_that_gets_no_threads_takes_no_job(ctl: Ctl) -> None:
+def test_worker_without_threads_claims_no_job(ctl: Ctl) -> None:
     job = ctl.enqueue("true")
     running = as_other_user(ctl, KEEPER_AND_SUPERVISOR)
     running.says("the machine is out of processes; trying again")
@@ -219,7 +219,7 @@ def test_worker_that_gets_no_threads_takes_no_job(ctl: Ctl) -> None:
 
 
 @needs_another_user
-def test_worker_that_gets_no_threads_at_first_goes_on_once_it_does(ctl: Ctl) -> None:
+def test_worker_starts_once_it_gets_threads(ctl: Ctl) -> None:
     job = ctl.enqueue("true")
     running = as_other_user(ctl, KEEPER_AND_SUPERVISOR)
     running.says("the machine is out of processes; trying again")
@@ -231,7 +231,7 @@ def test_worker_that_gets_no_threads_at_first_goes_on_once_it_does(ctl: Ctl) -> 
 
 
 @needs_another_user
-def test_job_that_may_not_be_started_is_given_back(ctl: Ctl) -> None:
+def test_job_that_cannot_be_started_is_released(ctl: Ctl) -> None:
     job = ctl.enqueue("true")
     running = as_other_user(ctl, KEEPER_AND_SUPERVISOR + THREADS)
     running.says("the machine is out of processes; trying again")
@@ -243,7 +243,7 @@ def test_job_that_may_not_be_started_is_given_back(ctl: Ctl) -> None:
 
 
 @needs_another_user
-def test_limit_of_processes_fails_no_job_and_ends_none(ctl: Ctl) -> None:
+def test_limit_of_processes_fails_and_ends_no_job(ctl: Ctl) -> None:
     jobs = [ctl.enqueue("exec sleep 0.5", max_retries=0) for _ in range(3)]
     running = as_other_user(ctl, KEEPER_AND_SUPERVISOR + THREADS + 1, "--count", "2")
     assert running.ends().code == 0

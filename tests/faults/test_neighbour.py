@@ -156,7 +156,7 @@ def test_a_link_of_a_neighbour_is_not_taken_for_the_queue(sticky: Ctl, victim: P
     assert untouched(victim)
 
 
-def test_a_link_of_ones_own_is_followed(sticky: Ctl, tmp_path: Path) -> None:
+def test_a_link_of_the_user_is_followed(sticky: Ctl, tmp_path: Path) -> None:
     (sticky.folder / "link.db").symlink_to(tmp_path / "real.db")
     sticky("--db", "link.db", "enqueue", "--", "true")
     assert (tmp_path / "real.db").exists()
@@ -164,7 +164,7 @@ def test_a_link_of_ones_own_is_followed(sticky: Ctl, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", ".d"])
 @pytest.mark.parametrize("target", ["new", "file", "."])
-def test_links_at_the_names_beside_the_file_are_not_followed(
+def test_links_at_the_names_next_to_the_file_are_not_followed(
     sticky: Ctl, victim: Path, suffix: str, target: str
 ) -> None:
     planted(sticky, (f"queue.db{suffix}", str(victim / target)))
@@ -184,7 +184,7 @@ def leave(folder: Path, name: str) -> None:
 
 @needs_another_user
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
-def test_a_file_of_a_neighbour_is_not_used_as_ours(sticky: Ctl, suffix: str) -> None:
+def test_a_file_of_another_user_is_not_used(sticky: Ctl, suffix: str) -> None:
     """SQLite would write our jobs into an empty -wal that someone else has put there."""
     as_nobody(leave, sticky.folder, f"queue.db{suffix}")
     assert f"belongs to user {OTHER_USER}" in sticky("enqueue", "--", f"echo {SECRET}", code=6).err
@@ -199,7 +199,7 @@ def test_a_file_of_a_neighbour_is_not_used_as_ours(sticky: Ctl, suffix: str) -> 
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
-def test_a_file_of_ours_that_is_linked_there_is_not_written(sticky: Ctl, suffix: str) -> None:
+def test_a_hard_link_to_a_file_of_the_user_is_not_written(sticky: Ctl, suffix: str) -> None:
     """Where the kernel lets others link what is not theirs."""
     diary = sticky.folder / "diary"
     diary.write_text("")
@@ -216,7 +216,7 @@ def make_folder(folder: Path, name: str) -> None:
 
 
 @needs_another_user
-def test_a_folder_of_a_neighbour_is_not_used_as_ours(sticky: Ctl) -> None:
+def test_a_folder_of_another_user_is_not_used(sticky: Ctl) -> None:
     as_nobody(make_folder, sticky.folder, "queue.db.d")
     sticky.enqueue(f"echo {SECRET}")
     assert "may be written by others" in sticky("worker", "start", code=6).err
@@ -226,7 +226,7 @@ def test_a_folder_of_a_neighbour_is_not_used_as_ours(sticky: Ctl) -> None:
 
 
 @needs_another_user
-def test_a_queue_file_of_a_neighbour_is_not_used(sticky: Ctl) -> None:
+def test_a_queue_file_of_another_user_is_not_used(sticky: Ctl) -> None:
     """Its jobs would be run with our rights."""
     as_nobody(lambda path: Queue(path).enqueue("id > /tmp/owned"), str(sticky.db))
     for words in (["worker", "start", "--until-empty"], ["list"], ["enqueue", "--", "true"]):
@@ -235,7 +235,7 @@ def test_a_queue_file_of_a_neighbour_is_not_used(sticky: Ctl) -> None:
         assert f"belongs to user {OTHER_USER}" in told
 
 
-def test_the_names_while_a_file_is_made_are_not_followed(
+def test_links_at_temporary_names_are_not_followed(
     sticky: Ctl, victim: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are drawn at random; here a neighbour has guessed."""
@@ -251,7 +251,7 @@ def test_the_names_while_a_file_is_made_are_not_followed(
         assert not sticky.db.exists()
 
 
-def test_links_in_the_folder_beside_are_not_followed(sticky: Ctl, victim: Path) -> None:
+def test_links_in_the_side_folder_are_not_followed(sticky: Ctl, victim: Path) -> None:
     """Nobody else can put one there; a job of our own might."""
     sticky.enqueue("true")
     sticky.drain()
@@ -288,14 +288,14 @@ def test_a_replay_with_a_planted_lock_is_one_line(sticky: Ctl, victim: Path) -> 
 
 
 @needs_another_user
-def test_where_a_link_leads_is_looked_at_whose_it_is(sticky: Ctl, victim: Path) -> None:
+def test_target_of_a_link_must_belong_to_the_user(sticky: Ctl, victim: Path) -> None:
     planted(sticky, ("queue.db", str(victim / "new")))
     with pytest.raises(ForeignFile, match="is a link of user"):
         locate(str(sticky.folder / "queue.db"))
 
 
 @needs_another_user
-def test_dashboard_of_a_named_queue_minds_no_link_where_it_was_started(
+def test_dashboard_ignores_a_foreign_queue_db_link_in_its_working_directory(
     sticky: Ctl, tmp_path: Path, victim: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted(sticky, ("queue.db", str(victim / "new")))

@@ -95,19 +95,19 @@ def ask(
     return answer
 
 
-def test_no_route_answers_to_a_forged_host(client: FlaskClient, routes: list[str]) -> None:
+def test_no_route_accepts_a_forged_host(client: FlaskClient, routes: list[str]) -> None:
     for address in routes:
         for host in HOSTS:
             assert ask(client, address, Host=host).status_code == 400, (address, host)
 
 
-def test_no_route_answers_to_a_foreign_origin(client: FlaskClient, routes: list[str]) -> None:
+def test_no_route_accepts_a_foreign_origin(client: FlaskClient, routes: list[str]) -> None:
     for address in routes:
         for origin in ORIGINS:
             assert ask(client, address, Origin=origin).status_code == 403, (address, origin)
 
 
-def test_no_route_is_part_of_another_sites_page(client: FlaskClient, routes: list[str]) -> None:
+def test_no_route_can_be_embedded_in_another_site(client: FlaskClient, routes: list[str]) -> None:
     for address in routes:
         for fetched in FETCHED:
             answer = client.get(address, headers=fetched, buffered=False)
@@ -115,7 +115,7 @@ def test_no_route_is_part_of_another_sites_page(client: FlaskClient, routes: lis
             assert answer.status_code == 403, (address, fetched)
 
 
-def test_without_the_guard_each_of_them_is_answered(app: Flask, routes: list[str]) -> None:
+def test_without_the_guard_every_route_answers(app: Flask, routes: list[str]) -> None:
     """The control: it is our guard that refuses, for all that Flask and werkzeug would let in."""
     with patch("queuectl.dashboard.access.install"):
         client = create_app(app.extensions["queue"].path).test_client()
@@ -126,7 +126,7 @@ def test_without_the_guard_each_of_them_is_answered(app: Flask, routes: list[str
         assert "Content-Security-Policy" not in ask(client, address).headers
 
 
-def test_no_route_knows_any_method_but_reading(
+def test_no_route_accepts_a_method_that_writes(
     app: Flask, client: FlaskClient, routes: list[str]
 ) -> None:
     path = Path(app.extensions["queue"].path)
@@ -142,7 +142,7 @@ def test_no_route_knows_any_method_but_reading(
         assert (rule.methods or set()) <= {"GET", "HEAD", "OPTIONS"}
 
 
-def test_every_answer_has_the_policy_and_no_leave_for_other_sites(
+def test_every_response_has_the_policy_and_allows_no_other_site(
     client: FlaskClient, routes: list[str]
 ) -> None:
     tries: list[dict[str, str]] = [{}, {"Host": "evil.example"}, {"Origin": "http://evil.example"}]
@@ -165,7 +165,9 @@ def _assert_limits(answer: TestResponse, what: str) -> None:
     assert not [name for name, _ in answer.headers if name.lower().startswith("access-control")]
 
 
-def test_with_a_token_nothing_is_told_without_it(app: Flask, routes: list[str]) -> None:
+def test_without_its_token_a_protected_dashboard_shows_no_data(
+    app: Flask, routes: list[str]
+) -> None:
     path = app.extensions["queue"].path
     client = create_app(path, token="sesame").test_client()
     for address in routes:

@@ -51,7 +51,7 @@ def printed(ctl: Ctl) -> tuple[Ctl, str, Path]:
 
 
 @pytest.mark.parametrize("kind", LEFT)
-def test_what_a_crash_leaves_of_long_output_is_told(
+def test_damage_of_long_output_by_a_crash_is_reported(
     printed: tuple[Ctl, str, Path], kind: str
 ) -> None:
     ctl, job, file = printed
@@ -69,7 +69,7 @@ def test_what_a_crash_leaves_of_long_output_is_told(
     )
 
 
-def test_what_stands_in_the_place_of_output_is_no_output(printed: tuple[Ctl, str, Path]) -> None:
+def test_other_files_in_place_of_the_output_are_not_shown(printed: tuple[Ctl, str, Path]) -> None:
     ctl, job, file = printed
     file.unlink()
     file.mkdir()

@@ -5,7 +5,7 @@ from tests.house import House, kill
 POISON = "kill -9 $PPID; sleep 600"
 
 
-def test_job_that_kills_its_worker_is_dead_and_its_neighbours_are_not(house: House) -> None:
+def test_job_that_kills_its_worker_is_dead_but_parallel_jobs_complete(house: House) -> None:
     beside = [house.enqueue("sleep 0.2") for _ in range(3)]
     poison = house.enqueue(POISON)
     behind = [house.enqueue("sleep 0.2") for _ in range(4)]
@@ -26,7 +26,7 @@ def test_jobs_of_a_killed_worker_run_in_parallel_again(house: House) -> None:
         assert [house.queue.get(job).state for job in jobs] == ["processing"] * 8
 
 
-def test_of_jobs_that_lost_two_workers_in_a_row_one_runs_next_to_ordinary_jobs(
+def test_jobs_that_lost_two_workers_in_a_row_run_one_at_a_time(
     house: House,
 ) -> None:
     suspects = [house.enqueue("sleep 60") for _ in range(3)]

@@ -3,19 +3,19 @@
 import pytest
 
 from tests.torture.power import POWER, controls
-from tests.torture.proof import assert_kept
+from tests.torture.proof import assert_holds
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.sampled
-def test_power_cut_loses_nothing_acknowledged() -> None:
-    assert_kept(POWER)
+def test_power_cut_loses_no_acknowledged_event() -> None:
+    assert_holds(POWER)
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize(
     ("mode", "lost"), [("NORMAL", "was acknowledged"), ("OFF", "is malformed")]
 )
-def test_less_syncing_is_found_out(mode: str, lost: str) -> None:
+def test_power_cut_with_less_syncing_loses_data(mode: str, lost: str) -> None:
     tally = controls(mode, 1_000)
-    assert sum(lost in line for line in tally.found) > 100
+    assert sum(lost in line for line in tally.findings) > 100

@@ -37,7 +37,7 @@ print(house.told(job), (work / "ran").read_text(), end="")
 
 
 @needs_mounts
-def test_result_is_held_while_the_disk_is_full(tmp_path: Path) -> None:
+def test_result_is_kept_in_memory_while_the_disk_is_full(tmp_path: Path) -> None:
     disk, work = tmp_path / "disk", tmp_path / "work"
     disk.mkdir()
     mount = f"mount -t tmpfs -o size=1m,mode=0700 tmpfs {disk}"
@@ -59,7 +59,7 @@ def test_result_is_held_while_the_disk_is_full(tmp_path: Path) -> None:
     ]
 
 
-def test_worker_whose_queue_file_is_deleted_ends_its_jobs_and_says_so(house: House) -> None:
+def test_worker_whose_queue_file_is_deleted_ends_its_jobs_and_reports_it(house: House) -> None:
     house.enqueue("touch up; until [ -e go ]; do sleep 0.01; done")
     house.enqueue("(setsid setsid sleep 60 <&- >&- 2>&- &); sleep 60")
     with house.worker() as running:
@@ -73,7 +73,7 @@ def test_worker_whose_queue_file_is_deleted_ends_its_jobs_and_says_so(house: Hou
     assert in_folder(house.work) == []
 
 
-def test_job_may_delete_all_there_is(house: House) -> None:
+def test_job_may_delete_all_files_of_the_queue(house: House) -> None:
     house.enqueue(f"rm -rf {house.path.parent}/queue.db*")
     with house.worker() as running:
         assert running.ends().code == 6
@@ -92,14 +92,14 @@ def test_queue_file_that_was_replaced_is_not_written(house: House) -> None:
     assert house.path.read_bytes() == before
 
 
-def test_folder_beside_the_queue_may_vanish(house: House) -> None:
+def test_worker_survives_the_removal_of_the_side_folder(house: House) -> None:
     # rm may find the folder filled again meanwhile.
     job = house.enqueue(f"rm -rf {house.path}.d 2>rm.log; sleep 1.2; echo late")
     with house.worker() as running:
         assert house.wait_for(job, "succeeded").output_bytes == 5, running.err
 
 
-def test_many_slots_need_more_descriptors_than_one_is_given(house: House) -> None:
+def test_worker_with_many_slots_raises_its_limit_of_descriptors(house: House) -> None:
     jobs = [house.enqueue("echo; sleep 1.3; echo") for _ in range(60)]
     house.drain(slots=60, descriptors=64)
     assert {house.queue.get(job).state for job in jobs} == {"completed"}

@@ -28,7 +28,7 @@ def test_retry_comes_on_time_although_its_worker_died(house: House) -> None:
     assert 0 <= again.recorded_at_us - due_at_us < 2_000_000
 
 
-def test_idle_worker_starts_what_another_puts_back(house: House) -> None:
+def test_idle_worker_starts_a_job_that_another_requeued(house: House) -> None:
     job = house.enqueue("[ $QUEUECTL_ATTEMPT = 2 ] || { touch up; sleep 60; }")
     with house.worker(slots=1) as running:
         until(lambda: (house.work / "up").exists() or None, "the job")

@@ -33,7 +33,7 @@ def signal_all(pids: list[int], number: int) -> None:
 
 @pytest.mark.parametrize("number", [SIGTERM, SIGINT, SIGHUP])
 @pytest.mark.parametrize("order", ORDERS)
-def test_job_that_is_ended_by_a_shutdown_runs_again_and_uses_no_retry(
+def test_job_killed_by_a_shutdown_runs_again_and_uses_no_retry(
     house: House, order: str, number: int
 ) -> None:
     jobs = [house.enqueue("sleep 60", max_retries=0) for _ in range(4)]
@@ -62,7 +62,7 @@ def test_job_that_exits_because_of_a_shutdown_runs_again_and_uses_no_retry(
     assert house.wait_for(job, "failed").exit_code == code
 
 
-def test_job_that_fails_while_its_worker_finishes_what_runs_has_failed(house: House) -> None:
+def test_job_that_fails_while_its_worker_drains_has_failed(house: House) -> None:
     job = house.enqueue("touch up; until test -e go; do sleep 0.01; done; exit 3", max_retries=0)
     with house.worker() as running:
         until(lambda: (house.work / "up").exists() or None, "the job")
@@ -75,14 +75,14 @@ def test_job_that_fails_while_its_worker_finishes_what_runs_has_failed(house: Ho
     assert (failed.reason, failed.exit_code, failed.counted) == ("exit", 3, True)
 
 
-def test_job_that_is_ended_by_a_signal_while_its_worker_goes_on_has_failed(house: House) -> None:
+def test_job_killed_by_a_signal_has_failed_if_its_worker_runs_on(house: House) -> None:
     job = house.enqueue("kill -TERM $$", max_retries=0)
     house.drain()
     failed = house.wait_for(job, "failed")
     assert (failed.reason, failed.signal, failed.counted) == ("signal", SIGTERM, True)
 
 
-def test_what_a_job_runs_may_tidy_up_while_the_machine_shuts_down(house: House) -> None:
+def test_programs_of_a_job_may_clean_up_during_a_shutdown(house: House) -> None:
     tidy = "trap 'sleep 0.5; echo tidied > tidied; exit' TERM; sleep 60 & wait"
     (house.work / "server").write_text(tidy)
     house.enqueue("sh server & sleep 60; true", grace="20s")
@@ -93,7 +93,7 @@ def test_what_a_job_runs_may_tidy_up_while_the_machine_shuts_down(house: House) 
     assert (house.work / "tidied").exists()
 
 
-def test_two_signals_to_a_group_at_once_are_one_request(house: House) -> None:
+def test_two_simultaneous_signals_to_a_group_are_one_request(house: House) -> None:
     """`timeout` signals the program that it runs, and then its whole group."""
     job = house.enqueue("touch up; until test -e go; do sleep 0.01; done")
     with house.worker() as running:

@@ -17,7 +17,7 @@ def left_behind(house: House) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [SIGINT, SIGTERM, SIGHUP])
-def test_first_signal_finishes_what_runs(house: House, number: int) -> None:
+def test_first_signal_lets_running_jobs_finish(house: House, number: int) -> None:
     running_job = house.enqueue("touch up; while [ ! -e go ]; do sleep 0.01; done")
     waiting_job = house.enqueue("true")
     with house.worker(slots=1) as running:
@@ -32,7 +32,7 @@ def test_first_signal_finishes_what_runs(house: House, number: int) -> None:
     assert left_behind(house) == []
 
 
-def test_idle_worker_leaves_at_the_first_signal(house: House) -> None:
+def test_idle_worker_exits_at_the_first_signal(house: House) -> None:
     with house.worker() as running:
         running.says("SIGTERM or SIGINT")
         running.kill(SIGINT)
@@ -40,7 +40,7 @@ def test_idle_worker_leaves_at_the_first_signal(house: House) -> None:
     assert left_behind(house) == []
 
 
-def test_second_signal_stops_what_runs_and_gives_it_back(house: House) -> None:
+def test_second_signal_stops_running_jobs_and_requeues_them(house: House) -> None:
     job = house.enqueue("trap 'echo tidied > tidied; exit' TERM; touch up; sleep 60 & wait")
     with house.worker() as running:
         until(lambda: (house.work / "up").exists() or None, "the job")
@@ -55,7 +55,7 @@ def test_second_signal_stops_what_runs_and_gives_it_back(house: House) -> None:
     assert left_behind(house) == []
 
 
-def test_third_signal_does_not_wait_for_the_deaf(house: House) -> None:
+def test_third_signal_kills_jobs_that_ignore_term(house: House) -> None:
     job = house.enqueue(SHAPES["deaf"], grace="1h")
     with house.worker() as running:
         until(lambda: complete("deaf", house.work), "the job")
@@ -68,7 +68,7 @@ def test_third_signal_does_not_wait_for_the_deaf(house: House) -> None:
 
 
 @pytest.mark.parametrize(("how", "state"), [("drain", "completed"), ("now", "pending")])
-def test_stop_that_was_recorded_is_obeyed(house: House, how: str, state: str) -> None:
+def test_recorded_stop_is_carried_out(house: House, how: str, state: str) -> None:
     job = house.enqueue("touch up; while [ ! -e go ]; do sleep 0.01; done")
     with house.worker() as running:
         until(lambda: (house.work / "up").exists() or None, "the job")
@@ -81,7 +81,7 @@ def test_stop_that_was_recorded_is_obeyed(house: House, how: str, state: str) ->
     assert house.queue.get(job).state == state
 
 
-def test_jobs_see_no_signal_of_the_terminal(house: House) -> None:
+def test_jobs_get_no_signal_of_the_terminal(house: House) -> None:
     job = house.enqueue(
         "trap 'touch hit' INT TERM HUP; touch up; while [ ! -e go ]; do sleep 0.01; done"
     )
@@ -95,7 +95,7 @@ def test_jobs_see_no_signal_of_the_terminal(house: House) -> None:
     assert not (house.work / "hit").exists()
 
 
-def test_stop_that_is_recorded_while_the_worker_waits_to_write_is_heard(house: House) -> None:
+def test_stop_recorded_while_the_worker_waits_to_write_is_noticed(house: House) -> None:
     """Its own record came after the stop, and it took that for the last thing that was new."""
     job = house.enqueue("until test -e go; do sleep 0.01; done")
     with house.worker(slots=1) as running:
@@ -112,7 +112,7 @@ DEAF = "trap '' TERM; touch up; sleep 60"
 
 
 @pytest.mark.parametrize("words", [(), ("--now",)])
-def test_stop_goes_on_when_the_supervisor_is_killed_meanwhile(
+def test_stop_continues_if_the_supervisor_is_killed(
     ctl: Ctl, house: House, words: tuple[str, ...]
 ) -> None:
     job = house.enqueue(DEAF, grace="1h")
@@ -129,7 +129,7 @@ def test_stop_goes_on_when_the_supervisor_is_killed_meanwhile(
     assert house.queue.get(job).retries_used == 0
 
 
-def test_stop_ends_the_worker_that_follows_a_killed_one(ctl: Ctl, house: House) -> None:
+def test_stop_ends_the_successor_of_a_killed_supervisor(ctl: Ctl, house: House) -> None:
     job = house.enqueue(DEAF, grace="100ms")
     with house.worker() as running:
         until(lambda: (house.work / "up").exists() or None, "the job")
@@ -141,7 +141,7 @@ def test_stop_ends_the_worker_that_follows_a_killed_one(ctl: Ctl, house: House) 
 
 
 @pytest.mark.parametrize(("signals", "code"), [(1, 0), (2, 130)])
-def test_supervisor_that_is_killed_while_it_stops_is_followed_by_one_that_only_requeues(
+def test_successor_of_a_supervisor_killed_while_stopping_only_requeues(
     house: House, signals: int, code: int
 ) -> None:
     job = house.enqueue(DEAF, grace="1h")
@@ -156,7 +156,7 @@ def test_supervisor_that_is_killed_while_it_stops_is_followed_by_one_that_only_r
     assert house.told(job) == ["enqueued", "claimed", "failed", "requeued"]
 
 
-def test_signal_to_the_keeper_of_a_killed_supervisor_is_obeyed(house: House) -> None:
+def test_signal_to_the_keeper_of_a_killed_supervisor_is_handled(house: House) -> None:
     job = house.enqueue(DEAF, grace="1h")
     with house.worker() as running:
         until(lambda: (house.work / "up").exists() or None, "the job")

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.ctl import Ctl
-from tests.torture.proof import assert_kept
+from tests.torture.proof import assert_holds
 from tests.torture.syscalls import SYSCALLS
 from tests.torture.syscalls_judged import After, judged
 from tests.torture.syscalls_scenes import ENQUEUE
@@ -11,11 +11,11 @@ from tests.torture.syscalls_scenes import ENQUEUE
 
 @pytest.mark.sampled
 @pytest.mark.timeout(300)  # half a minute, where nobody else works
-def test_call_that_fails_or_is_the_last_leaves_a_whole_queue_and_a_clear_answer() -> None:
-    assert_kept(SYSCALLS)
+def test_failing_or_last_system_call_leaves_a_sound_queue_and_a_clear_answer() -> None:
+    assert_holds(SYSCALLS)
 
 
-def test_answer_that_is_a_lie_is_found_out(ctl: Ctl) -> None:
+def test_a_false_answer_is_found(ctl: Ctl) -> None:
     """The control: what was acknowledged is not there, or there although it was refused."""
     for _ in range(ENQUEUE[0].jobs):
         ctl.enqueue("true")
@@ -26,7 +26,7 @@ def test_answer_that_is_a_lie_is_found_out(ctl: Ctl) -> None:
         assert what in found[0]
 
 
-def test_process_that_was_not_killed_is_found_out(ctl: Ctl) -> None:
+def test_a_process_that_was_not_killed_is_found(ctl: Ctl) -> None:
     """The other control: strace has let it pass."""
     for _ in range(ENQUEUE[0].jobs + 1):
         ctl.enqueue("true")

@@ -29,7 +29,7 @@ def terminal(house: House) -> Iterator[Any]:
         child.terminate(force=True)
 
 
-def test_one_ctrl_c_drains_and_no_job_sees_it(house: House) -> None:
+def test_one_ctrl_c_drains_and_reaches_no_job(house: House) -> None:
     job = house.enqueue(JOB)
     with terminal(house) as child:
         child.sendintr()
@@ -58,7 +58,7 @@ def test_two_ctrl_c_stop(house: House) -> None:
     assert in_folder(house.work) == []
 
 
-def test_closed_terminal_lets_what_runs_finish(house: House) -> None:
+def test_closed_terminal_lets_running_jobs_finish(house: House) -> None:
     job = house.enqueue(JOB)
     with terminal(house) as child:
         child.ptyproc.fileobj.close()
@@ -68,7 +68,7 @@ def test_closed_terminal_lets_what_runs_finish(house: House) -> None:
     assert not (house.work / "hit").exists()
 
 
-def test_ctrl_z_gives_the_prompt_back_and_the_worker_goes_on(house: House) -> None:
+def test_ctrl_z_returns_the_prompt_and_the_worker_runs_on(house: House) -> None:
     job = house.enqueue(JOB)
     words = shlex.join([*PROGRAM, "--db", str(house.path), "worker", "start"])
     shell = pexpect.spawn("bash", ["--norc", "-i"], timeout=30, encoding="utf-8")

@@ -23,7 +23,7 @@ def bells(house: House) -> list[str]:
 
 
 @pytest.mark.parametrize("what", ["", "bells"])
-def test_worker_hears_of_jobs_after_its_doorbell_was_removed(house: House, what: str) -> None:
+def test_worker_is_notified_of_jobs_after_its_doorbell_was_removed(house: House, what: str) -> None:
     with house.worker() as running:
         assert house.wait(house.enqueue("true")) == ["completed"]
         for _ in range(3):
@@ -37,7 +37,7 @@ def test_worker_hears_of_jobs_after_its_doorbell_was_removed(house: House, what:
         assert running.ends(10).code == 0
 
 
-def test_stop_now_ends_a_worker_whose_files_are_gone(ctl: Ctl, house: House) -> None:
+def test_stop_now_ends_a_worker_whose_files_were_removed(ctl: Ctl, house: House) -> None:
     job = house.enqueue("touch up; sleep 60", grace="100ms")
     with house.worker() as running:
         until(lambda: (house.work / "up").exists() or None, "the job")
@@ -70,7 +70,7 @@ def test_long_output_is_kept_after_its_folder_was_removed(ctl: Ctl, house: House
     assert succeeded.kept_bytes == kept.count("a") + kept.count("b")
 
 
-def test_locks_are_made_again(house: House) -> None:
+def test_removed_locks_are_created_again(house: House) -> None:
     mine, keepers = socket.socketpair()
     presence = Presence(house.queue, "3f2a11", mine)
     _, held, _, _ = socket.recv_fds(keepers, 64, 8)
@@ -91,7 +91,7 @@ def test_locks_are_made_again(house: House) -> None:
         os.close(descriptor)
 
 
-def test_doctor_misses_the_bell_of_a_worker(ctl: Ctl, house: House) -> None:
+def test_doctor_reports_a_missing_doorbell(ctl: Ctl, house: House) -> None:
     with house.worker() as running:
         assert house.wait(house.enqueue("true")) == ["completed"]
         assert "1 worker is notified of new jobs at once" in ctl("doctor", code=None).out

@@ -69,7 +69,7 @@ def test_retry_comes_on_time_although_the_clock_steps(ctl: Ctl, clock: Clock, st
     ctl("replay", "--check")
 
 
-def test_job_that_runs_while_the_clock_is_set_back_took_its_time(ctl: Ctl, clock: Clock) -> None:
+def test_duration_is_right_although_the_clock_is_set_back(ctl: Ctl, clock: Clock) -> None:
     job = ctl.enqueue("until test -e stepped; do sleep 0.01; done", cwd=str(ctl.folder))
     with ctl.running("worker", "start", env=clock.env):
         ctl.wait_for(job, "claimed")
@@ -80,7 +80,7 @@ def test_job_that_runs_while_the_clock_is_set_back_took_its_time(ctl: Ctl, clock
     ctl("verify")
 
 
-def test_delayed_job_runs_once_the_clock_has_passed_it(ctl: Ctl, clock: Clock) -> None:
+def test_delayed_job_runs_after_the_clock_has_passed_its_time(ctl: Ctl, clock: Clock) -> None:
     delayed = ctl.enqueue("true", delay="5h")
     with ctl.running("worker", "start", env=clock.env) as worker:
         worker.says("SIGTERM or SIGINT")
@@ -89,7 +89,7 @@ def test_delayed_job_runs_once_the_clock_has_passed_it(ctl: Ctl, clock: Clock) -
         ctl.wait_for(delayed, "succeeded")
 
 
-def test_retry_that_fell_due_in_its_sleep_comes_when_the_worker_wakes(ctl: Ctl) -> None:
+def test_retry_due_during_a_suspend_runs_when_the_worker_wakes(ctl: Ctl) -> None:
     with ctl.running("worker", "start") as worker:
         worker.says("SIGTERM or SIGINT")
         pid = supervisor(worker)
@@ -104,7 +104,7 @@ def test_retry_that_fell_due_in_its_sleep_comes_when_the_worker_wakes(ctl: Ctl) 
         ctl.wait_for(job, "succeeded", deadline_s=5)
 
 
-def test_waits_begin_again_once_a_clock_ten_years_ahead_is_set_right(
+def test_delays_start_again_after_a_clock_ten_years_ahead_is_corrected(
     ctl: Ctl, clock: Clock
 ) -> None:
     clock.set(10 * YEAR_S)
@@ -125,7 +125,7 @@ def test_waits_begin_again_once_a_clock_ten_years_ahead_is_set_right(
     ctl("replay", "--check")
 
 
-def test_delayed_job_of_a_running_worker_begins_its_wait_again(ctl: Ctl, clock: Clock) -> None:
+def test_delay_starts_again_in_a_running_worker_too(ctl: Ctl, clock: Clock) -> None:
     with ctl.running("worker", "start", env=clock.env) as worker:
         worker.says("SIGTERM or SIGINT")
         delayed = ctl("enqueue", "--delay", "2s", "--", "true", env=clock.env).out.strip()

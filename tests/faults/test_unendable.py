@@ -59,7 +59,7 @@ def stranger(ctl: Ctl) -> int:
     return int(until(lambda: (file.exists() and file.read_text().strip()) or None, "the process"))
 
 
-def test_process_of_another_user_is_named_with_what_ends_it(ctl: Weak) -> None:
+def test_process_of_another_user_is_named_with_the_command_to_end_it(ctl: Weak) -> None:
     command = f"{AS_ANOTHER} sleep 600 & echo $! > pid; wait"
     job = ctl.enqueue(command, timeout="500ms", grace="100ms", max_retries=0, cwd=str(ctl.folder))
     worker = ctl.weak_worker()

@@ -54,7 +54,7 @@ def test_every_command_answers_at_once_on_a_read_only_mount(ctl: Ctl, harm: str)
     assert answers["doctor"].endswith("exit 1\n")
 
 
-def test_the_newest_records_are_read_from_the_wal_without_any_other_file(tmp_path: Path) -> None:
+def test_the_newest_records_are_read_from_the_wal_alone(tmp_path: Path) -> None:
     path = tmp_path / "queue.db"
     Queue(path).close()
     leave_a_wal(path)

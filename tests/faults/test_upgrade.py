@@ -48,7 +48,7 @@ def imported_after(running: Running, greeting: str) -> list[str]:
     return [line for line in lines if line.startswith("import time:")]
 
 
-def test_worker_whose_program_is_removed_goes_on_and_is_started_again(
+def test_worker_whose_program_was_removed_runs_on_and_can_restart(
     house: House, tmp_path: Path
 ) -> None:
     program = tmp_path / "program"

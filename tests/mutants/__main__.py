@@ -1,6 +1,6 @@
-"""`make mutants`: plant each fault in a copy of the program and see which test catches it.
+"""`make mutants`: plant each fault in a copy of the program and report which test catches it.
 
-First none at all: tests that fail without a fault catch nothing.
+The first run has no fault: a test that fails without one proves nothing.
 """
 
 import re
@@ -20,25 +20,25 @@ FILES = ("setup.cfg", "README.md")
 
 
 class Caught(NamedTuple):
-    """What became of a planted fault."""
+    """The result of a planted fault."""
 
     test: str | None
-    """The first test that failed; None where none did."""
+    """The first test that failed; None if all passed."""
     seconds: float
 
 
 def main() -> int:
-    """A table of all faults; 1 where the tests did not notice one, or noticed one too many."""
+    """Print a table of all faults. Return 1 if one was not caught, or tests fail without one."""
     print("| planted fault | caught by | seconds |\n|---|---|---|", flush=True)
     tests = {test: None for fault in FAULTS for test in fault.tests}
-    sound = told(Fault("none", (), tuple(tests))).test is None
-    caught = sum(told(fault).test is not None for fault in FAULTS)
+    sound = report(Fault("none", (), tuple(tests))).test is None
+    caught = sum(report(fault).test is not None for fault in FAULTS)
     print(f"\n{caught} of {len(FAULTS)} caught", flush=True)
     return 0 if sound and caught == len(FAULTS) else 1
 
 
-def told(fault: Fault) -> Caught:
-    """Its line of the table."""
+def report(fault: Fault) -> Caught:
+    """Run the tests of a fault and print its row of the table."""
     caught = hunt(fault)
     by = f"`{caught.test}`" if caught.test else "nothing"
     print(f"| {fault.name} | {by} | {caught.seconds:.0f} |", flush=True)
@@ -63,7 +63,7 @@ def hunt(fault: Fault) -> Caught:
 
 
 def plant(fault: Fault, folder: Path) -> None:
-    """Make its edits. Raises LookupError where a text is no longer there, or not there once."""
+    """Make its edits. Raises LookupError if a text is not exactly once in its file."""
     for file, old, new in fault.edits:
         text = (folder / file).read_text()
         if text.count(old) != 1:

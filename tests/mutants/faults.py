@@ -1,10 +1,10 @@
-"""The planted faults: each breaks one rule, and names the tests that ought to see it."""
+"""The planted faults: each breaks one rule and names the tests that must detect it."""
 
 from typing import NamedTuple
 
 
 class Edit(NamedTuple):
-    """A text in a file, and what stands there instead."""
+    """A text in a file, and its replacement."""
 
     file: str
     old: str
@@ -12,12 +12,12 @@ class Edit(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """A rule that is broken."""
+    """A change that breaks a rule."""
 
     name: str
     edits: tuple[Edit, ...]
     tests: tuple[str, ...]
-    """The files of tests that ought to fail."""
+    """The test files of which a test must fail."""
 
 
 FAULTS = (

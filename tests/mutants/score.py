@@ -1,4 +1,4 @@
-"""`make mutation`: of all the small changes to folds and rules, how many the unit tests notice."""
+"""`make mutation`: count how many small changes to folds and rules the unit tests detect."""
 
 import json
 import subprocess
@@ -6,20 +6,20 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-WANTED = 0.9
+REQUIRED = 0.9
 
 
 def main() -> int:
-    """The score and what survived; 1 where fewer are noticed than wanted."""
+    """Print the score and the surviving mutants. Return 1 if fewer than REQUIRED are detected."""
     mutmut = (sys.executable, "-m", "mutmut")
     subprocess.run([*mutmut, "run"], cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
     subprocess.run([*mutmut, "results"], cwd=PROJECT, check=True)
     export = [*mutmut, "export-cicd-stats"]
     subprocess.run(export, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
-    found = json.loads((PROJECT / "mutants" / "mutmut-cicd-stats.json").read_text())
-    score = found["killed"] / found["total"]
-    print(f"{found['killed']} of {found['total']} mutants noticed: {score:.1%}")
-    return 0 if score >= WANTED else 1
+    counts = json.loads((PROJECT / "mutants" / "mutmut-cicd-stats.json").read_text())
+    score = counts["killed"] / counts["total"]
+    print(f"{counts['killed']} of {counts['total']} mutants detected: {score:.1%}")
+    return 0 if score >= REQUIRED else 1
 
 
 if __name__ == "__main__":

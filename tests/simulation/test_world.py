@@ -22,7 +22,7 @@ def test_crashes_lose_no_job_and_double_no_result(part: int) -> None:
     runs = amount(SIMULATION) // PARTS
     tally = SIMULATION.run(runs, part * runs)
     assert tally.done == runs
-    assert not tally.found, "\n".join(tally.found)
+    assert not tally.findings, "\n".join(tally.findings)
 
 
 def test_the_same_seed_gives_the_same_log() -> None:

@@ -1,1 +1,1 @@
-"""The proofs behind docs/guarantees.md: a little in the tests, much by `make torture`."""
+"""The proofs of docs/guarantees.md: in small amounts in the tests, in large by `make torture`."""

@@ -1,4 +1,4 @@
-"""What the fuzzer feeds in: text, JSON and bytes drawn from a seed, plausible and then spoilt."""
+"""The fuzzer's inputs: random text, JSON and bytes, first plausible and then damaged."""
 
 import json
 from random import Random
@@ -14,7 +14,7 @@ from tests.hostile import texts
 HOSTILE = texts()
 EDGES = (0, 1, -1, 2, 7, 255, 256, 2**31, 2**53, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 10**30)
 FLOATS = ("0.5", "1e308", "1e999", "-0.0", "1e-400", "NaN", "Infinity", "1E+2", "0x10", "1_0")
-SPOILT = (b"", b"\0", b"\xff", b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", b"\xef\xbb\xbf")
+INVALID = (b"", b"\0", b"\xff", b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", b"\xef\xbb\xbf")
 TOKENS = (
     b"{",
     b"}",
@@ -33,7 +33,7 @@ SINGLE = "aZ09 _-.=:@%*?~<>&'\"\\/{}[]()\n\t\r\x00\x1b\x7f\x9b\u202e\u2028é日�
 
 
 def text(draw: Random) -> str:
-    """A text without lone surrogates: short, hostile, long or of any characters."""
+    """Return a text without lone surrogates: short, hostile, long or of any characters."""
     kind = draw.random()
     if kind < 0.3:
         return draw.choice(HOSTILE)
@@ -50,13 +50,13 @@ def _character(draw: Random) -> str:
 
 
 def any_text(draw: Random) -> str:
-    """The same, sometimes with lone surrogates."""
-    found = text(draw)
-    return found + chr(draw.randrange(0xD800, 0xE000)) if draw.random() < 0.2 else found
+    """Return such a text, sometimes with lone surrogates."""
+    drawn = text(draw)
+    return drawn + chr(draw.randrange(0xD800, 0xE000)) if draw.random() < 0.2 else drawn
 
 
 def value(draw: Random, depth: int = 3) -> Any:
-    """Any JSON value."""
+    """Return any JSON value."""
     kind = draw.randrange(9 if depth else 6)
     match kind:
         case 0 | 1:
@@ -77,32 +77,32 @@ def value(draw: Random, depth: int = 3) -> Any:
 
 
 def mutated(draw: Random, data: bytes) -> bytes:
-    """The same bytes with some of them changed, gone, doubled, swapped or nested."""
-    spoilt = bytearray(data)
+    """Return the bytes with some of them changed, removed, repeated, replaced or nested."""
+    damaged = bytearray(data)
     for _ in range(draw.randrange(1, 5)):
-        at = draw.randrange(len(spoilt) + 1)
-        end = min(len(spoilt), at + draw.randrange(1, 9))
+        at = draw.randrange(len(damaged) + 1)
+        end = min(len(damaged), at + draw.randrange(1, 9))
         match draw.randrange(7):
-            case 0 if at < len(spoilt):
-                spoilt[at] ^= 1 << draw.randrange(8)
+            case 0 if at < len(damaged):
+                damaged[at] ^= 1 << draw.randrange(8)
             case 1:
-                del spoilt[at:end]
+                del damaged[at:end]
             case 2:
-                spoilt[at:at] = draw.choice(TOKENS)
+                damaged[at:at] = draw.choice(TOKENS)
             case 3:
-                spoilt[at:at] = spoilt[at:end] * draw.choice((1, 2, 50))
+                damaged[at:at] = damaged[at:end] * draw.choice((1, 2, 50))
             case 4:
-                spoilt[at:end] = draw.choice(SPOILT)
+                damaged[at:end] = draw.choice(INVALID)
             case 5:
-                spoilt[at:end] = str(draw.choice((*EDGES, *FLOATS))).encode()
+                damaged[at:end] = str(draw.choice((*EDGES, *FLOATS))).encode()
             case _ if draw.random() < 0.02:
                 depth = draw.choice((100, 3_000, 100_000))
-                spoilt[at:at] = b"[" * depth + b"]" * draw.choice((0, depth))
-    return bytes(spoilt)
+                damaged[at:at] = b"[" * depth + b"]" * draw.choice((0, depth))
+    return bytes(damaged)
 
 
 def event(draw: Random) -> tuple[str, str]:
-    """The type and data of an event, as the log would hold them."""
+    """Return the type and data of an event, as stored in the log."""
     name = draw.choice(sorted(EVENT_TYPES))
     return name, codec.encode(_fact(draw, EVENT_TYPES[name]))
 
@@ -110,8 +110,8 @@ def event(draw: Random) -> tuple[str, str]:
 def _fact(draw: Random, kind: type[Fact]) -> Fact:
     described = inspect.type_info(kind)
     assert isinstance(described, inspect.StructType)
-    chosen = [one for one in described.fields if one.required or draw.random() < 0.5]
-    return kind(**{one.name: _field(draw, one.type) for one in chosen})
+    chosen = [field for field in described.fields if field.required or draw.random() < 0.5]
+    return kind(**{field.name: _field(draw, field.type) for field in chosen})
 
 
 def _field(draw: Random, kind: inspect.Type) -> Any:
@@ -141,24 +141,24 @@ def _field(draw: Random, kind: inspect.Type) -> Any:
 
 
 def jobs(draw: Random, keys: tuple[str, ...]) -> bytes:
-    """A JSON text of jobs: an object, an array or lines; plausible, or spoilt."""
+    """Return a JSON text of jobs: an object, an array or lines; plausible, or damaged."""
     form = draw.randrange(3)
-    asked = [_job(draw, keys) for _ in range(draw.choice((1, 1, 2, 5)))]
+    drawn = [_job(draw, keys) for _ in range(draw.choice((1, 1, 2, 5)))]
     escaped = draw.random() < 0.5
     if form == 0:
-        data = json.dumps(asked[0], ensure_ascii=escaped)
+        data = json.dumps(drawn[0], ensure_ascii=escaped)
     elif form == 1:
-        data = json.dumps(asked, ensure_ascii=escaped, indent=draw.choice((None, 1)))
+        data = json.dumps(drawn, ensure_ascii=escaped, indent=draw.choice((None, 1)))
     else:
-        data = "\n".join(json.dumps(one, ensure_ascii=escaped) for one in asked)
+        data = "\n".join(json.dumps(job, ensure_ascii=escaped) for job in drawn)
     whole = data.encode()
     return mutated(draw, whole) if draw.random() < 0.6 else whole
 
 
 def _job(draw: Random, keys: tuple[str, ...]) -> dict[str, Any]:
-    found: dict[str, Any] = {"command": text(draw)[:3_000] or "true"}
+    job: dict[str, Any] = {"command": text(draw)[:3_000] or "true"}
     for key in draw.sample(keys, draw.randrange(4)):
-        found[key] = draw.choice((value(draw), draw.randrange(5), "x", {"k": "v"}, ["a", "b"]))
+        job[key] = draw.choice((value(draw), draw.randrange(5), "x", {"k": "v"}, ["a", "b"]))
     if draw.random() < 0.1:
-        found[text(draw)[:40]] = value(draw)
-    return found
+        job[text(draw)[:40]] = value(draw)
+    return job

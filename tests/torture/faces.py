@@ -1,4 +1,4 @@
-"""The fuzzer's way through the two faces of the program: the command line and the dashboard."""
+"""The fuzzer of the two user interfaces: the command line and the dashboard."""
 
 import contextlib
 import io
@@ -26,7 +26,7 @@ from tests.torture import drawing
 from .targets import KEYS, Broken
 
 FRESH_EVERY = 3_000
-"""Inputs after which the queue is made anew, so that no list grows long."""
+"""Number of inputs after which the queue is created again, so that no list grows long."""
 CODES = {0, 1, 2, 3, 4, 5, 6, 7, 8, 130}
 WORDS = (
     *("1", "2", "last", "1-9", "-", "x", "0", "99999999999999999999", "@1", "@0", "5m", "now"),
@@ -39,7 +39,7 @@ PAGES = (
     *("/status.json", "/jobs.json", "/dlq.json", "/workers.json", "/events.json", "/jobs/1.json"),
     "/stream",
 )
-ASKED = (
+PARAMETERS = (
     "state",
     "queue",
     "tag",
@@ -53,12 +53,12 @@ ASKED = (
     "job",
 )
 FIELD = re.compile(r' value="[^"]*"')
-"""What the asker typed, in a field of a form: it comes back as it was."""
+"""A value in a form field: user input that the page repeats unchanged."""
 STATUSES = {200, 303, 308, 400, 401, 403, 404, 405, 414, 431}
 
 
 class Faces:
-    """A queue in a folder of its own, and both faces of it in this process."""
+    """A queue in its own folder, and both user interfaces of it in this process."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -67,12 +67,12 @@ class Faces:
         self._queue, self._client = self._fresh()
 
     def close(self) -> None:
-        """Let go of the queue."""
+        """Close the queue."""
         self._client.application.extensions["log_watcher"].close()
         self._queue.close()
 
     def command_line(self, draw: Random) -> tuple[object, Broken]:
-        """Words as typed: a documented code, one line where refused, and then nothing changed."""
+        """Try typed words: a documented exit code; a refusal is one line and changes nothing."""
         if self._tried >= FRESH_EVERY:
             self.close()
             self._queue, self._client = self._fresh()
@@ -83,22 +83,22 @@ class Faces:
         if code not in CODES:
             return (words, stdin), f"exit {code}"
         if code > 1 and self._queue.store.head() != before:
-            return (words, stdin), f"exit {code}, and yet the log has grown"
+            return (words, stdin), f"exit {code}, but the log has grown"
         if visible(err, keep="\n") != err:
-            return (words, stdin), f"what acts on stderr: {err[:200]!r}"
+            return (words, stdin), f"control characters on stderr: {err[:200]!r}"
         if 1 < code < 9 and not _is_one_line(err):
             return (words, stdin), f"exit {code} with {err[:300]!r}"
         return (words, stdin), None
 
     def dashboard(self, draw: Random) -> tuple[object, Broken]:
-        """An address: a page or a refusal, with the policy, and no text that acts."""
+        """Try an address: a page or a refusal, with the policy, without control characters."""
         address = draw.choice(PAGES) if draw.random() < 0.8 else f"/{drawing.text(draw)[:200]}"
-        asked = [(draw.choice(ASKED), _asked(draw)) for _ in range(draw.randrange(4))]
-        headers = {"Last-Event-ID": _asked(draw)[:50]} if draw.random() < 0.2 else {}
-        tried = (address, asked, headers)
+        parameters = [(draw.choice(PARAMETERS), _parameter(draw)) for _ in range(draw.randrange(4))]
+        headers = {"Last-Event-ID": _parameter(draw)[:50]} if draw.random() < 0.2 else {}
+        tried = (address, parameters, headers)
         safe = {name: text for name, text in headers.items() if text.isprintable()}
         answer = self._client.get(
-            query_string=dict(asked),
+            query_string=dict(parameters),
             headers=_latin(safe),
             environ_overrides={"PATH_INFO": address.encode().decode("latin-1")},
             buffered=False,
@@ -110,13 +110,13 @@ class Faces:
                 return tried, "without the policy"
             page = FIELD.sub("", answer.text) if answer.mimetype == "text/html" else ""
             if visible(page, "\n\t\r") != page:
-                return tried, "what acts stands in the page"
+                return tried, "control characters in the page"
         finally:
             answer.close()
         return tried, None
 
     def _words(self, draw: Random) -> list[str]:
-        """A subcommand with words of all kinds; none leads out of the folder or waits for ever."""
+        """Return a subcommand with random words; none leaves the folder or waits forever."""
         words = list(draw.choice(self._commands))
         known = [name for name in _options(words) if name not in ("--file", "--watch")]
         for _ in range(draw.randrange(6)):
@@ -151,22 +151,22 @@ def _walk(command: click.Command, path: str) -> Iterator[str]:
     if isinstance(command, click.Group):
         with click.Context(command) as ctx:
             for name in command.list_commands(ctx):
-                below = command.get_command(ctx, name)
-                assert below is not None
-                yield from _walk(below, f"{path} {name}")
+                subcommand = command.get_command(ctx, name)
+                assert subcommand is not None
+                yield from _walk(subcommand, f"{path} {name}")
 
 
 def _options(words: list[str]) -> list[str]:
     command: click.Command = root
     for word in words:
         assert isinstance(command, click.Group)
-        found = command.get_command(click.Context(command), word)
-        assert found is not None
-        command = found
-    return [name for one in command.params for name in one.opts if name.startswith("-")]
+        subcommand = command.get_command(click.Context(command), word)
+        assert subcommand is not None
+        command = subcommand
+    return [name for parameter in command.params for name in parameter.opts if name.startswith("-")]
 
 
-def _asked(draw: Random) -> str:
+def _parameter(draw: Random) -> str:
     return draw.choice(
         (drawing.text(draw)[:500], "1", "dead", "K=V", str(draw.choice(drawing.EDGES)))
     )
@@ -179,17 +179,17 @@ def _latin(headers: dict[str, str]) -> dict[str, str]:
 
 
 def _is_one_line(err: str) -> bool:
-    told = [line for line in err.splitlines() if line.startswith("error: ")]
-    return err.startswith("Usage:") or (len(told) == 1 and err.splitlines()[-1] == told[0])
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    return err.startswith("Usage:") or (len(errors) == 1 and err.splitlines()[-1] == errors[0])
 
 
 def _run(words: list[str], stdin: bytes) -> tuple[int, str]:
-    """Exit code and stderr of `queuectl WORDS`, in this process."""
-    given = io.TextIOWrapper(io.BytesIO(stdin))
+    """Return exit code and stderr of `queuectl WORDS`, run in this process."""
+    input_ = io.TextIOWrapper(io.BytesIO(stdin))
     out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
-    ours = os.dup(1)  # a program whose output fails lets go of it
+    ours = os.dup(1)  # a program whose output fails closes it
     try:
-        with mock.patch.multiple(sys, stdin=given, stdout=out, stderr=err):
+        with mock.patch.multiple(sys, stdin=input_, stdout=out, stderr=err):
             code = main(words)
     finally:
         os.dup2(ours, 1)
@@ -201,7 +201,7 @@ _await_more = Reading.await_more
 
 
 def _never_wait(reading: Reading, timeout_s: float | None = None) -> bool:
-    """Instead of waiting for the log to grow: as a person who presses Ctrl-C."""
+    """Raise KeyboardInterrupt instead of waiting for new events, as Ctrl-C does."""
     if threading.current_thread() is threading.main_thread():
         raise KeyboardInterrupt
     return _await_more(reading, timeout_s)
@@ -209,7 +209,7 @@ def _never_wait(reading: Reading, timeout_s: float | None = None) -> bool:
 
 @contextlib.contextmanager
 def faces() -> Iterator[Faces]:
-    """Both faces, in a folder that goes. Nothing waits, no worker and no server starts."""
+    """Create both interfaces in a temporary folder, without waits, workers and servers."""
     folder = Path(mkdtemp(prefix="queuectl-fuzz-"))
     environment = {**os.environ, "QUEUECTL_DB": str(folder / "queue.db"), "NO_COLOR": "1"}
     with (

@@ -1,4 +1,4 @@
-"""Single bits that flip in the log: each is harmless, or `verify` names it; nothing is guessed."""
+"""Flips of single bits in the log: each is harmless, or `verify` reports it."""
 
 import os
 from collections import Counter, deque
@@ -23,24 +23,24 @@ from tests.torture.proof import Proof, Tally
 SHARED_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 
 LOG_BYTES = 65_536
-"""So large is the table of the events; its index comes on top."""
+"""The size of the table of events, without its index."""
 
 PAGES = "SELECT pageno, pgsize FROM dbstat WHERE name IN ('events', 'sqlite_autoindex_events_1')"
 TABLE_BYTES = "SELECT sum(pgsize) FROM dbstat WHERE name = 'events'"
 
 
 class Log(NamedTuple):
-    """A queue file at rest, and what is in it."""
+    """A closed queue file and its content."""
 
     path: str
     offsets: list[int]
-    """Of the bytes of the events in the file."""
+    """The offsets in the file of all bytes of the events and their index."""
     events: list[Recorded]
     streams: dict[str, list[Recorded]]
 
 
 def flip(amount: int, seed: int) -> Tally:
-    """Flip so many bits, one at a time; each once where that is more than there are."""
+    """Flip so many bits, one at a time; if there are fewer, each of them once."""
     with TemporaryDirectory(dir=SHARED_MEMORY) as folder:
         log = written(os.path.join(folder, "queue.db"))
         bits = len(log.offsets) * 8
@@ -49,8 +49,8 @@ def flip(amount: int, seed: int) -> Tally:
 
 
 def flipped(log: Log, bits: Iterable[tuple[int, int]]) -> Tally:
-    """Flip these bits, one at a time: each by the offset of its byte and its number there."""
-    found: list[str] = []
+    """Flip these bits, one at a time. bits: offset of the byte, number of the bit in it."""
+    findings: list[str] = []
     ends: Counter[str] = Counter()
     # Open until the end: closing it would drop the locks of the connections of this process.
     file = os.open(log.path, os.O_RDWR)
@@ -59,13 +59,13 @@ def flipped(log: Log, bits: Iterable[tuple[int, int]]) -> Tally:
             end = _end(log)
         ends[end] += 1
         if end not in ("named", "harmless"):
-            found.append(f"byte {offset}, bit {bit}: {end}")
+            findings.append(f"byte {offset}, bit {bit}: {end}")
     os.close(file)
-    return Tally(ends.total(), found, f"{ends['named']:,} named, {ends['harmless']:,} harmless")
+    return Tally(ends.total(), findings, f"{ends['named']:,} named, {ends['harmless']:,} harmless")
 
 
 def written(path: str) -> Log:
-    """Jobs at every stage, until the log is as large as it should be."""
+    """Write a log of LOG_BYTES with jobs in every state, and return it."""
     with Queue(path, actor="anna@box") as queue:
         while _query(path, TABLE_BYTES)[0][0] < LOG_BYTES:
             _some_jobs(queue)
@@ -73,8 +73,8 @@ def written(path: str) -> Log:
     with open_store(path, readonly=True).read() as tx:
         events = list(tx.events())
     streams: dict[str, list[Recorded]] = {}
-    for one in events:
-        streams.setdefault(one.stream, []).append(one)
+    for recorded in events:
+        streams.setdefault(recorded.stream, []).append(recorded)
     offsets = [(page - 1) * size + n for page, size in pages for n in range(size)]
     return Log(path, offsets, events, streams)
 
@@ -94,12 +94,12 @@ def _some_jobs(queue: Queue) -> None:
             job = session.send(Claim(job_id=job_id, worker="w", slot=1, at_us=at_us))
             assert isinstance(job, Job)
             outcome = Outcome(ended="exit", exit_code=int(job_id) % 2)
-            asked = Finish(job_id=job_id, attempt=1, outcome=outcome, jitter=0, at_us=at_us)
-            session.send(asked)
+            request = Finish(job_id=job_id, attempt=1, outcome=outcome, jitter=0, at_us=at_us)
+            session.send(request)
 
 
 class _flipped:
-    """One bit of a file, for the length of a block."""
+    """Flips one bit of a file while the block runs."""
 
     def __init__(self, file: int, offset: int, bit: int) -> None:
         self._file, self._offset = file, offset
@@ -114,26 +114,26 @@ class _flipped:
 
 
 def _end(log: Log) -> str:
-    """`named` by verify or refused, `harmless`; else what is wrong."""
+    """Return `named` (reported or refused) or `harmless`; anything else is a finding."""
     try:
         store = open_store(log.path, readonly=True)
         try:
-            return _looked_at(store, log)
+            return _checked(store, log)
         finally:
             store.close()
     except StoreError as error:
         return "named" if "\n" not in str(error) else f"more than one line: {error}"
-    except Exception as error:  # noqa: BLE001 (a traceback is what we look for)
+    except Exception as error:  # noqa: BLE001 (a traceback is a finding)
         return f"a traceback: {error!r}"
 
 
-def _looked_at(store: SqliteStore, log: Log) -> str:
+def _checked(store: SqliteStore, log: Log) -> str:
     with store.read() as tx:
         verdict = verify(tx)
         if not verdict.sound:
             if verdict.broken is None:
                 return "a trigger is blamed"
-            # Whoever reads it is refused in words, or sees what stands there.
+            # A reader gets a StoreError, or the stored text.
             deque(islice(tx.events(after=verdict.broken.position - 2), 3), 0)
             return "named"
         if list(tx.events()) != log.events:
@@ -146,7 +146,7 @@ def _looked_at(store: SqliteStore, log: Log) -> str:
 
 FLIPS = Proof(
     name="flips",
-    promise="A bit that flips in the log is harmless or named by verify",
+    guarantee="A bit that flips in the log is harmless or named by verify",
     unit="bits",
     in_test=100,
     in_prove=1_000,

@@ -1,4 +1,4 @@
-"""Fuzzing: whatever comes in is taken or refused in words; no traceback, no hang, no change."""
+"""Fuzzing: every input is accepted or refused with a message; no traceback, no hang."""
 
 import signal
 import traceback
@@ -13,13 +13,13 @@ from .proof import Proof, Tally
 from .targets import PURE, Target
 
 HANG_S = 10.0
-"""Of processor time, for one input: a thousand times what the slowest takes."""
+"""Processor time for one input: a thousand times that of the slowest."""
 SHOWN = 300
-"""Characters of an input in a finding."""
+"""The most characters of an input that a finding shows."""
 
 
 class Hung(BaseException):
-    """An input took longer than any should."""
+    """An input took longer than HANG_S."""
 
 
 def run(amount: int, seed: int) -> Tally:
@@ -34,30 +34,30 @@ def run(amount: int, seed: int) -> Tally:
 
 
 def tried(targets: Sequence[Target], amount: int, seed: int) -> Tally:
-    """Try `amount` inputs on these, by their shares."""
-    found: list[str] = []
-    counted = dict.fromkeys((one.name for one in targets), 0)
+    """Try `amount` inputs on these targets, by their shares."""
+    findings: list[str] = []
+    counted = dict.fromkeys((target.name for target in targets), 0)
     with _watched():
         for step, target in zip(range(amount), _in_turn(targets), strict=False):
             counted[target.name] += 1
-            if broken := _one(target, seed, step):
-                found.append(f"{target.name} --seed {seed} step {step}: {broken}")
+            if finding := _try(target, seed, step):
+                findings.append(f"{target.name} --seed {seed} step {step}: {finding}")
     note = ", ".join(f"{name} {number:,}" for name, number in counted.items())
-    return Tally(amount, found, note)
+    return Tally(amount, findings, note)
 
 
 def _in_turn(targets: Sequence[Target]) -> Iterator[Target]:
-    """Each as often in a hundred as its share says, well mixed."""
-    hundred = [one for one in targets for _ in range(one.share)]
+    """Yield each target as often in a hundred as its share, shuffled."""
+    hundred = [target for target in targets for _ in range(target.share)]
     Random(0).shuffle(hundred)
     return cycle(hundred)
 
 
-def _one(target: Target, seed: int, step: int) -> str | None:
-    """What broke a promise; each step draws from a seed of its own, so it can be tried alone."""
+def _try(target: Target, seed: int, step: int) -> str | None:
+    """Try one input; return the finding. Each step has its own seed, so it can be repeated."""
     signal.setitimer(signal.ITIMER_VIRTUAL, HANG_S)
     try:
-        given, broken = target.attempt(Random(f"{target.name} {seed} {step}"))
+        input_, broken = target.attempt(Random(f"{target.name} {seed} {step}"))
     except Hung:
         return f"hangs: {traceback.format_exc(limit=-3)}"
     except BaseException as error:
@@ -66,12 +66,12 @@ def _one(target: Target, seed: int, step: int) -> str | None:
         return f"raises {error!r:.{SHOWN}}: {traceback.format_exc(limit=-3)}"
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    return None if broken is None else f"{broken}: {given!r:.{SHOWN}}"
+    return None if broken is None else f"{broken}: {input_!r:.{SHOWN}}"
 
 
 @contextmanager
 def _watched() -> Iterator[None]:
-    """While inputs are tried, the processor time of each is limited."""
+    """Limit the processor time of each input while the block runs."""
 
     def hung(_: int, __: FrameType | None) -> None:
         raise Hung
@@ -85,7 +85,7 @@ def _watched() -> Iterator[None]:
 
 FUZZ = Proof(
     name="fuzz",
-    promise="whatever comes in is taken, or refused in words: no traceback, no hang, no change",
+    guarantee="every input is accepted or refused with a message: no traceback, hang or change",
     unit="inputs",
     in_test=1_000,
     in_prove=20_000,

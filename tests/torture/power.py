@@ -1,6 +1,6 @@
-"""Power cuts at every write of the real code: what was acknowledged is there, and all is whole.
+"""Power cuts at every write of the real code: no acknowledged event is lost, no file is broken.
 
-Each image is opened by the stdlib's SQLite, which knows nothing of us; some also by ourselves.
+Each image is opened by the SQLite of the standard library, and some by the program as well.
 """
 
 import os
@@ -22,50 +22,50 @@ from tests.torture.power_life import EVENTS, VIEWS, Life, live
 from tests.torture.proof import Proof, Tally
 
 SHARED_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
-"""Where an image costs no disk."""
+"""A folder in memory, where an image does not wait for a disk."""
 
 WAYS = 3
-"""Images of one moment, where several are possible."""
+"""Images per moment, if several are possible."""
 
 MOMENTS = 0.25
-"""The part of a life's moments to cut the power at: so that there are more lives."""
+"""The part of a life's moments at which the power is cut, so that there are more lives."""
 
-OURS_EVERY = 20
-"""To open an image by ourselves, rebuild its views beside and go on with it takes 5 ms."""
+PROGRAM_EVERY = 20
+"""How often the program opens an image, rebuilds its views and continues it: that takes 5 ms."""
 
 ENDINGS = ("", "-wal", "-shm", "-journal")
 
 
 class Loss(Exception):
-    """What an image has lost, or holds that it should not."""
+    """An image lacks data, or has data that it should not have."""
 
 
 class Plan(NamedTuple):
-    """How a life is lived, and by whom its images are opened."""
+    """The settings of a life, and how its images are opened."""
 
     pragmas: tuple[str, ...] = ()
-    """Planted in every connection that writes."""
-    ours_every: int | None = OURS_EVERY
+    """Run in every connection that writes."""
+    program_every: int | None = PROGRAM_EVERY
 
 
 USUAL = Plan()
 
 
 def cut(amount: int, seed: int, plan: Plan = USUAL) -> Tally:
-    """Look at so many images, of as many lives as that takes."""
-    found: list[str] = []
-    done = lives = ours = 0
+    """Check so many images, of as many lives as needed."""
+    findings: list[str] = []
+    done = lives = opened = 0
     with TemporaryDirectory(dir=SHARED_MEMORY) as folder:
         while done < amount:
             lives += 1
             name = f"{seed}/{lives}"
             for image, life in _images_of(folder, name, plan):
-                by_us = plan.ours_every is not None and done % plan.ours_every == 0
-                found += _looked_at(folder, name, image, life, by_us)
-                done, ours = done + 1, ours + by_us
+                by_program = plan.program_every is not None and done % plan.program_every == 0
+                findings += _check(folder, name, image, life, by_program)
+                done, opened = done + 1, opened + by_program
                 if done == amount:
                     break
-    return Tally(done, found, f"of {lives} lives; {ours:,} images opened and gone on with by us")
+    return Tally(done, findings, f"of {lives} lives; {opened:,} images continued by the program")
 
 
 def _images_of(folder: str, name: str, plan: Plan) -> Iterator[tuple[Image, Life]]:
@@ -73,29 +73,29 @@ def _images_of(folder: str, name: str, plan: Plan) -> Iterator[tuple[Image, Life
     os.mkdir(home)
     life = live(home, name, *plan.pragmas)
     shutil.rmtree(home)
-    wanted = [life.path + ending for ending in ENDINGS]
-    for image in Power(name, wanted).images(life.done, WAYS, MOMENTS):
+    paths = [life.path + ending for ending in ENDINGS]
+    for image in Power(name, paths).images(life.done, WAYS, MOMENTS):
         if image.files or image.acknowledged:
             yield image, life
 
 
-def _looked_at(folder: str, name: str, image: Image, life: Life, by_us: bool) -> Iterator[str]:
-    """What is wrong with an image, a line each."""
-    looks: list[tuple[str, Callable[[str, Image, Life], None]]] = [("stranger", _by_stranger)]
-    if by_us:
-        looks.append(("ours", _by_us))
-    for who, look in looks:
-        # Each has files of its own: within a process, two SQLites must not share one.
-        with _laid_out(os.path.join(folder, who), image, life) as path:
+def _check(folder: str, name: str, image: Image, life: Life, by_program: bool) -> Iterator[str]:
+    """Yield the findings of an image, one line each."""
+    checks: list[tuple[str, Callable[[str, Image, Life], None]]] = [("stdlib", _by_stdlib)]
+    if by_program:
+        checks.append(("program", _by_program))
+    for who, check in checks:
+        # Each check has its own files: two SQLites in one process must not share a file.
+        with _written(os.path.join(folder, who), image, life) as path:
             try:
-                look(path, image, life)
+                check(path, image, life)
             except (Loss, sqlite3.Error, StoreError) as error:
                 yield f"life {name}, cut {image.cut}, way {image.way}, {who}: {error!r}"
 
 
 @contextmanager
-def _laid_out(folder: str, image: Image, life: Life) -> Iterator[str]:
-    """The files of an image, in a folder of their own."""
+def _written(folder: str, image: Image, life: Life) -> Iterator[str]:
+    """Write the files of an image into a folder; yield the path of the queue file."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
     path = os.path.join(folder, "queue.db")
     for ending in ENDINGS:
@@ -110,12 +110,12 @@ def _laid_out(folder: str, image: Image, life: Life) -> Iterator[str]:
                 os.unlink(path + ending)
 
 
-def _by_stranger(path: str, image: Image, life: Life) -> None:
-    """The log is what was recorded, up to a commit; every other table is what it was then."""
+def _by_stdlib(path: str, image: Image, life: Life) -> None:
+    """Check that the log equals the recorded one up to a commit, and the other tables as well."""
     if not os.path.exists(path):
         raise Loss(f"there is no file, and {image.acknowledged} was acknowledged")
     with closing(sqlite3.connect(path)) as database:
-        # So the index of the WAL stays in memory, and nobody is asked for locks.
+        # With this mode the index of the WAL stays in memory, and no locks are taken.
         database.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
         database.execute("BEGIN")
         events = database.execute(EVENTS).fetchall()
@@ -129,12 +129,12 @@ def _by_stranger(path: str, image: Image, life: Life) -> None:
         for table, rows in views.items():
             if database.execute(VIEWS[table]).fetchall() != rows:
                 raise Loss(f"{table} is not what it was at {position}")
-        if (told := database.execute("PRAGMA integrity_check").fetchall()) != [("ok",)]:
-            raise Loss(f"integrity_check: {told}")
+        if (answer := database.execute("PRAGMA integrity_check").fetchall()) != [("ok",)]:
+            raise Loss(f"integrity_check: {answer}")
 
 
-def _by_us(path: str, image: Image, life: Life) -> None:
-    """The next command works at once, and log and views are whole before it and after."""
+def _by_program(path: str, image: Image, life: Life) -> None:
+    """Check that the next command works, and that log and views are sound before and after it."""
     with closing(open_store(path, readonly=True)) as reader:
         before = _verified(reader)
     if before < image.acknowledged:
@@ -149,7 +149,7 @@ def _by_us(path: str, image: Image, life: Life) -> None:
 
 
 def _verified(store: SqliteStore) -> int:
-    """The last position of a log that is sound."""
+    """Return the last position of a sound log. Raises Loss."""
     with store.read() as tx:
         verdict = verify(tx)
     if not verdict.sound:
@@ -158,18 +158,18 @@ def _verified(store: SqliteStore) -> int:
 
 
 def _refuse_drift(queue: Queue) -> None:
-    if different := compare(queue.store):
-        raise Loss(f"a rebuild differs: {different[0]}")
+    if differences := compare(queue.store):
+        raise Loss(f"a rebuild differs: {differences[0]}")
 
 
 def controls(mode: str, amount: int, seed: int = 0) -> Tally:
-    """The same lives with `synchronous` at NORMAL or OFF: these must lose something."""
-    return cut(amount, seed, Plan((f"PRAGMA synchronous={mode}",), ours_every=None))
+    """Run the same lives with `synchronous` at NORMAL or OFF, which must lose data."""
+    return cut(amount, seed, Plan((f"PRAGMA synchronous={mode}",), program_every=None))
 
 
 POWER = Proof(
     name="power",
-    promise="A power cut at any moment loses nothing acknowledged and leaves a whole file",
+    guarantee="A power cut at any moment loses no acknowledged event and damages no file",
     unit="images",
     in_test=500,
     in_prove=10_000,

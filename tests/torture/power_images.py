@@ -1,4 +1,4 @@
-"""What a power cut may leave of files: what was synced, and of the rest whatever chance keeps."""
+"""The files after a power cut: all synced data, and a random part of the rest."""
 
 from collections.abc import Iterator, Sequence
 from random import Random
@@ -7,23 +7,23 @@ from typing import NamedTuple
 from tests.faults.storage import Operation
 
 SECTOR_BYTES = 512
-"""What a disk writes whole or not at all."""
+"""A disk writes a sector completely or not at all."""
 
 
 class Image(NamedTuple):
-    """The files as they are found when the power is back."""
+    """The files after the power is back."""
 
     cut: int
-    """How many operations there had been."""
+    """The number of operations before the cut."""
     way: int
-    """Which of the outcomes that are possible then."""
+    """The number of the outcome, of those that are possible then."""
     acknowledged: int
-    """The last position that someone was told of before."""
+    """The last position that was acknowledged before the cut."""
     files: dict[str, bytes]
 
 
 class _File:
-    """A file, whatever its name: what of it is on the disk, and what is under way."""
+    """A file without a name: its content on the disk, and its writes that are not synced."""
 
     def __init__(self) -> None:
         self.durable = bytearray()
@@ -34,8 +34,8 @@ class _File:
             _apply(self.durable, operation)
         self.pending.clear()
 
-    def left(self, random: Random, kept: float) -> bytes:
-        """What the cut leaves. kept: the chance of what was not synced to be there."""
+    def after_cut(self, random: Random, kept: float) -> bytes:
+        """Return the content after the cut. kept: probability of an unsynced write."""
         content = bytearray(self.durable)
         for operation in self.pending:
             if random.random() < kept:
@@ -46,19 +46,19 @@ class _File:
 
 
 class Power:
-    """A disk that goes through what was recorded, and may lose its power at any moment."""
+    """A disk that repeats recorded operations, and may lose its power after each of them."""
 
-    def __init__(self, seed: str, wanted: Sequence[str]) -> None:
-        """wanted: the names whose files an image shows."""
-        self._seed, self._wanted = seed, wanted
+    def __init__(self, seed: str, names: Sequence[str]) -> None:
+        """names: the paths of the files that an image has."""
+        self._seed, self._names = seed, names
         self._files: dict[str, _File] = {}
-        """As programs see them."""
+        """The files by name, as programs see them."""
         self._durable: dict[str, _File] = {}
-        """As the folder on the disk names them."""
+        """The files by name, in the folder on the disk."""
         self._acknowledged = 0
 
     def images(self, done: Sequence[Operation], ways: int, part: float) -> Iterator[Image]:
-        """For a part of the prefixes of `done`, up to so many of the images possible after each."""
+        """Yield up to `ways` images after operations of `done`, chosen with probability `part`."""
         chosen = Random(self._seed)
         for cut, operation in enumerate(done, 1):
             self._do(operation)
@@ -75,7 +75,7 @@ class Power:
                 self._files.setdefault(name, _File()).pending.append(operation)
             case "sync":
                 self._files[name].sync()
-                # SQLite syncs the folder with the first sync of a journal or WAL that it made.
+                # SQLite syncs the folder with the first sync of a journal or WAL that it created.
                 made = self._durable.get(name) is not self._files[name]
                 if made and name.endswith(("-journal", "-wal")):
                     self._durable = dict(self._files)
@@ -89,18 +89,18 @@ class Power:
                 self._acknowledged = number
 
     def _uncertain(self) -> bool:
-        shown = [self._files.get(name) for name in self._wanted]
-        stand = [self._durable.get(name) for name in self._wanted]
-        return shown != stand or any(file.pending for file in shown if file)
+        visible = [self._files.get(name) for name in self._names]
+        durable = [self._durable.get(name) for name in self._names]
+        return visible != durable or any(file.pending for file in visible if file)
 
     def _image(self, cut: int, way: int) -> Image:
         random = Random(f"{self._seed}/{cut}/{way}")
         kept = (0.0, 1.0, 0.5, 0.9, 0.1)[way % 5]
         files = {}
-        for name in self._wanted:
+        for name in self._names:
             folder = self._files if random.random() < kept else self._durable
             if (file := folder.get(name)) is not None:
-                files[name] = file.left(random, kept)
+                files[name] = file.after_cut(random, kept)
         return Image(cut, way, self._acknowledged, files)
 
 
@@ -118,7 +118,7 @@ def _put(content: bytearray, offset: int, data: bytes) -> None:
 
 
 def _tear(content: bytearray, operation: Operation, random: Random) -> None:
-    """Some of the sectors that the write touches."""
+    """Write a random part of the sectors of a write."""
     at, end = operation.number, operation.number + len(operation.data)
     while at < end:
         upto = min(end, (at // SECTOR_BYTES + 1) * SECTOR_BYTES)

@@ -29,10 +29,10 @@ VIEWS = {
     "outputs": "SELECT * FROM outputs ORDER BY job, attempt",
     "checkpoint": "SELECT position FROM checkpoint",
 }
-"""All that is derived from the log, or recorded with it: the same whenever the log is the same."""
+"""All data derived from the log, or recorded with it: equal whenever the log is equal."""
 
 SMALL_WAL = "PRAGMA wal_autocheckpoint=16"
-"""In pages: so that one life has several checkpoints, by a worker in the midst of its work."""
+"""In pages, so small that a worker makes several checkpoints in one life."""
 
 STEPS = {"enqueue": 5, "round": 10, "cancel": 1, "retry": 1, "configure": 1, "reopen": 2}
 
@@ -40,7 +40,7 @@ Views = dict[str, list[tuple[Any, ...]]]
 
 
 class Life(NamedTuple):
-    """All that was done to the disk, and what the queue held meanwhile."""
+    """All operations on the disk, and the content of the queue after each commit."""
 
     path: str
     done: list[Operation]
@@ -51,7 +51,7 @@ class Life(NamedTuple):
 
 
 def live(folder: str, seed: str, *pragmas: str) -> Life:
-    """Record a life in an empty folder. pragmas: planted in every connection that writes."""
+    """Record a life in an empty folder. pragmas: run in every connection that writes."""
     path = os.path.join(folder, "queue.db")
     views: dict[int, Views] = {0: {}}
     with failing_disk() as disk, _recorded(disk, views, (SMALL_WAL, *pragmas)):
@@ -61,7 +61,7 @@ def live(folder: str, seed: str, *pragmas: str) -> Life:
 
 @contextmanager
 def _recorded(disk: Disk, views: dict[int, Views], pragmas: tuple[str, ...]) -> Iterator[None]:
-    """The real code, with its acknowledgements and its file operations written down."""
+    """Record acknowledgements and file operations of the real code while the block runs."""
     commit, connect, link, sync = SqliteStore._commit, opening._open, os.link, creating._sync
 
     def acknowledged(store: SqliteStore, transaction: Any) -> None:
@@ -96,7 +96,7 @@ def _recorded(disk: Disk, views: dict[int, Views], pragmas: tuple[str, ...]) -> 
 
 
 class _Clock:
-    """A second a step."""
+    """A clock that advances one second per step."""
 
     def __init__(self) -> None:
         self.now_us = BEGAN_US
@@ -108,15 +108,15 @@ class _Clock:
         return self.now_us
 
 
-class _Ran:
-    """What a result tells of its attempt: what it printed."""
+class _Printed:
+    """The attempt of a result, of which only the output is used."""
 
     def __init__(self, text: bytes) -> None:
         self.printed = Kept(len(text), len(text), sha256(text).hexdigest(), text)
 
 
 class _Body:
-    """Enqueuers that come and go, and one worker, in one process, one step after the other."""
+    """Short-lived enqueuers and one worker, in one process, step by step."""
 
     def __init__(self, path: str, random: Random) -> None:
         self._path, self._random, self._clock = path, random, _Clock()
@@ -125,7 +125,7 @@ class _Body:
         self._open = partial(Queue, path, actor="anna@box", clock=self._clock)
 
     def live(self) -> list[tuple[Any, ...]]:
-        """Empty, with a worker, replayed, upgraded, and gone on with. Returns the log."""
+        """Enqueue, work, replay, upgrade and work again. Return the rows of the log."""
         self._enqueue()
         for _ in range(2):
             self._work(steps=14)
@@ -137,7 +137,7 @@ class _Body:
             return tx.query(EVENTS)
 
     def _work(self, steps: int) -> None:
-        """A worker's life. Others come and go; where one is the last it takes the WAL away."""
+        """Run a worker for so many steps. The last connection that closes deletes the WAL."""
         self._begin()
         steps_of = {name: getattr(self, f"_{name}") for name in STEPS}
         for name in self._random.choices(list(STEPS), list(STEPS.values()), k=steps):
@@ -162,35 +162,35 @@ class _Body:
             )
 
     def _round(self) -> None:
-        """The results of what was claimed in the last round, and claims for the next."""
+        """Write a round: results of the last claims, and new claims."""
         done = self._rounds.write([1, 2], due=True)
         done.commit()
-        for one in done.claimed:
+        for assignment in done.claimed:
             outcome = Outcome(ended="exit", exit_code=self._random.choice([0, 0, 1]))
-            ran: Any = _Ran(self._random.randbytes(self._random.choice([0, 40, 9_000])))
-            self._rounds.results.append(Result(one.job, outcome, ran))
+            attempt: Any = _Printed(self._random.randbytes(self._random.choice([0, 40, 9_000])))
+            self._rounds.results.append(Result(assignment.job, outcome, attempt))
 
     def _cancel(self) -> None:
-        self._ask(Cancel(job_id=self._random.choice(self._jobs)))
+        self._send(Cancel(job_id=self._random.choice(self._jobs)))
 
     def _retry(self) -> None:
-        self._ask(Retry(job_id=self._random.choice(self._jobs)))
+        self._send(Retry(job_id=self._random.choice(self._jobs)))
 
     def _configure(self) -> None:
-        self._ask(SetConfig(key="max-retries", value=self._random.randint(0, 3)))
+        self._send(SetConfig(key="max-retries", value=self._random.randint(0, 3)))
 
-    def _ask(self, asked: Any) -> None:
+    def _send(self, request: Any) -> None:
         with self._open() as queue, queue.write() as session:
-            session.send(asked)
+            session.send(request)
 
     def _reopen(self) -> None:
-        """The worker leaves and another begins: between them the WAL is carried over and goes."""
+        """Close the worker's connection and start another: in between the WAL is checkpointed."""
         if self._rounds.waits:
             self._rounds.write([], due=False).commit()
         self._queue.close()
         self._begin()
 
     def _make_older(self) -> None:
-        """As a version left it whose read models were others: the next writer upgrades it."""
+        """Mark the read models as those of an older version: the next writer upgrades them."""
         with self._open() as queue, queue.store.write("", 0) as tx:
             tx.execute("UPDATE checkpoint SET definition = 'jobs=0'")

@@ -1,4 +1,4 @@
-"""What all proofs have in common: an amount, a seed, and what was found."""
+"""The common parts of all proofs: an amount, a seed, and a list of findings."""
 
 import os
 import time
@@ -14,46 +14,46 @@ class Tally(NamedTuple):
 
     done: int
     """How many of its units were tried."""
-    found: list[str]
-    """What broke a promise, a line each, with all it takes to see it again. Should be empty."""
+    findings: list[str]
+    """Broken guarantees, one line each, with all data to reproduce it. Should be empty."""
     note: str = ""
-    """A figure worth telling beside, such as how many of the controls failed."""
+    """An additional figure for the table, such as how many controls failed."""
 
 
 class Proof(NamedTuple):
-    """A promise that can be tried any number of times."""
+    """A guarantee that can be tested any number of times."""
 
     name: str
-    """As `make torture ONLY=name` takes it."""
-    promise: str
-    """What is held, in one sentence."""
+    """The name for `make torture ONLY=name`."""
+    guarantee: str
+    """The guarantee in one sentence."""
     unit: str
-    """What is counted: `images`, `rounds`, `runs`."""
+    """The unit that is counted: `images`, `rounds`, `runs`."""
     in_test: int
-    """How many `make test` tries, in seconds."""
+    """How many `make test` runs, which takes seconds."""
     in_prove: int
-    """How many `make prove` tries, and so CI for every change."""
+    """How many `make prove` runs, and so CI for every change."""
     in_torture: int
-    """How many `make torture` tries."""
+    """How many `make torture` runs."""
     run: Callable[[int, int], Tally]
-    """From an amount and a seed to what was found. The same seed tries the same."""
+    """Run it: takes an amount and a seed, returns the findings. The seed determines the cases."""
 
 
 def tried(proof: Proof, amount: int, seed: int = 0) -> tuple[Tally, float]:
-    """Run a proof. Returns what was found, and the seconds it took."""
+    """Run a proof. Return its outcome, and the seconds that it took."""
     began = time.monotonic()
     tally = proof.run(amount, seed)
     return tally, time.monotonic() - began
 
 
 def amount(proof: Proof) -> int:
-    """How many tries a test makes: the full amount under `pytest --prove`, else a sample."""
+    """Return the amount in a test: the full one with `pytest --prove`, otherwise a sample."""
     return proof.in_prove if os.environ.get(PROVE) else proof.in_test
 
 
-def assert_kept(proof: Proof, seed: int = 0) -> None:
-    """For the tests: the promise is kept in as many tries as there is time for."""
-    wanted = amount(proof)
-    tally, _ = tried(proof, wanted, seed)
-    assert tally.done >= wanted
-    assert not tally.found, "\n".join(tally.found[:20])
+def assert_holds(proof: Proof, seed: int = 0) -> None:
+    """Assert, in a test, that the guarantee holds in `amount(proof)` cases."""
+    required = amount(proof)
+    tally, _ = tried(proof, required, seed)
+    assert tally.done >= required
+    assert not tally.findings, "\n".join(tally.findings[:20])

@@ -1,4 +1,4 @@
-"""Simulated runs: lives of several workers from a seed; every invariant is looked at."""
+"""Simulated runs of several workers, each from a seed; every invariant is checked."""
 
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -8,11 +8,11 @@ from tests.torture.proof import Proof, Tally
 
 STEPS = 200
 SHARE = 250
-"""Runs that one process does before it takes the next share."""
+"""Number of runs that a process takes at once."""
 
 
 def lived(seed: int, steps: int = STEPS) -> str | None:
-    """What the run of this seed has broken; None where all holds."""
+    """Run this seed; return the broken invariant, or None if all hold."""
     world = World(seed, workers=2 + seed % 2)
     try:
         world.run(steps)
@@ -25,32 +25,32 @@ def lived(seed: int, steps: int = STEPS) -> str | None:
 
 
 def shrunk(seed: int) -> str:
-    """The finding of a seed with the fewest steps after which it shows."""
+    """Return the finding of a seed, with the fewest steps after which it appears."""
     for steps in range(1, STEPS + 1):
-        if told := lived(seed, steps):
-            return f"seed {seed}, {steps} steps: {told}"
+        if finding := lived(seed, steps):
+            return f"seed {seed}, {steps} steps: {finding}"
     return f"seed {seed}: only sometimes"
 
 
 def share(first: int, amount: int) -> list[str]:
-    """What the runs of some seeds in a row have found."""
+    """Run `amount` seeds from `first` on; return their findings."""
     return [shrunk(seed) for seed in range(first, first + amount) if lived(seed)]
 
 
 def simulate(amount: int, seed: int) -> Tally:
-    """So many runs; many of them on all processors."""
+    """Run so many seeds; large amounts on all processors."""
     if amount <= SHARE:
         return Tally(amount, share(seed, amount))
     firsts = range(seed, seed + amount, SHARE)
     amounts = [min(SHARE, seed + amount - first) for first in firsts]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(share, firsts, amounts))
-    return Tally(amount, [line for lines in found for line in lines], f"{STEPS} steps and a drain")
+        shares = list(pool.map(share, firsts, amounts))
+    return Tally(amount, [line for lines in shares for line in lines], f"{STEPS} steps and a drain")
 
 
 SIMULATION = Proof(
     name="simulation",
-    promise="workers, clients and clocks fail between any two steps: every invariant holds",
+    guarantee="workers, clients and clocks fail between any two steps: every invariant holds",
     unit="runs",
     in_test=40,
     in_prove=1_000,

@@ -1,7 +1,7 @@
-"""Every call by which the real program touches its files, made to fail or to be its last.
+"""Faults in every system call on the files of the real program: it fails, or kills the process.
 
-strace runs the program once to see the calls, and then once for each call and fault. Its counts
-are of a process each, so that a worker's supervisors that follow one another all meet the fault.
+strace runs the program once to list the calls, and then once for each call and fault. It counts
+calls per process, so every new supervisor of a worker gets the same fault.
 """
 
 import os
@@ -41,42 +41,42 @@ FAULTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("mkdir", "mkdirat", "mknod", "mknodat"), _NAMED),
     **dict.fromkeys(("unlink", "unlinkat"), ("EIO",)),
 }
-"""The errors to give; being killed comes with each call."""
+"""The errors by call. In addition each call is a moment to be killed."""
 
 KILLED = "KILL"
 
 
 class Case(NamedTuple):
-    """The one call that goes wrong."""
+    """The one call with a fault."""
 
     scene: Scene
     call: str
     number: int
-    """Which of its kind in a process: 1 is the first."""
+    """The number of the call of this name in its process, from 1."""
     fault: str
 
     @property
     def injection(self) -> str:
-        """As strace takes it."""
+        """The fault as an option of strace."""
         how = "signal=SIGKILL" if self.fault == KILLED else f"error={self.fault}"
         return f"inject={self.call}:{how}:when={self.number}"
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The quick way stops at the calls traced alone; strace 6.1 injects no signal there."""
+        """The options of strace. --seccomp-bpf is faster, but in strace 6.1 injects no signals."""
         quick = () if self.fault == KILLED else ("--seccomp-bpf",)
         return (*quick, "-e", self.injection)
 
 
 def sweep(amount: int, seed: int) -> Tally:
-    """Try so many cases, those of the first scenes first; all where that is more than there are."""
-    found: list[str] = []
+    """Try so many cases, in the order of the scenes; at most all there are."""
+    findings: list[str] = []
     done: Counter[str] = Counter()
     with TemporaryDirectory(dir=SHARED_MEMORY) as folder:
         for case in islice(_cases(Path(folder), Random(seed)), amount):
             done[case.scene.name] += 1
-            found += _tried(Path(folder), case)
-    return Tally(done.total(), found, ", ".join(f"{name} {n}" for name, n in done.items()))
+            findings += _tried(Path(folder), case)
+    return Tally(done.total(), findings, ", ".join(f"{name} {n}" for name, n in done.items()))
 
 
 def _cases(folder: Path, random: Random) -> Iterator[Case]:
@@ -92,29 +92,29 @@ def _cases(folder: Path, random: Random) -> Iterator[Case]:
 
 
 def _faults(scene: Scene, call: str) -> tuple[str, ...]:
-    """Of several processes, each counted for itself, one may be unlocking: that cannot fail."""
+    """Return the errors of a call. With several processes an fcntl may unlock: that cannot fail."""
     return () if scene.keeper and call == "fcntl" else FAULTS[call]
 
 
 def _calls(folder: Path, scene: Scene) -> set[tuple[str, int]]:
-    """The calls that have to do with the queue's folder: their names, and which of their kind."""
+    """Return the calls on the queue's folder: name, and number among the calls of that name."""
     with _home(folder, scene) as home:
         _run(home, scene, "-y", "-o", str(folder / "calls"))
-    seen: Counter[tuple[str, str]] = Counter()
-    wanted = set()
+    counts: Counter[tuple[str, str]] = Counter()
+    calls = set()
     for line in (folder / "calls").read_text(errors="replace").splitlines():
         if called := re.match(r"(\d+) +(\w+)\(", line):
             pid, call = called.groups()
-            seen[pid, call] += 1
-            # Unlocking cannot fail, and asking who locks is not a write.
+            counts[pid, call] += 1
+            # Unlocking cannot fail, and querying a lock changes nothing.
             if str(home) in line and not re.search("F_UNLCK|F_GETLK", line):
-                wanted.add((call, seen[pid, call]))
-    assert wanted, f"strace saw nothing of {scene.name}"
-    return wanted
+                calls.add((call, counts[pid, call]))
+    assert calls, f"strace saw no calls of {scene.name}"
+    return calls
 
 
 def _tried(folder: Path, case: Case) -> list[str]:
-    """What is wrong after one case, a line each."""
+    """Try one case; return its findings, one line each."""
     with _home(folder, case.scene) as home:
         try:
             done = _run(home, case.scene, "-o", "/dev/null", *case.options)
@@ -124,12 +124,13 @@ def _tried(folder: Path, case: Case) -> list[str]:
         killed = case.fault == KILLED
         after = After(home, done.returncode, done.stdout, done.stderr, killed)
         return [
-            f"{case.scene.name}, {case.injection}: {what}" for what in judged(case.scene, after)
+            f"{case.scene.name}, {case.injection}: {finding}"
+            for finding in judged(case.scene, after)
         ]
 
 
 class _home:
-    """The folder of one run, as the scene has it before."""
+    """The folder of one run, as prepared by the scene."""
 
     def __init__(self, folder: Path, scene: Scene) -> None:
         self._path, self._made, self._scene = folder / "home", folder / scene.name, scene
@@ -146,17 +147,17 @@ class _home:
 
 
 def _end(home: Path) -> None:
-    """Kill what goes on after strace was: all that was started with this folder in its words."""
+    """Kill remaining processes after strace was killed: all with this folder in their arguments."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if os.fsencode(home) in (process / "cmdline").read_bytes():
                 os.kill(int(process.name), SIGKILL)
         except (FileNotFoundError, ProcessLookupError):
-            pass  # it has ended meanwhile
+            pass  # it has ended
 
 
 def _run(home: Path, scene: Scene, *options: str) -> "subprocess.CompletedProcess[str]":
-    """The scene's command below strace, which looks at the calls that may fail, and no others."""
+    """Run the scene's command with strace, which traces only the calls that may fail."""
     calls = ",".join(f"?{call}" for call in FAULTS)
     traced = ["strace", "-f", "-qq", "-e", f"trace={calls}", *options]
     for name in scene.paths:
@@ -176,7 +177,7 @@ def _run(home: Path, scene: Scene, *options: str) -> "subprocess.CompletedProces
 
 SYSCALLS = Proof(
     name="syscalls",
-    promise="A file operation that fails, or is the last, leaves a whole queue and a clear answer",
+    guarantee="A file operation that fails or is the last leaves a sound queue and a clear answer",
     unit="calls",
     in_test=24,
     in_prove=250,

@@ -1,4 +1,4 @@
-"""What must hold after a command whose call failed, whatever it was."""
+"""The checks after a command of which a system call failed."""
 
 import re
 from collections import Counter
@@ -19,15 +19,15 @@ from tests.ctl import Ctl
 from tests.torture.syscalls_scenes import Scene
 
 KILLED = -9
-"""strace ends as what it traced."""
+"""strace ends with the signal of its child."""
 GAVE_UP = 1
-"""A keeper whose supervisors were all killed at the same call."""
+"""The exit code of a keeper whose supervisors were all killed at the same call."""
 DOCUMENTED = (exit_codes.DONE, exit_codes.DATABASE, exit_codes.UNKNOWN, exit_codes.ANSWER_LOST)
-"""What a command may answer to a failing disk."""
+"""The exit codes that a command may return with a failing disk."""
 
 
 class After(NamedTuple):
-    """What a command left."""
+    """The state after a command."""
 
     home: Path
     code: int
@@ -37,7 +37,7 @@ class After(NamedTuple):
 
 
 def judged(scene: Scene, after: After) -> Iterator[str]:
-    """What is wrong, a line each."""
+    """Yield the findings, one line each."""
     yield from _answer(scene, after)
     try:
         with Queue(after.home / "queue.db") as queue:
@@ -53,17 +53,17 @@ def judged(scene: Scene, after: After) -> Iterator[str]:
 
 
 def _answer(scene: Scene, after: After) -> Iterator[str]:
-    told = f"exit {after.code}, {after.out!r}, {after.err!r}"
+    shown = f"exit {after.code}, {after.out!r}, {after.err!r}"
     errors = [line for line in after.err.splitlines() if not line.startswith(("made a", "job "))]
     if "Traceback" in after.err:
-        yield f"a traceback: {told}"
+        yield f"a traceback: {shown}"
     elif after.killed and not scene.keeper:
         if after.code != KILLED:
-            yield f"it was not killed: {told}"
+            yield f"it was not killed: {shown}"
     elif after.code not in DOCUMENTED and not (after.killed and after.code == GAVE_UP):
-        yield f"an exit that is not documented: {told}"
+        yield f"an exit that is not documented: {shown}"
     elif after.code > 0 and not (errors and errors[-1].startswith("error: ")):
-        yield f"no line that says why: {told}"
+        yield f"no line that says why: {shown}"
 
 
 def _whole(queue: Queue) -> Iterator[str]:
@@ -71,26 +71,26 @@ def _whole(queue: Queue) -> Iterator[str]:
         verdict = verify(tx)
     if not verdict.sound:
         yield f"the log: {verdict.broken} {verdict.missing_triggers}"
-    if different := compare(queue.store):
-        yield f"the read models: {different[0]}"
+    if differences := compare(queue.store):
+        yield f"the read models: {differences[0]}"
 
 
 def _enqueued(queue: Queue, scene: Scene, after: After) -> Iterator[str]:
-    """Told of means there; a refusal means not there; only `outcome unknown` may be either."""
+    """Check that acknowledged jobs exist and refused ones do not. `unknown` may be either."""
     with queue.store.read() as tx:
-        there = {job.id for job in jobs.page(tx, jobs.Filter(), limit=100)}
-    told = f"exit {after.code}, {after.out!r}, {after.err!r}; there are {sorted(there)}"
+        existing = {job.id for job in jobs.page(tx, jobs.Filter(), limit=100)}
+    shown = f"exit {after.code}, {after.out!r}, {after.err!r}; existing: {sorted(existing)}"
     printed = re.findall(r"^\d+$", after.out, re.MULTILINE)
-    if not set(printed) <= there or (after.code == exit_codes.DONE and not printed):
-        yield f"acknowledged and lost: {told}"
-    if after.code == exit_codes.DATABASE and len(there) > scene.jobs:
-        yield f"refused and done: {told}"
-    if after.code == exit_codes.ANSWER_LOST and len(there) == scene.jobs:
-        yield f"said to be recorded and lost: {told}"
+    if not set(printed) <= existing or (after.code == exit_codes.DONE and not printed):
+        yield f"acknowledged and lost: {shown}"
+    if after.code == exit_codes.DATABASE and len(existing) > scene.jobs:
+        yield f"refused and done: {shown}"
+    if after.code == exit_codes.ANSWER_LOST and len(existing) == scene.jobs:
+        yield f"said to be recorded and lost: {shown}"
 
 
 def _worked(after: After) -> Iterator[str]:
-    """Nothing is stuck, no result is double, and nothing ran that was not claimed."""
+    """Check that no job is stuck, has two results, or ran without a claim."""
     drained = Ctl(after.home)("worker", "start", "--until-empty", code=None)
     if drained.code:
         yield f"the next worker: {drained}"
@@ -99,21 +99,21 @@ def _worked(after: After) -> Iterator[str]:
     with Queue(after.home / "queue.db") as queue:
         yield from _whole(queue)
         with queue.store.read() as tx:
-            found = jobs.page(tx, jobs.Filter(), limit=100)
+            page = jobs.page(tx, jobs.Filter(), limit=100)
         ends = Counter(
-            (one.stream, one.event.attempt)
-            for one in queue.events()
-            if isinstance(one.event, Succeeded | Failed)
+            (recorded.stream, recorded.event.attempt)
+            for recorded in queue.events()
+            if isinstance(recorded.event, Succeeded | Failed)
         )
-    if stuck := [(job.id, job.state) for job in found if job.state not in FINAL]:
+    if stuck := [(job.id, job.state) for job in page if job.state not in FINAL]:
         yield f"stuck: {stuck}"
     if double := [attempt for attempt, n in ends.items() if n > 1]:
         yield f"two results: {double}"
-    if over := [job.id for job in found if ran[job.id] > job.attempt]:
+    if over := [job.id for job in page if ran[job.id] > job.attempt]:
         yield f"ran more often than it was claimed: {over}, {dict(ran)}"
     if (
         after.code == exit_codes.DONE
         and not after.killed
         and (again := [j for j in ran if ran[j] > 1])
     ):
-        yield f"ran twice though its worker went on: {again}; {after.err!r}"
+        yield f"ran twice although its worker ran on: {again}; {after.err!r}"

@@ -1,4 +1,4 @@
-"""What the program does while its calls fail: enqueue, make a queue, work, rebuild."""
+"""The commands that run while system calls fail: enqueue, create a queue, work, rebuild."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,26 +9,26 @@ from queuectl.core.requests import Claim, Finish, Outcome
 
 
 class Scene(NamedTuple):
-    """A command line, and the queue that it finds."""
+    """A command line, and the queue before it."""
 
     name: str
     words: tuple[str, ...]
     prepare: Callable[[Path], None]
-    """Makes the queue at a path in an empty folder."""
+    """Creates the queue at a path in an empty folder."""
     jobs: int
-    """How many it holds then."""
+    """How many jobs it then has."""
     paths: tuple[str, ...] = ()
-    """In that folder: calls that concern these alone are counted; none is all calls there are."""
+    """Paths in that folder: only calls on these are counted; if empty, all calls are."""
     keeper: bool = False
-    """Whether what is killed has a keeper, which tries again."""
+    """Whether the killed process has a keeper, which restarts it."""
 
 
 def _nothing(path: Path) -> None:
-    """There is no queue yet."""
+    """Create nothing: there is no queue yet."""
 
 
 def _used(path: Path) -> None:
-    """A queue with a completed job and a waiting one."""
+    """Create a queue with a completed job and a pending one."""
     with Queue(path, actor="anna@box") as queue:
         for command in ("echo done", "echo waits"):
             queue.enqueue(command, cwd="/", max_retries=0)
@@ -40,20 +40,20 @@ def _used(path: Path) -> None:
 
 
 def _work(path: Path) -> None:
-    """Jobs whose runs can be counted: one good, one that fails, one that prints much."""
+    """Create jobs that note each run: one succeeds, one fails, one prints much."""
     with Queue(path, actor="anna@box") as queue:
         for command in ("true", "false", "head -c 100000 /dev/zero"):
             queue.enqueue(f"echo $QUEUECTL_JOB >> {RAN}; {command}", cwd="/", max_retries=0)
 
 
 RAN = '"$(dirname "$QUEUECTL_DB")/ran"'
-"""Where each attempt leaves a line."""
+"""The file to which each attempt writes a line."""
 
-_BESIDE = tuple(f"queue.db.d{name}" for name in ("", "/locks", "/bells", "/outputs"))
+_SIDE_FOLDER = tuple(f"queue.db.d{name}" for name in ("", "/locks", "/bells", "/outputs"))
 
-# Several processes, each with imports and pipes of its own, so that counts of all calls would mean
-# something else in each. A new file has a name drawn by chance, so there all calls are counted.
-_WORKERS = ("", "queue.db", "queue.db-wal", "queue.db-shm", *_BESIDE, "queue.db.d/outputs/3.1")
+# A worker has several processes with their own imports and pipes, so the n-th of all calls differs
+# between runs. A new queue file has a random name, so for `create` all calls are counted.
+_WORKERS = ("", "queue.db", "queue.db-wal", "queue.db-shm", *_SIDE_FOLDER, "queue.db.d/outputs/3.1")
 
 ENQUEUE = (
     Scene("enqueue", ("enqueue", "--", "true"), _used, 2),
@@ -65,4 +65,4 @@ WORK = (
 )
 
 SCENES: tuple[tuple[Scene, ...], ...] = (ENQUEUE, REPLAY, WORK)
-"""In the order in which they are tried; those that stand together come mixed."""
+"""The scenes in the order in which they are tried; those of one group are mixed."""

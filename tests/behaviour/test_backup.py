@@ -67,7 +67,7 @@ def test_a_backup_leaves_the_queue_as_it_was(worked: Ctl) -> None:
     assert {path: after[path] for path in before} == before
 
 
-def test_a_backup_is_its_owners_alone(worked: Ctl) -> None:
+def test_only_the_owner_can_read_a_backup(worked: Ctl) -> None:
     worked("backup", "monday.db", code=0)
     for path in (worked.folder / "monday.db", *(worked.folder / "monday.db.d").rglob("*")):
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -75,7 +75,7 @@ def test_a_backup_is_its_owners_alone(worked: Ctl) -> None:
     assert stat.S_IMODE((worked.folder / "monday.db.d").stat().st_mode) == 0o700
 
 
-def test_backups_while_workers_run_are_each_sound(ctl: Ctl) -> None:
+def test_each_backup_made_while_workers_run_is_valid(ctl: Ctl) -> None:
     lines = '{"command": "seq 20000"}\n{"command": "false", "max_retries": 0}\n' * 100
     ctl("enqueue", "--file", "-", stdin=lines)
     heads = []
@@ -93,7 +93,7 @@ def test_backups_while_workers_run_are_each_sound(ctl: Ctl) -> None:
         assert ctl("verify", "--expect", head).code == 0
 
 
-def test_a_backup_put_back_goes_on_where_it_was(worked: Ctl) -> None:
+def test_a_restored_backup_continues_where_it_was(worked: Ctl) -> None:
     """As docs/operations.md says it."""
     worked("backup", "monday.db")
     worked.drain()
@@ -110,7 +110,7 @@ def test_a_backup_put_back_goes_on_where_it_was(worked: Ctl) -> None:
     assert worked("replay", "--check").code == 0
 
 
-def test_an_older_backup_put_back_is_seen_by_a_later_head(worked: Ctl) -> None:
+def test_a_later_head_reveals_an_older_backup(worked: Ctl) -> None:
     older = worked("backup", "monday.db").out.strip()
     worked.drain()
     newer = worked("backup", "tuesday.db").out.strip()
@@ -233,7 +233,7 @@ def test_a_newer_backup_may_replace_an_older_one(worked: Ctl) -> None:
     assert sorted(os.listdir(worked.folder / "nightly.db.d" / "outputs")) == ["1.1", "4.1"]
 
 
-def test_what_cannot_be_a_backup_is_refused(worked: Ctl) -> None:
+def test_an_unusable_backup_path_is_refused(worked: Ctl) -> None:
     (worked.folder / "folder").mkdir()
     (worked.folder / "x.db-wal").write_text("of another file")
     (worked.folder / "y.db.d").symlink_to("folder")
@@ -256,13 +256,13 @@ def test_without_a_queue_there_is_nothing_to_back_up(ctl: Ctl) -> None:
     assert os.listdir(ctl.folder) == []
 
 
-def test_a_damaged_queue_gives_no_backup(worked: Ctl) -> None:
+def test_a_damaged_queue_cannot_be_backed_up(worked: Ctl) -> None:
     tamper(str(worked.db), "UPDATE events SET actor = 'eve' WHERE position = 3")
     assert "damaged at position 3" in worked("backup", "monday.db", code=5).err
     assert not [name for name in names(worked.folder) if "monday" in name]
 
 
-def test_a_queue_with_a_damaged_page_gives_no_backup(worked: Ctl) -> None:
+def test_a_queue_with_a_damaged_page_cannot_be_backed_up(worked: Ctl) -> None:
     stranger(str(worked.db), "PRAGMA wal_checkpoint(TRUNCATE)")
     with open(worked.db, "r+b") as file:
         file.seek(os.path.getsize(worked.db) - 4096)
@@ -275,7 +275,7 @@ def test_a_queue_with_a_damaged_page_gives_no_backup(worked: Ctl) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(SIGINT, 130), (SIGKILL, -SIGKILL)])
-def test_a_backup_cut_short_has_not_its_name(ctl: Ctl, number: Signals, code: int) -> None:
+def test_an_interrupted_backup_does_not_get_its_name(ctl: Ctl, number: Signals, code: int) -> None:
     lines = "".join(f'{{"command": "echo {n} {"x" * 400}"}}\n' for n in range(30_000))
     ctl("enqueue", "--file", "-", stdin=lines)
     running = ctl.start("backup", "monday.db")

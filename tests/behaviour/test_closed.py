@@ -34,7 +34,7 @@ def test_a_closed_queue_refuses_every_use(tmp_path: Path, use: Callable[[Queue],
         assert [recorded.type for recorded in again.events()].count("enqueued") == 1
 
 
-def test_events_end_with_a_refusal_if_the_queue_is_closed_meanwhile(tmp_path: Path) -> None:
+def test_reading_events_is_refused_after_the_queue_is_closed(tmp_path: Path) -> None:
     queue = Queue(tmp_path / "queue.db")
     queue.enqueue_many([{"command": "true"}] * 2)
     events = queue.events()

@@ -84,7 +84,7 @@ def test_ids_queues_and_tags_come_from_the_queue(filled: Ctl, tab: Tab) -> None:
     assert filled("verify").code == 0
 
 
-def test_another_queue_is_asked_if_it_was_named(filled: Ctl, tab: Tab) -> None:
+def test_completion_uses_the_queue_named_by_db(filled: Ctl, tab: Tab) -> None:
     filled("--db", "other.db", "enqueue", "--id", "elsewhere", "--", "true")
     assert tab("queuectl --db other.db show ") == ["elsewhere"]
     assert tab("queuectl show --db other.db ") == ["elsewhere"]
@@ -108,11 +108,11 @@ def test_file_names_are_left_to_the_shell(tab: Tab, line: str, offered: list[str
     assert tab(line) == offered
 
 
-def test_the_program_of_a_job_is_offered_behind_two_dashes(tab: Tab) -> None:
+def test_programs_are_offered_after_two_dashes(tab: Tab) -> None:
     assert "sleep" in tab("queuectl enqueue -- slee")
 
 
-def test_where_there_is_no_queue_nothing_is_offered_and_none_is_made(ctl: Ctl, tab: Tab) -> None:
+def test_without_a_queue_nothing_is_offered_and_none_is_created(ctl: Ctl, tab: Tab) -> None:
     assert tab("queuectl show ") == []
     assert not ctl.db.exists()
     ctl.db.write_text("no queue")

@@ -7,7 +7,7 @@ from queuectl.core.requests import SetConfig
 from tests.ctl import Ctl
 
 
-def test_settings_hold_for_jobs_enqueued_from_then_on(ctl: Ctl) -> None:
+def test_a_setting_applies_to_jobs_enqueued_after_the_change(ctl: Ctl) -> None:
     before = ctl.enqueue("true")
     ctl("config", "set", "max-retries", "7")
     ctl("config", "set", "timeout", "90")
@@ -32,7 +32,7 @@ def test_a_value_is_shown_as_it_can_be_typed(ctl: Ctl, key: str, typed: str, sho
     assert ctl("config", "get", key).out == f"{shown}\n"
 
 
-def test_each_change_is_an_event_and_none_is_none(ctl: Ctl) -> None:
+def test_each_change_is_an_event_and_no_change_is_none(ctl: Ctl) -> None:
     ctl("config", "set", "jitter", "0.5", "--reason", "thundering herd")
     ctl("config", "set", "jitter", "0.5")
     ctl("config", "set", "jitter", "default")
@@ -67,12 +67,12 @@ def test_bad_settings_are_refused(ctl: Ctl, words: list[str], reason: str) -> No
     assert not ctl.db.exists()
 
 
-def test_a_rehearsed_change_is_not_made(ctl: Ctl) -> None:
+def test_a_dry_run_changes_no_setting(ctl: Ctl) -> None:
     assert "config-changed" in ctl("config", "set", "jitter", "1", "--dry-run").out
     assert ctl("config", "get", "jitter").out == "0\n"
 
 
-def test_open_queue_heeds_a_setting_changed_meanwhile(ctl: Ctl) -> None:
+def test_an_open_queue_uses_a_setting_changed_by_another_process(ctl: Ctl) -> None:
     with Queue(ctl.db) as queue:
         assert queue.enqueue("true").spec.max_retries == 3
         ctl("config", "set", "max-retries", "5")

@@ -16,7 +16,7 @@ def ctl(ctl: Ctl) -> Ctl:
 
 
 @pytest.mark.parametrize("path", COMMANDS)
-def test_every_subcommand_takes_it(path: str) -> None:
+def test_every_subcommand_accepts_db(path: str) -> None:
     assert "db" in {param.name for param in COMMANDS[path].params}
 
 
@@ -29,7 +29,7 @@ def test_every_subcommand_takes_it(path: str) -> None:
         """enqueue --db q.db {"command":"true"}""",
     ],
 )
-def test_enqueue_takes_it_after_the_word(ctl: Ctl, words: str) -> None:
+def test_enqueue_accepts_db_after_the_subcommand(ctl: Ctl, words: str) -> None:
     assert ctl(*words.split()).out == "2\n"
     assert not (ctl.folder / "state").exists()
 
@@ -43,7 +43,7 @@ def test_enqueue_takes_it_after_the_word(ctl: Ctl, words: str) -> None:
         "cancel 1 --db q.db",
     ],
 )
-def test_the_others_take_it_too(ctl: Ctl, words: str) -> None:
+def test_other_subcommands_accept_db_too(ctl: Ctl, words: str) -> None:
     assert "1\t" in ctl(*words.split()).out
     assert not (ctl.folder / "state").exists()
 
@@ -51,7 +51,7 @@ def test_the_others_take_it_too(ctl: Ctl, words: str) -> None:
 @pytest.mark.parametrize(
     "words", ["dlq list --db q.db", "dlq --db q.db list", "dlq list --db=q.db"]
 )
-def test_so_do_groups_and_what_is_in_them(ctl: Ctl, words: str) -> None:
+def test_groups_and_their_subcommands_accept_db(ctl: Ctl, words: str) -> None:
     ctl("--db", "q.db", "enqueue", '{"command": "false", "max_retries": 0}')
     ctl("--db", "q.db", "worker", "start", "--until-empty")
     assert ctl(*words.split()).jobs == ["2"]
@@ -72,6 +72,6 @@ def test_two_different_files_are_refused(ctl: Ctl, words: str) -> None:
     assert not (ctl.folder / "r.db").exists()
 
 
-def test_behind_two_dashes_it_belongs_to_the_command(ctl: Ctl) -> None:
+def test_db_after_two_dashes_belongs_to_the_command(ctl: Ctl) -> None:
     ctl("enqueue", "--db", "q.db", "--", "echo", "--db", "r.db")
     assert ctl("list", "--db", "q.db").lines[0].endswith("echo --db r.db")

@@ -93,7 +93,7 @@ def test_the_python_example_of_the_readme_works_as_printed(ctl: Ctl) -> None:
     assert "enqueued" in done.stdout
 
 
-def test_a_head_is_kept_as_the_readme_says(ctl: Ctl) -> None:
+def test_a_head_is_saved_as_the_readme_says(ctl: Ctl) -> None:
     ctl.enqueue("true")
     (keeping,) = re.findall(
         r"^queuectl (status \| sed .*) > head", README.read_text(), re.MULTILINE
@@ -111,7 +111,7 @@ def test_a_head_is_kept_as_the_readme_says(ctl: Ctl) -> None:
     assert ctl("verify", "--expect", f"1:{'0' * 64}", code=5).code == 5
 
 
-def test_what_is_promised_names_a_proof_that_is_there() -> None:
+def test_each_guarantee_names_an_existing_test() -> None:
     texts = [generate.FOLDER / "guarantees.md", generate.FOLDER.parent / "SECURITY.md"]
     promises = "".join(path.read_text() for path in texts)
     for path in re.findall(r"tests/[a-z_/]+\.py", promises):
@@ -120,7 +120,7 @@ def test_what_is_promised_names_a_proof_that_is_there() -> None:
     assert named == {proof.name for proof in PROOFS}
 
 
-def test_links_between_documents_lead_somewhere() -> None:
+def test_links_between_documents_have_a_target() -> None:
     for path in [*README.parent.glob("*.md"), *generate.FOLDER.rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
             assert (path.parent / link).exists(), f"{path.name}: {link}"

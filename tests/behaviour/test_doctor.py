@@ -49,7 +49,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_a_sound_queue_is_well_and_left_as_it_was(worked: Ctl) -> None:
+def test_doctor_reports_no_problem_in_a_sound_queue_and_changes_nothing(worked: Ctl) -> None:
     worked("list")  # who reads leaves an empty -wal there
     before = digests(worked.folder)
     assert problems(worked) == {}
@@ -57,7 +57,7 @@ def test_a_sound_queue_is_well_and_left_as_it_was(worked: Ctl) -> None:
     assert digests(worked.folder) == before
 
 
-def test_it_says_which_file_and_why(worked: Ctl) -> None:
+def test_doctor_says_which_file_and_why(worked: Ctl) -> None:
     told = worked("doctor").out
     assert f"file\t{worked.db} (named by QUEUECTL_DB)" in told
     assert worked("doctor", "--json").json["why"] == "QUEUECTL_DB"
@@ -66,7 +66,7 @@ def test_it_says_which_file_and_why(worked: Ctl) -> None:
     assert "found in the working directory" in here
 
 
-def test_it_says_what_matters_to_a_log(worked: Ctl) -> None:
+def test_doctor_reports_versions_and_durability(worked: Ctl) -> None:
     found = worked("doctor", "--json").json
     status = worked("status", "--json").json
     assert (found["position"], found["head_hash"]) == (status["position"], status["head_hash"])
@@ -81,17 +81,17 @@ def test_without_a_queue_there_is_nothing_wrong(ctl: Ctl) -> None:
     assert os.listdir(ctl.folder) == []
 
 
-def test_a_named_file_that_is_not_there_is_6(ctl: Ctl) -> None:
+def test_a_missing_named_file_exits_with_6(ctl: Ctl) -> None:
     assert "no queue at" in ctl("--db", str(ctl.folder / "x.db"), "doctor", code=6).err
 
 
-def test_a_file_that_no_job_can_make_is_a_problem(ctl: Ctl) -> None:
+def test_a_file_in_which_no_job_can_be_created_is_a_problem(ctl: Ctl) -> None:
     nowhere = ctl.folder / "nowhere" / "queue.db"
     told = ctl("doctor", env={"QUEUECTL_DB": str(nowhere)}, code=1).out
     assert f"there is no folder {nowhere.parent}" in told
 
 
-def test_lines_tell_what_to_do_as_it_must_be_typed(worked: Ctl) -> None:
+def test_advice_is_printed_as_it_must_be_typed(worked: Ctl) -> None:
     stranger(str(worked.db), "UPDATE checkpoint SET position = 1")
     lines = worked("--db", str(worked.db), "doctor", code=1).lines
     assert [line for line in lines if line.startswith("problem")] == [
@@ -103,12 +103,12 @@ def test_lines_tell_what_to_do_as_it_must_be_typed(worked: Ctl) -> None:
     ("definition", "words"),
     [("jobs=1", "of an older version"), ("jobs=99", "of a newer version")],
 )
-def test_views_of_another_version_are_told(worked: Ctl, definition: str, words: str) -> None:
+def test_views_of_another_version_are_reported(worked: Ctl, definition: str, words: str) -> None:
     stranger(str(worked.db), f"UPDATE checkpoint SET definition = '{definition}'")
     assert problems(worked) == {"views": words}
 
 
-def test_a_view_that_is_gone_is_told(worked: Ctl) -> None:
+def test_a_missing_view_is_reported(worked: Ctl) -> None:
     stranger(str(worked.db), "DROP TABLE checkpoint")
     assert "is incomplete" in problems(worked)["views"]
 
@@ -116,7 +116,7 @@ def test_a_view_that_is_gone_is_told(worked: Ctl) -> None:
 @pytest.mark.parametrize(
     "harm", ["DROP TABLE tags", "ALTER TABLE jobs DROP COLUMN skipped", "DROP TABLE jobs"]
 )
-def test_a_view_that_is_not_as_it_was_made_is_told_and_made_anew(worked: Ctl, harm: str) -> None:
+def test_a_view_with_a_changed_schema_is_reported_and_recreated(worked: Ctl, harm: str) -> None:
     stranger(str(worked.db), harm)
     table = harm.split()[2]
     assert problems(worked) == {"views": f"{table} missing, or without a column"}
@@ -130,7 +130,7 @@ def test_a_view_that_is_not_as_it_was_made_is_told_and_made_anew(worked: Ctl, ha
     worked.enqueue("true")
 
 
-def test_files_that_others_may_see_or_write_are_told(worked: Ctl) -> None:
+def test_files_that_others_may_read_or_write_are_reported(worked: Ctl) -> None:
     worked.db.chmod(0o644)
     assert "others can read them" in problems(worked)["modes"]
     worked.db.chmod(0o660)
@@ -141,33 +141,33 @@ def test_files_that_others_may_see_or_write_are_told(worked: Ctl) -> None:
     assert "queue.db.d/ 0755" in problems(worked)["modes"]
 
 
-def test_a_folder_that_others_may_write_is_told(worked: Ctl) -> None:
+def test_a_folder_that_others_may_write_is_reported(worked: Ctl) -> None:
     worked.folder.chmod(0o1777)
     assert "others may put files into it" in problems(worked)["folder"]
 
 
 @needs_another_user
-def test_a_file_of_another_user_is_told(worked: Ctl) -> None:
+def test_a_file_of_another_user_is_reported(worked: Ctl) -> None:
     os.chown(worked.db, OTHER_USER, OTHER_USER)
     found = problems(worked)
     assert "belongs to user 65534" in found["file"]
     assert "belongs to user 65534, not to you" in found["modes"]
 
 
-def test_a_file_that_is_no_queue_is_told(ctl: Ctl) -> None:
+def test_a_file_that_is_no_queue_is_reported(ctl: Ctl) -> None:
     ctl.db.write_text("a shopping list" * 100)
     ctl.db.chmod(0o600)
     assert "is not a queue" in problems(ctl)["file"]
 
 
-def test_a_wal_that_is_kept_from_shrinking_is_told(worked: Ctl) -> None:
+def test_a_wal_that_cannot_shrink_is_reported(worked: Ctl) -> None:
     with Queue(worked.db) as queue:
         queue.enqueue("true")
         os.truncate(f"{worked.db}-wal", checks.WAL_BYTES + 1)
         assert "MB" in problems(worked)["wal"]
 
 
-def test_a_dead_worker_and_what_its_jobs_left_are_told(ctl: Ctl) -> None:
+def test_a_dead_worker_and_its_leftover_processes_are_reported(ctl: Ctl) -> None:
     house = House(ctl.folder)
     job = house.enqueue("(setsid setsid sleep 60 <&- >&- 2>&- &); sleep 60")
     with house.worker() as running:
@@ -186,7 +186,7 @@ def test_a_dead_worker_and_what_its_jobs_left_are_told(ctl: Ctl) -> None:
     house.queue.close()
 
 
-def test_a_process_of_an_attempt_that_is_long_over_is_told(worked: Ctl) -> None:
+def test_a_process_of_an_ended_attempt_is_reported(worked: Ctl) -> None:
     found = worked.db.stat()
     mark = f"{found.st_dev}:{found.st_ino}:0123456789abcdef:1:1"
     left = subprocess.Popen(["sleep", "60"], env={"QUEUECTL_CLAIM": mark})
@@ -200,7 +200,7 @@ def test_a_process_of_an_attempt_that_is_long_over_is_told(worked: Ctl) -> None:
     assert problems(worked) == {}
 
 
-def test_what_was_left_by_a_death_in_the_middle_is_told(worked: Ctl) -> None:
+def test_files_left_by_a_killed_command_are_reported(worked: Ctl) -> None:
     lock = Path(f"{worked.db}.d/locks/worker-cafe")
     cut = worked.folder / "queue.db.0123456789ab.new"
     for path in (lock, cut):
@@ -214,7 +214,7 @@ def test_what_was_left_by_a_death_in_the_middle_is_told(worked: Ctl) -> None:
     assert "locks" not in problems(worked)
 
 
-def test_damage_is_found_by_looking_deep(worked: Ctl) -> None:
+def test_a_deep_check_finds_damage(worked: Ctl) -> None:
     tamper(str(worked.db), "UPDATE events SET actor = 'eve' WHERE position = 3")
     stranger(str(worked.db), "UPDATE jobs SET state = 'completed' WHERE id = '2'")
     assert problems(worked) == {}
@@ -225,7 +225,7 @@ def test_damage_is_found_by_looking_deep(worked: Ctl) -> None:
     assert set(tampered) >= {"log"}
 
 
-def test_a_row_that_the_log_does_not_tell_is_found_by_looking_deep(worked: Ctl) -> None:
+def test_a_deep_check_finds_a_row_that_differs_from_the_log(worked: Ctl) -> None:
     stranger(str(worked.db), "UPDATE jobs SET state = 'completed' WHERE id = '2'")
     assert problems(worked, "--deep") == {"rows": "1 row not equal to the log"}
 
@@ -237,7 +237,7 @@ def test_a_row_that_the_log_does_not_tell_is_found_by_looking_deep(worked: Ctl) 
         (RLIMIT_RTTIME, "problem\tmarks\ta job's processes are found by a variable alone"),
     ],
 )
-def test_limits_that_are_too_low_are_told(worked: Ctl, limit: int, told: str) -> None:
+def test_limits_that_are_too_low_are_reported(worked: Ctl, limit: int, told: str) -> None:
     done = subprocess.run(
         [*PROGRAM, "doctor"],
         env=worked.env,
@@ -269,7 +269,7 @@ def mounted(ctl: Ctl, options: str, script: str) -> str:
 
 
 @needs_mounts
-def test_a_disk_that_is_nearly_full_is_told(ctl: Ctl) -> None:
+def test_a_disk_that_is_nearly_full_is_reported(ctl: Ctl) -> None:
     told = mounted(ctl, "size=2m", "queuectl enqueue -- true; queuectl doctor; echo $?")
     assert "problem\tdisk\t" in told
     assert told.endswith("\n1\n")
@@ -289,7 +289,7 @@ USE_INODES = "queuectl enqueue -- true; touch disk/1 disk/2 disk/3 disk/4 disk/5
 
 @needs_mounts
 @pytest.mark.parametrize(("options", "fill"), [("size=2m", FILL), ("nr_inodes=8", USE_INODES)])
-def test_a_full_disk_is_told_and_not_taken_for_a_lack_of_rights(
+def test_a_full_disk_is_not_reported_as_missing_permission(
     ctl: Ctl, options: str, fill: str
 ) -> None:
     told = mounted(ctl, options, f"({fill}) 2> errors; queuectl doctor")
@@ -310,7 +310,7 @@ def test_a_queue_is_not_created_on_a_disk_without_inodes(ctl: Ctl) -> None:
 
 
 @needs_mounts
-def test_a_folder_that_may_not_be_written_is_told(ctl: Ctl) -> None:
+def test_a_folder_that_may_not_be_written_is_reported(ctl: Ctl) -> None:
     script = "queuectl enqueue -- true; mount -o remount,bind,ro disk; queuectl doctor"
     told = mounted(ctl, "size=99m", script)
     assert "disk is on a file system that is mounted read-only\tcheck the disk" in told
@@ -324,14 +324,14 @@ def test_a_folder_that_may_not_be_written_is_told(ctl: Ctl) -> None:
         (errno.EIO, "/q cannot be written (Input/output error)", "check the disk (dmesg)"),
     ],
 )
-def test_a_write_that_fails_is_told_with_its_own_reason(number: int, found: str, todo: str) -> None:
+def test_a_failed_write_is_reported_with_its_reason(number: int, found: str, todo: str) -> None:
     error = OSError(number, os.strerror(number))
     finding = checks.unwritable(Entry("/q", 0o40700, 1), 1, None, error)
     assert found in finding.result
     assert todo in str(finding.todo)
 
 
-def test_what_figures_mean() -> None:
+def test_doctor_thresholds() -> None:
     def well(finding: Finding) -> bool:
         return finding.todo is None
 
@@ -364,7 +364,7 @@ def test_dead_jobs_are_a_note_and_no_problem(worked: Ctl) -> None:
     assert levels(worked) == {}
 
 
-def test_jobs_that_no_worker_takes_are_a_note(ctl: Ctl) -> None:
+def test_jobs_that_no_worker_serves_are_a_note(ctl: Ctl) -> None:
     ctl.enqueue("true", queue="mail")
     ctl.enqueue("true")
     assert "note\twaiting\t2 jobs pending, and no worker is running\tqueuectl worker start" in (

@@ -75,7 +75,7 @@ def test_a_file_brings_many_jobs_in_one_append(ctl: Ctl, document: str) -> None:
     assert len({ctl.history(job)[0]["batch"] for job in ids}) == 1
 
 
-def test_one_bad_line_and_nothing_is_written(ctl: Ctl) -> None:
+def test_one_bad_line_prevents_all_jobs_of_the_file(ctl: Ctl) -> None:
     lines = [json.dumps({"command": f"echo {n}"}) for n in range(100)]
     lines[57] = '{"command": "echo", "max_retrys": 3}'
     (ctl.folder / "jobs.jsonl").write_text("\n".join(lines))
@@ -105,13 +105,13 @@ def test_the_same_request_under_the_same_id_is_the_same_job(ctl: Ctl) -> None:
     assert "nightly" in refused.err
 
 
-def test_json_tells_the_head_to_keep(ctl: Ctl) -> None:
+def test_json_has_the_head_to_save(ctl: Ctl) -> None:
     answer = ctl("enqueue", "--json", "--", "true").json
     assert (answer["schema"], answer["ids"]) == (1, ["1"])
     assert ctl("verify", "--expect", f"{answer['position']}:{answer['head_hash']}").code == 0
 
 
-def test_a_rehearsal_shows_events_and_writes_none(ctl: Ctl) -> None:
+def test_a_dry_run_shows_events_and_records_none(ctl: Ctl) -> None:
     ctl.enqueue("true")
     shown = ctl("enqueue", "--dry-run", "--", "false")
     assert shown.out.split("\t")[3] == "enqueued"
@@ -119,7 +119,7 @@ def test_a_rehearsal_shows_events_and_writes_none(ctl: Ctl) -> None:
     assert ctl.enqueue("true") == "2"
 
 
-def test_dry_run_makes_no_queue(ctl: Ctl) -> None:
+def test_a_dry_run_creates_no_queue(ctl: Ctl) -> None:
     shown = ctl("enqueue", "--dry-run", "--", "false")
     assert "enqueued" in shown.out
     assert shown.err == ""
@@ -226,7 +226,7 @@ def test_sixteen_at_once_get_the_ids_one_to_n(ctl: Ctl, tmp_path: Path) -> None:
     assert sorted(int(one.out) for one in done) == list(range(2, 18))
 
 
-def test_a_folder_that_is_not_there_is_said_and_not_made(ctl: Ctl) -> None:
+def test_a_missing_folder_is_reported_and_not_created(ctl: Ctl) -> None:
     refused = ctl("--db", "nope/x.db", "enqueue", "--", "ls", code=6).err
     assert refused.startswith(f"error: there is no folder {ctl.folder / 'nope'}; create it")
     assert not (ctl.folder / "nope").exists()

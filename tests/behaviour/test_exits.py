@@ -35,7 +35,7 @@ def refused(result: Result) -> str:
         ["dashboard", "--host", "a..é"],
     ],
 )
-def test_usage_is_2(ctl: Ctl, words: list[str]) -> None:
+def test_wrong_usage_exits_with_2(ctl: Ctl, words: list[str]) -> None:
     refused(ctl(*words, code=2))
 
 
@@ -87,7 +87,7 @@ def test_usage_is_2(ctl: Ctl, words: list[str]) -> None:
         ("help list x", "queuectl list has no subcommands"),
     ],
 )
-def test_what_was_meant_or_wanted_is_said(ctl: Ctl, words: str, answer: str) -> None:
+def test_errors_suggest_the_probable_correction(ctl: Ctl, words: str, answer: str) -> None:
     assert answer in refused(ctl(*shlex.split(words), code=2))
 
 
@@ -109,7 +109,7 @@ def test_every_subcommand_is_in_a_group_of_the_help() -> None:
     assert {*SUBCOMMANDS} - grouped == {"help"}
 
 
-def test_a_stream_without_an_event_is_3(ctl: Ctl) -> None:
+def test_a_stream_without_an_event_exits_with_3(ctl: Ctl) -> None:
     ctl.enqueue("true")
     assert "job 7 not found" in refused(ctl("events", "--stream", "7", code=3))
     assert "unknown stream '$worker:x'" in refused(ctl("events", "--stream", "$worker:x", code=3))
@@ -144,22 +144,24 @@ def test_a_shell_can_complete(ctl: Ctl) -> None:
 
 
 @pytest.mark.parametrize("words", [["worker"], ["dlq"], ["config"]])
-def test_nothing_asked_is_2_and_shows_the_help(ctl: Ctl, words: list[str]) -> None:
+def test_a_group_without_a_subcommand_exits_with_2_and_prints_help(
+    ctl: Ctl, words: list[str]
+) -> None:
     assert ctl(*words, code=2).err.startswith("Usage: queuectl")
 
 
-def test_not_found_is_3(ctl: Ctl) -> None:
+def test_not_found_exits_with_3(ctl: Ctl) -> None:
     assert "queuectl list" in refused(ctl("show", "7", code=3))
     ctl.enqueue("true")
     assert "worker list" in refused(ctl("worker", "stop", "nobody", code=3))
 
 
-def test_refused_in_this_state_is_4(ctl: Ctl) -> None:
+def test_a_refusal_exits_with_4(ctl: Ctl) -> None:
     job = ctl.enqueue("true")
     assert "not dead" in refused(ctl("dlq", "retry", job, code=4))
 
 
-def test_a_named_queue_that_is_not_there_is_6(ctl: Ctl, tmp_path: Path) -> None:
+def test_a_missing_named_queue_exits_with_6(ctl: Ctl, tmp_path: Path) -> None:
     missing = str(tmp_path / "none.db")
     for words in (["list"], ["status"], ["verify"], ["events"], ["wait", "1"]):
         assert "no queue at" in refused(ctl("--db", missing, *words, code=6))
@@ -167,7 +169,7 @@ def test_a_named_queue_that_is_not_there_is_6(ctl: Ctl, tmp_path: Path) -> None:
     assert "  pending: 0\n" in ctl("status").out
 
 
-def test_a_queue_in_a_folder_that_is_not_there_names_the_folder(ctl: Ctl, tmp_path: Path) -> None:
+def test_the_error_names_a_missing_folder(ctl: Ctl, tmp_path: Path) -> None:
     missing = str(tmp_path / "nope" / "x.db")
     for words in (["list"], ["show", "1"], ["enqueue", "--", "true"]):
         told = refused(ctl("--db", missing, *words, code=6))
@@ -177,7 +179,7 @@ def test_a_queue_in_a_folder_that_is_not_there_names_the_folder(ctl: Ctl, tmp_pa
 @pytest.mark.parametrize(
     "content", [b"", b"not a database" * 100, b"SQLite format 3\0" + bytes(99)]
 )
-def test_a_file_that_is_no_queue_is_6_and_left_alone(ctl: Ctl, content: bytes) -> None:
+def test_a_file_that_is_no_queue_exits_with_6_and_is_not_changed(ctl: Ctl, content: bytes) -> None:
     ctl.db.write_bytes(content)
     ctl.db.chmod(0o600)
     for words in (["list"], ["enqueue", "--", "true"], ["worker", "start"], ["replay"]):
@@ -186,13 +188,13 @@ def test_a_file_that_is_no_queue_is_6_and_left_alone(ctl: Ctl, content: bytes) -
     assert [path.name for path in ctl.folder.iterdir()] == [ctl.db.name]
 
 
-def test_a_folder_or_a_fifo_is_6(ctl: Ctl) -> None:
+def test_a_folder_or_a_fifo_exits_with_6(ctl: Ctl) -> None:
     os.mkfifo(ctl.db)
     refused(ctl("list", code=6))
     refused(ctl("--db", str(ctl.folder), "list", code=6))
 
 
-def test_a_file_that_others_may_write_is_6(ctl: Ctl) -> None:
+def test_a_file_that_others_may_write_exits_with_6(ctl: Ctl) -> None:
     ctl.enqueue("true")
     ctl.db.chmod(0o666)
     assert "chmod" in refused(ctl("enqueue", "--", "true", code=6))
@@ -212,19 +214,19 @@ def test_an_error_shows_hostile_text_as_text(ctl: Ctl) -> None:
         ["worker", "start", "--queue", "a\x1bb"],
     ],
 )
-def test_what_nothing_can_be_is_2(ctl: Ctl, words: list[str]) -> None:
+def test_values_that_can_never_match_exit_with_2(ctl: Ctl, words: list[str]) -> None:
     ctl("enqueue", "--", "true")
     refused(ctl(*words, code=2))
 
 
-def test_ids_that_are_no_text_are_2(ctl: Ctl) -> None:
+def test_ids_that_are_not_utf8_exit_with_2(ctl: Ctl) -> None:
     ctl("enqueue", "--", "true")
     told = refused(ctl("cancel", "-", "--yes", stdin=b"\xff\xfe\n", code=2))
     assert told == "error: standard input is not UTF-8; give ids, one per line\n"
 
 
 @pytest.mark.parametrize("word", ["", "$", "$config", "$context", "$worker:1", "$x"])
-def test_what_is_no_jobs_id_is_not_found(ctl: Ctl, word: str) -> None:
+def test_a_text_that_is_no_id_is_not_found(ctl: Ctl, word: str) -> None:
     ctl.dead_job()
     before = ctl("status", "--json").json["head_hash"]
     for words in (["cancel"], ["dlq", "retry"], ["show"], ["history"], ["wait"], ["logs"]):

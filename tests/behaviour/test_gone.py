@@ -44,7 +44,7 @@ TAKEN = {"removed": remove, "moved aside": move_aside, "replaced": replace}
 
 @pytest.mark.parametrize("taken", TAKEN)
 @pytest.mark.parametrize("words", FOLLOWERS, ids=" ".join)
-def test_who_waits_says_that_the_queue_is_gone(
+def test_a_waiting_command_reports_that_the_queue_is_gone(
     ctl: Ctl, words: tuple[str, ...], taken: str
 ) -> None:
     ctl.enqueue("true")
@@ -62,7 +62,7 @@ def listening(ctl: Ctl) -> None:
     until(lambda: (bells.is_dir() and any(bells.iterdir())) or None, "its bell")
 
 
-def test_a_watched_answer_ends_when_the_queue_is_gone(ctl: Ctl) -> None:
+def test_watch_ends_when_the_queue_is_gone(ctl: Ctl) -> None:
     ctl.enqueue("true")
     screen = pexpect.spawn(
         PROGRAM[0], [*PROGRAM[1:], "status", "--watch", "60"], env=ctl.env, cwd=str(ctl.folder)
@@ -76,7 +76,7 @@ def test_a_watched_answer_ends_when_the_queue_is_gone(ctl: Ctl) -> None:
     assert screen.exitstatus == 6
 
 
-def test_the_python_api_says_that_the_queue_is_gone(ctl: Ctl) -> None:
+def test_the_python_api_reports_that_the_queue_is_gone(ctl: Ctl) -> None:
     ctl.enqueue("true")
     with Queue(ctl.db) as queue:
         ctl.db.unlink()
@@ -92,7 +92,7 @@ def test_a_queue_in_python_never_reads_one_file_and_writes_to_another(ctl: Ctl) 
             queue.get("1")
 
 
-def test_the_dashboard_says_that_the_queue_is_gone(ctl: Ctl) -> None:
+def test_the_dashboard_reports_that_the_queue_is_gone(ctl: Ctl) -> None:
     ctl.enqueue("echo hello")
     client = create_app(str(ctl.db)).test_client()
     assert "echo hello" in client.get("/jobs", base_url="http://127.0.0.1:5000").text
@@ -155,7 +155,7 @@ def test_files_moved_or_copied_together_with_their_wal_are_the_same_queue(ctl: C
         assert ctl("--db", f"{name}/queue.db", "list").jobs == ["1"]
 
 
-def test_a_backup_put_in_place_where_no_wal_is_left_is_the_queue(ctl: Ctl) -> None:
+def test_a_backup_moved_into_place_without_a_wal_is_the_queue(ctl: Ctl) -> None:
     other = other_queue(ctl)
     ctl.enqueue("true")
     other.rename(ctl.db)

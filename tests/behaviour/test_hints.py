@@ -49,18 +49,18 @@ def test_every_hint_names_the_queue_that_was_named(named: Ctl, words: str, code:
             assert f"queuectl --db {shlex.quote(str(named.db))} " in hint
 
 
-def test_a_queue_that_is_found_without_is_not_named(ctl: Ctl) -> None:
+def test_hints_do_not_name_a_queue_that_is_found_by_default(ctl: Ctl) -> None:
     assert "queuectl worker start" in screen(ctl, "enqueue", "--", "true").lines[-1]
 
 
-def test_a_worker_names_it_too(named: Ctl) -> None:
+def test_hints_of_a_worker_name_the_queue_too(named: Ctl) -> None:
     path = str(named.db)
     named("--db", path, "enqueue", '{"command": "false", "max_retries": 0}')
     told = named("--db", path, "worker", "start", "--until-empty", "--verbose").err
     assert f"see queuectl --db {shlex.quote(path)} dlq list" in told
 
 
-def test_a_list_that_was_cut_says_how_to_go_on(ctl: Ctl) -> None:
+def test_a_list_with_more_pages_prints_the_next_command(ctl: Ctl) -> None:
     ctl("enqueue", "--file", "-", stdin='{"command": "true", "queue": "encodes"}\n' * 60)
     first = ctl("list", "--queue", "encodes")
     assert len(first.lines) == 50

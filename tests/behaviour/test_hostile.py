@@ -88,12 +88,12 @@ def assert_unmoved(screen: pyte.Screen, raw: bytes) -> None:
         ["enqueue", "--dry-run", "--tag", "a=\x1b[2J", "--", "\x1b]0;owned\x07"],
     ],
 )
-def test_no_answer_lets_a_text_act(hostile: Ctl, words: list[str]) -> None:
+def test_no_answer_contains_control_characters_of_a_job(hostile: Ctl, words: list[str]) -> None:
     assert_unmoved(*at_terminal(hostile, "-m", "queuectl", *words))
 
 
 @pytest.mark.parametrize("words", ["'show'", "'history'", "'dlq', 'show'", "'logs'"])
-def test_no_answer_about_one_job_lets_its_text_act(hostile: Ctl, words: str) -> None:
+def test_no_answer_about_one_job_contains_its_control_characters(hostile: Ctl, words: str) -> None:
     program = LOOP.format(count=len(TEXTS), words=words)
     screen, raw = at_terminal(hostile, "-c", program)
     assert_unmoved(screen, raw)
@@ -109,7 +109,7 @@ def test_every_text_is_shown(hostile: Ctl) -> None:
         assert visible(text) in line
 
 
-def test_a_text_that_did_act_would_be_seen(hostile: Ctl) -> None:
+def test_the_check_detects_control_characters(hostile: Ctl) -> None:
     """The control: such texts printed as they are."""
     for text in ("\x1b]0;owned\x07", "\x1b[?25l", "\x1b[5A", "\u202e"):
         with pytest.raises(AssertionError):

@@ -68,7 +68,7 @@ def test_hints_quote_it_for_the_shell(ctl: Ctl) -> None:
         ctl(*shlex.split(line))
 
 
-def test_ids_on_standard_input_stand_one_per_line_or_between_spaces(ctl: Ctl) -> None:
+def test_ids_on_standard_input_are_separated_by_lines_or_spaces(ctl: Ctl) -> None:
     for job_id in ("my film", "a", "b"):
         ctl("enqueue", "--id", job_id, "--", "true")
     assert ctl("cancel", "-", "--yes", stdin="my film\n\na b\r\n").jobs == ["my film", "a", "b"]
@@ -76,6 +76,6 @@ def test_ids_on_standard_input_stand_one_per_line_or_between_spaces(ctl: Ctl) ->
     assert "job my car not found" in ctl("cancel", "-", "--yes", stdin="my car\n", code=3).err
 
 
-def test_the_next_number_is_not_moved_by_ids_with_digits(ctl: Ctl) -> None:
+def test_ids_with_digits_do_not_change_the_next_number(ctl: Ctl) -> None:
     ctl("enqueue", "--id", "99 bottles", "--", "true")
     assert ctl("enqueue", "--", "true").out == "1\n"

@@ -46,7 +46,7 @@ def loaded(ctl: Ctl, *words: str) -> set[str]:
         ["--version"],
     ],
 )
-def test_nothing_heavy_is_loaded_for_what_is_typed_often(ctl: Ctl, words: list[str]) -> None:
+def test_frequent_commands_load_nothing_heavy(ctl: Ctl, words: list[str]) -> None:
     ctl.enqueue("true")
     modules = loaded(ctl, *words)
     assert not {name for name in modules if name.startswith(LATE)}
@@ -88,7 +88,7 @@ def test_one_job_into_a_pipe_is_enqueued_without_click(
     assert ("click" not in done.stderr.split()) == spared
 
 
-def test_enqueue_loads_no_view_of_what_it_does_not_show(ctl: Ctl) -> None:
+def test_enqueue_loads_no_read_model_that_it_does_not_need(ctl: Ctl) -> None:
     ctl.enqueue("true")
     modules = loaded(ctl, "enqueue", "--", "true")
     unwanted = {

@@ -28,14 +28,14 @@ GUARDS = ("events_never_change", "events_never_go")
 OPENED = tuple(f"DROP TRIGGER {name}" for name in GUARDS)
 
 
-def test_a_sound_queue_passes_both(worked: Ctl) -> None:
+def test_a_sound_queue_passes_verify_and_replay(worked: Ctl) -> None:
     assert worked("replay", "--check").out.startswith("ok: ")
     assert worked("verify").out.startswith("ok: ")
     assert worked("verify", "--json").json["sound"]
     assert worked("replay", "--check", "--json").json["differences"] == []
 
 
-def test_a_changed_view_is_named_and_mended(worked: Ctl) -> None:
+def test_a_changed_view_is_reported_and_repaired(worked: Ctl) -> None:
     by_hand(worked, "UPDATE jobs SET state = 'completed' WHERE id = '2'")
     found = worked("replay", "--check", code=5)
     assert "'completed' is 'dead'" in found.out
@@ -45,7 +45,7 @@ def test_a_changed_view_is_named_and_mended(worked: Ctl) -> None:
     assert worked.show("2")["state"] == "dead"
 
 
-def test_rows_too_many_and_too_few_are_told_apart(worked: Ctl) -> None:
+def test_additional_and_missing_rows_are_distinguished(worked: Ctl) -> None:
     by_hand(
         worked,
         "DELETE FROM runs WHERE attempt = 1 AND born = (SELECT min(born) FROM runs)",
@@ -75,7 +75,7 @@ def test_a_missing_event_is_named(worked: Ctl) -> None:
     assert "position 3: missing" in worked("verify", code=5).out
 
 
-def test_a_cut_tail_is_seen_by_a_head_kept_elsewhere(worked: Ctl) -> None:
+def test_a_saved_head_reveals_a_truncated_log(worked: Ctl) -> None:
     kept = worked("status", "--json").json
     expected = f"{kept['position']}:{kept['head_hash']}"
     assert worked("verify", "--expect", expected).code == 0
@@ -87,7 +87,7 @@ def test_a_cut_tail_is_seen_by_a_head_kept_elsewhere(worked: Ctl) -> None:
 
 
 @pytest.mark.parametrize("words", [["verify"], ["replay"], ["replay", "--check"]], ids=" ".join)
-def test_a_queue_that_is_gone_does_not_pass_for_a_sound_one(ctl: Ctl, words: list[str]) -> None:
+def test_a_missing_queue_does_not_pass_verify(ctl: Ctl, words: list[str]) -> None:
     """A nightly check must not succeed after the file was deleted, whatever named it."""
     for environment in ({}, {"QUEUECTL_DB": "", "XDG_STATE_HOME": str(ctl.folder)}):
         assert "no queue at" in ctl(*words, code=6, env=environment).err

@@ -53,7 +53,7 @@ def test_a_job_is_shown_with_policy_and_attempts(ctl: Ctl) -> None:
     assert (lines["cancel_requested"], lines["worker"]) == ("false", "")
 
 
-def test_a_job_that_is_not_there_is_said_so(ctl: Ctl) -> None:
+def test_a_missing_job_is_reported(ctl: Ctl) -> None:
     assert "there are no jobs yet" in ctl("show", "last", code=3).err
     ctl.enqueue("true")
     for words in (["show", "7"], ["history", "7"], ["logs", "7"], ["wait", "7"], ["cancel", "7"]):
@@ -119,7 +119,7 @@ def test_a_running_job_is_ended_by_its_worker(ctl: Ctl) -> None:
     assert ctl.told(job)[-2:] == ["cancel-requested", "cancelled"]
 
 
-def test_what_is_over_cannot_be_cancelled(ctl: Ctl) -> None:
+def test_an_ended_job_cannot_be_cancelled(ctl: Ctl) -> None:
     done, waits = ctl.enqueue("true"), ctl.enqueue("true", delay="1h")
     with ctl.worker():
         ctl("wait", done)
@@ -134,13 +134,13 @@ def test_jobs_must_be_chosen_one_way(ctl: Ctl) -> None:
     assert "not both" in ctl("cancel", "1", "--queue", "default", code=2).err
 
 
-def test_nothing_to_do_is_said(ctl: Ctl) -> None:
+def test_a_change_of_no_job_is_reported(ctl: Ctl) -> None:
     ctl.enqueue("true")
     assert "nothing changed" in ctl("cancel", "--state", "dead", "--yes").err
     assert "nothing changed" in ctl("dlq", "retry", "--all").err
 
 
-def test_a_queue_that_never_had_a_job_is_said(ctl: Ctl) -> None:
+def test_a_queue_that_never_had_a_job_is_reported(ctl: Ctl) -> None:
     ctl.enqueue("true", queue="encodes")
     for words in (["list"], ["status"], ["dlq", "list"], ["cancel"]):
         assert (
@@ -168,7 +168,7 @@ def test_a_job_that_excludes_exit_code_0_is_shown_with_the_reason_of_its_failure
     assert ["last", "ended", "exit", "0", "(success", "is", "only", "3)"] in facts
 
 
-def test_what_is_overdue_waits_for_a_worker(ctl: Ctl) -> None:
+def test_an_overdue_job_waits_for_a_worker(ctl: Ctl) -> None:
     job = ctl.enqueue("true", delay="1us")
     due, hint = screen(ctl, "show", job).lines[-2:]
     assert due.startswith("overdue since")
@@ -177,7 +177,7 @@ def test_what_is_overdue_waits_for_a_worker(ctl: Ctl) -> None:
     assert "no worker is running" in ctl("status").out
 
 
-def test_output_is_offered_where_something_was_printed(ctl: Ctl) -> None:
+def test_show_hints_at_output_if_there_is_any(ctl: Ctl) -> None:
     silent, loud = ctl.enqueue("true"), ctl.enqueue("echo loud")
     ctl.drain()
     for words in ("show", "history"):
@@ -185,7 +185,7 @@ def test_output_is_offered_where_something_was_printed(ctl: Ctl) -> None:
         assert f"output: queuectl logs {loud}" in screen(ctl, words, loud).lines[-1]
 
 
-def test_a_rehearsed_cancel_changes_nothing(ctl: Ctl) -> None:
+def test_a_dry_run_of_cancel_changes_nothing(ctl: Ctl) -> None:
     ctl.enqueue("true")
     assert "cancelled" in ctl("cancel", "--all", "--dry-run").out
     assert ctl("list", "--state", "pending").jobs == ["1"]
@@ -204,7 +204,7 @@ def test_an_attempt_that_was_ended_leads_with_the_reason(ctl: Ctl) -> None:
     assert "timed out after" in "\n".join(screen(ctl, "history", late).lines)
 
 
-def test_status_of_a_queue_tells_what_waits_there(ctl: Ctl) -> None:
+def test_status_of_a_queue_shows_its_waiting_jobs(ctl: Ctl) -> None:
     ctl.enqueue("true", queue="other")
     mine = ctl.enqueue("true", queue="mine")
     assert f"Oldest waiting: job {mine}, for " in ctl("status", "--queue", "mine").out
@@ -235,7 +235,7 @@ def test_retry_revives_a_dead_job_and_selects_waiting_ones_by_filters(ctl: Ctl) 
     assert len(ctl.history(waiting)) == 1
 
 
-def test_what_is_over_or_runs_is_not_retried(ctl: Ctl) -> None:
+def test_ended_and_running_jobs_are_not_retried(ctl: Ctl) -> None:
     done, delayed = ctl.enqueue("true"), ctl.enqueue("true", delay="30d")
     with ctl.worker():
         ctl("wait", done)
@@ -257,7 +257,7 @@ def test_a_time_that_is_not_today_is_shown_with_its_date(ctl: Ctl) -> None:
     assert f"queuectl retry {job}" in shown
 
 
-def test_the_path_in_force_is_shown(ctl: Ctl) -> None:
+def test_show_prints_the_path_of_the_job(ctl: Ctl) -> None:
     ctl("enqueue", "--", "ffmpegx", env={"PATH": "/opt/none:/usr/bin"})
     ctl("enqueue", "--env", "PATH=/own", "--", "true", env={"PATH": "/opt/none:/usr/bin"})
     assert ctl.show("1")["policy"]["path"] == "/opt/none:/usr/bin"

@@ -5,7 +5,7 @@ import json
 from tests.ctl import Ctl
 
 
-def test_history_tells_every_event_with_who_and_when(ctl: Ctl) -> None:
+def test_history_has_every_event_with_actor_and_time(ctl: Ctl) -> None:
     job = ctl.enqueue("false", max_retries=1, backoff_base=0.1)
     ctl.drain()
     assert ctl.told(job) == [
@@ -55,7 +55,7 @@ def test_events_are_chosen_by_place_time_type_and_stream(ctl: Ctl) -> None:
     )
 
 
-def test_following_tells_what_happens_from_now_on(ctl: Ctl) -> None:
+def test_following_prints_new_events(ctl: Ctl) -> None:
     ctl.enqueue("echo first")
     with ctl.running("events", "-f", "--jsonl", "--type", "enqueued") as feed:
         feed.says("echo first")

@@ -12,7 +12,7 @@ def test_output_comes_byte_for_byte_in_true_order(ctl: Ctl) -> None:
     assert ctl("logs", job, "--tail", "1").out == "c"
 
 
-def test_each_attempt_has_its_own(ctl: Ctl) -> None:
+def test_each_attempt_has_its_own_output(ctl: Ctl) -> None:
     job = ctl.enqueue("echo $QUEUECTL_ATTEMPT; exit 1", max_retries=1, backoff_base=0)
     ctl.drain()
     assert ctl("logs", job).out == "2\n"
@@ -20,7 +20,7 @@ def test_each_attempt_has_its_own(ctl: Ctl) -> None:
     assert "job 1 has only 2 attempts" in ctl("logs", job, "--attempt", "3", code=3).err
 
 
-def test_following_goes_on_over_retries_until_the_job_is_done(ctl: Ctl) -> None:
+def test_following_continues_across_retries_until_the_job_ends(ctl: Ctl) -> None:
     job = ctl.enqueue(
         "echo attempt $QUEUECTL_ATTEMPT; sleep 0.3; test $QUEUECTL_ATTEMPT = 2",
         backoff_base=0.1,
@@ -32,7 +32,7 @@ def test_following_goes_on_over_retries_until_the_job_is_done(ctl: Ctl) -> None:
     assert ctl("logs", job, "-f").out == "attempt 2\n"
 
 
-def test_what_runs_is_seen_while_it_runs(ctl: Ctl) -> None:
+def test_output_of_a_running_job_is_printed(ctl: Ctl) -> None:
     job = ctl.enqueue("echo begun; sleep 60")
     with ctl.worker():
         ctl.wait_for(job, "claimed")
@@ -42,7 +42,7 @@ def test_what_runs_is_seen_while_it_runs(ctl: Ctl) -> None:
         ctl("wait", job, code=1)
 
 
-def test_what_was_not_kept_is_said(ctl: Ctl) -> None:
+def test_output_that_was_not_kept_is_reported(ctl: Ctl) -> None:
     job = ctl.enqueue("yes 0123456789 | head -c 1000000", output_limit="100K")
     ctl.drain()
     printed = ctl("logs", job)
@@ -50,7 +50,7 @@ def test_what_was_not_kept_is_said(ctl: Ctl) -> None:
     assert "not kept]" in printed.err
 
 
-def test_a_job_that_has_not_run_has_none(ctl: Ctl) -> None:
+def test_a_job_that_has_not_run_has_no_output(ctl: Ctl) -> None:
     job = ctl.enqueue("true")
     printed = ctl("logs", job)
     assert (printed.out, "not run yet" in printed.err) == ("", True)

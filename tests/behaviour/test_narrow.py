@@ -25,7 +25,7 @@ def test_history_is_wrapped_by_words(ctl: Ctl) -> None:
         assert ("@" in "".join(lines)) == (columns >= 80)
 
 
-def test_attempts_leave_out_what_matters_least(ctl: Ctl) -> None:
+def test_a_narrow_list_of_attempts_omits_the_least_important_columns(ctl: Ctl) -> None:
     ctl("enqueue", "--max-retries", "0", "--", "ffmpegx", "-i", "film.mov")
     ctl.drain()
     lines = screen(ctl, "show", "1", columns=60).lines
@@ -69,7 +69,7 @@ def test_one_long_id_does_not_take_the_whole_list(ctl: Ctl, columns: int) -> Non
     assert ctl("list").jobs[1] == LONG
 
 
-def test_a_column_in_which_nothing_stands_takes_no_room(ctl: Ctl) -> None:
+def test_an_empty_column_is_left_out(ctl: Ctl) -> None:
     ctl.enqueue("true")
     assert "next attempt" not in screen(ctl, "list").lines[0]
     ctl.enqueue("true", delay="1h")

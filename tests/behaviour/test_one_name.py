@@ -60,7 +60,7 @@ def test_doctor_explains_a_hard_link(ctl: Ctl) -> None:
     assert f"of the queue {ctl.db}\tuse that name" in told
 
 
-def test_the_queue_works_on_beside_a_second_name(ctl: Ctl) -> None:
+def test_the_queue_keeps_working_if_a_second_name_appears(ctl: Ctl) -> None:
     """As after `cp -al`: who makes links of the folder must not stop the queue."""
     ctl.enqueue("true")
     with ctl.worker() as worker:
@@ -89,7 +89,7 @@ def test_links_without_a_known_first_name_are_all_refused(ctl: Ctl) -> None:
     assert ctl("--db", str(folder / "a.db"), "list").jobs == ["1"]
 
 
-def test_a_link_that_a_killed_creation_has_left_does_no_harm(ctl: Ctl) -> None:
+def test_a_link_left_by_a_killed_creation_is_harmless(ctl: Ctl) -> None:
     ctl.enqueue("true")
     os.link(ctl.db, ctl.folder / "queue.db.0123456789ab.new")
     assert ctl.enqueue("true") == "2"

@@ -38,7 +38,7 @@ def test_head_ends_a_list_quietly(filled: Ctl, words: str) -> None:
     assert done.stdout.count("\n") == 1
 
 
-def test_a_closed_stdout_is_no_error(ctl: Ctl) -> None:
+def test_a_closed_stdout_is_not_an_error(ctl: Ctl) -> None:
     for words in ("enqueue -- true", "list", "status", "history 1", "status --json"):
         done = shell(ctl, f"queuectl {words} >&-")
         assert (done.returncode, "rror" in done.stderr) == (0, False)
@@ -56,7 +56,7 @@ def test_closed_descriptors_do_not_become_the_queue_file(ctl: Ctl) -> None:
     assert ctl("list").jobs == ["1"]
 
 
-def test_a_full_disk_for_the_answer_is_said_in_a_line(ctl: Ctl) -> None:
+def test_a_full_disk_for_the_answer_is_reported_in_one_line(ctl: Ctl) -> None:
     ctl.enqueue("true")
     done = shell(ctl, "queuectl list >/dev/full")
     assert (done.returncode, done.stderr.count("\n")) == (6, 1)
@@ -77,7 +77,7 @@ WRITES = [
 
 @pytest.mark.parametrize(("words", "recorded"), WRITES)
 @pytest.mark.parametrize("target", [">/dev/full", "| true"])
-def test_a_change_whose_answer_cannot_be_written_is_said_to_be_recorded(
+def test_a_recorded_change_without_an_answer_is_reported(
     ctl: Ctl, words: str, recorded: str, target: str
 ) -> None:
     ctl.enqueue("true")
@@ -97,7 +97,7 @@ def test_dead_jobs_retried_without_an_answer_are_named(ctl: Ctl) -> None:
     assert (done.returncode, "the change of job 1;" in done.stderr) == (9, True)
 
 
-def test_a_backup_and_a_restore_without_an_answer_are_said_to_be_done(ctl: Ctl) -> None:
+def test_a_backup_or_restore_without_an_answer_is_reported(ctl: Ctl) -> None:
     ctl.enqueue("true")
     done = shell(ctl, "queuectl backup b.db >/dev/full")
     head = ctl("--db", "b.db", "status", "--json").json
@@ -107,7 +107,7 @@ def test_a_backup_and_a_restore_without_an_answer_are_said_to_be_done(ctl: Ctl) 
     assert (done.returncode, f"restored from {ctl.folder / 'b.db'};" in done.stderr) == (9, True)
 
 
-def test_jobs_that_are_to_run_now_without_an_answer_are_named(ctl: Ctl) -> None:
+def test_retried_jobs_without_an_answer_are_named(ctl: Ctl) -> None:
     job = ctl.enqueue("true", delay="1h")
     done = shell(ctl, f"queuectl retry {job} | true")
     assert (done.returncode, "the change of job 1;" in done.stderr) == (9, True)
@@ -122,7 +122,7 @@ def test_many_ids_that_cannot_be_written_are_named_as_a_range(ctl: Ctl) -> None:
     assert "already recorded: jobs 1-3000;" in done.stderr
 
 
-def test_the_exit_code_alone_tells_recorded_from_not_recorded(ctl: Ctl) -> None:
+def test_the_exit_code_shows_whether_the_change_was_recorded(ctl: Ctl) -> None:
     ctl.enqueue("true")
     nowhere = ">/dev/full 2>/dev/full"
     assert shell(ctl, f"queuectl enqueue -- true {nowhere}").returncode == 9
@@ -158,7 +158,7 @@ def test_json_is_json_in_any_encoding(ctl: Ctl, encoding: str) -> None:
     assert ctl("show", "1", "--json", env=env).json["job"]["command"] == command
 
 
-def test_ids_go_from_one_command_to_the_next(ctl: Ctl) -> None:
+def test_ids_can_be_piped_from_one_command_to_the_next(ctl: Ctl) -> None:
     done = shell(
         ctl,
         "id=$(queuectl enqueue -- true) && queuectl list --state pending | cut -f1 |"

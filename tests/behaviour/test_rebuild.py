@@ -55,7 +55,7 @@ def leftovers(path: str) -> set[str]:
         ("DROP TABLE checkpoint", "checkpoint", ()),
     ],
 )
-def test_changed_row_is_found_and_healed(
+def test_a_changed_row_is_found_and_repaired(
     path: str, statement: str, table: str, key: tuple[object, ...]
 ) -> None:
     queue = filled(path)
@@ -67,7 +67,7 @@ def test_changed_row_is_found_and_healed(
     queue.close()
 
 
-def test_difference_tells_both_rows(path: str) -> None:
+def test_a_difference_has_both_rows(path: str) -> None:
     queue = filled(path)
     stranger(path, "UPDATE counts SET failed = 9")
     (found,) = compare(queue.store)
@@ -94,7 +94,7 @@ print(len(written), written[-1])
 """
 
 
-def test_writers_and_readers_go_on_during_a_rebuild(path: str) -> None:
+def test_writers_and_readers_continue_during_a_rebuild(path: str) -> None:
     """In a process of their own: within one, SQLite's locks are no queue to stand in."""
     queue = filled(path, number=SLICE * 5)
     with Popen([sys.executable, "-c", WRITER, path], stdin=PIPE, stdout=PIPE, text=True) as writer:
@@ -121,7 +121,7 @@ class Crash(Exception):
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 6, 7])
-def test_crash_in_the_middle_leaves_the_old_or_the_new_serving(path: str, step: int) -> None:
+def test_after_a_crash_the_old_or_the_new_tables_are_used(path: str, step: int) -> None:
     queue = filled(path, number=SLICE * 2)
     steps = 0
 
@@ -215,7 +215,7 @@ def by_state(queue: Queue) -> counts.Counts:
         return counts.total(tx)
 
 
-def test_row_that_nobody_of_ours_wrote_is_refused_and_healed(path: str) -> None:
+def test_an_invalid_row_is_refused_and_repaired(path: str) -> None:
     queue = filled(path)
     queue.send(StartWorker(worker_id="3f", started=worker_started()))
     queue.close()

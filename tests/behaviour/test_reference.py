@@ -49,7 +49,7 @@ def test_a_worker_finishes_its_job_after_ctrl_c(ctl: Ctl) -> None:
     assert ctl.show(job)["state"] == "completed"
 
 
-def test_status_has_the_lines_of_the_reference(ctl: Ctl) -> None:
+def test_status_has_the_required_lines(ctl: Ctl) -> None:
     ctl.enqueue("true")
     ctl.enqueue("true")
     ctl.enqueue("invalid_command", max_retries=0)
@@ -79,7 +79,7 @@ def test_a_failed_job_goes_to_the_dead_letter_queue_and_back(ctl: Ctl) -> None:
     assert ctl("dlq", "list").jobs == []
 
 
-def test_settings_are_set_and_got(ctl: Ctl) -> None:
+def test_settings_are_set_and_read(ctl: Ctl) -> None:
     assert ctl("config", "get", "max-retries").out == "3\n"
     ctl("config", "set", "max-retries", "5")
     assert ctl("config", "get", "max-retries").out == "5\n"

@@ -37,7 +37,7 @@ def kept(ctl: Ctl) -> Path:
     return found[-1]
 
 
-def test_a_queue_that_is_lost_comes_back_with_its_outputs(backed: Ctl) -> None:
+def test_a_lost_queue_is_restored_with_its_outputs(backed: Ctl) -> None:
     for path in backed.folder.glob("queue.db*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     done = backed("restore", "monday.db", "--expect", "@monday.head")
@@ -69,7 +69,7 @@ def test_the_replaced_queue_is_kept_whole_under_the_name_that_is_printed(backed:
     assert backed("doctor").code == 0
 
 
-def test_the_backup_is_left_as_it_is_and_serves_again(backed: Ctl) -> None:
+def test_the_backup_is_not_changed_and_can_be_used_again(backed: Ctl) -> None:
     before = digests(backed.folder / "monday.db.d")
     for _ in range(2):
         backed.enqueue("true")
@@ -79,7 +79,7 @@ def test_the_backup_is_left_as_it_is_and_serves_again(backed: Ctl) -> None:
     assert len([p for p in backed.folder.glob("queue.db.replaced-*") if p.is_file()]) == 2
 
 
-def test_a_damaged_queue_is_replaced_without_more_ado(backed: Ctl) -> None:
+def test_a_damaged_queue_is_replaced_without_force(backed: Ctl) -> None:
     backed("list")
     Path(f"{backed.db}-wal").unlink(missing_ok=True)
     with open(backed.db, "r+b") as file:
@@ -169,7 +169,7 @@ def test_a_backup_that_was_changed_is_refused(backed: Ctl, harm: str, told: str)
     assert digests(backed.folder) == before
 
 
-def test_what_is_no_backup_is_refused(backed: Ctl) -> None:
+def test_a_file_that_is_no_backup_is_refused(backed: Ctl) -> None:
     (backed.folder / "list").write_text("a shopping list" * 100)
     os.mkfifo(backed.folder / "pipe")
     (backed.folder / "used.db-wal").write_text("records")
@@ -189,7 +189,7 @@ def test_what_is_no_backup_is_refused(backed: Ctl) -> None:
     assert digests(backed.folder) == before
 
 
-def test_what_is_no_queue_is_not_replaced(backed: Ctl) -> None:
+def test_a_file_that_is_no_queue_is_not_replaced(backed: Ctl) -> None:
     other = at(backed, backed.folder / "list")
     other.db.write_text("a shopping list" * 100)
     assert "is not a queue" in other("restore", "--force", "monday.db", code=6).err
@@ -233,7 +233,7 @@ def test_jobs_of_a_killed_worker_are_taken_over_after_a_restore(ctl: Ctl) -> Non
     assert ctl.show(job)["state"] == "cancelled"
 
 
-def test_what_stands_beside_a_missing_queue_is_kept(backed: Ctl) -> None:
+def test_files_next_to_a_missing_queue_are_kept(backed: Ctl) -> None:
     backed.db.unlink()
     Path(f"{backed.db}-wal").write_bytes(b"records of the file that was lost")
     backed("restore", "monday.db")
@@ -243,7 +243,7 @@ def test_what_stands_beside_a_missing_queue_is_kept(backed: Ctl) -> None:
 
 
 @pytest.mark.parametrize("step", range(1, 4))
-def test_a_restore_that_fails_in_the_middle_leaves_all_as_it_was(
+def test_a_failed_restore_changes_nothing(
     backed: Ctl, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backed.enqueue("true")
@@ -268,7 +268,7 @@ def test_a_restore_that_fails_in_the_middle_leaves_all_as_it_was(
     assert backed("verify").code == 0
 
 
-def test_a_restore_that_was_killed_is_done_by_the_next_one(
+def test_the_next_restore_completes_one_that_was_killed(
     backed: Ctl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At its worst moment: the new side folder is in place, and the new file is not."""
@@ -291,13 +291,13 @@ restore({str(backed.folder / "monday.db")!r}, {str(backed.db)!r}, None, "replace
     assert backed("verify").code == 0
 
 
-def test_a_queue_that_is_open_in_python_is_not_restored_over(backed: Ctl) -> None:
+def test_a_queue_that_is_open_in_python_is_not_replaced(backed: Ctl) -> None:
     with Queue(backed.db) as queue:
         assert "is in use by process" in backed("restore", "monday.db", code=6).err
         queue.enqueue("true")
 
 
-def test_the_head_of_a_backup_is_written_only_when_all_is_done(backed: Ctl) -> None:
+def test_the_head_of_a_backup_is_written_last(backed: Ctl) -> None:
     kept_head = (backed.folder / "monday.head").read_text()
     backed.enqueue("true")
     backed("backup", "monday.db", "--head", "monday.head", code=4)
@@ -309,7 +309,7 @@ def test_the_head_of_a_backup_is_written_only_when_all_is_done(backed: Ctl) -> N
 
 
 @pytest.mark.parametrize("file", ["nowhere/head", "folder"])
-def test_a_head_that_cannot_be_written_stops_the_backup_first(backed: Ctl, file: str) -> None:
+def test_an_unwritable_head_file_prevents_the_backup(backed: Ctl, file: str) -> None:
     (backed.folder / "folder").mkdir()
     assert (
         "choose another file for the head"

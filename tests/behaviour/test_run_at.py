@@ -32,7 +32,7 @@ def test_a_pipe_gets_the_bare_id(ctl: Ctl) -> None:
         ["enqueue", "--run-at", "yesterday 9:00", "--", "true"],
     ],
 )
-def test_a_time_that_has_passed_is_warned_of(ctl: Ctl, words: list[str]) -> None:
+def test_a_time_that_has_passed_causes_a_warning(ctl: Ctl, words: list[str]) -> None:
     ctl.enqueue("true")
     done = ctl(*words)
     assert re.match(
@@ -43,7 +43,7 @@ def test_a_time_that_has_passed_is_warned_of(ctl: Ctl, words: list[str]) -> None
     assert ctl.show("2")["state"] == "pending"
 
 
-def test_a_directory_that_does_not_exist_is_warned_of(ctl: Ctl) -> None:
+def test_a_missing_directory_causes_a_warning(ctl: Ctl) -> None:
     done = ctl("enqueue", "--cwd", "/nope/x", "--", "true")
     assert done.err.endswith(
         "warning: there is no directory /nope/x here; jobs cannot run without it\n"

@@ -36,7 +36,7 @@ DIFFERENT = [
 
 
 @pytest.mark.parametrize(("first", "second"), SAME)
-def test_it_is_compared_by_what_was_asked_for(
+def test_requests_are_compared_as_they_were_made(
     ctl: Ctl, first: dict[str, object], second: dict[str, object]
 ) -> None:
     job = {"id": "e", "command": "true"}
@@ -65,7 +65,9 @@ def test_a_default_that_was_changed_since_makes_no_difference(ctl: Ctl) -> None:
         ctl("config", "set", "max-retries", "7")
 
 
-def test_from_another_directory_it_is_said_where_the_job_runs(ctl: Ctl, tmp_path: Path) -> None:
+def test_the_same_request_from_another_directory_names_the_jobs_directory(
+    ctl: Ctl, tmp_path: Path
+) -> None:
     ctl("enqueue", "--id", "e", "--", "true")
     (tmp_path / "there").mkdir()
     elsewhere = Ctl(tmp_path / "there")

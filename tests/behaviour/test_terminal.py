@@ -107,7 +107,7 @@ def test_colour_is_left_out_where_it_is_not_wanted(ctl: Ctl) -> None:
         assert b"\x1b[" not in screen(ctl, *words, env={"NO_COLOR": "1"}).raw
 
 
-def test_a_person_is_told_what_to_do_next(ctl: Ctl) -> None:
+def test_a_terminal_gets_hints_what_to_do_next(ctl: Ctl) -> None:
     assert (
         "No worker is running. Start one: queuectl worker start"
         in screen(ctl, "enqueue", "--", "true").lines
@@ -120,7 +120,7 @@ def test_a_person_is_told_what_to_do_next(ctl: Ctl) -> None:
     assert shown.lines[-1] == "No worker is running. Start one: queuectl worker start"
 
 
-def test_many_jobs_are_touched_only_after_a_yes(ctl: Ctl) -> None:
+def test_many_jobs_are_changed_only_after_confirmation(ctl: Ctl) -> None:
     ctl("enqueue", '[{"command": "a"}, {"command": "b"}]')
     for answer, code, left in (("n", 1, ["2", "1"]), ("", 1, ["2", "1"]), ("y", 0, [])):
         with Terminal(ctl, "cancel", "--all") as asked:
@@ -131,7 +131,7 @@ def test_many_jobs_are_touched_only_after_a_yes(ctl: Ctl) -> None:
         assert ctl("list", "--state", "pending").jobs == left
 
 
-def test_jobs_that_are_each_named_are_changed_without_a_question(ctl: Ctl) -> None:
+def test_individually_named_jobs_are_changed_without_confirmation(ctl: Ctl) -> None:
     ctl("enqueue", '[{"command": "a"}, {"command": "b"}, {"command": "c"}]')
     with Terminal(ctl, "cancel", "1-2") as asked:
         asked.child.expect("cancel 2 jobs")
@@ -185,7 +185,7 @@ def test_watching_shows_what_changes(ctl: Ctl) -> None:
     assert "needs a terminal" in ctl("status", "--watch", "1", code=2).err
 
 
-def test_a_job_that_is_there_already_is_not_called_enqueued(ctl: Ctl) -> None:
+def test_an_existing_job_is_not_reported_as_enqueued(ctl: Ctl) -> None:
     ctl.enqueue("true")
     first = screen(ctl, "enqueue", "--id", "nightly", "--", "true")
     assert first.lines[0] == "job nightly enqueued"
@@ -206,7 +206,7 @@ def test_several_jobs_are_counted_as_new_or_as_existing(ctl: Ctl) -> None:
     assert said("a", "b", "a") == "2 jobs already existed: a, b"
 
 
-def test_a_job_that_printed_nothing_is_said_to(ctl: Ctl) -> None:
+def test_a_job_without_output_is_reported(ctl: Ctl) -> None:
     ctl.enqueue("true")
     ctl.drain()
     assert screen(ctl, "logs", "1").lines == ["No output."]

@@ -25,13 +25,13 @@ HERE = os.getcwd()
         ["--state", "dead"],
     ],
 )
-def test_waiting_for_nothing_that_matches_is_said_and_exits_3(ctl: Ctl, words: list[str]) -> None:
+def test_waiting_without_matching_jobs_exits_with_3(ctl: Ctl, words: list[str]) -> None:
     ctl.enqueue("true")
     done = ctl("wait", *words, code=3, deadline_s=10)
     assert "error: no matching jobs; nothing to wait for" in done.err
 
 
-def test_jobs_that_were_refused_are_not_waited_for_as_if_done(ctl: Ctl) -> None:
+def test_waiting_for_refused_jobs_does_not_succeed(ctl: Ctl) -> None:
     ctl.enqueue("true")
     (ctl.folder / "bad").write_text("no json")
     done = shell(
@@ -47,7 +47,7 @@ def test_python_returns_at_once_for_no_ids_and_refuses_any_of_them(ctl: Ctl) -> 
             queue.wait(any_of=True)
 
 
-def test_waiting_for_all_minds_only_the_jobs_that_are_open(ctl: Ctl) -> None:
+def test_waiting_for_all_waits_only_for_open_jobs(ctl: Ctl) -> None:
     ctl.dead_job()
     assert ctl("wait", "--all").out == ""
     good, cancelled = ctl.enqueue("true"), ctl.enqueue("true", delay="1h")
@@ -93,7 +93,7 @@ def test_a_job_may_wait_for_others_and_python_refuses_itself(ctl: Ctl) -> None:
     assert ctl.show(job)["state"] == "completed"
 
 
-def test_variables_that_outlive_the_job_refuse_nothing(
+def test_variables_of_an_ended_job_prevent_no_waiting(
     ctl: Ctl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = ctl.enqueue("true")
@@ -104,7 +104,7 @@ def test_variables_that_outlive_the_job_refuse_nothing(
 
 
 @pytest.mark.parametrize("words", [["events", "-f"], ["wait", "1"], ["logs", "1", "-f"]])
-def test_a_reader_that_left_is_noticed_while_nothing_happens(ctl: Ctl, words: list[str]) -> None:
+def test_a_closed_output_ends_the_wait_without_new_events(ctl: Ctl, words: list[str]) -> None:
     ctl.enqueue("true", delay="1d")
     with subprocess.Popen(
         [*PROGRAM, *words],

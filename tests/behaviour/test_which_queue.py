@@ -58,7 +58,7 @@ def test_the_dashboard_of_a_queue_that_nobody_named_creates_none(ctl: Ctl) -> No
 @pytest.mark.parametrize(
     "words", [["enqueue", "--", "true"], ["config", "set", "jitter", "0"]], ids=" ".join
 )
-def test_what_has_something_to_do_creates_the_queue(ctl: Ctl, words: list[str]) -> None:
+def test_commands_that_write_create_the_queue(ctl: Ctl, words: list[str]) -> None:
     ctl("--db", "new.db", *words)
     assert (ctl.folder / "new.db").exists()
 
@@ -87,7 +87,7 @@ program()"""
 @pytest.mark.parametrize(
     "words", [["enqueue", "--", "true"], ["list"], ["worker", "start"], ["doctor"]], ids=" ".join
 )
-def test_a_user_without_a_home_is_asked_for_a_queue(ctl: Ctl, words: Sequence[str]) -> None:
+def test_a_user_without_a_home_has_to_name_a_queue(ctl: Ctl, words: Sequence[str]) -> None:
     done = homeless(ctl, *words)
     assert done.returncode == 6
     assert "has no home directory" in done.stderr
@@ -121,7 +121,7 @@ def test_root_makes_no_folders_in_the_home_of_another_user(ctl: Ctl) -> None:
 
 
 @as_root
-def test_a_folder_of_another_user_on_the_way_is_named() -> None:
+def test_a_folder_of_another_user_in_the_path_is_named() -> None:
     """As root leaves it after `sudo queuectl` with the HOME of its user."""
     with shared_folder(0o777) as folder:
         ctl = Ctl(folder)
@@ -242,7 +242,7 @@ def test_a_working_directory_that_was_removed_is_the_cause(
     assert done.stderr.count("\n") == 1
 
 
-def test_an_empty_name_is_no_queue(ctl: Ctl) -> None:
+def test_an_empty_name_is_refused(ctl: Ctl) -> None:
     """As `--db "$QUEUE"` is with an unset variable: it must not be another queue."""
     assert "is not a path" in ctl("--db", "", "enqueue", "--", "true", code=6).err
     assert os.listdir(ctl.folder) == []
@@ -270,7 +270,7 @@ def test_the_limit_of_file_sizes_is_the_cause(ctl: Ctl) -> None:
     assert ctl("list").jobs == ["1"]
 
 
-def test_a_file_system_without_hard_links_takes_a_queue(
+def test_a_queue_can_be_created_without_hard_links(
     ctl: Ctl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_links(old: str, new: str) -> None:

@@ -6,13 +6,13 @@ import signal
 from tests.ctl import Ctl
 
 
-def test_a_worker_that_leaves_says_what_it_did(ctl: Ctl) -> None:
+def test_a_worker_prints_a_summary_when_it_exits(ctl: Ctl) -> None:
     assert ctl.drain().err.splitlines()[-1] == "Queue is empty: no job was run."
     ctl("enqueue", '[{"command": "exit 3", "max_retries": 0}, {"command": "a=1"}]')
     assert ctl.drain().err.splitlines()[-1] == "Queue is empty: 1 completed, 1 dead."
 
 
-def test_what_quick_failures_have_printed_kills_no_worker(ctl: Ctl) -> None:
+def test_output_of_quick_failures_kills_no_worker(ctl: Ctl) -> None:
     """Each has left its slot already when its output is there to be read."""
     jobs = [ctl.enqueue("echo out; exit 3", max_retries=0) for _ in range(8)]
     assert "supervisor failed" not in ctl.drain().err
@@ -21,7 +21,7 @@ def test_what_quick_failures_have_printed_kills_no_worker(ctl: Ctl) -> None:
         assert ctl("logs", job).out == "out\n"
 
 
-def test_workers_are_listed_with_what_they_run(ctl: Ctl) -> None:
+def test_workers_are_listed_with_their_jobs(ctl: Ctl) -> None:
     assert ctl("worker", "list").lines == []
     job = ctl.enqueue("sleep 60")
     with ctl.worker("--count", "2", "--name", "left"):
@@ -37,7 +37,7 @@ def test_workers_are_listed_with_what_they_run(ctl: Ctl) -> None:
     assert ctl("worker", "list", "--all").lines[0].split("\t")[1:3] == ["left", "stopped"]
 
 
-def test_a_worker_that_is_asked_to_stop_finishes_first(ctl: Ctl) -> None:
+def test_a_stopping_worker_finishes_its_job_first(ctl: Ctl) -> None:
     job = ctl.enqueue("until test -e go; do sleep 0.01; done")
     with ctl.worker() as worker:
         ctl.wait_for(job, "claimed")
@@ -49,7 +49,7 @@ def test_a_worker_that_is_asked_to_stop_finishes_first(ctl: Ctl) -> None:
     assert ctl.show(job)["state"] == "completed"
 
 
-def test_stopping_now_puts_the_job_back(ctl: Ctl) -> None:
+def test_stopping_now_requeues_the_job(ctl: Ctl) -> None:
     job = ctl.enqueue("sleep 60")
     worker = ctl.start("worker", "start", "--name", "left")
     ctl.wait_for(job, "claimed")
@@ -58,7 +58,7 @@ def test_stopping_now_puts_the_job_back(ctl: Ctl) -> None:
     assert ctl.show(job)["state"] == "pending"
 
 
-def test_stopping_what_has_stopped_says_so(ctl: Ctl) -> None:
+def test_stopping_an_ended_worker_is_reported(ctl: Ctl) -> None:
     ctl.drain()
     worker = ctl("worker", "list", "--all").jobs[0]
     assert "already stopped" in ctl("worker", "stop", worker).err

@@ -21,7 +21,7 @@ def test_a_retry_that_is_due_at_once_is_run_before_leaving(ctl: Ctl) -> None:
     assert ctl.show(job)["state"] == "completed"
 
 
-def test_a_job_that_runs_elsewhere_keeps_no_idle_worker(ctl: Ctl) -> None:
+def test_a_job_of_another_worker_keeps_no_idle_worker(ctl: Ctl) -> None:
     job = ctl.enqueue("sleep 60")
     with ctl.worker():
         ctl.wait_for(job, "claimed")

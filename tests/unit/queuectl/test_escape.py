@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from queuectl.escape import visible
 
 
-def test_what_acts_is_shown() -> None:
+def test_control_characters_are_made_visible() -> None:
     assert visible("a\x1b[31m\x7f") == "a␛[31m␡"
     assert visible("\u202egpj.exe") == "⟨U+202E⟩gpj.exe"
     assert visible("\x9b31m\ud800") == "⟨U+009B⟩31m⟨U+D800⟩"
 
 
-def test_lines_stay_where_they_are_meant() -> None:
+def test_line_breaks_are_kept_if_requested() -> None:
     assert visible("a\tb\nc\r") == "a␉b␊c␍"
     assert visible("a\tb\nc\r", keep="\n\t") == "a\tb\nc␍"
 
@@ -23,7 +23,7 @@ def test_ordinary_text_of_any_script_is_left_alone() -> None:
 
 
 @given(st.text())
-def test_nothing_that_acts_is_left(text: str) -> None:
+def test_no_control_character_is_left(text: str) -> None:
     shown = visible(text)
     assert all(c.isprintable() or c.isspace() or c in "\u200c\u200d" or ord(c) > 127 for c in shown)
     assert not set(map(chr, [*range(32), 127, *range(128, 160)])) & set(shown)

@@ -29,7 +29,7 @@ def test_size_has_three_digits(count: int, words: str) -> None:
     assert size(count) == words
 
 
-def test_one_is_no_plural() -> None:
+def test_a_count_of_one_has_a_singular_noun() -> None:
     assert plural(1, "retry", "retries") == "1 retry"
     assert plural(1200, "slot") == "1,200 slots"
 
@@ -83,5 +83,5 @@ def test_one_is_no_plural() -> None:
         ),
     ],
 )
-def test_event_tells_what_its_type_does_not(event: Event, words: str) -> None:
+def test_an_event_is_described_by_the_details_of_its_fields(event: Event, words: str) -> None:
     assert what(event, SPEC) == words

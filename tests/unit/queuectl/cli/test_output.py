@@ -18,20 +18,20 @@ def shown(*pieces: bytes, colours: bool = True) -> str:
     return "".join([*map(screened.take, pieces), screened.end()])
 
 
-def test_colours_and_lines_stay() -> None:
+def test_colours_and_lines_are_kept() -> None:
     assert shown(b"\x1b[31mred\x1b[0m\n\tend\n") == "\x1b[31mred\x1b[0m\n\tend\n\x1b[0m"
     assert shown(b"\x1b[38;5;8mgrey\x1b[m") == "\x1b[38;5;8mgrey\x1b[m\x1b[0m"
     assert shown("naïve 日本語\n".encode()) == "naïve 日本語\n"
     assert shown(b"\x1b[31mred\x1b[0m", colours=False) == "red"
 
 
-def test_what_would_act_is_shown() -> None:
+def test_control_sequences_are_made_visible() -> None:
     assert shown(b"\x1b[2J\x1b]0;owned\x07") == "␛[2J␛]0;owned␇"
     assert shown(b"a\b\xff\xc2\x9b2J") == "a␈\\xff⟨U+009B⟩2J"
     assert shown(b"\x1b[8mhidden\x1b[1;8mtoo") == "hiddentoo"
 
 
-def test_of_a_line_that_is_written_anew_the_last_state_is_shown() -> None:
+def test_a_redrawn_line_is_printed_in_its_last_state() -> None:
     assert shown(b"above\n10 %\r20 %\r\nok\r") == "above\n20 %\nok"
     bar = b"".join(b"\r\x1b[K%d %%" % percent for percent in range(101)) + b"\ndone\n"
     assert shown(bar) == "100 %\ndone\n"
@@ -49,13 +49,13 @@ def test_a_followed_line_is_replaced_as_it_changes() -> None:
     assert [line.strip() for line in screen.display] == ["above", "20 %", "last", ""]
 
 
-def test_a_line_without_an_end_is_printed_in_flat_memory() -> None:
+def test_an_endless_line_is_printed_with_limited_memory() -> None:
     screened = TerminalSink(colours=True)
     printed = sum(len(screened.take(b"x" * 50_000)) for _ in range(100))
     assert printed > 4_800_000
 
 
-def test_what_comes_in_pieces_is_put_together() -> None:
+def test_characters_split_between_pieces_are_joined() -> None:
     assert shown(b"\x1b", b"[3", b"1mred\r", b"\n", b"\xe2\x98", b"\x83") == (
         "\x1b[31mred\n☃\x1b[0m"
     )
@@ -64,14 +64,16 @@ def test_what_comes_in_pieces_is_put_together() -> None:
 
 
 @given(st.lists(st.binary(max_size=30), max_size=8))
-def test_pieces_make_no_difference_and_nothing_acts(pieces: list[bytes]) -> None:
+def test_the_division_into_pieces_changes_nothing_and_no_control_character_is_left(
+    pieces: list[bytes],
+) -> None:
     whole = shown(b"".join(pieces))
     assert shown(*pieces) == whole
     assert not ACTING.search(COLOUR.sub("", whole))
 
 
 @given(st.text(alphabet="\x1b[];:0123458mHJ\r\nab\u202e", max_size=60), st.integers(0, 60))
-def test_no_sequence_but_a_colour_is_left(text: str, cut: int) -> None:
+def test_only_colour_sequences_are_kept(text: str, cut: int) -> None:
     data = text.encode()
     assert shown(data[:cut], data[cut:]) == shown(data)
     assert not ACTING.search(COLOUR.sub("", shown(data)))

@@ -32,7 +32,7 @@ def commands(document: bytes) -> list[str | None]:
         (b'\xef\xbb\xbf[{"command": "a"}]', ["a"]),
     ],
 )
-def test_a_file_may_hold_an_object_an_array_or_a_job_a_line(
+def test_a_file_may_contain_an_object_an_array_or_one_job_per_line(
     document: bytes, expected: list[str]
 ) -> None:
     assert commands(document) == expected
@@ -74,12 +74,14 @@ def test_a_file_may_hold_an_object_an_array_or_a_job_a_line(
         (b"make", "invalid JSON"),
     ],
 )
-def test_what_is_no_job_is_refused_with_place_and_reason(document: bytes, reason: str) -> None:
+def test_an_invalid_job_is_refused_with_its_place_and_the_reason(
+    document: bytes, reason: str
+) -> None:
     with pytest.raises(BadInput, match=reason):
         Spool(io.BytesIO(document), 0)
 
 
-def test_a_line_beyond_all_measure_is_refused() -> None:
+def test_a_line_that_is_too_long_is_refused() -> None:
     document = b'{"command": "a"}\n{"command": "' + b"x" * (17 << 20) + b'"}\n'
     with pytest.raises(BadInput, match="line 2: longer than"):
         Spool(io.BytesIO(document), 0)
@@ -97,6 +99,6 @@ def test_any_command_comes_through_unchanged(wanted: list[str]) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_jobs_or_refused(document: bytes) -> None:
+def test_any_bytes_are_parsed_or_refused(document: bytes) -> None:
     with suppress(BadInput):
         assert all(commands(document))

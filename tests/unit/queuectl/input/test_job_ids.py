@@ -73,9 +73,7 @@ def test_any_text_that_can_be_typed_back_is_an_id(job_id: str) -> None:
         ("e\u0301te\u0301", "NFC"),
     ],
 )
-def test_what_could_be_taken_for_something_else_is_refused_with_the_reason(
-    job_id: str, reason: str
-) -> None:
+def test_an_ambiguous_id_is_refused_with_the_reason(job_id: str, reason: str) -> None:
     with pytest.raises(BadInput, match=reason) as refused:
         check_id("--id", job_id)
     assert str(refused.value).startswith("--id cannot be ")

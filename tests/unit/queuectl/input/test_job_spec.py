@@ -54,11 +54,11 @@ def test_every_key_of_a_job_is_taken() -> None:
     )
 
 
-def test_an_argument_list_stands_for_a_command() -> None:
+def test_a_job_may_have_an_argument_list_instead_of_a_command() -> None:
     assert new_job({"argv": ["ls", "-l", ""]}, NOW_US) == NewJob(argv=("ls", "-l", ""))
 
 
-def test_null_is_as_good_as_left_out() -> None:
+def test_a_null_value_is_ignored() -> None:
     assert new_job({"command": "true", "timeout": None}, NOW_US) == NewJob(command="true")
 
 
@@ -116,7 +116,7 @@ def test_tags_may_be_written_as_typed() -> None:
         ({"command": "a", "zzz": 1}, "the keys are"),
     ],
 )
-def test_what_cannot_be_a_job_is_refused_with_the_reason(
+def test_invalid_keys_and_values_are_refused_with_the_reason(
     asked: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(BadInput, match=reason):
@@ -153,7 +153,7 @@ def test_many_unknown_keys_are_counted() -> None:
         new_job({f"z{n}": 1 for n in range(100)}, NOW_US)
 
 
-def test_a_refusal_does_not_repeat_a_book() -> None:
+def test_a_refusal_of_a_long_value_is_short() -> None:
     with pytest.raises(BadInput) as refused:
         new_job({"command": "true", "[" * 100_000: 1}, NOW_US)
     assert len(str(refused.value)) < 1_000

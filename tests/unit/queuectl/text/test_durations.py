@@ -59,6 +59,6 @@ def test_an_age_has_two_units_and_is_rounded_to_the_smaller(us: int, words: str)
 
 
 @given(integers(1_000, LONGEST_US))
-def test_what_is_shown_can_be_typed_and_means_nearly_the_same(us: int) -> None:
+def test_a_formatted_duration_can_be_parsed_again(us: int) -> None:
     assert duration_us(duration(us)) == pytest.approx(us, rel=0.06)
     assert duration_us(exact_duration(us)) == us

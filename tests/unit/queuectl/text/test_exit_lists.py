@@ -18,7 +18,7 @@ from queuectl.text.exit_lists import endings, endings_text, successes, successes
         ([], (), ()),
     ],
 )
-def test_codes_and_signals_stand_in_one_list(
+def test_codes_and_signals_are_in_one_list(
     value: object, codes: tuple[int, ...], signals: tuple[int, ...]
 ) -> None:
     assert endings("--no-retry-exit", value) == (codes, signals)
@@ -28,12 +28,12 @@ def test_codes_and_signals_stand_in_one_list(
     "value",
     [256, -1, True, 1.0, None, "x", "1 3", "1,", "٣", "SIGNOPE", "signal:0", "signal:65", {"a": 1}],
 )
-def test_what_is_neither_is_refused_by_name(value: object) -> None:
+def test_a_word_that_is_neither_is_named_in_the_refusal(value: object) -> None:
     with pytest.raises(BadInput, match=r"--no-retry-exit: .*no exit code and no signal"):
         endings("--no-retry-exit", value)
 
 
-def test_a_list_has_an_end() -> None:
+def test_a_list_that_is_too_long_is_refused() -> None:
     with pytest.raises(BadInput, match="at most 100 exit codes and signals, not 101"):
         endings("'no_retry_exit'", list(range(101)))
 
@@ -63,7 +63,7 @@ def test_a_job_that_could_never_succeed_is_refused(value: object) -> None:
         successes("--success-exit", value)
 
 
-def test_they_read_as_they_are_typed() -> None:
+def test_lists_are_formatted_as_they_are_typed() -> None:
     assert endings_text((0, 3), (15, 40)) == "0, 3, SIGTERM, signal:40"
 
 

@@ -22,5 +22,5 @@ from queuectl.text.outcomes import manner
         ("could not be started: Text file busy", ("launch", None, None, "Text file busy")),
     ],
 )
-def test_an_ending_is_named_as_people_know_it(words: str, ended: tuple[object, ...]) -> None:
+def test_an_outcome_is_described_in_common_terms(words: str, ended: tuple[object, ...]) -> None:
     assert manner(*ended) == words  # type: ignore[arg-type]

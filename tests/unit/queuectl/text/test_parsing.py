@@ -28,7 +28,7 @@ from queuectl.text.sizes import size_bytes, size_text
         ("0", 0),
     ],
 )
-def test_a_duration_is_what_a_person_means(text: str, us: int) -> None:
+def test_a_duration_is_parsed(text: str, us: int) -> None:
     assert duration_us(text) == us
 
 
@@ -51,7 +51,7 @@ def test_a_duration_is_what_a_person_means(text: str, us: int) -> None:
         "999999w",
     ],
 )
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_invalid_durations_are_refused(text: str) -> None:
     with pytest.raises(BadInput):
         duration_us(text)
 
@@ -65,7 +65,7 @@ def test_refusal_of_a_long_text_is_short(text: str) -> None:
 
 
 @given(st.integers(0, LONGEST_US))
-def test_a_duration_is_written_so_that_it_reads_the_same(us: int) -> None:
+def test_a_duration_is_formatted_exactly(us: int) -> None:
     assert duration_us(exact_duration(us)) == us
 
 
@@ -79,16 +79,16 @@ def test_any_text_is_a_duration_or_refused(text: str) -> None:
     ("text", "size"),
     [("4096", 4096), ("512K", 512 << 10), ("10M", 10 << 20), ("2g", 2 << 30), ("1MiB", 1 << 20)],
 )
-def test_a_size_is_what_a_person_means(text: str, size: int) -> None:
+def test_a_size_is_parsed(text: str, size: int) -> None:
     assert size_bytes(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "-1", "10X", "M", "1e6", "1,000"])
-def test_what_is_no_size_is_refused(text: str) -> None:
+def test_invalid_sizes_are_refused(text: str) -> None:
     with pytest.raises(BadInput):
         size_bytes(text)
 
 
 @given(st.integers(0, 1 << 40))
-def test_a_size_is_written_so_that_it_reads_the_same(size: int) -> None:
+def test_a_size_is_formatted_exactly(size: int) -> None:
     assert size_bytes(size_text(size)) == size

@@ -41,7 +41,7 @@ NOW_US = us(NOON)
         ("2026-11-24T14:05:00.250+02:00", datetime(2026, 11, 24, 12, 5, 0, 250_000, tzinfo=UTC)),
     ],
 )
-def test_a_time_is_what_a_person_means(text: str, at: datetime) -> None:
+def test_a_time_is_parsed(text: str, at: datetime) -> None:
     assert instant_us(text, NOW_US) == us(at)
 
 
@@ -59,12 +59,12 @@ def test_a_time_is_what_a_person_means(text: str, at: datetime) -> None:
         "1969-01-01T00:00Z",
     ],
 )
-def test_what_is_no_time_is_refused(text: str) -> None:
+def test_invalid_times_are_refused(text: str) -> None:
     with pytest.raises(BadInput):
         instant_us(text, NOW_US)
 
 
-def test_a_time_of_day_that_has_passed_comes_tomorrow() -> None:
+def test_a_time_of_day_that_has_passed_means_tomorrow() -> None:
     assert coming_us("9:00", NOW_US) == us(NOON.replace(day=25, hour=9))
     assert coming_us("14:05", NOW_US) == us(NOON.replace(hour=14, minute=5))
 
@@ -98,7 +98,9 @@ def autumn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("2026-10-25T00:45Z", "1:30", "2026-10-26T00:30Z"),
     ],
 )
-def test_the_hour_that_autumn_repeats_comes_twice(now: str, text: str, due: str) -> None:
+def test_the_repeated_hour_in_autumn_is_not_moved_to_tomorrow(
+    now: str, text: str, due: str
+) -> None:
     now_us, due_us = (us(datetime.fromisoformat(at)) for at in (now, due))
     assert coming_us(text, now_us) == due_us
 
@@ -112,7 +114,7 @@ def test_only_words_that_depend_on_the_day_are_kept() -> None:
     assert relative_us("14:05") is None
 
 
-def test_a_length_of_time_alone_is_so_long_ago() -> None:
+def test_a_duration_alone_means_that_long_ago() -> None:
     for text in ("2h", "120m", "2h-ago", "2h ago", "1h 60m"):
         assert past_us(text, NOW_US) == us(NOON - timedelta(hours=2))
     assert past_us("9:00", NOW_US) == us(NOON.replace(hour=9))

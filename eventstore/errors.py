@@ -115,7 +115,7 @@ class ForeignFile(Unusable):
 
 
 class SecondName(Unusable):
-    """The file is in use under another path; each path would have a -wal of its own."""
+    """The file is in use under another path; each path would have its own -wal."""
 
     @classmethod
     def linked(cls, path: str, first: str | None) -> Self:

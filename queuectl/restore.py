@@ -164,7 +164,7 @@ def _target(path: str, copy: Copy, backup: str, if_exists: IfExists) -> _Target:
     inspect(path)
     try:
         store = SqliteStore(path, readonly=True)
-    except StorageFailed:  # damaged: this is what backups are for
+    except StorageFailed:  # a damaged queue may be replaced: that is the purpose of backups
         return _Target(exists=True, discarded=0)
     try:
         with store.read() as tx:

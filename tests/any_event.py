@@ -1,4 +1,4 @@
-"""Any event that the log may hold, as Hypothesis draws it."""
+"""A Hypothesis strategy for any event that the log may contain."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def _values(kind: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.LiteralType():
             return st.sampled_from(kind.values)
         case inspect.UnionType():
-            return st.one_of([_values(one) for one in kind.types])
+            return st.one_of([_values(member) for member in kind.types])
         case inspect.VarTupleType():
             return st.lists(_values(kind.item_type)).map(tuple)
         case inspect.DictType():
@@ -44,4 +44,4 @@ def _of(kind: type[Fact]) -> st.SearchStrategy[Any]:
 
 
 events: st.SearchStrategy[Event] = st.one_of([_of(kind) for kind in EVENT_TYPES.values()])
-"""Every type, every field at any value that it may have."""
+"""All types of events, with all values that their fields may have."""

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""The fixtures, options and hooks of all tests."""
 
 import os
 import signal
@@ -14,9 +14,9 @@ from tests.torture.proof import PROVE
 settings.register_profile("queuectl", deadline=None, print_blob=True)
 settings.load_profile("queuectl")
 
-os.environ.pop("PYTHONUNBUFFERED", None)  # users have it not set: what cannot be written is kept
+os.environ.pop("PYTHONUNBUFFERED", None)  # users do not set it: output is buffered for them
 
-# A shell that runs the tests in the background has it ignored, which every program would inherit.
+# A shell that runs the tests in the background ignores SIGINT; every program would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -32,29 +32,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of this run: `proof` is for --prove alone, `sampled` for both.
+    """Select the tests of this run: `proof` runs only with --prove, `sampled` always.
 
-    The tests in a browser take a minute, so they are proofs too but for a sample.
+    The tests in a browser take a minute, so they count as proofs, except for a sample.
     """
     prove = config.getoption("--prove")
     kept: list[pytest.Item] = []
-    left: list[pytest.Item] = []
+    deselected: list[pytest.Item] = []
     for item in items:
         is_proof = bool(item.get_closest_marker("proof")) or item.path.parent.name == "browser"
         is_sampled = bool(item.get_closest_marker("sampled"))
-        (kept if is_sampled or is_proof == prove else left).append(item)
-    config.hook.pytest_deselected(items=left)
+        (kept if is_sampled or is_proof == prove else deselected).append(item)
+    config.hook.pytest_deselected(items=deselected)
     items[:] = kept
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Twice as many as there are cores: a test of processes mostly waits for them."""
+    """Use twice as many workers as there are cores: most tests wait for other processes."""
     cores = len(os.sched_getaffinity(0))
     return cores if config.getoption("--prove") else 2 * cores
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Tests that need a program which is not there are left out, and the header says so."""
+    """Skip tests that need a program that is not installed; the header lists them."""
     missing = {
         "browser": CHROMIUM is None,
         "test_syscalls.py": STRACE is None,
@@ -69,5 +69,5 @@ def pytest_report_header() -> list[str]:
 
 @pytest.fixture
 def ctl(tmp_path: Path) -> Ctl:
-    """The program, with an empty folder of its own."""
+    """`queuectl` with a new folder."""
     return Ctl(tmp_path)

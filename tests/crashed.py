@@ -1,4 +1,4 @@
-"""What a process that was killed leaves behind."""
+"""The files that a killed process leaves behind."""
 
 import subprocess
 import sys
@@ -13,6 +13,6 @@ os.kill(os.getpid(), 9)"""
 
 
 def leave_a_wal(path: Path) -> None:
-    """Enqueue a job as a process that is killed: its record is in the -wal alone."""
+    """Enqueue a job in a process that is killed then: its records are only in the -wal."""
     subprocess.run([sys.executable, "-c", ENQUEUE_AND_DIE, str(path)], check=False)
     assert Path(f"{path}-wal").stat().st_size

@@ -1,4 +1,4 @@
-"""The program as a test types it: real processes, and a queue file of the test's own."""
+"""`queuectl` as users type it: real processes, with a queue file for each test."""
 
 import json
 import os
@@ -22,18 +22,21 @@ DEADLINE_S = 30.0
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_S) -> T:
-    """What `look` finds, asked again and again; for what no log tells: a process that is gone."""
+def until(check: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_S) -> T:
+    """Call `check` every 10 ms until it returns a value, and return that.
+
+    Only for facts that are not in the log, such as the end of a process. what: for the error.
+    """
     end = time.monotonic() + deadline_s
-    while (found := look()) is None:
+    while (result := check()) is None:
         assert time.monotonic() < end, f"not within {deadline_s} s: {what}"
         time.sleep(0.01)
-    return found
+    return result
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished command left."""
+    """Exit code and output of a finished command."""
 
     code: int
     out: str
@@ -51,12 +54,12 @@ class Result:
 
     @property
     def jobs(self) -> list[str]:
-        """The ids in the first column of its output, in its order."""
+        """The ids in the first column of its output, in the same order."""
         return [line.split("\t")[0] for line in self.lines]
 
 
 class Running:
-    """A command that goes on while the test looks: a worker, a follower, a dashboard."""
+    """A command that runs during a test: a worker, a follower, a dashboard."""
 
     def __init__(self, process: "subprocess.Popen[str] | Forked") -> None:
         assert process.stdout is not None
@@ -81,36 +84,36 @@ class Running:
 
     @property
     def pid(self) -> int:
-        """Of the process that was started."""
+        """Pid of the process that was started."""
         return self.process.pid
 
-    def line(self, wanted: Callable[[str], bool], deadline_s: float = DEADLINE_S) -> str:
-        """The first line, of either stream, that is wanted; waits until it is printed."""
+    def line(self, matches: Callable[[str], bool], deadline_s: float = DEADLINE_S) -> str:
+        """Wait for a matching line on stdout or stderr, and return the first one."""
 
-        def found() -> list[str]:
-            return [line for line in (*self.out, *self.err) if wanted(line)]
+        def matching() -> list[str]:
+            return [line for line in (*self.out, *self.err) if matches(line)]
 
         with self._grown:
-            assert self._grown.wait_for(found, deadline_s), f"only {self.out} {self.err}"
-            return found()[0]
+            assert self._grown.wait_for(matching, deadline_s), f"only {self.out} {self.err}"
+            return matching()[0]
 
     def says(self, text: str, deadline_s: float = DEADLINE_S) -> str:
-        """The first line that holds `text`; waits until it is printed."""
+        """Wait for a line that contains `text`, and return the first one."""
         return self.line(lambda line: text in line, deadline_s)
 
     def kill(self, number: int = signal.SIGTERM) -> None:
-        """Send a signal to that process alone."""
+        """Send a signal to this process only."""
         self.process.send_signal(number)
 
     def ends(self, deadline_s: float = DEADLINE_S) -> Result:
-        """What it left, once it has ended."""
+        """Wait for its end and return its result."""
         code = self.process.wait(deadline_s)
         for reader in self._readers:
             reader.join(deadline_s)
         return Result(code, "\n".join(self.out), "\n".join(self.err))
 
     def end(self) -> Result:
-        """Stop it as a person would: Ctrl-C, again, and then for good."""
+        """Stop it like a user: SIGINT, SIGINT again, then SIGKILL."""
         for number in (signal.SIGINT, signal.SIGINT, signal.SIGKILL):
             if self.process.poll() is None:
                 self.kill(number)
@@ -133,7 +136,7 @@ _servers: list[ForkServer] = []
 
 
 def server() -> ForkServer:
-    """The fork server of this process, started when it is first needed."""
+    """Return the fork server of this process; it is started when it is first needed."""
     if not _servers or not _servers[-1].lives():
         _servers.append(ForkServer())
     return _servers[-1]
@@ -181,7 +184,10 @@ class Ctl:
         env: Mapping[str, str] | None = None,
         deadline_s: float = DEADLINE_S,
     ) -> Result:
-        """The result of `queuectl WORDS`; fails the test if its exit code is not `code`."""
+        """Run `queuectl WORDS` and return its result.
+
+        Fails the test if its exit code is not `code`; None accepts any.
+        """
         environment = {**self.env, **(env or {})}
         data = stdin.encode() if isinstance(stdin, str) else stdin
         run = _forked if server().serves(words, environment) else _executed
@@ -191,18 +197,18 @@ class Ctl:
         return result
 
     def start(self, *words: str, env: Mapping[str, str] | None = None) -> Running:
-        """`queuectl WORDS`, running; the test ends it."""
+        """Start `queuectl WORDS`; the test must end it."""
         environment = {**self.env, **(env or {})}
         if server().serves(words, environment):
             return Running(server().start(words, str(self.folder), environment))
         return self._start([*PROGRAM, *words], env or {})
 
     def executed(self, *words: str) -> AbstractContextManager[Running]:
-        """`queuectl WORDS` for the length of the block, under a command line of its own."""
+        """Run `queuectl WORDS` during the block, in a new process with its own command line."""
         return _running(self._start([*PROGRAM, *words], {}))
 
     def start_python(self, program: str, *words: str) -> Running:
-        """A Python program that uses the queue as the API does, running; the test ends it."""
+        """Start a Python program that uses the queue through the API; the test must end it."""
         return self._start([sys.executable, "-c", program, *words], {})
 
     def _start(self, argv: list[str], env: Mapping[str, str]) -> Running:
@@ -221,49 +227,49 @@ class Ctl:
     def running(
         self, *words: str, env: Mapping[str, str] | None = None
     ) -> AbstractContextManager[Running]:
-        """`queuectl WORDS` for the length of the block."""
+        """Run `queuectl WORDS` during the block."""
         return _running(self.start(*words, env=env))
 
     def worker(self, *words: str) -> AbstractContextManager[Running]:
-        """`worker start WORDS` for the length of the block."""
+        """Run `worker start WORDS` during the block."""
         return self.running("worker", "start", *words)
 
     def drain(self, *words: str) -> Result:
-        """What a worker left that ran until there was nothing more to do."""
+        """Run a worker until the queue is empty, and return its result."""
         return self("worker", "start", "--until-empty", *words)
 
     def enqueue(self, command: str, **options: Any) -> str:
-        """The id of a new job; options as JSON keys."""
+        """Enqueue a job and return its id. options: JSON keys."""
         return self("enqueue", json.dumps({"command": command, **options})).out.strip()
 
     def dead_job(self) -> str:
-        """A job that has failed for good."""
+        """Enqueue a job that ends in the dead-letter queue, and return its id."""
         job = self.enqueue("exit 3", max_retries=0)
         self.drain()
         return job
 
     def show(self, job: str) -> Any:
-        """The job as `show --json` has it."""
+        """Return the job as `show --json` prints it."""
         return self("show", job, "--json").json["job"]
 
     def history(self, job: str) -> list[dict[str, Any]]:
-        """The job's events as `history --json` has them."""
+        """Return the job's events as `history --json` prints them."""
         events: list[dict[str, Any]] = self("history", job, "--json").json["events"]
         return events
 
-    def told(self, job: str) -> list[str]:
-        """The types of the job's events, in order."""
+    def event_types(self, job: str) -> list[str]:
+        """Return the types of the job's events, in order."""
         return [event["type"] for event in self.history(job)]
 
     def wait_for(
         self, job: str, event_type: str, deadline_s: float = DEADLINE_S, **data: Any
     ) -> dict[str, Any]:
-        """The first event of that type with that data, of the job; waits until the log has it."""
+        """Wait for an event of the job with this type and data, and return the first one."""
 
-        def wanted(line: str) -> bool:
+        def matches(line: str) -> bool:
             event = json.loads(line)
             return bool(event["type"] == event_type and data.items() <= event["data"].items())
 
         with self.running("events", "--stream", job, "--since", "@0", "--jsonl", "-f") as feed:
-            found: dict[str, Any] = json.loads(feed.line(wanted, deadline_s))
-            return found
+            match: dict[str, Any] = json.loads(feed.line(matches, deadline_s))
+            return match

@@ -1,7 +1,7 @@
-"""A worker that sees a mount whose server does not answer: FUSE, and nobody reads its requests.
+"""A worker with a mount whose server does not answer: a FUSE mount whose requests are not read.
 
-The mount is made in a mount namespace of the worker's own and ends with it. It needs root, or user
-namespaces; `MISSING` says what the machine lacks.
+The mount is created in the worker's own mount namespace and ends with it. This needs root, or user
+namespaces; `MISSING` is the reason why it is not possible on this machine.
 """
 
 import subprocess
@@ -43,7 +43,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 
 
 def _missing() -> str | None:
-    """Why no such mount can be made here; None if it can."""
+    """Return why such a mount cannot be created here; None if it can."""
     probe = f"import tempfile, sys; sys.argv[1:] = [tempfile.mkdtemp(), '-c', '']\n{BECOME}"
     done = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, check=False
@@ -54,8 +54,8 @@ def _missing() -> str | None:
 MISSING = _missing()
 
 
-class BesideDeadMount(Ctl):
-    """The program; its workers see a dead mount at `dead`."""
+class WithDeadMount(Ctl):
+    """`queuectl` whose workers have a dead mount at `dead`."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -63,7 +63,7 @@ class BesideDeadMount(Ctl):
         self.dead.mkdir()
 
     def worker(self, *words: str) -> AbstractContextManager[Running]:
-        """`worker start WORDS` for the length of the block."""
+        """Run `worker start WORDS` during the block."""
         return _Block(self.start_python(BECOME, str(self.dead), *_WORKER, *words))
 
 

@@ -1,8 +1,8 @@
-"""Runs commands in forks of a process that has imported the program: ten times less work each.
+"""Runs commands in forks of a process that has imported the program: ten times faster.
 
-A fresh `python -m queuectl` spends nine tenths of its time on imports. The server imports once; for
-each command it forks, takes over the command's directory, environment, umask and standard streams,
-and calls what `queuectl` calls. Commands that are about the start itself are executed instead.
+A new `python -m queuectl` spends nine tenths of its time on imports. The server imports once; for
+each command it forks, sets the command's directory, environment, umask and standard streams, and
+calls the program. Tests of the program's start execute it instead.
 """
 
 import gc
@@ -26,12 +26,12 @@ from typing import Any, NamedTuple
 PROJECT = Path(__file__).parents[1]
 PACKAGES = ("eventstore", "projections", "queuectl")
 FOR_A_START = ("LD_", "PYTHON", "LANG", "LC_", "COVERAGE_")
-"""Beginnings of variables that take effect only when Python starts."""
+"""Prefixes of variables that take effect only when Python starts."""
 MESSAGE_BYTES = 1 << 20
 
 
 class Ended(NamedTuple):
-    """What a command left: its exit code (negative: the signal that ended it), and its output."""
+    """Exit code (negative: the signal that ended it) and output of a command."""
 
     code: int
     out: bytes
@@ -55,11 +55,11 @@ class ForkServer:
         theirs.close()
 
     def lives(self) -> bool:
-        """Whether it can still be used: tests of the keeper end all children of their process."""
+        """Return True if it is still running: tests of the keeper end all child processes."""
         return self._process.poll() is None
 
     def serves(self, words: Sequence[str], env: Mapping[str, str]) -> bool:
-        """Whether a fork behaves as a fresh process would, for this user and environment."""
+        """Return True if a fork behaves like a new process, with these words and environment."""
         if os.getpid() != self._owner or "COVERAGE_PROCESS_CONFIG" in os.environ:
             return False
         if sum(map(len, words)) + sum(map(len, env.values())) > MESSAGE_BYTES // 4:
@@ -83,14 +83,14 @@ class ForkServer:
             return Ended(int(lines.readline()), out, err)
 
     def start(self, words: Sequence[str], cwd: str, env: Mapping[str, str]) -> "Forked":
-        """Begin `queuectl WORDS`, with nothing on its standard input."""
+        """Start `queuectl WORDS` with an empty standard input."""
         pid, answer, outputs = self._fork(words, cwd, env, os.open(os.devnull, os.O_RDONLY))
         return Forked(words, pid, answer, outputs)
 
     def _fork(
         self, words: Sequence[str], cwd: str, env: Mapping[str, str], stdin: int
     ) -> tuple[int, socket.socket, list[int]]:
-        """Its pid, the socket that will tell its exit code, and both its outputs.
+        """Return its pid, the socket that will report its exit code, and both its outputs.
 
         stdin: a descriptor, which is closed here.
         """
@@ -99,9 +99,9 @@ class ForkServer:
         order = json.dumps({"words": list(words), "cwd": cwd, "env": dict(env), "umask": umask})
         answer, theirs = socket.socketpair()
         (out_read, out_write), (err_read, err_write) = os.pipe(), os.pipe()
-        given = [stdin, out_write, err_write, theirs.fileno()]
-        socket.send_fds(self._socket, [order.encode(errors="surrogateescape")], given)
-        for descriptor in given[:3]:
+        descriptors = [stdin, out_write, err_write, theirs.fileno()]
+        socket.send_fds(self._socket, [order.encode(errors="surrogateescape")], descriptors)
+        for descriptor in descriptors[:3]:
             os.close(descriptor)
         theirs.close()
         pid = b""
@@ -111,7 +111,7 @@ class ForkServer:
 
 
 class Forked:
-    """A command that runs in a fork, with what `subprocess.Popen` offers of a process."""
+    """A command that runs in a fork, with the methods of `subprocess.Popen` that tests need."""
 
     def __init__(
         self, words: Sequence[str], pid: int, answer: socket.socket, outputs: list[int]
@@ -154,7 +154,7 @@ def _communicate(
     words: Sequence[str],
     deadline_s: float,
 ) -> list[bytes]:
-    """Write `stdin` and read both outputs until nobody holds them open."""
+    """Write `stdin` and read both outputs until all processes have closed them."""
     end = time.monotonic() + deadline_s
     texts: dict[int, bytearray] = {descriptor: bytearray() for descriptor in reading}
     os.set_blocking(in_write, False)
@@ -181,7 +181,7 @@ def _communicate(
 
 
 def _written(descriptor: int, data: bytes) -> tuple[bytes, bool]:
-    """What is left to write, and whether there is anything left and someone to read it."""
+    """Write; return the rest of the data, and True if there is a rest and still a reader."""
     try:
         data = data[os.write(descriptor, data) :] if data else data
     except BrokenPipeError:
@@ -190,7 +190,7 @@ def _written(descriptor: int, data: bytes) -> tuple[bytes, bool]:
 
 
 def serve(control: socket.socket) -> None:
-    """Fork for each order that comes in, and report how each fork ended, until the client ends."""
+    """Fork for each request, and report the exit code of each fork, until the client ends."""
     _import_all()
     gc.collect()
     gc.freeze()
@@ -199,7 +199,7 @@ def serve(control: socket.socket) -> None:
     wake_write.setblocking(False)
     signal.set_wakeup_fd(wake_write.fileno())
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests, which end us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests, which end this server
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)
         selector.register(wake_read, selectors.EVENT_READ)
@@ -209,14 +209,14 @@ def serve(control: socket.socket) -> None:
                     wake_read.recv(1024)
                     _report(answers)
                     continue
-                message, given, *_ = socket.recv_fds(control, MESSAGE_BYTES, 4)
+                message, descriptors, *_ = socket.recv_fds(control, MESSAGE_BYTES, 4)
                 if not message:
                     return
                 pid = os.fork()
                 if pid == 0:
-                    _become(json.loads(message), given)
-                answer = socket.socket(fileno=given[3])
-                for descriptor in given[:3]:
+                    _become(json.loads(message), descriptors)
+                answer = socket.socket(fileno=descriptors[3])
+                for descriptor in descriptors[:3]:
                     os.close(descriptor)
                 answer.sendall(b"%d\n" % pid)
                 answers[pid] = answer
@@ -239,15 +239,15 @@ def _report(answers: dict[int, socket.socket]) -> None:
             answer.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
 
 
-def _become(order: dict[str, Any], given: list[int]) -> None:
-    """Be a process that has just been started with `order`; does not return."""
+def _become(order: dict[str, Any], descriptors: list[int]) -> None:
+    """Behave like a process that has just been started with `order`; does not return."""
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        for number, descriptor in enumerate(given[:3]):
+        for number, descriptor in enumerate(descriptors[:3]):
             os.dup2(descriptor, number)
-        os.closerange(3, max(given) + 64)
+        os.closerange(3, max(descriptors) + 64)
         os.umask(order["umask"])
         os.chdir(order["cwd"])
         os.environ.clear()
@@ -262,7 +262,7 @@ def _become(order: dict[str, Any], given: list[int]) -> None:
 
 
 def _renew_streams() -> None:
-    """New objects, as Python makes them at its start: the old ones know other streams."""
+    """Replace the stream objects by new ones, as Python creates them at its start."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         old = getattr(sys, f"__{name}__")
         assert isinstance(old, TextIOWrapper)

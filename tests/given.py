@@ -1,4 +1,4 @@
-"""From events to a state, without a log: for tests of folds and decisions."""
+"""Computing a state from events without a log, for tests of folds and decisions."""
 
 from collections.abc import Iterable
 
@@ -11,11 +11,11 @@ from projections.folds.job import Job, evolve
 
 SECOND_US = 1_000_000
 BEGAN_US = 1_700_000_000 * SECOND_US
-"""When the first event of a test was recorded; each further one a second later."""
+"""The recorded time of a test's first event; each further event is a second later."""
 
 
 def recorded(events: Iterable[Fact], stream: str = "1", first: int = 1) -> list[Recorded]:
-    """These events as the first of a stream, a second apart, from position `first` on."""
+    """Return these events as the first of a stream, a second apart, from position `first` on."""
     return [
         Recorded(
             position=first + n,
@@ -35,16 +35,16 @@ def recorded(events: Iterable[Fact], stream: str = "1", first: int = 1) -> list[
 
 
 def given(*events: JobEvent) -> Job:
-    """The job after these events."""
+    """Return the job after these events."""
     job = None
-    for one in recorded(events):
-        job = evolve(job, one)
+    for record in recorded(events):
+        job = evolve(job, record)
     assert job is not None
     return job
 
 
 def worker_started(name: str = "box") -> WorkerStarted:
-    """A worker with two slots, of which there is no process."""
+    """Return the event of a worker with two slots and without processes."""
     return WorkerStarted(
         name=name,
         host="box",
@@ -59,5 +59,5 @@ def worker_started(name: str = "box") -> WorkerStarted:
 
 
 def enqueued(command: str = "true", max_retries: int = 3, **more: object) -> Enqueued:
-    """A job accepted with the usual policy."""
+    """Return the event of a job with the default policy."""
     return Enqueued(command=command, max_retries=max_retries, backoff_base=2.0, **more)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Two hundred texts that would act where they are taken for more than text."""
+"""Two hundred texts that would be executed or obeyed if they were not escaped."""
 
 from itertools import product
 
@@ -159,11 +159,11 @@ _LONG = (
 
 
 def texts(number: int = 200) -> list[str]:
-    """So many, each another: all kinds first, then markup in ever other surroundings."""
-    filled = [one.format(SCRIPT) for one in (*_MARKUP, *_ATTRIBUTES)]
+    """Return `number` different texts: all kinds first, then markup in different contexts."""
+    filled = [text.format(SCRIPT) for text in (*_MARKUP, *_ATTRIBUTES)]
     kinds = [*filled, *_TEMPLATES, *_LONG]
-    kinds += [f"a{one}b" for one in (*_UNICODE, *_ESCAPES)]
+    kinds += [f"a{text}b" for text in (*_UNICODE, *_ESCAPES)]
     around = (outer.format(inner.format(SCRIPT)) for outer, inner in product(_AROUND, _MARKUP))
-    found = list(dict.fromkeys([*kinds, *around]))
-    assert len(found) >= number
-    return found[:number]
+    distinct = list(dict.fromkeys([*kinds, *around]))
+    assert len(distinct) >= number
+    return distinct[:number]

@@ -1,4 +1,4 @@
-"""A queue file and its workers, as a test that breaks them handles them: real processes."""
+"""A queue file with real workers, for tests that kill or disturb them."""
 
 import os
 import resource
@@ -21,7 +21,7 @@ from tests.ctl import DEADLINE_S, PROGRAM, Ctl, Running, until
 
 
 class House:
-    """A queue in a folder of its own, and a folder in which its jobs work."""
+    """A queue in its own folder, and a working directory for its jobs."""
 
     def __init__(self, folder: Path, work: Path | None = None) -> None:
         self.path = folder / "queue.db"
@@ -30,16 +30,16 @@ class House:
         self.queue = Queue(self.path)
 
     def enqueue(self, command: str, **options: Any) -> str:
-        """The id of a new job that works in the folder of jobs."""
+        """Enqueue a job that runs in the folder `work`, and return its id."""
         return self.queue.enqueue(command, cwd=str(self.work), **options).id
 
     @contextmanager
     def worker(
         self, *words: str, slots: int = 2, descriptors: int | None = None
     ) -> Iterator[Running]:
-        """`worker start WORDS` for the length of the block; then it is killed whole.
+        """Run `worker start WORDS` during the block, then kill keeper and supervisor.
 
-        descriptors: how many it may have open, where not as many as we.
+        descriptors: its limit of open files, if it differs from that of this process.
         """
         start = ("--db", str(self.path), "worker", "start", "-v", "--count", str(slots), *words)
         running = _limited(start, descriptors) if descriptors else Ctl(Path.cwd()).start(*start)
@@ -54,13 +54,13 @@ class House:
                 until(lambda: not any(map(alive, pids)) or None, "the supervisor's end")
 
     def drain(self, slots: int = 2, descriptors: int | None = None) -> Running:
-        """A worker that has run until nothing was left to do."""
+        """Run a worker until the queue is empty, and return it."""
         with self.worker("--until-empty", slots=slots, descriptors=descriptors) as running:
             assert running.ends().code == 0, running.err
         return running
 
     def supervisor(self, running: Running) -> int:
-        """The pid of the supervisor below a worker's keeper."""
+        """Return the pid of the supervisor of a worker's keeper."""
         return until(lambda: self._supervisors(running) or None, "a supervisor")[-1]
 
     def _supervisors(self, running: Running) -> list[int]:
@@ -70,7 +70,7 @@ class House:
 
     @classmethod
     def copied(cls, other: "House", folder: Path) -> "House":
-        """A queue that is a copy of another, whose jobs work where the other's do."""
+        """Return a copy of another queue; its jobs have the same working directory."""
         source, target = apsw.Connection(str(other.path)), apsw.Connection(str(folder / "queue.db"))
         with target.backup("main", source, "main") as copying:
             copying.step()
@@ -80,45 +80,45 @@ class House:
         return cls(folder, other.work)
 
     def workers(self) -> list[Worker]:
-        """All there ever were, oldest first."""
+        """Return all workers, ended ones too, oldest first."""
         with self.queue.read() as tx:
             return workers.newest(tx, 100)[::-1]
 
-    def told(self, job_id: str) -> list[str]:
-        """The types of the job's events, in order."""
+    def event_types(self, job_id: str) -> list[str]:
+        """Return the types of the job's events, in order."""
         return [recorded.type for recorded in self.events(job_id)]
 
     def events(self, job_id: str) -> list[Recorded]:
-        """The job's events."""
-        return [one for one in self.queue.events() if one.stream == job_id]
+        """Return the job's events."""
+        return [recorded for recorded in self.queue.events() if recorded.stream == job_id]
 
     def wait_for(self, job_id: str, event_type: str, **data: object) -> Any:
-        """The first such event of the job; waits until the log has it."""
+        """Wait for an event of the job with this type and data, and return the first one."""
 
-        def look() -> Any:
-            for one in self.events(job_id):
-                if one.type == event_type and all(
-                    getattr(one.event, name) == value for name, value in data.items()
+        def match() -> Any:
+            for recorded in self.events(job_id):
+                if recorded.type == event_type and all(
+                    getattr(recorded.event, name) == value for name, value in data.items()
                 ):
-                    return one.event
+                    return recorded.event
             return None
 
-        return until(look, f"{event_type} of job {job_id}: {self.told(job_id)}")
+        return until(match, f"{event_type} of job {job_id}: {self.event_types(job_id)}")
 
     def wait(self, *job_ids: str) -> list[str]:
-        """The states of the jobs, once all are final."""
+        """Wait until the jobs have ended, and return their states."""
         return [job.state for job in self.queue.wait(*job_ids, timeout_s=DEADLINE_S)]
 
 
 def kill(pid: int) -> None:
-    """SIGKILL."""
+    """Send SIGKILL."""
     os.kill(pid, SIGKILL)
 
 
 def kill_both(keeper: int, supervisor: int) -> None:
-    """SIGKILL to both at once: the keeper, stopped first, sees nothing of the other's death.
+    """Kill both at once: the keeper is stopped first, so it cannot react to the other's death.
 
-    Returns once both have ended: a killed process closes its files before it is seen as dead.
+    Return when both have ended: a killed process closes its files before it is seen as dead.
     """
     os.kill(keeper, SIGSTOP)
     for pid in (supervisor, keeper):

@@ -1,4 +1,4 @@
-"""What this machine offers to tests, probed once: a test that needs what is missing is skipped."""
+"""The features of this machine that tests need, probed once; tests without them are skipped."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ OTHER_USER = 65_534
 
 
 def _runs(*argv: str) -> bool:
-    """Whether a command can be run here and exits 0."""
+    """Return True if the command can be run here and exits with 0."""
     try:
         return subprocess.run(argv, capture_output=True, check=False, timeout=20).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
@@ -23,7 +23,7 @@ def _runs(*argv: str) -> bool:
 
 
 def _mount_namespace() -> tuple[str, ...] | None:
-    """The beginning of a command line with mounts of its own; None if none may be made here."""
+    """Return a command prefix that creates a mount namespace; None if that is not permitted."""
     prefix = ("unshare", "--mount", *(() if ROOT else ("--map-root-user",)))
     with TemporaryDirectory() as folder:
         mount = ("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder)
@@ -31,7 +31,7 @@ def _mount_namespace() -> tuple[str, ...] | None:
 
 
 def _cgroup() -> Path | None:
-    """A control group (version 2) below which groups can be made that limit processes."""
+    """Return a control group (version 2) in which groups with limits can be created; or None."""
     try:
         line = next(
             line for line in Path("/proc/self/cgroup").read_text().splitlines() if line[:3] == "0::"
@@ -52,7 +52,7 @@ CHROMIUM = (
 )
 STRACE = shutil.which("strace") if _runs("strace", "-o", "/dev/null", "true") else None
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
-"""The library to preload, which lets a real program's wall clock step."""
+"""The library to preload to change the wall clock of a real program."""
 CGROUP = _cgroup()
 BECOMES_OTHER_USER = ROOT and _runs("setpriv", f"--reuid={OTHER_USER}", "--clear-groups", "true")
 
@@ -67,13 +67,13 @@ needs_cgroup = pytest.mark.skipif(CGROUP is None, reason="no control group can b
 
 
 def with_mounts(*argv: str) -> list[str]:
-    """The command line with mounts that nobody else sees. Only for tests marked `needs_mounts`."""
+    """Return the command line with its own mount namespace. For tests marked `needs_mounts`."""
     assert MOUNT_NAMESPACE is not None, "mark this test with needs_mounts"
     return [*MOUNT_NAMESPACE, *argv]
 
 
 def missing() -> Sequence[str]:
-    """One line for each thing that is missing here, with what is left out for it."""
+    """Return one line per missing feature, with the tests that are skipped because of it."""
     lacks = {
         "Chromium: tests/browser is left out": CHROMIUM is None,
         "strace: tests that let system calls fail are left out": STRACE is None,

@@ -1,4 +1,4 @@
-"""Mounts of a test's own, in a mount namespace that ends with the command it was made for."""
+"""Running shell scripts that mount file systems, in a mount namespace that ends with them."""
 
 import subprocess
 
@@ -9,7 +9,7 @@ from tests.machine import MOUNT_NAMESPACE
 
 
 def by_shell(ctl: Ctl, script: str, *before: str) -> "subprocess.CompletedProcess[str]":
-    """What a shell script does in which `"$@"` is the program. before: what runs the shell."""
+    """Run a shell script in which `"$@"` is `queuectl`. before: a command that runs the shell."""
     return subprocess.run(
         [*before, "sh", "-c", script, "sh", *PROGRAM],
         env=ctl.env,
@@ -22,7 +22,7 @@ def by_shell(ctl: Ctl, script: str, *before: str) -> "subprocess.CompletedProces
 
 
 def with_mounts(ctl: Ctl, script: str) -> "subprocess.CompletedProcess[str]":
-    """The same with mounts of its own. Skips the test if this user cannot mount anything."""
+    """Do the same in a new mount namespace. Skips the test if this user cannot mount anything."""
     if MOUNT_NAMESPACE is None:
         pytest.skip("no file system can be mounted in a namespace here")
     return by_shell(ctl, script, *MOUNT_NAMESPACE)

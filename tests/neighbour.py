@@ -1,4 +1,4 @@
-"""Another local user, as far as a test can be one: a forked process with another user's rights."""
+"""Acting as another local user: in a forked process with that user's rights."""
 
 import os
 import tempfile
@@ -12,9 +12,9 @@ from tests.machine import BECOMES_OTHER_USER, OTHER_USER
 
 
 def as_nobody(act: Callable[..., object], *arguments: object) -> None:
-    """Call `act` in a process of another user; fails the test where it raises.
+    """Call `act` in a process of another user; fails the test if it raises.
 
-    Only root can become someone else. For others there is nobody to be: the call is left out.
+    Only root can become another user; other users skip the call.
     """
     if not BECOMES_OTHER_USER:
         return
@@ -33,9 +33,9 @@ def _act(act: Callable[..., object], arguments: tuple[object, ...]) -> None:
 
 @contextmanager
 def shared_folder(mode: int) -> Iterator[Path]:
-    """A folder of this mode that other users can reach: pytest's own are its user's alone.
+    """Create a folder with this mode that other users can reach (those of pytest are private).
 
-    Meanwhile the umask takes nothing away: what is private is so by our own doing.
+    During the block the umask is 0, so that files are private only if the program makes them so.
     """
     folder = Path(tempfile.mkdtemp(prefix="queuectl-neighbour-"))
     folder.chmod(mode)

@@ -1,4 +1,4 @@
-"""The shapes a job's processes may take, and the processes that work in a folder."""
+"""Commands that start processes in several ways, and finding the processes in a folder."""
 
 import os
 from pathlib import Path
@@ -15,26 +15,26 @@ SHAPES = {
     "tree": "for a in 1 2 3 4 5; do (for b in 1 2 3 4 5 6 7 8 9; do sleep 60 & done; wait) & done;"
     " wait",
 }
-"""Shell texts by name; each runs for a minute in its working directory."""
+"""Shell commands by name; each runs for a minute in its working directory."""
 
 SLEEPERS = {"daemon": 2, "bare daemon": 2, "tree": 45}
-"""How many of a shape's processes sleep once it is complete; else one."""
+"""Number of `sleep` processes of each command once all are started; 1 for the others."""
 
 
 def in_folder(folder: Path) -> list[int]:
-    """Pids of the living processes that work in `folder`."""
+    """Return the pids of the living processes whose working directory is `folder`."""
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
     return [pid for pid in sorted(pids) if _cwd(pid) == str(folder) and alive(pid)]
 
 
 def complete(shape: str, folder: Path) -> list[int] | None:
-    """The sleepers of a shape that works in `folder`, once all of them are there."""
+    """Return the `sleep` processes of a command that runs in `folder`; None until all run."""
     pids = sleepers(folder)
     return pids if len(pids) == SLEEPERS.get(shape, 1) else None
 
 
 def sleepers(folder: Path) -> list[int]:
-    """Pids of the processes in `folder` that have become `sleep`."""
+    """Return the pids of the `sleep` processes in `folder`."""
     return [pid for pid in in_folder(folder) if _name(pid) == "sleep"]
 
 

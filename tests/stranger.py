@@ -1,4 +1,4 @@
-"""Another program with the stdlib's sqlite3, in a process of its own.
+"""Another program that uses Python's sqlite3, in its own process.
 
 Within one process, closing its connection would drop the locks that APSW holds on the same file.
 """
@@ -23,11 +23,11 @@ json.dump(rows[-1] if rows else [], sys.stdout)
 
 
 class Refused(Exception):
-    """The database said no, in these words."""
+    """The database refused a statement, with this message."""
 
 
 def stranger(path: str, *statements: str) -> list[list[Any]]:
-    """Run the statements in one transaction; returns the rows of the last. Raises Refused."""
+    """Run the statements in one transaction; return the rows of the last. Raises Refused."""
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, path],
         input=json.dumps(statements),
@@ -41,11 +41,11 @@ def stranger(path: str, *statements: str) -> list[list[Any]]:
     return rows
 
 
-_GUARDS = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"
+_TRIGGERS = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"
 
 
 def tamper(path: str, *statements: str) -> None:
-    """Change the log as someone would who knows about the triggers, and puts them back."""
-    guards = stranger(path, _GUARDS)
-    drops = [f"DROP TRIGGER {name}" for name, _ in guards]
-    stranger(path, *drops, *statements, *[sql for _, sql in guards])
+    """Change the log: drop its triggers, run the statements, and create the triggers again."""
+    triggers = stranger(path, _TRIGGERS)
+    drops = [f"DROP TRIGGER {name}" for name, _ in triggers]
+    stranger(path, *drops, *statements, *[sql for _, sql in triggers])

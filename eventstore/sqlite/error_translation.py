@@ -22,7 +22,7 @@ RESTORE = "restore a backup: queuectl restore BACKUP"
 CHECK_AND_RESTORE = f"check the disk (dmesg), then {RESTORE}"
 
 _UNREADABLE = (errno.EIO, errno.ENXIO, errno.ERANGE)
-"""Source: unixRead in SQLite's os_unix.c: what it turns into SQLITE_IOERR_CORRUPTFS."""
+"""Error numbers that become SQLITE_IOERR_CORRUPTFS. Source: unixRead in SQLite's os_unix.c."""
 
 _WRONG_SCHEMA = ("no such", "has no column named", "columns but")
 """Parts of SQLite's messages about a table that is missing or has other columns than expected."""
@@ -77,10 +77,10 @@ class FailedRead(NamedTuple):
 
 
 def failed_read() -> FailedRead | None:
-    """The open database that the disk failed to read; None if its content is damaged.
+    """Return the open database that the disk failed to read; None if its content is damaged.
 
-    For an error of DAMAGED: SQLite reports a page that cannot be read as a damaged one, but keeps
-    the error number of the main file.
+    Call it after an error of DAMAGED: SQLite reports a page that cannot be read as a damaged page,
+    but keeps the error number of the main file.
     """
     from ctypes import addressof, c_int  # rarely needed
 
@@ -90,7 +90,7 @@ def failed_read() -> FailedRead | None:
             connection.file_control("main", apsw.SQLITE_FCNTL_LAST_ERRNO, addressof(number))
             path = connection.filename
         except apsw.Error:
-            continue  # closed meanwhile, or in use by another thread
+            continue  # it was just closed, or another thread is using it
         if number.value in _UNREADABLE:
             return FailedRead(path, os.strerror(number.value))
     return None

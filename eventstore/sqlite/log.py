@@ -83,7 +83,7 @@ class SqliteStore:
         self._open_connection: apsw.Connection | None
         self._open_connection, self.identity = _opened(path, readonly, self._patience)
         self._turn = allocate_lock()
-        """Held while a transaction is open: there is one at a time per connection."""
+        """Locked while a transaction is open: a connection has only one at a time."""
         self._commits, self._reset_at_s = 0, 0.0
         """Number of commits so far; monotonic time before which the WAL is not reset again."""
         self._path_is: Literal["unknown", "new", "recorded"] = "unknown"
@@ -307,7 +307,7 @@ class SqliteStore:
             if stored is not None and stored != hash_:
                 raise StreamConflict("", position - 1, position)
             remaining = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        except (apsw.Error, Unusable):  # also one that says that nothing was written
+        except (apsw.Error, Unusable):  # also if it reports that nothing was written
             raise OutcomeUnknown(self.path, position, cause) from None
         if stored is None or remaining != (0, 0):
             raise OutcomeUnknown(self.path, position, cause)

@@ -44,7 +44,7 @@ def has_no_inode(path: str) -> bool:
 
 
 def is_full(path: str) -> bool:
-    """Whether nothing more can be written beside the file at `path`, since the disk is full."""
+    """Return True if nothing can be written next to the file at `path` as the disk is full."""
     from tempfile import TemporaryFile  # rarely needed
 
     try:

@@ -98,7 +98,7 @@ def test_many_lines_are_taken_at_once(ctl: Ctl) -> None:
 def test_the_same_request_under_the_same_id_is_the_same_job(ctl: Ctl) -> None:
     spec = '{"id": "nightly", "command": "make"}'
     assert ctl("enqueue", spec).out == ctl("enqueue", spec).out == "nightly\n"
-    assert ctl.told("nightly") == ["enqueued"]
+    assert ctl.event_types("nightly") == ["enqueued"]
     answer = ctl("enqueue", '[{"id": "nightly", "command": "make"}, {"command": "b"}]', "--json")
     assert (answer.json["ids"], answer.json["existing"]) == (["nightly", "1"], ["nightly"])
     refused = ctl("enqueue", '{"id": "nightly", "command": "make all"}', code=4)
@@ -153,7 +153,7 @@ def test_exit_codes_of_success_are_added_to_0(
 def test_a_job_killed_by_a_named_signal_is_not_retried(ctl: Ctl, typed: str) -> None:
     job = ctl("enqueue", "--no-retry-exit", typed, "--", "kill -KILL $$").out.strip()
     ctl.drain()
-    assert ctl.told(job) == ["enqueued", "claimed", "failed", "dead"]
+    assert ctl.event_types(job) == ["enqueued", "claimed", "failed", "dead"]
     assert "no retry" in "".join(screen(ctl, "show", job).lines)
 
 

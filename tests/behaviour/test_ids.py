@@ -36,7 +36,7 @@ def test_a_job_is_named_by_its_id_in_every_command(ctl: Ctl, job_id: str) -> Non
     printed = ctl("logs", job_id).out
     assert printed.startswith(f"{job_id}\n1\n2\n")
     assert printed.endswith("\n20000\n")
-    assert ctl.told(job_id) == ["enqueued", "claimed", "succeeded"]
+    assert ctl.event_types(job_id) == ["enqueued", "claimed", "succeeded"]
     assert len(ctl("events", "--stream", job_id).lines) == 3
     assert ctl("doctor", code=None).code in (0, 1)
     ctl("backup", "copy.db")

@@ -116,7 +116,7 @@ def test_a_running_job_is_ended_by_its_worker(ctl: Ctl) -> None:
         ctl.wait_for(job, "claimed")
         ctl("cancel", job)
         ctl("wait", job, code=1)
-    assert ctl.told(job)[-2:] == ["cancel-requested", "cancelled"]
+    assert ctl.event_types(job)[-2:] == ["cancel-requested", "cancelled"]
 
 
 def test_an_ended_job_cannot_be_cancelled(ctl: Ctl) -> None:
@@ -245,9 +245,9 @@ def test_ended_and_running_jobs_are_not_retried(ctl: Ctl) -> None:
     assert refused.err.startswith(f"error: job {running} is already running; ")
     assert ctl("retry", done, code=4).err.startswith(f"error: job {done} has already completed; ")
     ctl("retry", "99", code=3)
-    assert ctl.told(delayed) == ["enqueued"]
+    assert ctl.event_types(delayed) == ["enqueued"]
     assert ctl("retry", delayed, "--dry-run").lines[0].split("\t")[2:4] == [delayed, "requeued"]
-    assert ctl.told(delayed) == ["enqueued"]
+    assert ctl.event_types(delayed) == ["enqueued"]
 
 
 def test_a_time_that_is_not_today_is_shown_with_its_date(ctl: Ctl) -> None:

@@ -8,7 +8,7 @@ from tests.ctl import Ctl
 def test_history_has_every_event_with_actor_and_time(ctl: Ctl) -> None:
     job = ctl.enqueue("false", max_retries=1, backoff_base=0.1)
     ctl.drain()
-    assert ctl.told(job) == [
+    assert ctl.event_types(job) == [
         "enqueued",
         "claimed",
         "failed",
@@ -19,7 +19,7 @@ def test_history_has_every_event_with_actor_and_time(ctl: Ctl) -> None:
         "dead",
     ]
     rows = [line.split("\t") for line in ctl("history", job).lines]
-    assert [row[3] for row in rows] == ctl.told(job)
+    assert [row[3] for row in rows] == ctl.event_types(job)
     assert rows[4][4] == "timer"
     assert float(rows[4][2]) >= 0.1
     assert json.loads(rows[3][5])["delay_us"] == 100_000

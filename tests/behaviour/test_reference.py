@@ -73,7 +73,7 @@ def test_a_failed_job_goes_to_the_dead_letter_queue_and_back(ctl: Ctl) -> None:
     job = ctl("enqueue", json.dumps(spec)).out.strip()
     ctl.drain()
     assert ctl("dlq", "list").jobs == [job]
-    assert ctl.told(job).count("failed") == 3
+    assert ctl.event_types(job).count("failed") == 3
     ctl("dlq", "retry", job)
     assert ctl("list", "--state", "pending").jobs == [job]
     assert ctl("dlq", "list").jobs == []

@@ -43,7 +43,7 @@ def test_requests_are_compared_as_they_were_made(
     ctl("enqueue", json.dumps({**job, **first}))
     again = ctl("enqueue", json.dumps({**job, **second}), "--json").json
     assert (again["ids"], again["existing"]) == (["e"], ["e"])
-    assert ctl.told("e") == ["enqueued"]
+    assert ctl.event_types("e") == ["enqueued"]
 
 
 @pytest.mark.parametrize(("first", "second", "names"), DIFFERENT)

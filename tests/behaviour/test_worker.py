@@ -17,7 +17,7 @@ def test_output_of_quick_failures_kills_no_worker(ctl: Ctl) -> None:
     jobs = [ctl.enqueue("echo out; exit 3", max_retries=0) for _ in range(8)]
     assert "supervisor failed" not in ctl.drain().err
     for job in jobs:
-        assert ctl.told(job) == ["enqueued", "claimed", "failed", "dead"]
+        assert ctl.event_types(job) == ["enqueued", "claimed", "failed", "dead"]
         assert ctl("logs", job).out == "out\n"
 
 

@@ -7,17 +7,17 @@ from signal import SIGKILL
 
 import pytest
 
-from tests.dead_mount import MISSING, BesideDeadMount
+from tests.dead_mount import MISSING, WithDeadMount
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
 @pytest.fixture
-def ctl(tmp_path: Path) -> BesideDeadMount:
-    return BesideDeadMount(tmp_path)
+def ctl(tmp_path: Path) -> WithDeadMount:
+    return WithDeadMount(tmp_path)
 
 
-def hanging(ctl: BesideDeadMount, kind: str, **options: object) -> str:
+def hanging(ctl: WithDeadMount, kind: str, **options: object) -> str:
     """A job that cannot begin while the mount is dead."""
     argv, path = ["tool"], "/usr/bin:/bin"
     cwd = ctl.folder
@@ -54,7 +54,7 @@ KINDS = (
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_hanging_attempt_times_out_while_other_jobs_run(ctl: BesideDeadMount, kind: str) -> None:
+def test_hanging_attempt_times_out_while_other_jobs_run(ctl: WithDeadMount, kind: str) -> None:
     stuck = hanging(ctl, kind, timeout="1s")
     with ctl.worker("--count", "2"):
         ctl.wait_for(stuck, "claimed")
@@ -65,7 +65,7 @@ def test_hanging_attempt_times_out_while_other_jobs_run(ctl: BesideDeadMount, ki
     assert 1_000_000 <= failed["duration_us"] < 5_000_000
 
 
-def test_hanging_attempt_is_cancelled(ctl: BesideDeadMount) -> None:
+def test_hanging_attempt_is_cancelled(ctl: WithDeadMount) -> None:
     stuck = hanging(ctl, "directory")
     with ctl.worker():
         ctl.wait_for(stuck, "claimed")
@@ -73,7 +73,7 @@ def test_hanging_attempt_is_cancelled(ctl: BesideDeadMount) -> None:
         ctl.wait_for(stuck, "cancelled", deadline_s=5)
 
 
-def test_worker_with_a_hanging_attempt_can_be_stopped_at_once(ctl: BesideDeadMount) -> None:
+def test_worker_with_a_hanging_attempt_can_be_stopped_at_once(ctl: WithDeadMount) -> None:
     stuck = hanging(ctl, "directory")
     with ctl.worker() as worker:
         ctl.wait_for(stuck, "claimed")
@@ -82,7 +82,7 @@ def test_worker_with_a_hanging_attempt_can_be_stopped_at_once(ctl: BesideDeadMou
     assert ctl.show(stuck)["state"] == "pending"
 
 
-def test_hanging_attempt_is_lost_with_its_killed_worker(ctl: BesideDeadMount) -> None:
+def test_hanging_attempt_is_lost_with_its_killed_worker(ctl: WithDeadMount) -> None:
     stuck = hanging(ctl, "directory")
     with ctl.worker():
         ctl.wait_for(stuck, "claimed")

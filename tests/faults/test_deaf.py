@@ -24,7 +24,7 @@ def test_cancel_ends_all_processes_of_a_job(house: House, shape: str) -> None:
         house.queue.cancel(job)
         assert house.wait(job) == ["cancelled"]
         assert in_folder(house.work) == []
-    assert house.told(job) == ["enqueued", "claimed", "cancel-requested", "cancelled"]
+    assert house.event_types(job) == ["enqueued", "claimed", "cancel-requested", "cancelled"]
 
 
 def test_grace_applies_to_children_of_a_dead_shell_too(house: House) -> None:

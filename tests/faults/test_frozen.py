@@ -67,7 +67,7 @@ def test_stop_now_continues_a_stopped_worker_and_reports_it(ctl: Ctl, house: Hou
         freeze(running.pid, house.supervisor(running))
         assert "was stopped by a signal; continued it" in ctl("worker", "stop", "--now").err
         running.ends()
-    assert house.told(job) == ["enqueued", "claimed", "failed", "requeued"]
+    assert house.event_types(job) == ["enqueued", "claimed", "failed", "requeued"]
     assert house.wait_for(job, "failed").reason == "worker-stopped"
 
 
@@ -128,7 +128,7 @@ def test_stop_ends_a_worker_whose_job_stopped_its_keeper_and_killed_its_supervis
         assert "was stopped by a signal; continued it" in ctl("worker", "stop").err
         assert not any(worker.active for worker in house.workers())
         assert running.ends().code == 0
-    assert house.told(job) == ["enqueued", "claimed", "failed", "requeued"]
+    assert house.event_types(job) == ["enqueued", "claimed", "failed", "requeued"]
     assert house.queue.get(job).retries_used == 0
 
 

@@ -66,7 +66,7 @@ def test_next_worker_ends_the_processes_of_a_killed_worker(house: House, shape: 
     assert set(in_folder(house.work)) >= set(pids or ())
     house.drain()
     assert in_folder(house.work) == []
-    assert house.told(job) == [
+    assert house.event_types(job) == [
         *("enqueued", "claimed", "failed", "requeued"),
         *("claimed", "succeeded"),
     ]
@@ -92,7 +92,7 @@ def test_job_that_kills_its_worker_three_times_is_dead(house: House) -> None:
         job = house.enqueue("kill -9 $PPID; sleep 60", max_retries=9)
         assert house.wait(job) == ["dead"]
         assert running.process.poll() is None
-    assert house.told(job).count("claimed") == 3
+    assert house.event_types(job).count("claimed") == 3
     assert in_folder(house.work) == []
 
 
@@ -104,7 +104,7 @@ def test_cancelled_job_of_a_killed_worker_does_not_run_again(house: House) -> No
         running.ends()
     house.queue.cancel(job)
     house.drain()
-    assert house.told(job) == ["enqueued", "claimed", "cancel-requested", "cancelled"]
+    assert house.event_types(job) == ["enqueued", "claimed", "cancel-requested", "cancelled"]
 
 
 def test_worker_of_a_copied_queue_does_not_touch_the_originals_jobs(
@@ -132,7 +132,7 @@ def test_claim_is_not_taken_over_before_the_keeper_has_cleaned_up(house: House) 
             kill(supervisor)
             for _ in range(10):  # the other hears of the death, and of these
                 assert house.wait(house.enqueue("true")) == ["completed"]
-            assert house.told(job) == ["enqueued", "claimed"]
+            assert house.event_types(job) == ["enqueued", "claimed"]
             os.kill(running.pid, SIGCONT)
             assert house.wait(job) == ["completed"]
-    assert house.told(job)[2:4] == ["failed", "requeued"]
+    assert house.event_types(job)[2:4] == ["failed", "requeued"]

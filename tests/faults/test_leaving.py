@@ -40,7 +40,7 @@ def test_claims_of_short_jobs_behind_long_ones_are_released_at_most_once(house: 
     behind = [house.enqueue("true") for _ in range(4)]
     house.drain(slots=2)
     assert house.wait(*short, *long, *behind) == ["completed"] * 14
-    released = [house.told(job).count("released") for job in behind]
+    released = [house.event_types(job).count("released") for job in behind]
     assert max(released) <= 1
     assert all(house.queue.get(job).attempts == 1 for job in behind)
 
@@ -51,7 +51,7 @@ def test_released_claim_does_not_change_the_attempt_number(house: House) -> None
     behind = [house.enqueue("echo $QUEUECTL_ATTEMPT >> numbers") for _ in range(4)]
     house.drain(slots=2)
     assert house.wait(*short, *long, *behind) == ["completed"] * 14
-    assert any("released" in house.told(job) for job in behind), "no claim was given back"
+    assert any("released" in house.event_types(job) for job in behind), "no claim was given back"
     assert (house.work / "numbers").read_text().split() == ["1"] * 4
     ctl = Ctl(house.path.parent)
     for job in behind:

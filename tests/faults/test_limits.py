@@ -215,7 +215,7 @@ def test_worker_without_threads_claims_no_job(ctl: Ctl) -> None:
     running.kill()
     assert running.ends().code == 0
     take_back(ctl)
-    assert ctl.told(job) == ["enqueued"]
+    assert ctl.event_types(job) == ["enqueued"]
 
 
 @needs_another_user
@@ -227,7 +227,7 @@ def test_worker_starts_once_it_gets_threads(ctl: Ctl) -> None:
         allow(pid, ENOUGH)
     assert running.ends().code == 0
     take_back(ctl)
-    assert ctl.told(job) == ["enqueued", "claimed", "succeeded"]
+    assert ctl.event_types(job) == ["enqueued", "claimed", "succeeded"]
 
 
 @needs_another_user
@@ -238,7 +238,7 @@ def test_job_that_cannot_be_started_is_released(ctl: Ctl) -> None:
     running.kill()
     assert running.ends().code == 0
     take_back(ctl)
-    assert ctl.told(job)[:3] == ["enqueued", "claimed", "released"]
+    assert ctl.event_types(job)[:3] == ["enqueued", "claimed", "released"]
     assert ctl.show(job)["state"] == "pending"
 
 
@@ -249,7 +249,7 @@ def test_limit_of_processes_fails_and_ends_no_job(ctl: Ctl) -> None:
     assert running.ends().code == 0
     take_back(ctl)
     for job in jobs:
-        assert set(ctl.told(job)) <= {"enqueued", "claimed", "released", "succeeded"}
+        assert set(ctl.event_types(job)) <= {"enqueued", "claimed", "released", "succeeded"}
         assert ctl.show(job)["state"] == "completed"
 
 

@@ -11,7 +11,7 @@ def test_job_that_kills_its_worker_is_dead_but_parallel_jobs_complete(house: Hou
     behind = [house.enqueue("sleep 0.2") for _ in range(4)]
     with house.worker(slots=4):
         assert house.wait(poison, *beside, *behind) == ["dead", *["completed"] * 7]
-    losses = [event for event in house.told(poison) if event == "failed"]
+    losses = [event for event in house.event_types(poison) if event == "failed"]
     assert len(losses) == 3
 
 

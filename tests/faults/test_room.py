@@ -32,7 +32,7 @@ with house.worker(slots=1) as running:
     (disk / "filler").unlink()
     later = house.enqueue("true")
     assert house.wait(job, later) == ["completed", "completed"]
-print(house.told(job), (work / "ran").read_text(), end="")
+print(house.event_types(job), (work / "ran").read_text(), end="")
 """
 
 

@@ -39,4 +39,4 @@ def test_idle_worker_starts_a_job_that_another_requeued(house: House) -> None:
                 running.says(words)
             assert house.wait(job) == ["completed"]
         assert running.ends().code == 130
-    assert house.told(job)[2:4] == ["failed", "requeued"]
+    assert house.event_types(job)[2:4] == ["failed", "requeued"]

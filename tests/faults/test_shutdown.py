@@ -103,4 +103,4 @@ def test_two_simultaneous_signals_to_a_group_are_one_request(house: House) -> No
         running.says("Finishing 1 job")
         (house.work / "go").touch()
         assert running.ends().code == 0
-    assert house.told(job) == ["enqueued", "claimed", "succeeded"]
+    assert house.event_types(job) == ["enqueued", "claimed", "succeeded"]

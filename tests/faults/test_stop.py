@@ -49,7 +49,7 @@ def test_second_signal_stops_running_jobs_and_requeues_them(house: House) -> Non
             running.says(words)
         assert running.ends().code == 130
     assert (house.work / "tidied").exists()
-    assert house.told(job) == ["enqueued", "claimed", "failed", "requeued"]
+    assert house.event_types(job) == ["enqueued", "claimed", "failed", "requeued"]
     assert house.queue.get(job).retries_used == 0
     assert in_folder(house.work) == []
     assert left_behind(house) == []
@@ -105,7 +105,7 @@ def test_stop_recorded_while_the_worker_waits_to_write_is_noticed(house: House) 
             (house.work / "go").touch()
             until(lambda: not in_folder(house.work) or None, "the job's end")
         assert running.ends(10).code == 0
-    assert house.told(job) == ["enqueued", "claimed", "succeeded"]
+    assert house.event_types(job) == ["enqueued", "claimed", "succeeded"]
 
 
 DEAF = "trap '' TERM; touch up; sleep 60"
@@ -125,7 +125,7 @@ def test_stop_continues_if_the_supervisor_is_killed(
         assert stop.ends().code == 0
         assert not any(worker.active for worker in house.workers())
         assert running.ends().code == 0
-    assert house.told(job) == ["enqueued", "claimed", "failed", "requeued"]
+    assert house.event_types(job) == ["enqueued", "claimed", "failed", "requeued"]
     assert house.queue.get(job).retries_used == 0
 
 
@@ -153,7 +153,7 @@ def test_successor_of_a_supervisor_killed_while_stopping_only_requeues(
             running.says(words)
         kill(supervisor)
         assert running.ends().code == code
-    assert house.told(job) == ["enqueued", "claimed", "failed", "requeued"]
+    assert house.event_types(job) == ["enqueued", "claimed", "failed", "requeued"]
 
 
 def test_signal_to_the_keeper_of_a_killed_supervisor_is_handled(house: House) -> None:
@@ -164,4 +164,4 @@ def test_signal_to_the_keeper_of_a_killed_supervisor_is_handled(house: House) ->
         kill(supervisor)
         running.kill(SIGTERM)
         assert running.ends().code == 0
-    assert house.told(job) == ["enqueued", "claimed", "failed", "requeued"]
+    assert house.event_types(job) == ["enqueued", "claimed", "failed", "requeued"]

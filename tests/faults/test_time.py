@@ -98,7 +98,7 @@ def test_retry_due_during_a_suspend_runs_when_the_worker_wakes(ctl: Ctl) -> None
         for process in (worker.pid, pid):  # the keeper would continue it
             os.kill(process, SIGSTOP)
         until(lambda: time.time_ns() // 1000 > due_at_us + 500_000 or None, "the retry to be due")
-        assert ctl.told(job)[-1] == "scheduled-retry"
+        assert ctl.event_types(job)[-1] == "scheduled-retry"
         for process in (worker.pid, pid):
             os.kill(process, SIGCONT)
         ctl.wait_for(job, "succeeded", deadline_s=5)

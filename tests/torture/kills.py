@@ -175,7 +175,7 @@ class Round:
         """Describe a stuck job: its events, the last worker's end, its state if reopened."""
         with Queue(self.house.path) as again:
             state = again.get(job.id).state
-        events, last = self.house.told(job.id), self.house.workers()[-1]
+        events, last = self.house.event_types(job.id), self.house.workers()[-1]
         return f"stuck {job.id}: {job.state} (again: {state}) {events}, worker: {last.ended}"
 
     def _leftovers(self) -> list[str]:

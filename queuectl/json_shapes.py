@@ -158,6 +158,9 @@ class WorkerShape(Shape, frozen=True, kw_only=True):
     id: str
     name: str
     state: str
+    """As the log has it: `running`, `stopping`, `stopped` or `lost`."""
+    alive: bool
+    """False if it has ended, and if it died and no other worker has taken over its jobs yet."""
     host: str
     pid: int
     slots: int
@@ -210,7 +213,7 @@ class Status(Document, frozen=True, kw_only=True):
     counts: dict[str, int]
     metrics: Metrics
     workers: list[WorkerShape]
-    """The workers that have not ended."""
+    """The workers that have not ended as far as the log knows; see `alive`."""
     oldest_waiting: OldestWaiting | None
     next_due_at: str | None
     head_hash: str
@@ -353,12 +356,13 @@ def event_shape(recorded: Recorded) -> EventShape:
     )
 
 
-def worker_shape(worker: Worker, jobs: tuple[str, ...] = ()) -> WorkerShape:
+def worker_shape(worker: Worker, *, alive: bool, jobs: tuple[str, ...] = ()) -> WorkerShape:
     """Return a worker for a list. jobs: ids of the jobs that it has claimed."""
     return WorkerShape(
         id=worker.id,
         name=worker.started.name,
         state=worker.state,
+        alive=alive,
         host=worker.started.host,
         pid=worker.started.pid,
         slots=worker.started.slots,

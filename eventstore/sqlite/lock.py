@@ -4,6 +4,7 @@ import fcntl
 import os
 
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+_TO_ASK = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class SqliteLock:
@@ -33,16 +34,21 @@ class SqliteLock:
         return self._take(_FLAGS)
 
     def is_held(self) -> bool:
-        """Return True if a process holds the lock.
+        """Return True if a process holds the lock, without disturbing others that ask the same.
 
-        This takes the lock for a moment, so call it only if no other process may want it now.
+        A process that tries to take the lock at the same moment may fail.
         """
         try:
-            free = self.acquire_existing()
+            descriptor = os.open(self.name, _TO_ASK, dir_fd=self._folder)
         except FileNotFoundError:
             return False
-        self.release()
-        return not free
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def has_file(self) -> bool:
         """Return True if the file that was locked last still has its name: so others find it."""

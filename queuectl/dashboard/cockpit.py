@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from eventstore.sqlite.reader import SqliteReader
 from projections.folds.job import Job
-from projections.read_models import counts, jobs, ready, throughput, timers, workers
+from projections.read_models import counts, jobs, ready, throughput, timers
 from projections.read_models.timers import Due
 
 from . import causes
@@ -89,7 +89,7 @@ def overview_page(tx: SqliteReader, source: Source, now_us: int) -> OverviewPage
     oldest = ready.oldest_waiting(tx)
     due_soon = due_jobs(tx, None, DUE_JOBS_SHOWN)
     return OverviewPage(
-        running=running(tx, now_us),
+        running=running(tx, source, now_us),
         queues=queue_rows(tx, now_us, QUEUES_SHOWN),
         causes=causes.dead_groups(tx, source, CAUSES_SHOWN),
         due_soon=due_soon.jobs,
@@ -114,7 +114,7 @@ def queue_page(tx: SqliteReader, source: Source, name: str, now_us: int) -> Queu
     return QueuePage(
         row=_queue_row(tx, name, totals, throughput.queues(tx, now_us - HOUR_US)),
         rates=rates(tx, now_us, name),
-        running=running(tx, now_us, name),
+        running=running(tx, source, now_us, name),
         causes=causes.dead_groups(tx, source, CAUSES_SHOWN, name),
         waiting=job_rows(tx, waiting, now_us),
         recent=job_rows(tx, recent[:RECENT_SHOWN], now_us),
@@ -126,11 +126,13 @@ def is_queue(tx: SqliteReader, name: str) -> bool:
     return name in counts.by_queue(tx)
 
 
-def running(tx: SqliteReader, now_us: int, queue: str | None = None) -> list[JobRow]:
-    """Return the jobs that have run longest, of one queue or of all."""
+def running(
+    tx: SqliteReader, source: Source, now_us: int, queue: str | None = None
+) -> list[JobRow]:
+    """Return the jobs of living workers that have run longest, of one queue or of all."""
     claimed = jobs.oldest(tx, jobs.Filter(states=("processing",), queue=queue), 0, MAX_RUNNING_READ)
-    slots = {worker.id: worker.started.slots for worker in workers.active(tx)}
-    begun = in_slots(claimed, slots)
+    slots = {worker.id: worker.started.slots for worker in source.living(tx)}
+    begun = in_slots([job for job in claimed if job.worker in slots], slots)
     begun.sort(key=lambda job: job.changed_at_us)
     return job_rows(tx, begun[:RUNNING_SHOWN], now_us)
 

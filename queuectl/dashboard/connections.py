@@ -7,7 +7,10 @@ from contextlib import contextmanager
 
 from eventstore.location import Location
 from eventstore.sqlite.reader import SqliteReader
+from projections.folds.worker import Worker
+from projections.read_models import workers
 from queuectl.core.snapshot import Reading
+from queuectl.worker.liveness import living
 
 
 class Source:
@@ -37,6 +40,11 @@ class Source:
             self._of_thread.reading = opened
         self._has_existed = self._has_existed or os.path.exists(self.path)
         return opened
+
+    def living(self, tx: SqliteReader) -> list[Worker]:
+        """Return the workers that are alive, longest running first. Call it inside `read`."""
+        opened: Reading = self._of_thread.reading
+        return living(opened.store, workers.active(tx))
 
     def close(self) -> None:
         """Close this thread's connection."""

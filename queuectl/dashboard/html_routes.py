@@ -56,7 +56,8 @@ def since_us(span: charts.Span, now: int) -> int:
 
 def render_page(tx: SqliteReader, template: str, **values: object) -> str:
     """Return a page with its head and menu."""
-    return render_template(template, frame=queries.frame(tx), now=now_us(), states=STATES, **values)
+    frame = queries.frame(tx, source())
+    return render_template(template, frame=frame, now=now_us(), states=STATES, **values)
 
 
 @html_blueprint.get("/")
@@ -164,7 +165,7 @@ def settings() -> ResponseReturnValue:
 def workers() -> ResponseReturnValue:
     """The workers with their jobs, and the workers that ended last."""
     with source().read() as tx:
-        return render_page(tx, "workers.html", view=queries.worker_list(tx))
+        return render_page(tx, "workers.html", view=queries.worker_list(tx, source()))
 
 
 @html_blueprint.get("/events")

@@ -45,9 +45,9 @@ def status() -> Response:
     span = span_param()
     with source().read() as tx:
         now = now_us()
-        frame = queries.frame(tx)
+        frame = queries.frame(tx, source())
         view = cockpit.overview_page(tx, source(), now)
-        workers = [common.worker_shape(worker) for worker in frame.workers]
+        workers = [_worker(entry) for entry in queries.active_workers(tx, source())]
         basis = common.status_shape(
             frame.head, frame.counts, workers, view.oldest, view.next_due_at_us
         )
@@ -195,13 +195,15 @@ def settings() -> Response:
 def workers() -> Response:
     """The workers with their jobs, and the workers that ended last."""
     with source().read() as tx:
-        view = queries.worker_list(tx)
-        shapes = [
-            common.worker_shape(entry.worker, tuple(job.id for job in entry.jobs))
-            for entry in view.active
-        ]
-        shapes += [common.worker_shape(worker) for worker in view.ended]
+        view = queries.worker_list(tx, source())
+        shapes = [_worker(entry) for entry in view.active]
+        shapes += [common.worker_shape(worker, alive=False) for worker in view.ended]
         return _answer(common.WorkerPage(position=tx.head().position, workers=shapes))
+
+
+def _worker(entry: queries.ActiveWorker) -> common.WorkerShape:
+    job_ids = tuple(job.id for job in entry.jobs)
+    return common.worker_shape(entry.worker, alive=entry.alive, jobs=job_ids)
 
 
 @json_blueprint.get("/events.json")

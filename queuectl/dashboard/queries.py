@@ -16,6 +16,8 @@ from projections.read_models import (
     workers,
 )
 
+from .connections import Source
+
 EVENTS_SHOWN = 400
 """Events of a job on its page; the page of the log shows the rest."""
 ATTEMPTS_SHOWN = 200
@@ -35,6 +37,11 @@ class Frame(NamedTuple):
     head: Head
     counts: counts.Counts
     workers: list[Worker]
+    """Those that are alive."""
+    dead: list[Worker]
+    """Those that died and whose jobs no other worker has taken over yet."""
+    claimed: int
+    """Jobs that living workers run or have claimed."""
 
     @property
     def slots(self) -> int:
@@ -44,7 +51,7 @@ class Frame(NamedTuple):
     @property
     def busy(self) -> int:
         """The slots in use. Jobs that are claimed ahead of time do not occupy one."""
-        return min(self.counts.states["processing"], self.slots)
+        return min(self.claimed, self.slots)
 
 
 class JobView(NamedTuple):
@@ -73,6 +80,7 @@ class ActiveWorker(NamedTuple):
 
     worker: Worker
     jobs: list[Job]
+    alive: bool
 
 
 class WorkerList(NamedTuple):
@@ -82,9 +90,12 @@ class WorkerList(NamedTuple):
     ended: list[Worker]
 
 
-def frame(tx: SqliteReader) -> Frame:
+def frame(tx: SqliteReader, source: Source) -> Frame:
     """Return the data in the head and the menu of every page."""
-    return Frame(tx.head(), counts.total(tx), workers.active(tx))
+    living, totals = source.living(tx), counts.total(tx)
+    dead = [worker for worker in workers.active(tx) if worker not in living]
+    unserved = sum(len(jobs.of_worker(tx, worker.id)) for worker in dead)
+    return Frame(tx.head(), totals, living, dead, totals.states["processing"] - unserved)
 
 
 def queue_names(tx: SqliteReader) -> list[str]:
@@ -159,9 +170,18 @@ def _of_type(tx: SqliteReader, kind: str, end: int, limit: int) -> EventList:
     return EventList(matches, floor + 1 if floor else None, floor + 1 if floor else None)
 
 
-def worker_list(tx: SqliteReader) -> WorkerList:
+def active_workers(tx: SqliteReader, source: Source) -> list[ActiveWorker]:
+    """Return the workers that have not ended as far as the log knows, with their jobs."""
+    living = source.living(tx)
+    return [
+        ActiveWorker(worker, jobs.of_worker(tx, worker.id), worker in living)
+        for worker in workers.active(tx)
+    ]
+
+
+def worker_list(tx: SqliteReader, source: Source) -> WorkerList:
     """Return the active workers with their jobs, and the workers that ended last."""
-    active = [ActiveWorker(worker, jobs.of_worker(tx, worker.id)) for worker in workers.active(tx)]
+    active = active_workers(tx, source)
     newest = workers.newest(tx, ENDED_WORKERS_SHOWN + len(active))
     ended = [worker for worker in newest if not worker.active]
     return WorkerList(active, ended[:ENDED_WORKERS_SHOWN])

@@ -11,8 +11,8 @@ from projections.folds.worker import Worker
 from projections.read_models import jobs, workers
 
 from ..worker import process_sweep
+from ..worker.liveness import is_alive, living_processes, lock_names
 from ..worker.process_mark import VARIABLE, mark_of
-from ..worker.takeover import boot_id, living_processes, lock_names
 
 
 class CheckedWorker(NamedTuple):
@@ -27,32 +27,9 @@ class CheckedWorker(NamedTuple):
 def check_workers(store: SqliteStore, tx: Reader) -> list[CheckedWorker]:
     """Return the workers without a recorded end."""
     return [
-        CheckedWorker(worker, lives(store, worker), jobs.of_worker(tx, worker.id))
+        CheckedWorker(worker, is_alive(store, worker), jobs.of_worker(tx, worker.id))
         for worker in workers.active(tx)
     ]
-
-
-def lives(store: SqliteStore, worker: Worker) -> bool:
-    """Return whether one of its processes runs here, or one of its locks is held."""
-    started = worker.started
-    pids = (
-        (started.pid, started.pid_started),
-        (started.keeper_pid, started.keeper_pid_started),
-    )
-    if started.boot_id == boot_id() and any(_runs(pid, at) for pid, at in pids):
-        return True
-    return any(_held(store, name) for name in lock_names(worker.id))
-
-
-def _runs(pid: int, started: int) -> bool:
-    return process_sweep.started(pid) == started and process_sweep.alive(pid)
-
-
-def _held(store: SqliteStore, name: str) -> bool:
-    """Return whether a lock is held. Takes it for a moment, so call it only for dead workers."""
-    if store.side_folder.existing("locks") is None:
-        return False
-    return store.lock(name).is_held()
 
 
 def marked(identity: tuple[int, int]) -> dict[int, str]:
@@ -150,7 +127,7 @@ def lock_files(store: SqliteStore, active: Iterable[CheckedWorker]) -> tuple[int
         return 0, []
     known = {name for checked in active for name in lock_names(checked.worker.id)}
     names = os.listdir(folder)
-    stale = [name for name in names if name not in known and not _held(store, name)]
+    stale = [name for name in names if name not in known and not store.lock(name).is_held()]
     return len(names) - len(stale), sorted(stale)
 
 

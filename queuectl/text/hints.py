@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from eventstore.events.job import Enqueued
     from projections.folds.worker import Worker
 
+WORKERS_NAMED = 5
+"""Workers that a hint lists at most."""
+
 QUEUES_NAMED = 5
 """The maximum number of queues that a hint lists."""
 
@@ -54,10 +57,18 @@ def unused_queue(name: str, known: Iterable[str]) -> str:
     return f"No job was ever enqueued to queue {name}; {rest}"
 
 
+def dead_workers(workers: Sequence["Worker"]) -> str:
+    """A line about workers that died and whose jobs no other worker has taken over yet."""
+    names = ", ".join(worker.id for worker in workers[:WORKERS_NAMED])
+    more = f" and {rest:,} more" if (rest := len(workers) - WORKERS_NAMED) > 0 else ""
+    are, whose = ("is", "its") if len(workers) == 1 else ("are", "their")
+    return f"{names}{more} {are} dead; the next worker requeues {whose} jobs: queuectl worker start"
+
+
 def no_worker(workers: Sequence["Worker"], queues: Iterable[str]) -> str | None:
     """Return a hint if no worker serves one of `queues`; None if each queue has a worker.
 
-    workers: the workers that have not ended.
+    workers: the workers that are alive.
     """
     if not workers:
         return "No worker is running. Start one: queuectl worker start"

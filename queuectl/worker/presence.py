@@ -12,7 +12,7 @@ from eventstore.errors import StoreError
 from eventstore.sqlite.lock import SqliteLock
 
 from ..api import Queue
-from .takeover import lock_names
+from .liveness import lock_names
 
 TRIES, PAUSE_S = 50, 0.01
 """Attempts to take a lock: a process that looks for stale locks holds each for a moment."""

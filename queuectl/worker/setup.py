@@ -37,12 +37,13 @@ from . import process_sweep
 from .committer import Committer
 from .console import Telling
 from .launcher import OUT_OF_PROCESSES, OsLauncher
+from .liveness import boot_id
 from .presence import Presence
 from .selector import Waiting
 from .start import JOBS_DIED, Options
 from .stopping import Signals
 from .supervisor import Duty, Reason, Supervisor
-from .takeover import boot_id, tidy_locks
+from .takeover import tidy_locks
 from .timers import Timers
 
 START_THREAD_AGAIN_S = 1.0

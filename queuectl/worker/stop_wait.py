@@ -10,7 +10,8 @@ from projections.folds.worker import Worker
 from projections.read_models import jobs
 
 from ..api import Queue
-from .takeover import kill, living_processes, signal_processes, wake
+from .liveness import living_processes
+from .takeover import kill, signal_processes, wake
 
 END_WITHIN_S = 10.0
 """How long a worker may take to end, in addition to the grace of its jobs."""

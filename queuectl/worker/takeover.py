@@ -7,11 +7,11 @@ that does not get both locks does nothing.
 """
 
 import os
+import time
 from collections.abc import Iterable
 from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
 
 from eventstore.errors import Busy, Full
-from eventstore.file_identity import file_identity
 from eventstore.sqlite.lock import SqliteLock
 from projections.folds.job import Job
 from projections.folds.worker import Worker
@@ -22,8 +22,12 @@ from ..core.requests import Lose, LoseWorker
 from ..text.numbers import plural
 from . import process_sweep
 from .console import Telling
+from .liveness import boot_id, has_open, living_processes, lock_names
 from .process_mark import mark_of
 from .selector import Waiting
+
+TRIES, PAUSE_S = 5, 0.002
+"""Of taking a lock of a worker that is gone: whoever asks if it is held has it for a moment."""
 
 
 class Peers:
@@ -80,11 +84,6 @@ class Peers:
         self._waiting.unwatch(worker_id)
 
 
-def lock_names(worker_id: str) -> tuple[str, str]:
-    """Return the names of the locks that the supervisor and the keeper of a worker hold."""
-    return f"worker-{worker_id}", f"worker-{worker_id}.keeper"
-
-
 def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
     """Requeue the jobs that a dead worker had claimed, and return their ids.
 
@@ -122,12 +121,14 @@ def _free_locks(queue: Queue, worker: Worker) -> list[SqliteLock] | None:
     If the file of a lock is missing, the worker is alive if its process has this queue file open.
     """
     held: list[SqliteLock] = []
+    is_gone = worker.started.boot_id == boot_id() and not living_processes(worker)
+    tries = TRIES if is_gone else 1
     for name in lock_names(worker.id):
         lock = queue.store.lock(name)
         try:
-            free = lock.acquire_existing()
+            free = _is_acquired(lock, tries)
         except FileNotFoundError:
-            free = not _has_open(worker, queue.store.identity)
+            free = not has_open(worker, queue.store.identity)
         else:
             held.append(lock)
         if not free:
@@ -137,20 +138,13 @@ def _free_locks(queue: Queue, worker: Worker) -> list[SqliteLock] | None:
     return held
 
 
-def living_processes(worker: Worker) -> list[int]:
-    """Return the pids of a worker's keeper and supervisor, if they live on this machine."""
-    started = worker.started
-    if started.boot_id != boot_id():
-        return []
-    both = (
-        (started.keeper_pid, started.keeper_pid_started),
-        (started.pid, started.pid_started),
-    )
-    return [
-        pid
-        for pid, began in both
-        if process_sweep.started(pid) == began and process_sweep.alive(pid)
-    ]
+def _is_acquired(lock: SqliteLock, tries: int) -> bool:
+    """Return whether we hold the lock now. Raises FileNotFoundError if it has no file."""
+    for _ in range(tries - 1):
+        if lock.acquire_existing():
+            return True
+        time.sleep(PAUSE_S)
+    return lock.acquire_existing()
 
 
 def keeper_of(worker: Worker) -> tuple[str, int, int]:
@@ -203,26 +197,3 @@ def tidy_locks(queue: Queue) -> None:
                     lock.remove()
             except FileNotFoundError:
                 pass  # another process removed it
-
-
-def boot_id() -> str:
-    """Return the kernel's id of this boot; empty if the system has none (macOS)."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            return file.read().strip()
-    except FileNotFoundError:
-        return ""
-
-
-def _has_open(worker: Worker, queue_file: tuple[int, int]) -> bool:
-    """Return whether the supervisor lives and has this queue file, not a copy of it, open."""
-    started = worker.started
-    if started.boot_id != boot_id() or process_sweep.started(started.pid) != started.pid_started:
-        return False
-    try:
-        open_files = os.listdir(f"/proc/{started.pid}/fd")
-    except (FileNotFoundError, PermissionError):
-        return False
-    return any(
-        file_identity(f"/proc/{started.pid}/fd/{number}") == queue_file for number in open_files
-    )

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from eventstore.events.job import Usage
 from eventstore.events.worker import WorkerStarted
+from eventstore.sqlite.lock import SqliteLock
 from queuectl.api import Queue
 from queuectl.core.requests import Claim, ComeDue, EndWorker, Finish, Outcome, StartWorker
+from queuectl.worker.liveness import lock_names
 
 MINUTE_US = 60_000_000
 
@@ -45,6 +47,7 @@ class Scene:
         self.now_us = started_us
         self.queue = Queue(path, actor="anna@workshop", clock=self)
         self.draw = random.Random(7)
+        self.locks: dict[str, SqliteLock] = {}
 
     def wall_us(self) -> int:
         """Return the scene's time, UTC in microseconds."""
@@ -59,7 +62,7 @@ class Scene:
         self.now_us += int(us)
 
     def worker(self, worker_id: str, slots: int, name: str = "") -> None:
-        """Record the start of a worker."""
+        """Record the start of a worker that is alive: its lock is held."""
         started = WorkerStarted(
             name=name,
             host="workshop",
@@ -73,9 +76,16 @@ class Scene:
             version="0.1.0",
         )
         self.queue.send(StartWorker(worker_id=worker_id, started=started))
+        self.locks[worker_id] = self.queue.store.lock(lock_names(worker_id)[0])
+        assert self.locks[worker_id].acquire()
+
+    def dies(self, worker_id: str) -> None:
+        """A supervisor is killed, and its keeper with it."""
+        self.locks.pop(worker_id).release()
 
     def ends(self, worker_id: str) -> None:
         """Record the orderly end of a worker."""
+        self.dies(worker_id)
         self.queue.send(EndWorker(worker_id=worker_id, reason="drained"))
 
     def claim(self, job_id: str, worker: str = "3f2a", slot: int = 1) -> None:

@@ -16,12 +16,12 @@ from queuectl.errors import WorkerEnded
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.console import Telling
 from queuectl.worker.launcher import Child, ChildExit, Exhausted, NotStarted, Order
+from queuectl.worker.liveness import lock_names
 from queuectl.worker.process_mark import Mark
 from queuectl.worker.process_sweep import Unendable
 from queuectl.worker.rounds import Round
 from queuectl.worker.selector import Woken
 from queuectl.worker.supervisor import Duty, Supervisor
-from queuectl.worker.takeover import lock_names
 from queuectl.worker.timers import Timers
 from tests.given import worker_started
 

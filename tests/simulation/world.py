@@ -336,7 +336,10 @@ class World:
             kill_all = staticmethod(self.end_marked)
             stopped = alive = staticmethod(lambda pid: False)
 
-        with patch("queuectl.worker.takeover.process_sweep", Sweep):
+        with (
+            patch("queuectl.worker.takeover.process_sweep", Sweep),
+            patch("queuectl.worker.liveness.process_sweep", Sweep),
+        ):
             yield
 
     # The invariants.

@@ -212,6 +212,7 @@ def enqueue_command(
             added = act(session)
             added.read_context(session.tx, out)
             position, head = session.tx.last
+        added.look_for_workers(queue.store, out)
     with answering(lambda: jobs_in_short(added.ids)):
         if out.form == "json":
             from ..ui.json_answers import Accepted

@@ -1,6 +1,7 @@
 """`list`, `cancel` and `retry`: show or change several jobs at a time."""
 
 import shutil
+from functools import partial
 from typing import Any
 
 import click
@@ -8,7 +9,7 @@ import click
 from eventstore.location import Location
 from eventstore.store import Reader
 from projections.folds.job import FINAL, STATES, Job, State
-from projections.read_models import counts
+from projections.read_models import counts, workers
 from projections.read_models.jobs import Filter
 
 from ...api import Queue
@@ -17,7 +18,9 @@ from ...core.snapshot import Reading
 from ...escape import visible
 from ..ui import job_selection, options, paging
 from ..ui.columns import JOB_COLUMNS, NAME_COLUMN, QUEUE_COLUMN, REASON_COLUMN
+from ..ui.invocation import with_named_db
 from ..ui.job_selection import Selector
+from ..ui.living_workers import living_workers
 from ..ui.paging import Page
 from ..ui.printer import Printer, line
 from ..ui.several import change, takes_jobs
@@ -91,11 +94,19 @@ def _columns(out: Printer, tx: Reader) -> tuple[Column[Job], ...]:
 @takes_jobs
 def cancel_command(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
     """Cancel waiting or running jobs."""
-    change(queue, out, chosen, Cancel, "cancel", _cancelled, among=NOT_FINAL, **how)
+    change(queue, out, chosen, Cancel, "cancel", partial(_cancelled, queue), among=NOT_FINAL, **how)
 
 
-def _cancelled(job: Job) -> str:
-    return "is running; asked its worker to stop it" if job.cancel_requested else _is(job)
+def _cancelled(queue: Queue, job: Job) -> str:
+    if not job.cancel_requested:
+        return _is(job)
+    with queue.read() as tx:
+        worker = workers.get(tx, job.worker or "")
+    if living_workers(queue.store, [worker] if worker else []):
+        return "is running; asked its worker to stop it"
+    return with_named_db(
+        "is cancelled once another worker runs; its own is dead: queuectl worker start"
+    )
 
 
 @click.command(

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from functools import partial
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -126,8 +127,8 @@ def _follow(to: Sink, reading: Reading, view: AttemptView, printed: int, only: i
 def _say_idle(to: Sink, reading: Reading, idle: IdleNotice, view: AttemptView) -> None:
     if view.ended:
         to.pause()
-        with reading.read() as tx:
-            idle.say(tx, [view.job])
+    with reading.read() as tx:
+        idle.say(reading, tx, [view.job], partial(_note, to))
 
 
 def _say_ended(to: Sink, reading: Reading, view: AttemptView) -> None:

@@ -31,8 +31,10 @@ from ..ui import options
 from ..ui.columns import ATTEMPT_COLUMNS, ended, output_hint, state
 from ..ui.invocation import with_named_db
 from ..ui.job_selection import existing_job
+from ..ui.living_workers import living_workers
 from ..ui.printer import Printer, line
 
+_START = "queuectl worker start"
 SHELL_NOT_FOUND = 127
 """The exit code of a shell that did not find a command."""
 
@@ -44,7 +46,7 @@ class JobView(NamedTuple):
     context: Context | None
     runs: list[Run]
     workers: list[Worker]
-    """The workers that have not ended."""
+    """The workers that are alive."""
     unendable: list[str]
     """Advice about each process of the running attempt that the worker cannot end."""
 
@@ -56,7 +58,7 @@ class JobView(NamedTuple):
 def show_command(reading: Reading, out: Printer, job: str) -> None:
     """Show one job: command, policy, attempts, and why it waits."""
     with reading.read() as tx:
-        view = _read_view(tx, job, reading.location.path)
+        view = _read_view(tx, job, reading)
         position = tx.head().position
     detail = job_detail(view.job, view.context, view.runs)
     if out.form == "json":
@@ -67,12 +69,13 @@ def show_command(reading: Reading, out: Printer, job: str) -> None:
         _lines(detail, view.unendable)
 
 
-def _read_view(tx: Reader, word: str, path: str) -> JobView:
+def _read_view(tx: Reader, word: str, reading: Reading) -> JobView:
     job = existing_job(tx, word)
     context = contexts.get(tx, job.spec.context)
     active = workers.active(tx)
-    stuck = _unendable(job, active, path)
-    return JobView(job, context, runs.of_job(tx, job.born), active, stuck)
+    living = living_workers(reading.store, active)
+    stuck = _unendable(job, active, reading.location.path)
+    return JobView(job, context, runs.of_job(tx, job.born), living, stuck)
 
 
 def _unendable(job: Job, active: list[Worker], path: str) -> list[str]:
@@ -189,6 +192,8 @@ def _next_step(view: JobView, now: int) -> str:
         case "pending":
             return _why_pending(view)
         case "processing":
+            if not any(worker.id == job.worker for worker in view.workers):
+                return f"worker {job.worker} is dead; the next worker requeues the job: {_START}"
             return f"running on worker {job.worker} · queuectl logs {quoted(job.id)} -f"
         case "failed" | "scheduled":
             return _when_due(view, now)

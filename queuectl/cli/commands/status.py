@@ -2,6 +2,7 @@
 
 import click
 
+from eventstore.sqlite.log import SqliteStore
 from eventstore.store import Reader
 from projections.folds.job import Job, State
 from projections.folds.worker import Worker
@@ -13,10 +14,12 @@ from ...core.snapshot import Reading
 from ...escape import visible
 from ...text.durations import age
 from ...text.hints import no_worker
+from ...text.numbers import plural
 from ...text.timestamps import ago
 from ..ui import options
 from ..ui.invocation import with_named_db
 from ..ui.job_selection import say_if_unused
+from ..ui.living_workers import living_workers
 from ..ui.printer import Printer, line
 from ..ui.watch import watch
 
@@ -38,11 +41,11 @@ def status_command(
         with reading.read() as tx:
             say_if_unused(tx, queue)
             if out.form == "json":
-                _document(out, tx, queue)
+                _document(out, reading.store, tx, queue)
             else:
                 _print_counts(counts.total(tx, queue))
                 line(f"Queue: {visible(reading.location.path)} ({reading.location.reason})")
-                _print_workers_and_head(out, tx, queue)
+                _print_workers_and_head(out, reading.store, tx, queue)
 
     watch(reading, out, show, watch_s)
 
@@ -62,24 +65,29 @@ def _print_counts(total: Counts) -> None:
             line(f"  {state}: {number}")
 
 
-def _print_workers_and_head(out: Printer, tx: Reader, queue: str | None) -> None:
+def _print_workers_and_head(
+    out: Printer, store: SqliteStore | None, tx: Reader, queue: str | None
+) -> None:
     """Print the workers, the oldest waiting job, the next due time and the head, and hints."""
     now = SystemClock().wall_us()
     active = workers.active(tx)
+    living = living_workers(store, active)
     none = with_named_db("none (start one with: queuectl worker start)")
-    line(f"Workers: {len(active) or none}")
+    line(f"Workers: {len(living) or none}")
     for worker in active:
-        line(f"  {visible(worker.id)}: {_busy(worker, len(jobs.of_worker(tx, worker.id)), now)}")
+        claimed = len(jobs.of_worker(tx, worker.id))
+        words = _busy(worker, claimed, now) if worker in living else _dead(worker, claimed)
+        line(f"  {visible(worker.id)}: {words}")
     if (oldest := _oldest(tx, queue)) is not None:
         line(f"Oldest waiting: job {visible(oldest.id)}, for {age(now - oldest.changed_at_us)}")
     if (due := timers.earliest(tx)) is not None:
-        overdue = due <= now and not active
+        overdue = due <= now and not living
         when = f"overdue for {age(now - due)}, no worker is running" if overdue else ago(due, now)
         line(f"Next due: {when}")
     head = tx.head()
     line(f"Head: {head.position}:{head.hash}")
-    if active:  # otherwise the line about workers says how to start one
-        out.hint(no_worker(active, _pending_queues(tx, queue)) or "")
+    if living:  # otherwise the line about workers says how to start one
+        out.hint(no_worker(living, _pending_queues(tx, queue)) or "")
     if dead := counts.total(tx).states["dead"]:
         out.hint(f"{dead:,} dead - queuectl dlq list")
 
@@ -109,14 +117,27 @@ def _busy(worker: Worker, running: int, now: int) -> str:
     )
 
 
-def _document(out: Printer, tx: Reader, queue: str | None) -> None:
+def _dead(worker: Worker, claimed: int) -> str:
+    return (
+        f"{visible(worker.started.name)}, dead with {plural(claimed, 'job')} claimed"
+        " (the next worker requeues them)"
+    )
+
+
+def _document(out: Printer, store: SqliteStore | None, tx: Reader, queue: str | None) -> None:
     from ...json_shapes import status_shape, worker_shape
 
-    active = [
-        worker_shape(worker, tuple(job.id for job in jobs.of_worker(tx, worker.id)))
-        for worker in workers.active(tx)
+    active = workers.active(tx)
+    living = living_workers(store, active)
+    shapes = [
+        worker_shape(
+            worker,
+            alive=worker in living,
+            jobs=tuple(job.id for job in jobs.of_worker(tx, worker.id)),
+        )
+        for worker in active
     ]
     oldest = _oldest(tx, queue)
     out.document(
-        status_shape(tx.head(), counts.total(tx, queue), active, oldest, timers.earliest(tx))
+        status_shape(tx.head(), counts.total(tx, queue), shapes, oldest, timers.earliest(tx))
     )

@@ -80,7 +80,7 @@ def _wait(reading: Reading, ids: Sequence[str], timeout_s: float | None, any_of:
     with ProgressDisplay("waiting", "elapsed") as progress:
 
         def report(tx: Reader, waiting: Sequence[Job]) -> None:
-            idle.say(tx, waiting)
+            idle.say(reading, tx, waiting)
             progress.show(len(ids) - len(waiting), len(ids))
 
         poll_s = REFRESH_S if sys.stderr.isatty() else None

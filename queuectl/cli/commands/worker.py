@@ -114,22 +114,30 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
     from projections.read_models import jobs, workers
 
     from ...json_shapes import WorkerPage, worker_shape
+    from ...text.hints import dead_workers
     from ..ui.columns import WORKER_COLUMNS, WorkerRow
+    from ..ui.living_workers import living_workers
 
     with reading.read() as tx:
         listed = workers.newest(tx, ENDED_SHOWN) if ended_too else workers.active(tx)
         running = {w.id: tuple(job.id for job in jobs.of_worker(tx, w.id)) for w in listed}
         position = tx.head().position
-    shapes = [worker_shape(worker, running[worker.id]) for worker in listed]
+        living = living_workers(reading.store, [worker for worker in listed if worker.active])
+    alive = {worker.id for worker in living}
+    shapes = [
+        worker_shape(worker, alive=worker.id in alive, jobs=running[worker.id]) for worker in listed
+    ]
     if out.form == "json":
         out.document(WorkerPage(position=position, workers=shapes))
     elif out.form == "jsonl":
         out.documents(shapes)
     else:
-        rows = [WorkerRow(worker, running[worker.id]) for worker in listed]
+        rows = [WorkerRow(worker, running[worker.id], worker.id in alive) for worker in listed]
         out.table(
             WORKER_COLUMNS, rows, none="No worker is running. Start one: queuectl worker start"
         )
+        if dead := [row for row in rows if row.state == "dead"]:
+            out.hint(dead_workers([row.worker for row in dead]))
 
 
 @worker_command.command(

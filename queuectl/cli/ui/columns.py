@@ -144,12 +144,18 @@ class WorkerRow(NamedTuple):
     worker: Worker
     jobs: tuple[str, ...]
     """Ids of the jobs that it runs or has claimed, oldest first."""
+    alive: bool
+
+    @property
+    def state(self) -> str:
+        """As the log has it, or `dead` if it died and no other worker has taken over yet."""
+        return "dead" if self.worker.active and not self.alive else self.worker.state
 
 
 WORKER_COLUMNS: tuple[Column[WorkerRow], ...] = (
     text_column("id", lambda row: row.worker.id),
     text_column("name", lambda row: row.worker.started.name, folds=TEXT_WIDTH),
-    text_column("state", lambda row: row.worker.state),
+    text_column("state", lambda row: row.state),
     text_column("slots", lambda row: str(row.worker.started.slots), spare=True),
     Column(
         "queues",

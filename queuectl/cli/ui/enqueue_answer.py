@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 
+from eventstore.sqlite.log import SqliteStore
 from eventstore.store import Reader
 from projections.folds.job import Job
 from projections.read_models import contexts, workers
@@ -15,6 +16,7 @@ from ...core.clock import SystemClock
 from ...core.requests import NewJob
 from ...escape import quoted
 from ...text.hints import no_worker
+from .living_workers import living_workers
 from .printer import Printer, line, note
 
 JOBS_NAMED = 5
@@ -71,7 +73,12 @@ class EnqueueAnswer:
     def read_context(self, tx: Reader, out: Printer) -> None:
         """Read what the answer says about the queue. Call it before the transaction ends."""
         self._elsewhere = list(_elsewhere(tx, self.existing[:JOBS_NAMED]))
-        self._no_worker = no_worker(workers.active(tx), self._queues) if out.terminal else None
+        self._active = workers.active(tx) if out.terminal else []
+
+    def look_for_workers(self, store: SqliteStore, out: Printer) -> None:
+        """Look up, after the transaction, whether a living worker serves the queues of the jobs."""
+        living = living_workers(store, self._active)
+        self._no_worker = no_worker(living, self._queues) if out.terminal else None
 
     def print(self, out: Printer) -> None:
         """Print the ids, or on a terminal a summary and a hint. Warnings go to stderr."""

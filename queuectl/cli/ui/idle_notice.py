@@ -1,13 +1,15 @@
 """A note on stderr, while a command waits for jobs, that no worker would run them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from eventstore.store import Reader
 from projections.folds.job import Job
 from projections.read_models import workers
 
+from ...core.snapshot import Reading
 from ...text.hints import no_worker
 from .invocation import with_named_db
+from .living_workers import living_workers
 from .printer import note
 
 
@@ -17,13 +19,21 @@ class IdleNotice:
     def __init__(self) -> None:
         self._last: str | None = None
 
-    def say(self, tx: Reader, waiting: Iterable[Job]) -> None:
+    def say(
+        self,
+        reading: Reading,
+        tx: Reader,
+        waiting: Iterable[Job],
+        tell: Callable[[str], None] = note,
+    ) -> None:
         """Print a note if no worker serves the queue of a job. waiting: jobs that have not ended.
 
-        Running jobs are ignored: they have a worker.
+        Running jobs are ignored if their worker is alive. tell: prints the line on stderr.
         """
-        queues = {job.spec.queue for job in waiting if job.state != "processing"}
-        hint = no_worker(workers.active(tx), queues) if queues else None
+        living = living_workers(reading.store, workers.active(tx))
+        serving = {worker.id for worker in living}
+        queues = {job.spec.queue for job in waiting if job.worker not in serving}
+        hint = no_worker(living, queues) if queues else None
         if hint is not None and hint != self._last:
-            note(with_named_db(hint))
+            tell(with_named_db(hint))
         self._last = hint

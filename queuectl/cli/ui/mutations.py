@@ -17,6 +17,7 @@ from ...core.requests import JobRequest
 from ...core.transaction import Session
 from ...errors import QueueError
 from ...text.hints import no_worker
+from .living_workers import living_workers
 from .printer import Printer, line, note
 from .recorded import answering, jobs_in_short
 
@@ -91,6 +92,7 @@ def change_jobs(
         changed = act(session)
         position, _ = session.tx.last
         active = workers.active(session.tx) if out.terminal and pending_queues else []
+    living = living_workers(queue.store, active)
     with answering(lambda: f"the change of {jobs_in_short([job_id for job_id, _ in changed])}"):
         if out.form == "json":
             from .json_answers import Changed
@@ -100,7 +102,7 @@ def change_jobs(
             for _, text in changed:
                 line(text)
         if pending_queues:
-            out.hint(no_worker(active, pending_queues) or "")
+            out.hint(no_worker(living, pending_queues) or "")
     if not changed:
         note("No matching jobs; nothing changed.")
 

@@ -296,3 +296,24 @@ def test_output_is_downloaded_whole(scene: Scene, client: FlaskClient) -> None:
     assert answer.data == b"all is well\n" * 30_000
     assert answer.headers["Content-Disposition"] == 'attachment; filename="job-a.b-1.txt"'
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_a_dead_worker_is_shown_as_dead(scene: Scene, client: FlaskClient) -> None:
+    job = scene.queue.enqueue("sleep 900")
+    scene.claim(job.id)
+    for address in ("/status.json", "/workers.json"):
+        (worker,) = read(client, address)["workers"]
+        assert (worker["state"], worker["alive"], worker["jobs"]) == ("running", True, [job.id])
+    scene.dies("3f2a")
+    for address in ("/status.json", "/workers.json"):
+        (worker,) = read(client, address)["workers"]
+        assert (worker["state"], worker["alive"], worker["jobs"]) == ("running", False, [job.id])
+    assert read(client, "/status.json")["running"] == []
+    overview = client.get("/").text
+    assert "1 dead</a>" in overview
+    assert "1 running</a>" not in overview
+    workers = client.get("/workers").text
+    assert 'class="worker-state lost">dead<' in workers
+    assert "It died with 1 job claimed. The next worker requeues what it had." in workers
+    assert "slot" not in workers
+    assert "worker 3f2a, which is dead; the next worker requeues" in client.get("/jobs/1").text

@@ -1,0 +1,18 @@
+"""The workers that are alive, for commands that show them or say that none is running."""
+
+from collections.abc import Sequence
+
+from eventstore.sqlite.log import SqliteStore
+from projections.folds.worker import Worker
+
+
+def living_workers(store: SqliteStore | None, active: Sequence[Worker]) -> list[Worker]:
+    """Return those of `active` that are alive. store: None if there is no queue file.
+
+    What examines processes is imported only if there is a worker to examine.
+    """
+    if not active:
+        return []
+    from ...worker.liveness import living
+
+    return living(store, active)

@@ -1,0 +1,93 @@
+"""Whether a worker is alive: the one place that answers this, for whoever takes over and reads.
+
+The log cannot know: nobody records the death of a worker whose keeper and supervisor were killed,
+or whose machine was switched off, until another worker takes over.
+"""
+
+import os
+from collections.abc import Iterable
+
+from eventstore.errors import StoreError
+from eventstore.file_identity import file_identity
+from eventstore.sqlite.log import SqliteStore
+from projections.folds.worker import Worker
+
+from . import process_sweep
+
+
+def living(store: SqliteStore | None, active: Iterable[Worker]) -> list[Worker]:
+    """Return those of `active` that are alive. store: None if there is no queue file."""
+    return [worker for worker in active if store is not None and is_alive(store, worker)]
+
+
+def is_alive(store: SqliteStore, worker: Worker) -> bool:
+    """Return whether the supervisor or the keeper of a worker serves this queue file.
+
+    A worker that cannot be examined, such as another user's, is alive if the log says so. Nothing
+    is written, and a lock is tried only if no process of the worker is seen: it may be in another
+    container.
+    """
+    if not worker.active:
+        return False
+    try:
+        folder = store.side_folder.existing("locks")
+        if living_processes(worker):
+            return _has_lock_file(folder, worker) or has_open(worker, store.identity)
+        return folder is not None and any(
+            store.lock(name).is_held() for name in lock_names(worker.id)
+        )
+    except (StoreError, OSError):
+        return True
+
+
+def lock_names(worker_id: str) -> tuple[str, str]:
+    """Return the names of the locks that a worker's supervisor and its keeper hold."""
+    return f"worker-{worker_id}", f"worker-{worker_id}.keeper"
+
+
+def living_processes(worker: Worker) -> list[int]:
+    """Return the pids of a worker's keeper and supervisor, of those that run on this machine."""
+    started = worker.started
+    if started.boot_id != boot_id():
+        return []
+    both = (
+        (started.keeper_pid, started.keeper_pid_started),
+        (started.pid, started.pid_started),
+    )
+    return [
+        pid
+        for pid, began in both
+        if process_sweep.started(pid) == began and process_sweep.alive(pid)
+    ]
+
+
+def has_open(worker: Worker, queue_file: tuple[int, int]) -> bool:
+    """Return whether the supervisor of a worker has that file open: of a copy nobody has.
+
+    queue_file: its device and inode. False if the open files may not be read.
+    """
+    started = worker.started
+    if started.boot_id != boot_id() or process_sweep.started(started.pid) != started.pid_started:
+        return False
+    try:
+        open_files = os.listdir(f"/proc/{started.pid}/fd")
+    except (FileNotFoundError, PermissionError):
+        return False
+    return any(
+        file_identity(f"/proc/{started.pid}/fd/{number}") == queue_file for number in open_files
+    )
+
+
+def boot_id() -> str:
+    """Return the kernel's name for this boot; empty if it has none."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _has_lock_file(folder: int | None, worker: Worker) -> bool:
+    """Return whether a lock of the worker is beside this queue file: it is not beside a copy."""
+    names = os.listdir(folder) if folder is not None else []
+    return any(name in names for name in lock_names(worker.id))

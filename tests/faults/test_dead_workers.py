@@ -1,0 +1,111 @@
+"""A worker that died without a trace in the log, before another takes over: who says what of it."""
+
+import os
+from pathlib import Path
+from signal import SIGCONT, SIGSTOP
+
+import pytest
+from msgspec.structs import replace
+
+from queuectl.worker.liveness import is_alive
+from tests.behaviour.test_terminal import screen
+from tests.ctl import Ctl
+from tests.house import House, kill, kill_both
+
+START = "queuectl worker start"
+
+
+@pytest.fixture
+def dead(ctl: Ctl) -> str:
+    """The id of the job that a dead worker had begun."""
+    house = House(ctl.folder)
+    job = house.enqueue("sleep 60")
+    with house.worker(slots=2) as running:
+        house.wait_for(job, "claimed")
+        kill_both(running.pid, house.supervisor(running))
+        running.ends()
+    house.queue.close()
+    return job
+
+
+def test_a_dead_worker_is_listed_as_dead(ctl: Ctl, dead: str) -> None:
+    assert ctl("worker", "list").lines[0].split("\t")[2] == "dead"
+    for words in (("worker", "list"), ("status",)):
+        (worker,) = ctl(*words, "--json").json["workers"]
+        assert (worker["state"], worker["alive"], worker["jobs"]) == ("running", False, [dead])
+    shown = screen(ctl, "worker", "list", columns=200).lines
+    name = ctl("worker", "list").lines[0].split("\t")[0]
+    assert shown[-1].startswith(f"{name} is dead; the next worker requeues its jobs: {START}")
+
+
+def test_status_does_not_count_a_dead_worker(ctl: Ctl, dead: str) -> None:
+    lines = ctl("status").lines
+    assert f"Workers: none (start one with: {START})" in lines
+    assert any("dead with 1 job claimed (the next worker requeues them)" in line for line in lines)
+
+
+def test_a_job_of_a_dead_worker_says_so(ctl: Ctl, dead: str) -> None:
+    lines = screen(ctl, "show", dead, columns=200).lines
+    assert lines[-1].endswith(f" is dead; the next worker requeues the job: {START}")
+
+
+def test_a_cancel_does_not_reach_a_dead_worker(ctl: Ctl, dead: str) -> None:
+    told = screen(ctl, "cancel", dead, columns=200).lines
+    assert told[0] == f"job {dead} is cancelled once another worker runs; its own is dead: {START}"
+    ctl.drain()
+    assert ctl.show(dead)["state"] == "cancelled"
+
+
+def test_an_enqueue_says_that_no_worker_is_running(ctl: Ctl, dead: str) -> None:
+    assert (
+        screen(ctl, "enqueue", "--", "true").lines[-1]
+        == f"No worker is running. Start one: {START}"
+    )
+
+
+@pytest.mark.parametrize("words", [("wait",), ("logs", "-f")])
+def test_who_waits_is_told_that_no_worker_is_running(
+    ctl: Ctl, dead: str, words: tuple[str, ...]
+) -> None:
+    with ctl.running(*words, dead) as waiting:
+        waiting.says(f"No worker is running. Start one: {START}")
+        ctl("cancel", dead)
+        ctl.drain()
+        waiting.ends()
+
+
+def test_a_worker_is_alive_while_its_keeper_is(house: House) -> None:
+    job = house.enqueue("sleep 60")
+    with house.worker() as running:
+        house.wait_for(job, "claimed")
+        (worker,) = house.workers()
+        assert is_alive(house.queue.store, worker)
+        os.kill(running.pid, SIGSTOP)
+        kill(house.supervisor(running))
+        assert is_alive(house.queue.store, worker)
+        os.kill(running.pid, SIGCONT)
+
+
+def test_a_copy_has_no_living_worker(house: House, tmp_path: Path) -> None:
+    """Its worker lives, and works on the original."""
+    job = house.enqueue("sleep 60")
+    with house.worker():
+        house.wait_for(job, "claimed")
+        (tmp_path / "copy").mkdir()
+        copy = House.copied(house, tmp_path / "copy")
+        (worker,) = copy.workers()
+        assert is_alive(house.queue.store, worker)
+        assert not is_alive(copy.queue.store, worker)
+        copy.queue.close()
+
+
+def test_a_worker_that_is_seen_only_by_its_lock_is_alive(house: House) -> None:
+    """As one in another container: its processes have other numbers there."""
+    house.enqueue("sleep 60")
+    with house.worker() as running:
+        house.wait_for("1", "claimed")
+        (worker,) = house.workers()
+        elsewhere = replace(worker, started=replace(worker.started, boot_id="another"))
+        assert is_alive(house.queue.store, elsewhere)
+        kill_both(running.pid, house.supervisor(running))
+        assert not is_alive(house.queue.store, elsewhere)

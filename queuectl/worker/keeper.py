@@ -42,11 +42,15 @@ KEPT_BYTES = 5
 a random number of this length. Each keeper draws its own, so that no job can guess it."""
 
 
-def keep(supervise: Callable[[socket.socket, tuple[str, ...], int], int]) -> int:
+def keep(
+    supervise: Callable[[socket.socket, tuple[str, ...], int], int],
+    start: str = "queuectl worker start",
+) -> int:
     """Run `supervise` in a child process, and again if the child crashes.
 
     Return in both processes: in the supervisor with the result of `supervise`, so that its errors
-    are reported as those of any command; in the keeper with the supervisor's exit code.
+    are reported as those of any command; in the keeper with the supervisor's exit code. start: the
+    command that a person is advised to run if the keeper gives up.
 
     `supervise` takes a socket to the keeper, the names of the previous supervisors, and the soft
     RLIMIT_RTTIME of kept processes. Over the socket the supervisor sends a descriptor, with its
@@ -80,7 +84,10 @@ def keep(supervise: Callable[[socket.socket, tuple[str, ...], int], int]) -> int
         if code in DELIBERATE:
             return code
         if len(restarts) == RESTARTS and time.monotonic() - restarts[0] < WITHIN_S:
-            _say(f"error: the supervisor {_how(code)}, the fourth time within a minute; giving up")
+            _say(
+                f"error: the supervisor {_how(code)}, the fourth time within a minute; giving up."
+                f" Its jobs were ended; the next worker requeues them: {start}"
+            )
             return 1
         restarts.append(time.monotonic())
         stops += _requests(wakeup)

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from .. import exit_codes
+from ..text.hints import with_db_option
 from .keeper import keep
 
 JOBS_DIED = 10
@@ -56,7 +57,8 @@ def run_worker(path: str | None, options: Options) -> int:
     """
     supervise = _load()
     keeper = os.getpid()
-    code = keep(partial(supervise, path, options))
+    start = with_db_option("queuectl worker start", path)
+    code = keep(partial(supervise, path, options), start)
     return exit_codes.NO if code == JOBS_DIED and os.getpid() == keeper else code
 
 

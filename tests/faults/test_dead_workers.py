@@ -109,3 +109,19 @@ def test_a_worker_that_is_seen_only_by_its_lock_is_alive(house: House) -> None:
         assert is_alive(house.queue.store, elsewhere)
         kill_both(running.pid, house.supervisor(running))
         assert not is_alive(house.queue.store, elsewhere)
+
+
+def test_a_keeper_that_gives_up_says_what_becomes_of_its_jobs(ctl: Ctl) -> None:
+    house = House(ctl.folder)
+    job = house.enqueue("kill -9 $PPID; sleep 60")
+    other = house.enqueue("kill -9 $PPID; sleep 60")
+    with house.worker(slots=1) as running:
+        said = running.says("giving up")
+        assert running.ends().code == 1
+    assert said.endswith(f"the next worker requeues them: queuectl --db {ctl.db} worker start")
+    assert [line.split("\t")[2] for line in ctl("worker", "list").lines] == ["dead"]
+    assert house.queue.get(job).state == "dead"
+    ctl("cancel", other)
+    ctl.drain()
+    assert house.queue.get(other).state == "cancelled"
+    house.queue.close()

@@ -121,6 +121,8 @@ def _scheduled(event: ScheduledRetry, spec: Enqueued | None) -> str:
 
 
 def _dead(event: Dead, spec: Enqueued | None) -> str:
+    if event.reason == "worker-lost":
+        return "worker lost three times in a row"
     if event.reason != "retries-used-up":
         return event.reason.replace("-", " ")
     if spec is None:

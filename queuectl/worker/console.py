@@ -110,7 +110,7 @@ class Telling:
         """Report a job that is dead because its worker was lost each time."""
         self._finals["dead"] += 1
         see = with_db_option("see queuectl dlq list", self._db)
-        _write(f"{_with_command(job)} dead: its worker was lost each time; {see}")
+        _write(f"{_with_command(job)} dead: its worker was lost three times in a row; {see}")
 
     def ended(self, result: Result, job: Job | None) -> None:
         """Report the result of an attempt. job: after it; None if the claim was superseded."""

@@ -46,7 +46,7 @@ def test_a_quiet_worker_says_nothing_unless_a_job_dies(ctl: Ctl) -> None:
 def test_a_job_that_kills_its_worker_counts_as_died(ctl: Ctl) -> None:
     ctl.enqueue("kill -9 $PPID")
     done = ctl("worker", "start", "--until-idle", "--quiet", "--fail-on-dead", code=1)
-    assert "job 1 (kill -9 $PPID) dead: its worker was lost each time; see" in done.err
+    assert "job 1 (kill -9 $PPID) dead: its worker was lost three times in a row; see" in done.err
 
 
 def test_a_job_that_died_before_the_supervisor_was_killed_counts_as_died(ctl: Ctl) -> None:

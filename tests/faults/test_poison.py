@@ -1,5 +1,7 @@
 """A job that kills its worker ends in the DLQ; the jobs that ran beside it do not."""
 
+from tests.behaviour.test_terminal import screen
+from tests.ctl import Ctl
 from tests.house import House, kill
 
 POISON = "kill -9 $PPID; sleep 600"
@@ -27,7 +29,7 @@ def test_jobs_of_a_killed_worker_run_in_parallel_again(house: House) -> None:
 
 
 def test_jobs_that_lost_two_workers_in_a_row_run_one_at_a_time(
-    house: House,
+    house: House, ctl: Ctl
 ) -> None:
     suspects = [house.enqueue("sleep 60") for _ in range(3)]
     with house.worker(slots=4) as running:
@@ -38,4 +40,8 @@ def test_jobs_that_lost_two_workers_in_a_row_run_one_at_a_time(
         house.wait_for(suspects[0], "claimed", attempt=3)
         assert house.wait(house.enqueue("true")) == ["completed"]
         states = [house.queue.get(job).state for job in suspects]
+        shown = screen(ctl, "show", suspects[1], columns=200).lines
     assert states == ["processing", "pending", "pending"]
+    assert shown[-1] == (
+        "Its worker was lost 2 times in a row; a worker runs such jobs one at a time, now job 1"
+    )

@@ -13,10 +13,11 @@ from eventstore.store import Reader
 from projections.folds.context import Context
 from projections.folds.job import Job
 from projections.folds.worker import Worker
-from projections.read_models import contexts, runs, workers
+from projections.read_models import contexts, jobs, runs, workers
 from projections.read_models.runs import Run
 
 from ...core.clock import SystemClock
+from ...core.decisions.job import runs_alone
 from ...core.snapshot import Reading
 from ...escape import quoted, visible
 from ...json_shapes import JobDetail, JobDocument, job_detail, path_of
@@ -47,6 +48,8 @@ class JobView(NamedTuple):
     runs: list[Run]
     workers: list[Worker]
     """The workers that are alive."""
+    suspects: list[str]
+    """Ids of the jobs that run alone, and for which this pending job, which is one too, waits."""
     unendable: list[str]
     """Advice about each process of the running attempt that the worker cannot end."""
 
@@ -75,7 +78,23 @@ def _read_view(tx: Reader, word: str, reading: Reading) -> JobView:
     active = workers.active(tx)
     living = living_workers(reading.store, active)
     stuck = _unendable(job, active, reading.location.path)
-    return JobView(job, context, runs.of_job(tx, job.born), living, stuck)
+    suspects = _suspects(tx, job, living)
+    return JobView(job, context, runs.of_job(tx, job.born), living, suspects, stuck)
+
+
+def _suspects(tx: Reader, job: Job, living: list[Worker]) -> list[str]:
+    """Return the running jobs that have lost as many workers in a row as this pending one.
+
+    A worker runs only one such job at a time. Empty if the job has not lost that many.
+    """
+    if job.state != "pending" or not runs_alone(job):
+        return []
+    return [
+        other.id
+        for worker in living
+        for other in jobs.of_worker(tx, worker.id)
+        if runs_alone(other)
+    ]
 
 
 def _unendable(job: Job, active: list[Worker], path: str) -> list[str]:
@@ -220,4 +239,11 @@ def _when_due(view: JobView, now: int) -> str:
 
 def _why_pending(view: JobView) -> str:
     missing = no_worker(view.workers, [view.job.spec.queue])
-    return missing or "Waiting for a free slot: queuectl worker list"
+    if missing:
+        return missing
+    if view.suspects:
+        return (
+            f"Its worker was lost {view.job.lost_in_row} times in a row; a worker runs such jobs"
+            f" one at a time, now job {', '.join(view.suspects)}"
+        )
+    return "Waiting for a free slot: queuectl worker list"

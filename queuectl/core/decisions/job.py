@@ -81,6 +81,11 @@ MOST_LOST_IN_ROW = 3
 """A job is dead after this many consecutive losses: it may be the job that kills its worker."""
 
 
+def runs_alone(job: Job) -> bool:
+    """Return whether the next lost worker makes the job dead: a worker runs one such at a time."""
+    return job.lost_in_row >= MOST_LOST_IN_ROW - 1
+
+
 def decide(job: Job | None, request: JobRequest) -> Decision:
     """Return the events that `request` leads to, none if it is fulfilled already, or a refusal."""
     if isinstance(request, Enqueue):

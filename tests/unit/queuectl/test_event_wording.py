@@ -59,6 +59,7 @@ def test_a_count_of_one_has_a_singular_noun() -> None:
             "in 3.1s, retry 2 of 3",
         ),
         (Dead(attempt=4, reason="retries-used-up"), "retries used up (3 of 3)"),
+        (Dead(attempt=3, reason="worker-lost"), "worker lost three times in a row"),
         (
             Requeued(why="dlq", reason="disk mended"),
             "dlq retry: disk mended",

@@ -88,7 +88,10 @@ class PolicyShape(Shape, frozen=True, kw_only=True):
 
 
 class RunShape(Shape, frozen=True, kw_only=True):
-    """An attempt. The fields after `waited_s` are null while it runs."""
+    """An attempt. The fields after `waited_s` are null while it runs.
+
+    If its worker was lost, those from `duration_s` on are null, too: nothing was measured.
+    """
 
     attempt: int
     worker: str

@@ -72,7 +72,8 @@ ONE = f"SELECT {_COLUMNS} FROM runs WHERE born = :born AND attempt = :attempt"
 class Run(NamedTuple):
     """An attempt. Times: UTC, microseconds since 1970.
 
-    While it runs, all fields after `waited_us` are None.
+    While it runs, all fields after `waited_us` are None. If its worker was lost, nothing was
+    measured: the fields from `duration_us` on are None.
     """
 
     born: int
@@ -152,6 +153,14 @@ def _end(record: Recorded) -> tuple[int, tuple[Any, ...]] | None:
 
 
 def _usage(event: Succeeded | Failed | Cancelled) -> tuple[Any, ...]:
+    """The columns of what was measured: nulls if the worker died, as nobody measured anything then.
+
+    A cancel that a dead worker did not see ends with its attempt, whose duration is recorded as 0.
+    """
+    if isinstance(event, Failed) and event.reason == "worker-lost":
+        return _UNKNOWN
+    if isinstance(event, Cancelled) and event.duration_us == 0:
+        return _UNKNOWN
     return (
         event.duration_us,
         event.cpu_us,
@@ -164,9 +173,11 @@ def _usage(event: Succeeded | Failed | Cancelled) -> tuple[Any, ...]:
     )
 
 
+_UNKNOWN = (None,) * 8
+
 RUNS = ReadModel(
     name="runs",
-    version=3,
+    version=4,
     kind="job",
     schema=SCHEMA,
     derive=derive,

@@ -249,7 +249,8 @@ def processes(pids: Sequence[int], claimed: bool) -> Finding:
     if not pids:
         return Finding("processes", "no leftover processes of finished attempts")
     listed = " ".join(map(str, pids))
-    words = f"{plural(len(pids), 'process', 'processes')} of finished attempts: {listed}"
+    whose = "attempts whose worker is dead" if claimed else "attempts that no worker runs"
+    words = f"{plural(len(pids), 'process', 'processes')} of {whose}: {listed}"
     todo = "queuectl worker start ends them" if claimed else f"look at them, then kill -9 {listed}"
     return Finding("processes", words, todo)
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from queuectl.worker.liveness import is_alive
 from tests.behaviour.test_terminal import screen
-from tests.ctl import Ctl
+from tests.ctl import Ctl, until
 from tests.house import House, kill, kill_both
 
 START = "queuectl worker start"
@@ -108,7 +108,7 @@ def test_a_worker_that_is_seen_only_by_its_lock_is_alive(house: House) -> None:
         elsewhere = replace(worker, started=replace(worker.started, boot_id="another"))
         assert is_alive(house.queue.store, elsewhere)
         kill_both(running.pid, house.supervisor(running))
-        assert not is_alive(house.queue.store, elsewhere)
+        until(lambda: not is_alive(house.queue.store, elsewhere) or None, "free locks")
 
 
 def test_a_keeper_that_gives_up_says_what_becomes_of_its_jobs(ctl: Ctl) -> None:
@@ -125,3 +125,25 @@ def test_a_keeper_that_gives_up_says_what_becomes_of_its_jobs(ctl: Ctl) -> None:
     ctl.drain()
     assert house.queue.get(other).state == "cancelled"
     house.queue.close()
+
+
+def test_a_stop_of_a_dead_worker_says_what_its_jobs_became(ctl: Ctl, dead: str) -> None:
+    ctl("cancel", dead)
+    assert ctl("worker", "stop").err.endswith(" had died; 1 job cancelled\n")
+    (attempt,) = ctl.show(dead)["attempts"]
+    assert (attempt["outcome"], attempt["duration_s"]) == ("cancelled", None)
+
+
+def test_a_lost_attempt_has_no_duration(ctl: Ctl, dead: str) -> None:
+    """Nobody measured it."""
+    assert ctl("worker", "stop").err.endswith(" had died; 1 job requeued\n")
+    (attempt,) = ctl.show(dead)["attempts"]
+    assert (attempt["reason"], attempt["duration_s"]) == ("worker-lost", None)
+    assert attempt["output_bytes"] is None
+    shown = screen(ctl, "show", dead, columns=200).lines
+    assert not any(" 0s" in line for line in shown if "worker lost" in line)
+
+
+def test_doctor_says_whose_processes_are_left(ctl: Ctl, dead: str) -> None:
+    (line,) = [line for line in ctl("doctor", code=1).lines if "\tprocesses\t" in line]
+    assert "1 process of attempts whose worker is dead: " in line

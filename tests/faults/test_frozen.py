@@ -12,7 +12,6 @@ from queuectl.worker import stop_wait
 from queuectl.worker.liveness import living_processes
 from queuectl.worker.process_sweep import alive, stopped
 from queuectl.worker.stop_wait import HoldUp
-from queuectl.worker.liveness import living_processes
 from queuectl.worker.takeover import take_over
 from tests.ctl import Ctl, until
 from tests.house import House

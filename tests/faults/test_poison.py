@@ -28,9 +28,7 @@ def test_jobs_of_a_killed_worker_run_in_parallel_again(house: House) -> None:
         assert [house.queue.get(job).state for job in jobs] == ["processing"] * 8
 
 
-def test_jobs_that_lost_two_workers_in_a_row_run_one_at_a_time(
-    house: House, ctl: Ctl
-) -> None:
+def test_jobs_that_lost_two_workers_in_a_row_run_one_at_a_time(house: House, ctl: Ctl) -> None:
     suspects = [house.enqueue("sleep 60") for _ in range(3)]
     with house.worker(slots=4) as running:
         for attempt in (1, 2):

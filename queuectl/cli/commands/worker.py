@@ -236,8 +236,8 @@ def _await_end(
                 if hold_up.worker.id in waited_for and (words := hold_up.look()):
                     note(words)
             for worker in stopping:
-                if take_over(queue, worker, found_by=queue.actor) is not None:
-                    note(f"worker {worker.id} had died; its jobs were requeued")
+                if (job_ids := take_over(queue, worker, found_by=queue.actor)) is not None:
+                    note(f"worker {worker.id} had died; {_became(queue, job_ids)}")
             ended = _ended(reading, stopping)
             for worker in ended:
                 _answer(f"worker {worker.id} is {worker.state}")
@@ -257,6 +257,21 @@ def _await_end(
                 reading.await_more(CHECK_S)
     finally:
         reading.close()
+
+
+def _became(queue: "Queue", job_ids: list[str]) -> str:
+    """Return what has become of the jobs of a dead worker: `2 jobs requeued, 1 job cancelled`."""
+    from collections import Counter
+
+    from projections.read_models import jobs
+
+    from ...text.numbers import plural
+
+    with queue.read() as tx:
+        found = [job for job_id in job_ids if (job := jobs.get(tx, job_id))]
+    counted = Counter("requeued" if job.state == "pending" else job.state for job in found)
+    words = [f"{plural(number, 'job')} {became}" for became, number in counted.items()]
+    return ", ".join(words) or "it had no jobs"
 
 
 def _successors(reading: "Reading", lost: "list[Worker]") -> "tuple[list[Worker], list[Worker]]":

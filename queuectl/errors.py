@@ -35,7 +35,7 @@ class NoSuchTime(BadInput):
 class UnknownWord(BadInput):
     """The word is not one of the known words.
 
-    meant: words of other programs, each with the known word of the same meaning.
+    foreign_words: words of other programs, each with the known word of the same meaning.
     """
 
     def __init__(
@@ -44,25 +44,27 @@ class UnknownWord(BadInput):
         word: str,
         known: Iterable[str],
         otherwise: str,
-        meant: Mapping[str, str] = NO_WORDS,
+        foreign_words: Mapping[str, str] = NO_WORDS,
     ) -> None:
-        near = nearest(word, known, meant)
+        near = nearest(word, known, foreign_words)
         hint = f"did you mean {near}?" if near else otherwise
         super().__init__(f"unknown {what} {word!r:.100}; {hint}")
         self.word = word
 
 
-def nearest(word: str, known: Iterable[str], meant: Mapping[str, str] = NO_WORDS) -> str | None:
+def nearest(
+    word: str, known: Iterable[str], foreign_words: Mapping[str, str] = NO_WORDS
+) -> str | None:
     """Return the known word for a mistyped word, or a word of another program; None if unclear."""
     from difflib import get_close_matches
 
     plain = word[:100].lower()
-    if plain in meant:
-        return meant[plain]
+    if plain in foreign_words:
+        return foreign_words[plain]
     if near := get_close_matches(plain, list(known), n=1):
         return near[0]
-    strange = get_close_matches(plain, meant, n=1, cutoff=0.8)
-    return meant[strange[0]] if strange else None
+    strange = get_close_matches(plain, foreign_words, n=1, cutoff=0.8)
+    return foreign_words[strange[0]] if strange else None
 
 
 class NotFound(QueueError):

@@ -131,7 +131,7 @@ class Failed(Usage, frozen=True, kw_only=True):
     error: str | None = None
     """The system's error message, if it could not be started."""
     counted: bool = True
-    """Whether it uses up a retry."""
+    """True if the failure uses up a retry."""
 
 
 class ScheduledRetry(Fact, frozen=True, kw_only=True):
@@ -149,7 +149,7 @@ class Rescheduled(Fact, frozen=True, kw_only=True):
     """A delay began again, because the clock showed a time before the beginning of the delay."""
 
     delay_us: Count
-    """The same as before."""
+    """Length of the delay, unchanged."""
     due_at_us: int
     why: Literal["clock-set-back"]
 

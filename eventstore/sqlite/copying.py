@@ -49,7 +49,7 @@ def _copy(source: apsw.Connection, target: str, on_progress: OnProgress) -> None
 
 
 class Copy(NamedTuple):
-    """What a verified copy contains."""
+    """The content of a verified copy."""
 
     head: Head
     first_hash: bytes | None

@@ -111,54 +111,54 @@ def _born(spec: Enqueued, recorded: Recorded) -> Job:
 
 def _step(job: Job, event: JobEvent, recorded: Recorded) -> Job:
     at, version, position = recorded.recorded_at_us, recorded.version, recorded.position
-    moved = {"version": version, "position": position, "changed_at_us": at}
+    place = {"version": version, "position": position, "changed_at_us": at}  # of the event
     match event:
         case Claimed():
-            return _claimed(job, event, moved)
+            return _claimed(job, event, place)
         case Released():
-            return replace(job, state="pending", worker=None, attempt=event.attempt - 1, **moved)
+            return replace(job, state="pending", worker=None, attempt=event.attempt - 1, **place)
         case Succeeded():
-            return _succeeded(job, event, moved)
+            return _succeeded(job, event, place)
         case Failed():
-            return _failed(job, event, moved)
+            return _failed(job, event, place)
         case ScheduledRetry():
-            return _waiting(job, event, moved, state="failed", retries_used=event.retry)
+            return _waiting(job, event, place, state="failed", retries_used=event.retry)
         case Rescheduled():
-            return _waiting(job, event, moved)
+            return _waiting(job, event, place)
         case Dead():
-            return replace(job, state="dead", due_at_us=None, delay_us=None, **moved)
+            return replace(job, state="dead", due_at_us=None, delay_us=None, **place)
         case Requeued():
-            return _requeued(job, event, moved)
+            return _requeued(job, event, place)
         case FellDue():
-            return replace(job, state="pending", due_at_us=None, delay_us=None, **moved)
+            return replace(job, state="pending", due_at_us=None, delay_us=None, **place)
         case CancelRequested():
             return replace(job, cancel_requested=True, version=version, position=position)
         case Cancelled():
-            return _cancelled(job, event, moved)
+            return _cancelled(job, event, place)
         case Enqueued():
             raise AssertionError(f"job {job.id} is enqueued twice, at {recorded.position}")
         case _:
             assert_never(event)
 
 
-def _claimed(job: Job, event: Claimed, moved: dict[str, int]) -> Job:
+def _claimed(job: Job, event: Claimed, place: dict[str, int]) -> Job:
     return replace(
         job,
         state="processing",
         attempt=event.attempt,
         skipped=job.skipped + event.attempt - job.attempt - 1,
         worker=event.worker,
-        **moved,
+        **place,
     )
 
 
 def _waiting(
-    job: Job, event: ScheduledRetry | Rescheduled, moved: dict[str, int], **changes: Any
+    job: Job, event: ScheduledRetry | Rescheduled, place: dict[str, int], **changes: Any
 ) -> Job:
-    return replace(job, due_at_us=event.due_at_us, delay_us=event.delay_us, **changes, **moved)
+    return replace(job, due_at_us=event.due_at_us, delay_us=event.delay_us, **changes, **place)
 
 
-def _succeeded(job: Job, event: Succeeded, moved: dict[str, int]) -> Job:
+def _succeeded(job: Job, event: Succeeded, place: dict[str, int]) -> Job:
     return replace(
         job,
         state="completed",
@@ -169,11 +169,11 @@ def _succeeded(job: Job, event: Succeeded, moved: dict[str, int]) -> Job:
         failure=None,
         exit_code=event.exit_code,
         signal=event.signal,
-        **moved,
+        **place,
     )
 
 
-def _cancelled(job: Job, event: Cancelled, moved: dict[str, int]) -> Job:
+def _cancelled(job: Job, event: Cancelled, place: dict[str, int]) -> Job:
     return replace(
         job,
         state="cancelled",
@@ -183,11 +183,11 @@ def _cancelled(job: Job, event: Cancelled, moved: dict[str, int]) -> Job:
         cancel_requested=False,
         exit_code=job.exit_code if event.attempt is None else event.exit_code,
         signal=job.signal if event.attempt is None else event.signal,
-        **moved,
+        **place,
     )
 
 
-def _failed(job: Job, event: Failed, moved: dict[str, int]) -> Job:
+def _failed(job: Job, event: Failed, place: dict[str, int]) -> Job:
     """Return the failed job. The next event of the same append decides its final state."""
     return replace(
         job,
@@ -198,12 +198,12 @@ def _failed(job: Job, event: Failed, moved: dict[str, int]) -> Job:
         failure=event.reason,
         exit_code=event.exit_code,
         signal=event.signal,
-        **moved,
+        **place,
     )
 
 
-def _requeued(job: Job, event: Requeued, moved: dict[str, int]) -> Job:
-    job = replace(job, state="pending", due_at_us=None, delay_us=None, **moved)
+def _requeued(job: Job, event: Requeued, place: dict[str, int]) -> Job:
+    job = replace(job, state="pending", due_at_us=None, delay_us=None, **place)
     if event.why == "dlq":
         return replace(job, round=job.round + 1, retries_used=0, lost_in_row=0)
     return job

@@ -38,14 +38,14 @@ def test_sqlite_error_is_translated(
         raise error
 
 
-@pytest.mark.parametrize(("full", "meant"), [(True, Full), (False, StorageFailed)])
+@pytest.mark.parametrize(("full", "expected"), [(True, Full), (False, StorageFailed)])
 def test_shared_memory_that_cannot_grow_means_a_full_disk_only_if_the_disk_is_full(
-    full: bool, meant: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    full: bool, expected: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eventstore.sqlite.error_translation.is_full", lambda path: full)
     error = apsw.IOError("disk I/O error")
     error.extendedresult = apsw.SQLITE_IOERR_SHMSIZE  # type: ignore[attr-defined]
-    with pytest.raises(meant), translated(str(tmp_path)):
+    with pytest.raises(expected), translated(str(tmp_path)):
         raise error
 
 

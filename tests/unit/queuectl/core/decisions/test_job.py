@@ -91,13 +91,13 @@ SIGNAL_ENDS = [
 ]
 
 
-@pytest.mark.parametrize(("spec", "outcome", "well"), SIGNAL_ENDS)
+@pytest.mark.parametrize(("spec", "outcome", "success"), SIGNAL_ENDS)
 def test_signal_is_a_success_only_if_the_job_says_so(
-    spec: dict[str, Any], outcome: dict[str, Any], well: bool
+    spec: dict[str, Any], outcome: dict[str, Any], success: bool
 ) -> None:
     first, *_ = decide(running(**spec), finish(**outcome))  # type: ignore[misc]
-    assert isinstance(first, Succeeded) == well
-    if well:
+    assert isinstance(first, Succeeded) == success
+    if success:
         assert first == Succeeded(attempt=1, exit_code=None, signal=15)
 
 

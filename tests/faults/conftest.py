@@ -1,4 +1,4 @@
-"""What the faults share."""
+"""The shared fixtures of the fault tests."""
 
 from collections.abc import Iterator
 from pathlib import Path

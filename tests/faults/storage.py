@@ -1,4 +1,4 @@
-"""A disk that fails on demand, and remembers what was asked of it: an APSW VFS."""
+"""A disk that fails on demand and records all operations: an APSW VFS."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import apsw
 
 Fault = Callable[[str, str], type[apsw.Error] | None]
-"""From an operation (`write`, `sync`, `truncate`) and a file's name to the error it is to raise."""
+"""From an operation (`write`, `sync`, `truncate`) and a file's path to the error to raise."""
 
 Kind = Literal[
     "create", "write", "sync", "truncate", "delete", "link", "sync-folder", "acknowledge"
@@ -16,18 +16,18 @@ Kind = Literal[
 
 
 class Operation(NamedTuple):
-    """One thing that was done to a file, or told to whoever waited for it."""
+    """An operation on a file, or an acknowledgement to a client."""
 
     kind: Kind
     name: str
     """The file's path."""
     number: int = 0
-    """Where it was written, the size it was cut to, or the position acknowledged."""
+    """The offset of a write, the new size of a truncation, or the acknowledged position."""
     data: bytes = b""
 
 
 class Disk(apsw.VFS):
-    """The default VFS, with a say before each write-side operation and a record after it."""
+    """The default VFS; each operation that writes may fail before, and is recorded after."""
 
     def __init__(self) -> None:
         self.fault: Fault = lambda operation, name: None
@@ -49,7 +49,7 @@ class Disk(apsw.VFS):
             self.done.append(Operation("sync-folder", os.path.dirname(filename)))
 
     def about_to(self, operation: str, name: str) -> None:
-        """Raise what the test wants to happen instead."""
+        """Raise the error that the test has planted for this operation, if any."""
         if error := self.fault(operation, name):
             raise error(f"planted at {operation}")
 
@@ -77,7 +77,7 @@ class _File(apsw.VFSFile):
 
 @contextmanager
 def failing_disk() -> Iterator[Disk]:
-    """A disk for all databases opened meanwhile. It works until `fault` is set."""
+    """Yield the disk of all databases opened in the block. It works until `fault` is set."""
     disk = Disk()
     try:
         yield disk

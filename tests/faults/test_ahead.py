@@ -1,4 +1,4 @@
-"""Short jobs, several to a transaction: none is lost, doubled or stuck behind a long one."""
+"""Short jobs, several per transaction: none is lost, run twice or stuck behind a long one."""
 
 from tests.ctl import until
 from tests.house import House, kill
@@ -12,9 +12,9 @@ def test_many_short_jobs_each_run_once_although_the_supervisor_dies(house: House
         until(lambda: (ran.exists() and ran.read_text().count("\n") > 50) or None, "some have run")
         kill(house.supervisor(running))
         assert set(house.wait(*jobs)) == {"completed"}
-    finished = [one for one in house.queue.events() if one.type == "succeeded"]
-    assert sorted(one.stream for one in finished) == sorted(jobs)
-    lost = sum(one.type == "failed" for one in house.queue.events())
+    finished = [event for event in house.queue.events() if event.type == "succeeded"]
+    assert sorted(event.stream for event in finished) == sorted(jobs)
+    lost = sum(event.type == "failed" for event in house.queue.events())
     assert len(jobs) <= len(ran.read_text().split()) <= len(jobs) + lost
 
 

@@ -1,4 +1,4 @@
-"""Processes that a job leaves running: ended with it and named, or kept if the job asks for it."""
+"""Processes that a job leaves running: ended and named, or kept if the job requests it."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ SERVER = (
     "setsid sleep 600 > /dev/null 2>&1 & until grep -q sleep /proc/$!/comm; do :; done;"
     " echo $! > server; {}"
 )
-"""Starts what outlives the shell, then the rest of the job."""
+"""Starts a process that outlives the shell, then the rest of the job."""
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_kept_process_outlives_its_job_others_and_the_worker(
     job = house.enqueue(SERVER.format(rest), background="keep", max_retries=0)
     with house.worker(slots=1) as running:
         assert house.wait_for(job, ends).stragglers == 0
-        # The next attempts, which may not take it for theirs: one leaves a process of its own.
+        # The next attempts must not take it for theirs; one of them leaves its own process.
         others = [house.enqueue("true"), house.enqueue("sleep 600 & true")]
         assert house.wait(*others) == ["completed", "completed"]
         assert house.wait_for(others[1], "succeeded").stragglers == 1
@@ -156,7 +156,7 @@ def test_process_that_marks_itself_as_kept_is_ended(house: House) -> None:
 
 
 def test_unmarked_process_of_a_running_job_outlives_the_end_of_another(house: House) -> None:
-    """Whose it is can be told once one of the two jobs is left."""
+    """Its owner is known once only one of the two jobs is running."""
     hidden = (
         "(prlimit --pid $BASHPID --rttime=1000000000:unlimited; exec env -i setsid sh -c"
         f" 'echo $$ > {house.work}/server; exec sleep 600' > /dev/null 2>&1 &) "

@@ -1,4 +1,4 @@
-"""What a commit that fails means: full is a no; an I/O error is not one by itself."""
+"""The meaning of a failed commit: a full disk is a refusal; an I/O error alone is not."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,8 +19,8 @@ JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
 
 @pytest.fixture
 def disk() -> Iterator[Disk]:
-    with failing_disk() as found:
-        yield found
+    with failing_disk() as disk:
+        yield disk
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def append(store: SqliteStore, stream: str) -> None:
 def streams(store: SqliteStore) -> list[str]:
     with store.read() as tx:
         assert first_break(tx.raw()) is None
-        return [one.stream for one in tx.events()]
+        return [recorded.stream for recorded in tx.events()]
 
 
 def test_full_disk_is_a_refusal(disk: Disk, store: SqliteStore) -> None:
@@ -75,7 +75,7 @@ def test_sync_that_fails_once_is_a_success_after_a_synced_checkpoint(
         append(store, "2")
         assert streams(store) == ["1", "2"]
     except OutcomeUnknown:
-        # SQLite took the frames back when it re-opened: then nothing may claim that they are gone.
+        # SQLite recovered the frames when it reopened the file: the refusal must not deny them.
         assert streams(store) in (["1"], ["1", "2"])
     assert failed
     assert failed[0].endswith("-wal")
@@ -121,7 +121,7 @@ def test_commit_without_events_that_fails_is_a_failure(disk: Disk, store: Sqlite
 
 
 class Unlucky:
-    """A connection whose commit fails with an I/O error, and what others do meanwhile."""
+    """A connection whose commit fails with an I/O error, and the writes of others after it."""
 
     def __init__(self, connection: apsw.Connection, meanwhile: Callable[[], None]) -> None:
         self._connection, self._meanwhile = connection, meanwhile
@@ -143,7 +143,7 @@ class Unlucky:
 def test_the_record_at_its_position_decides_whether_a_failed_commit_is_recorded(
     tmp_path: Path, stream: str, refused: bool
 ) -> None:
-    """Its own record, and a checkpoint: yes. Another's: no, and nothing of it ever will be."""
+    """Its own record and a checkpoint: recorded. Another record: refused, for good."""
     store = open_store(str(tmp_path / "queue.db"), create=True)
     append(store, "1")
 

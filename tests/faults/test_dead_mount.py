@@ -1,4 +1,4 @@
-"""A directory or a program on a mount whose server is gone: only that attempt waits for it."""
+"""A directory or program on a mount with an unreachable server: only that attempt waits."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def ctl(tmp_path: Path) -> WithDeadMount:
 
 
 def hanging(ctl: WithDeadMount, kind: str, **options: object) -> str:
-    """A job that cannot begin while the mount is dead."""
+    """A job that cannot start while the mount is dead."""
     argv, path = ["tool"], "/usr/bin:/bin"
     cwd = ctl.folder
     match kind:

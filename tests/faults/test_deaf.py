@@ -1,4 +1,4 @@
-"""Jobs that leave their session, ignore TERM or leave things behind; asked to end, or ended."""
+"""Jobs that leave their session, ignore TERM or leave processes: timeout, cancel and end."""
 
 import pytest
 

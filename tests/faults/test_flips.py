@@ -1,4 +1,4 @@
-"""Bits that flip in the log: `verify` names them, and nobody guesses what stood there."""
+"""Flipped bits in the log: `verify` reports them, and no reader guesses the original."""
 
 from pathlib import Path
 from unittest.mock import patch
@@ -27,13 +27,13 @@ def test_flipped_bit_is_harmless_or_reported() -> None:
 
 
 def _believing(tx: SqliteReader) -> Verdict:
-    """A `verify` that takes every record for what was written."""
+    """Return the verdict of `verify` without the broken record."""
     return verify(tx)._replace(broken=None)
 
 
 @pytest.mark.proof
 def test_unreported_flip_is_found() -> None:
-    """The control: most bits of the log are harmful where nothing holds them against the chain."""
+    """The control: most flips do harm if the records are not checked against the chain."""
     with patch("tests.torture.flips.verify", _believing):
         tally = FLIPS.run(200, 0)
     assert sum("and another" in line or "a traceback" in line for line in tally.findings) > 50
@@ -41,14 +41,14 @@ def test_unreported_flip_is_found() -> None:
 
 @pytest.mark.proof
 def test_any_flipped_bit_in_the_last_records_header_is_reported(log: Log) -> None:
-    """Its hash becomes text, or nothing; whoever wants the head of the log is refused."""
+    """The type of its hash changes to text or NULL; a reader of the head gets an error."""
     at = Path(log.path).read_bytes().rindex(log.events[-1].data.encode())
     tally = flipped(log, ((offset, bit) for offset in range(at - 60, at) for bit in range(8)))
     assert tally.findings == []
 
 
 def test_record_of_impossible_size_is_reported(log: Log) -> None:
-    """A flipped length goes beyond SQLite's limit; here the limit comes down instead."""
+    """A flipped length exceeds SQLite's limit; this test lowers the limit instead."""
     with Queue(log.path) as queue:
         queue.enqueue("true " + "x" * 5_000, cwd="/")
         longest = queue.store.head()
@@ -64,7 +64,7 @@ def test_record_of_impossible_size_is_reported(log: Log) -> None:
 
 
 def test_record_missing_from_the_index_of_streams_is_reported(log: Log) -> None:
-    """The chain is whole: only the index by which history goes is not."""
+    """The chain is sound: only the index that `history` uses is damaged."""
     content = bytearray(Path(log.path).read_bytes())
     entry = b"\x04\x0f\x09\x01"  # in the index: a text of one character, a 1, and a small number
     at = content.rindex(entry + b"3")
@@ -81,10 +81,10 @@ def test_record_missing_from_the_index_of_streams_is_reported(log: Log) -> None:
 @pytest.mark.parametrize("byte", [0xF6, 0xFF])
 def test_invalid_utf8_is_reported(log: Log, byte: int) -> None:
     content = Path(log.path).read_bytes()
-    wanted = next(one for one in log.events if '"echo 3"' in one.data)
+    record = next(recorded for recorded in log.events if '"echo 3"' in recorded.data)
     Path(log.path).write_bytes(
         content.replace(
-            wanted.data.encode(), wanted.data.encode().replace(b"o 3", bytes([byte]) * 3)
+            record.data.encode(), record.data.encode().replace(b"o 3", bytes([byte]) * 3)
         )
     )
     store = open_store(log.path, readonly=True)
@@ -92,7 +92,7 @@ def test_invalid_utf8_is_reported(log: Log, byte: int) -> None:
         broken = verify(tx).broken
     store.close()
     assert broken is not None
-    assert (broken.position, broken.what) == (wanted.position, "it is not UTF-8")
+    assert (broken.position, broken.what) == (record.position, "it is not UTF-8")
 
 
 @pytest.mark.parametrize("data", [None, 7])

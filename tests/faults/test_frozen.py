@@ -17,11 +17,11 @@ from tests.ctl import Ctl, until
 from tests.house import House
 
 KEEPER = "$(cut -d ' ' -f 4 /proc/$PPID/stat)"
-"""In a job: the pid of the keeper, for its supervisor is $PPID."""
+"""Shell text for the pid of the keeper; its supervisor is $PPID."""
 
 
 def freeze(*pids: int) -> None:
-    """Stop a keeper and its supervisor, again if one still continued the other meanwhile."""
+    """Stop a keeper and its supervisor; again if one has continued the other."""
 
     def stop_all() -> bool | None:
         for pid in pids:
@@ -55,7 +55,7 @@ def test_keeper_stopped_by_a_job_ends_with_its_supervisor(
 def test_another_worker_continues_a_stopped_keeper(house: House) -> None:
     with house.worker() as running:
         running.says("SIGTERM or SIGINT")
-        assert house.wait(house.enqueue("true")) == ["completed"]  # its first look is over
+        assert house.wait(house.enqueue("true")) == ["completed"]  # its first check is over
         freeze(running.pid)
         with house.worker():
             until(lambda: not stopped(running.pid) or None, "the keeper to be continued")
@@ -83,8 +83,8 @@ def test_worker_that_never_answers_is_killed_after_its_grace(
         pids = living_processes(worker)
         with kept_frozen(*pids):
             hold_up = HoldUp(house.queue, worker, force=True)
-            said = until(lambda: _said(hold_up, "killed it"), "the end of patience")
-        assert str(pids[0]) in said
+            message = until(lambda: _message(hold_up, "killed it"), "the end of patience")
+        assert str(pids[0]) in message
         until(lambda: not any(map(alive, pids)) or None, "the worker's end")
         assert take_over(house.queue, worker, "test") == [job]
     assert house.queue.get(job).state == "pending"
@@ -111,9 +111,9 @@ def test_doctor_names_stopped_processes(ctl: Ctl, house: House) -> None:
         running.says("SIGTERM or SIGINT")
         pids = [running.pid, house.supervisor(running)]
         freeze(*pids)
-        told = ctl("doctor", code=1).out
-        assert "is stopped by a signal" in told
-        assert f"kill -CONT {pids[0]} {pids[1]}" in told
+        output = ctl("doctor", code=1).out
+        assert "is stopped by a signal" in output
+        assert f"kill -CONT {pids[0]} {pids[1]}" in output
 
 
 def test_stop_ends_a_worker_whose_job_stopped_its_keeper_and_killed_its_supervisor(
@@ -123,9 +123,9 @@ def test_stop_ends_a_worker_whose_job_stopped_its_keeper_and_killed_its_supervis
     with house.worker() as running:
         supervisor = house.supervisor(running)
         until(lambda: not alive(supervisor) or None, "the supervisor's death")
-        told = ctl("doctor", code=1).out
-        assert f"is stopped by a signal (process {running.pid})" in told
-        assert f"kill -CONT {running.pid}" in told
+        output = ctl("doctor", code=1).out
+        assert f"is stopped by a signal (process {running.pid})" in output
+        assert f"kill -CONT {running.pid}" in output
         assert "was stopped by a signal; continued it" in ctl("worker", "stop").err
         assert not any(worker.active for worker in house.workers())
         assert running.ends().code == 0
@@ -133,14 +133,14 @@ def test_stop_ends_a_worker_whose_job_stopped_its_keeper_and_killed_its_supervis
     assert house.queue.get(job).retries_used == 0
 
 
-def _said(hold_up: HoldUp, words: str) -> str | None:
-    said = hold_up.look()
-    return said if said and words in said else None
+def _message(hold_up: HoldUp, words: str) -> str | None:
+    message = hold_up.look()
+    return message if message and words in message else None
 
 
 @contextmanager
 def kept_frozen(*pids: int) -> Iterator[None]:
-    """Somebody stops these processes again and again."""
+    """Stop these processes again and again while the block runs."""
     over = threading.Event()
 
     def keep() -> None:

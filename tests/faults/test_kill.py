@@ -13,7 +13,7 @@ from tests.shapes import SHAPES, complete, in_folder
 
 
 def begun(house: House, running: Running, shape: str) -> str:
-    """A job of that shape which sleeps in its first attempt and ends well in its second."""
+    """Start a job of that shape that sleeps in its first attempt and succeeds in its second."""
     job = house.enqueue(f"if [ $QUEUECTL_ATTEMPT = 1 ]; then {SHAPES[shape]}; fi")
     until(lambda: complete(shape, house.work), f"the whole job: {running.err}")
     return job
@@ -125,12 +125,12 @@ def test_claim_is_not_taken_over_before_the_keeper_has_cleaned_up(house: House) 
     with house.worker(slots=1) as running:
         job = begun(house, running, "daemon")
         with house.worker(slots=1) as other:
-            other.says("SIGTERM or SIGINT")  # and is past its first look, once it has run a job:
+            other.says("SIGTERM or SIGINT")  # and has made its first check once it has run a job:
             assert house.wait(house.enqueue("true")) == ["completed"]
             supervisor = house.supervisor(running)
             os.kill(running.pid, SIGSTOP)
             kill(supervisor)
-            for _ in range(10):  # the other hears of the death, and of these
+            for _ in range(10):  # the other worker notices the death, and these
                 assert house.wait(house.enqueue("true")) == ["completed"]
             assert house.event_types(job) == ["enqueued", "claimed"]
             os.kill(running.pid, SIGCONT)

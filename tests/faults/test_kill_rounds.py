@@ -1,4 +1,4 @@
-"""Workers die at random moments: nothing is lost, done twice, done beside itself, or left."""
+"""Workers die at random moments: no job is lost, run twice or in parallel, or left running."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from tests.torture.kills import KILLS, RECLAIMS, Round
 from tests.torture.proof import amount, assert_holds
 
 CARELESS = Fault(
-    "neither the keeper nor who takes over ends what was left",
+    "neither the keeper nor a takeover ends the remaining processes",
     (
         Edit("queuectl/worker/keeper.py", "        end_children(kept_limit)\n", ""),
         Edit(
@@ -78,7 +78,7 @@ def test_kill_rounds_find_a_planted_fault(
 
 
 def test_judge_reports_each_broken_guarantee(tmp_path: Path) -> None:
-    """The control of the rest: a round in which everything has gone wrong."""
+    """The control of the judge: a round in which every guarantee is broken."""
     played = Round(tmp_path, 0)
     waiting = played.house.enqueue("true")
     done = played.house.enqueue("true")
@@ -88,8 +88,8 @@ def test_judge_reports_each_broken_guarantee(tmp_path: Path) -> None:
         (played.house.work / "overlaps").write_text(f"{done} 2\n")
         left = subprocess.Popen(["sleep", "60"], cwd=played.house.work)
         try:
-            until(lambda: in_folder(played.house.work) or None, "what is left")
-            told = " ".join(played.judge())
+            until(lambda: in_folder(played.house.work) or None, "the leftover process")
+            findings = " ".join(played.judge())
         finally:
             left.kill()
             left.wait()
@@ -102,4 +102,4 @@ def test_judge_reports_each_broken_guarantee(tmp_path: Path) -> None:
         "held worker-",
         "bell ",
     ):
-        assert broken in told
+        assert broken in findings

@@ -1,4 +1,4 @@
-"""A worker that is leaving says so in the log, and one that has left was not lost."""
+"""A worker that stops records it in the log, and a stopped worker is not lost."""
 
 import subprocess
 from signal import SIGTERM
@@ -26,15 +26,15 @@ def test_stopped_worker_is_not_reported_as_dead(house: House) -> None:
             job = house.enqueue("sleep 60")
             house.wait_for(job, "claimed")
             stop = (*PROGRAM, "--db", str(house.path), "worker", "stop", "--now")
-            said = subprocess.run(stop, capture_output=True, text=True, check=True)
+            answer = subprocess.run(stop, capture_output=True, text=True, check=True)
             running.ends()
-            assert "died" not in said.stderr + said.stdout
+            assert "died" not in answer.stderr + answer.stdout
             house.queue.cancel(job)
     assert {worker.state for worker in house.workers()} == {"stopped"}
 
 
 def test_claims_of_short_jobs_behind_long_ones_are_released_at_most_once(house: House) -> None:
-    """Claims ahead that find no slot are given back, and not made again at once."""
+    """Prefetched claims that find no slot are released, and not claimed again at once."""
     short = [house.enqueue("true") for _ in range(8)]
     long = [house.enqueue("sleep 0.3") for _ in range(2)]
     behind = [house.enqueue("true") for _ in range(4)]

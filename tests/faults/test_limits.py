@@ -16,7 +16,7 @@ from tests.machine import ROOT, needs_another_user, needs_mounts, with_mounts
 MIB = 2**20
 KEEPER_AND_SUPERVISOR, THREADS, ENOUGH = 2, 2, 100
 OWNER = 2_000_000_000 + os.getpid()
-"""A user that nobody has, other tests neither: root is exempt from the limit of processes."""
+"""A user id that is not in use, also not in other tests: root has no limit of processes."""
 
 
 BEGIN = """
@@ -29,7 +29,7 @@ ctl = Ctl(disk)
 
 
 def on_tmpfs(folder: Path, options: str, script: str) -> list[str]:
-    """What the script prints, run with `ctl` in a small file system that nobody else sees."""
+    """Run a script with `ctl` in a small private file system; return the lines that it prints."""
     disk = folder / "disk"
     disk.mkdir()
     mount = f"mount -t tmpfs -o mode=0700,{options} tmpfs {disk}"
@@ -55,8 +55,8 @@ except OSError as error: print(error.strerror)
 filler.close()
 refused = ctl("enqueue", "--", "true", code=6)
 print(refused.out + refused.err, end="")
-told = ctl("list", code=6)
-print(told.out + told.err, end="")
+printed = ctl("list", code=6)
+print(printed.out + printed.err, end="")
 (disk / "filler").unlink()
 print(ctl.enqueue("true"), ctl("verify").code, ctl("replay", "--check").code)
 """
@@ -64,7 +64,7 @@ print(ctl.enqueue("true"), ctl("verify").code, ctl("replay", "--check").code)
 
 @needs_mounts
 def test_full_disk_is_reported_as_a_full_disk(tmp_path: Path) -> None:
-    """Readers need room too, for the index of the WAL, where nobody else has the file open."""
+    """Readers need room too, for the index of the WAL, if no other process has the file open."""
     full, *refused, later = on_tmpfs(tmp_path, "size=256k", FULL)
     assert full == "No space left on device"
     for line in refused:
@@ -84,9 +84,9 @@ for _ in range(2):
 @needs_mounts
 @pytest.mark.parametrize("options", ["size=4k", "size=64k", "nr_inodes=1", "nr_inodes=2"])
 def test_queue_is_not_created_if_it_does_not_fit(tmp_path: Path, options: str) -> None:
-    told = on_tmpfs(tmp_path, options, TOO_SMALL)
-    assert all(line.startswith("error: ") for line in told[::2]), told
-    assert told[1::2] == ["[]", "[]"]
+    printed = on_tmpfs(tmp_path, options, TOO_SMALL)
+    assert all(line.startswith("error: ") for line in printed[::2]), printed
+    assert printed[1::2] == ["[]", "[]"]
 
 
 NO_INODES = """
@@ -107,8 +107,8 @@ print(len(logs.out), *logs.err.splitlines())
 def test_without_inodes_long_output_is_lost_but_no_job(
     tmp_path: Path, inodes: int, shown: str
 ) -> None:
-    told = on_tmpfs(tmp_path, f"nr_inodes={inodes},size=4m", NO_INODES)
-    assert told == ["0 Queue is empty: 2 completed.", "['completed', 'completed']", shown]
+    printed = on_tmpfs(tmp_path, f"nr_inodes={inodes},size=4m", NO_INODES)
+    assert printed == ["0 Queue is empty: 2 completed.", "['completed', 'completed']", shown]
 
 
 READ_ONLY = """
@@ -127,13 +127,15 @@ for words in (["enqueue", "--", "true"], ["worker", "start"], ["dlq", "retry", "
 
 @needs_mounts
 def test_read_only_mount_is_read_and_not_written(tmp_path: Path) -> None:
-    told = on_tmpfs(tmp_path, "size=4m", READ_ONLY)
-    assert len(told) == 6, told
-    assert all(line.startswith("error: ") and "is mounted read-only" in line for line in told), told
+    printed = on_tmpfs(tmp_path, "size=4m", READ_ONLY)
+    assert len(printed) == 6, printed
+    assert all(line.startswith("error: ") and "is mounted read-only" in line for line in printed), (
+        printed
+    )
 
 
 def limited(ctl: Ctl, limit: int, value: int, *words: str) -> Result:
-    """`queuectl WORDS` under one limit of setrlimit(2)."""
+    """Run `queuectl WORDS` with one limit of setrlimit(2)."""
     done = subprocess.run(
         [*PROGRAM, *words],
         env=ctl.env,
@@ -174,10 +176,10 @@ def test_under_a_limit_a_job_is_accepted_or_refused_in_one_line(ctl: Ctl, what: 
 
 
 def as_other_user(ctl: Ctl, processes: int, *words: str) -> Running:
-    """A worker of a user who may have so many processes; ours where we are no root."""
+    """Start a worker of a user with this limit of processes; of this user if not root."""
     for path in (ctl.folder, *ctl.folder.rglob("*")):
         os.chown(path, OWNER if ROOT else -1, -1)
-    # The program may lie in a folder of root's.
+    # The program may be in a folder that belongs to root.
     user = ["setpriv", "--reuid", str(OWNER), "--clear-groups"]
     for capabilities in ("--bounding-set", "--inh-caps", "--ambient-caps"):
         user += [capabilities, "-all,+dac_override"]

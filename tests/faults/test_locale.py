@@ -1,4 +1,4 @@
-"""A worker whose locale knows only ASCII runs whatever the log holds, and passes nothing on."""
+"""A worker with an ASCII locale runs every job, and its jobs inherit no descriptors."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Another process holds the write lock: it is named, and the worker goes on with what it can."""
+"""Another process holds the write lock: it is named, and the worker runs on as far as it can."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc says who 
 
 @contextmanager
 def locked(db: Path) -> Iterator["subprocess.Popen[str]"]:
-    """A process that holds the write lock of the queue for the length of the block."""
+    """Run a process that holds the write lock of the queue while the block runs."""
     command = [sys.executable, "-c", LOCK, str(db)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout
@@ -47,11 +47,11 @@ def test_the_holder_of_the_write_lock_is_named(ctl: Ctl) -> None:
     ctl.enqueue("true")
     assert writer(str(ctl.db)) is None
     with locked(ctl.db) as holder:
-        found = writer(str(ctl.db))
-        assert found is not None
-        assert found.pid == holder.pid
-        assert "import sqlite3" in found.command
-        assert not found.stopped
+        writing = writer(str(ctl.db))
+        assert writing is not None
+        assert writing.pid == holder.pid
+        assert "import sqlite3" in writing.command
+        assert not writing.stopped
         holder.send_signal(SIGSTOP)
         until(lambda: process(holder.pid).stopped or None, "its stop")
         assert str(writer(str(ctl.db))).endswith(", which is stopped")
@@ -110,7 +110,7 @@ def test_a_worker_says_who_has_locked_the_queue_and_goes_on_afterwards(ctl: Ctl)
 
 
 def test_a_job_that_locks_the_queue_is_ended_at_its_timeout(ctl: Ctl) -> None:
-    """The worker has a result to record meanwhile, and must not wait for the very job to end."""
+    """The worker has a result to record, and must not wait for the end of that very job."""
     house = House(ctl.folder)
     (house.work / "lock.py").write_text(LOCK)
     locking = f"exec {sys.executable} lock.py {house.path} > up"
@@ -127,7 +127,7 @@ def test_a_job_that_locks_the_queue_is_ended_at_its_timeout(ctl: Ctl) -> None:
 
 
 def test_what_is_recorded_after_a_wait_has_the_time_of_its_record(ctl: Ctl) -> None:
-    """Not that of the beginning of the wait, before what the holder of the lock has recorded."""
+    """Not the time at which the wait began, before the records of the holder of the lock."""
     ctl.enqueue("true")
     with locked(ctl.db) as holder, ctl.running("enqueue", "--", "true") as waiting:
         waiting.says("waiting for process")

@@ -1,4 +1,4 @@
-"""Another user of the same machine: reads nothing of ours, changes nothing, leads us nowhere."""
+"""Another user of the machine can neither read nor change the queue, nor redirect it."""
 
 import os
 import stat
@@ -20,38 +20,38 @@ from tests.neighbour import as_nobody, shared_folder
 
 SECRET = "the secret word is sesame"
 STICKY = 0o1777
-"""As /tmp: everyone may put files there, and take away only their own."""
+"""The mode of /tmp: every user may create files, and remove only their own."""
 
 
 @pytest.fixture
 def shared() -> Iterator[Ctl]:
-    """The program, in a folder that everyone may list and enter, its umask 0."""
+    """The program with umask 0, in a folder that everyone may list and enter."""
     with shared_folder(0o755) as folder:
         yield Ctl(folder)
 
 
 @pytest.fixture
 def sticky() -> Iterator[Ctl]:
-    """The program, in a folder in which everyone may put files."""
+    """The program, in a folder in which everyone may create files."""
     with shared_folder(STICKY) as folder:
         yield Ctl(folder)
 
 
 def reads_and_writes_nothing(folder: Path) -> None:
-    """Try every file and folder below `folder`, by every name, as the user that calls."""
-    found = [Path(place, name) for place, *lists in os.walk(folder) for name in chain(*lists)]
-    assert found, "nothing was seen at all"
-    for path in found:
+    """Assert that the calling user can access no file or folder below `folder`."""
+    paths = [Path(place, name) for place, *lists in os.walk(folder) for name in chain(*lists)]
+    assert paths, "no files were listed"
+    for path in paths:
         assert path.name == "control" or not _may(path), f"{path}: {_may(path)}"
     for name in ("locks", "bells", "outputs", "locks/replay", "outputs/1.1/0"):
-        for beside in ("queue.db.d", "copy.db.d"):
-            assert not _may(folder / beside / name), name
+        for side_folder in ("queue.db.d", "copy.db.d"):
+            assert not _may(folder / side_folder / name), name
     with pytest.raises(OSError, match="Permission"):
         (folder / "queue.db-new").touch()
 
 
 def _may(path: Path) -> list[str]:
-    """What the user that calls may do with a file or folder."""
+    """Return what the calling user may do with a file or folder."""
     done = []
     for what, flags in (("read", os.O_RDONLY), ("write", os.O_WRONLY), ("list", os.O_DIRECTORY)):
         try:
@@ -69,7 +69,7 @@ def _may(path: Path) -> list[str]:
 
 
 def opens_nothing(path: str) -> None:
-    """Use the queue as the program would, as the user that calls."""
+    """Use the queue as the program does, as the calling user."""
     for readonly in (True, False):
         with pytest.raises(StoreError):
             open_store(path, create=not readonly, readonly=readonly)
@@ -87,8 +87,8 @@ def test_a_neighbour_reads_and_writes_nothing_of_ours(shared: Ctl) -> None:
         shared.wait_for(running, "claimed")
         until(lambda: list(shared.folder.rglob("outputs/2.1/0")) or None, "its output")
         shared("backup", "copy.db")
-        beside = {path.name for path in (shared.folder / "queue.db.d").iterdir()}
-        assert beside == {"locks", "bells", "outputs"}
+        names = {path.name for path in (shared.folder / "queue.db.d").iterdir()}
+        assert names == {"locks", "bells", "outputs"}
         for path in shared.folder.rglob("*"):
             private = stat.S_IMODE(path.lstat().st_mode) & 0o077 == 0
             assert private or path == control, path
@@ -100,7 +100,7 @@ def test_a_neighbour_reads_and_writes_nothing_of_ours(shared: Ctl) -> None:
 
 @needs_another_user
 def test_the_check_sees_what_a_neighbour_may_read(shared: Ctl) -> None:
-    """The control of the test above: a file left open to others is found by it."""
+    """The control of the test above: it finds a file that others can read."""
     shared.enqueue("true")
     shared.db.chmod(0o644)
     with pytest.raises(AssertionError):
@@ -115,13 +115,13 @@ def test_the_folders_that_we_make_on_the_way_are_ours_alone(shared: Ctl) -> None
 
 
 def plant(folder: Path, *links: tuple[str, str]) -> None:
-    """Make links (name, target) in `folder`, as the user that calls."""
+    """Create links (name, target) in `folder`, as the calling user."""
     for name, target in links:
         os.symlink(target, folder / name)
 
 
 def planted(ctl: Ctl, *links: tuple[str, str]) -> None:
-    """Links of another user, or where we cannot be one, of our own: no less to be followed."""
+    """Create links of another user; without root, of this user, which are refused as well."""
     (as_nobody if BECOMES_OTHER_USER else _call)(plant, ctl.folder, *links)
 
 
@@ -132,7 +132,7 @@ def _call(act: object, *arguments: object) -> None:
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Path:
-    """A folder of ours with a file in it that nobody must touch."""
+    """A folder of this user with a file that must not change."""
     place = tmp_path / "victim"
     place.mkdir()
     (place / "file").write_text("as it was")
@@ -140,7 +140,7 @@ def victim(tmp_path: Path) -> Path:
 
 
 def untouched(victim: Path) -> bool:
-    """Whether that folder holds what it held."""
+    """Return whether that folder is unchanged."""
     return os.listdir(victim) == ["file"] and (victim / "file").read_text() == "as it was"
 
 
@@ -176,7 +176,7 @@ def test_links_at_the_names_next_to_the_file_are_not_followed(
 
 
 def leave(folder: Path, name: str) -> None:
-    """An empty file that everyone may read and write, of the user that calls."""
+    """Create an empty file of the calling user that everyone may read and write."""
     path = folder / name
     path.touch()
     path.chmod(0o666)
@@ -185,7 +185,7 @@ def leave(folder: Path, name: str) -> None:
 @needs_another_user
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
 def test_a_file_of_another_user_is_not_used(sticky: Ctl, suffix: str) -> None:
-    """SQLite would write our jobs into an empty -wal that someone else has put there."""
+    """SQLite would write jobs into an empty -wal that another user has created there."""
     as_nobody(leave, sticky.folder, f"queue.db{suffix}")
     assert f"belongs to user {OTHER_USER}" in sticky("enqueue", "--", f"echo {SECRET}", code=6).err
     (sticky.folder / f"queue.db{suffix}").unlink()
@@ -200,7 +200,7 @@ def test_a_file_of_another_user_is_not_used(sticky: Ctl, suffix: str) -> None:
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
 def test_a_hard_link_to_a_file_of_the_user_is_not_written(sticky: Ctl, suffix: str) -> None:
-    """Where the kernel lets others link what is not theirs."""
+    """Some kernels let users create hard links to files of other users."""
     diary = sticky.folder / "diary"
     diary.write_text("")
     os.link(diary, f"{sticky.db}{suffix}")
@@ -210,7 +210,7 @@ def test_a_hard_link_to_a_file_of_the_user_is_not_written(sticky: Ctl, suffix: s
 
 
 def make_folder(folder: Path, name: str) -> None:
-    """A folder that everyone may write, of the user that calls."""
+    """Create a folder of the calling user that everyone may write."""
     (folder / name).mkdir()
     (folder / name).chmod(0o777)
 
@@ -227,18 +227,18 @@ def test_a_folder_of_another_user_is_not_used(sticky: Ctl) -> None:
 
 @needs_another_user
 def test_a_queue_file_of_another_user_is_not_used(sticky: Ctl) -> None:
-    """Its jobs would be run with our rights."""
+    """Its jobs would run with the rights of this user."""
     as_nobody(lambda path: Queue(path).enqueue("id > /tmp/owned"), str(sticky.db))
     for words in (["worker", "start", "--until-empty"], ["list"], ["enqueue", "--", "true"]):
         assert f"belongs to user {OTHER_USER}" in sticky(*words, code=6).err
-        told = sticky(*words, env={"QUEUECTL_DB": ""}, code=6).err
-        assert f"belongs to user {OTHER_USER}" in told
+        refusal = sticky(*words, env={"QUEUECTL_DB": ""}, code=6).err
+        assert f"belongs to user {OTHER_USER}" in refusal
 
 
 def test_links_at_temporary_names_are_not_followed(
     sticky: Ctl, victim: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are drawn at random; here a neighbour has guessed."""
+    """The names are random; in this test another user has guessed them."""
     monkeypatch.setattr(os, "urandom", bytes)
     guessed = f"{sticky.db}.{bytes(6).hex()}.new"
     for target in ("file", "new"):
@@ -252,27 +252,27 @@ def test_links_at_temporary_names_are_not_followed(
 
 
 def test_links_in_the_side_folder_are_not_followed(sticky: Ctl, victim: Path) -> None:
-    """Nobody else can put one there; a job of our own might."""
+    """Another user cannot create one there, but a job of this user can."""
     sticky.enqueue("true")
     sticky.drain()
-    beside = Path(f"{sticky.db}.d")
+    side_folder = Path(f"{sticky.db}.d")
     store = open_store(str(sticky.db))
     for name in ("locks/replay", "bells/b", "outputs/9.1"):
-        (beside / name).symlink_to(victim / ("." if name.startswith("outputs") else "file"))
+        (side_folder / name).symlink_to(victim / ("." if name.startswith("outputs") else "file"))
     with pytest.raises(OSError, match="symbolic links"):
         store.lock("replay").acquire()
     store.ring()
     output = OutputWriter(partial(store.side_folder.folder, "outputs"), "9", 1, 1_000_000)
     output.take(b"x" * 100_000)
     output.close()
-    (beside / "outputs" / "8.1").mkdir(mode=0o700)
-    (beside / "outputs" / "8.1" / "0").symlink_to(victim / "file")
+    (side_folder / "outputs" / "8.1").mkdir(mode=0o700)
+    (side_folder / "outputs" / "8.1" / "0").symlink_to(victim / "file")
     output = OutputWriter(partial(store.side_folder.folder, "outputs"), "8", 1, 1_000_000)
     output.take(b"x" * 100_000)
     output.close()
     store.close()
     assert untouched(victim)
-    assert not (beside / "outputs" / "8.1" / "0").is_symlink()
+    assert not (side_folder / "outputs" / "8.1" / "0").is_symlink()
 
 
 def test_a_replay_with_a_planted_lock_is_one_line(sticky: Ctl, victim: Path) -> None:

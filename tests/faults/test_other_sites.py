@@ -1,4 +1,4 @@
-"""A web page in the user's browser: it reads nothing of the dashboard and changes nothing."""
+"""A web page in the user's browser can neither read nor change the dashboard."""
 
 from collections.abc import Iterator
 from hashlib import sha256
@@ -59,7 +59,7 @@ VALUES = {"job_id": "1", "attempt": "1", "filename": "queuectl.css", "name": "de
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Flask]:
-    """The dashboard of a queue that holds something."""
+    """The dashboard of a queue with jobs."""
     scene = Scene(tmp_path / "queue.db", 1_790_000_000_000_000)
     scene.worker("3f2a", 2, "workshop")
     story(scene)
@@ -75,20 +75,20 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def routes(app: Flask) -> list[str]:
-    """An address for every route there is, and some for which there is none."""
+    """Return an address for every route, and some without a route."""
     adapter = app.url_map.bind("localhost")
-    found = [
+    known = [
         adapter.build(rule.endpoint, {name: VALUES[name] for name in rule.arguments})
         for rule in app.url_map.iter_rules()
     ]
-    assert len(found) >= 14
-    return [*found, "/nowhere", "/jobs/none", "/jobs?state=lost", "/static/none.js", "/jobs/1/"]
+    assert len(known) >= 14
+    return [*known, "/nowhere", "/jobs/none", "/jobs?state=lost", "/static/none.js", "/jobs/1/"]
 
 
 def ask(
     client: FlaskClient, address: str, method: str = "GET", **headers: str | None
 ) -> TestResponse:
-    """One request, its answer not read: a stream would never end."""
+    """Send a request without reading the response: a stream would never end."""
     named = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
     answer = client.open(address, method=method, headers=named, buffered=False)
     answer.close()
@@ -116,7 +116,7 @@ def test_no_route_can_be_embedded_in_another_site(client: FlaskClient, routes: l
 
 
 def test_without_the_guard_every_route_answers(app: Flask, routes: list[str]) -> None:
-    """The control: it is our guard that refuses, for all that Flask and werkzeug would let in."""
+    """The control: the guard refuses these requests; Flask and werkzeug would accept them."""
     with patch("queuectl.dashboard.access.install"):
         client = create_app(app.extensions["queue"].path).test_client()
     for address in routes:

@@ -1,4 +1,4 @@
-"""Long output stands in files that nobody syncs: what a crash leaves of them is told."""
+"""Long output is stored in files that are not synced: damage by a crash is reported."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 from tests.ctl import Ctl
 
 PRINTED = b"".join(b"line %05d\n" % number for number in range(20_000))
-"""Longer than what is kept in the database."""
+"""Output that is too long to be stored in the database."""
 
 COMMAND = "for n in $(seq 0 19999); do printf 'line %05d\\n' $n; done"
 
@@ -37,12 +37,12 @@ LEFT: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 ENDS = ("[attempt 1 succeeded", "[job 1 is completed")
-"""How `logs -f` reports the end of what it follows."""
+"""The line with which `logs -f` reports the end of an attempt."""
 
 
 @pytest.fixture
 def printed(ctl: Ctl) -> tuple[Ctl, str, Path]:
-    """A job that has printed much, and the file with it."""
+    """A job that has printed much, and its output file."""
     job = ctl.enqueue(COMMAND)
     ctl.drain()
     file = Path(f"{ctl.db}.d") / "outputs" / f"{job}.1" / "0"
@@ -55,12 +55,12 @@ def test_damage_of_long_output_by_a_crash_is_reported(
     printed: tuple[Ctl, str, Path], kind: str
 ) -> None:
     ctl, job, file = printed
-    leave, told = LEFT[kind]
+    leave, note = LEFT[kind]
     leave(file)
     for words in ((), ("-f",)):
         shown = ctl("logs", job, *words)
         notes = [line for line in shown.err.splitlines() if not line.startswith(ENDS)]
-        assert notes == [told] * bool(told)
+        assert notes == [note] * bool(note)
         assert len(shown.out) <= len(PRINTED)
         if kind != "zeros":
             assert PRINTED.startswith(shown.out.encode())

@@ -1,4 +1,4 @@
-"""A job that kills its worker ends in the DLQ; the jobs that ran beside it do not."""
+"""A job that kills its worker ends in the DLQ; the jobs that ran in parallel do not."""
 
 from tests.behaviour.test_terminal import screen
 from tests.ctl import Ctl
@@ -8,11 +8,11 @@ POISON = "kill -9 $PPID; sleep 600"
 
 
 def test_job_that_kills_its_worker_is_dead_but_parallel_jobs_complete(house: House) -> None:
-    beside = [house.enqueue("sleep 0.2") for _ in range(3)]
+    neighbours = [house.enqueue("sleep 0.2") for _ in range(3)]
     poison = house.enqueue(POISON)
     behind = [house.enqueue("sleep 0.2") for _ in range(4)]
     with house.worker(slots=4):
-        assert house.wait(poison, *beside, *behind) == ["dead", *["completed"] * 7]
+        assert house.wait(poison, *neighbours, *behind) == ["dead", *["completed"] * 7]
     losses = [event for event in house.event_types(poison) if event == "failed"]
     assert len(losses) == 3
 

@@ -1,4 +1,4 @@
-"""Power cuts: what they may leave is whole; and told to sync less, SQLite loses what it should."""
+"""Power cuts: no acknowledged event is lost, unless SQLite is set to sync less."""
 
 import pytest
 

@@ -93,7 +93,7 @@ def test_queue_file_that_was_replaced_is_not_written(house: House) -> None:
 
 
 def test_worker_survives_the_removal_of_the_side_folder(house: House) -> None:
-    # rm may find the folder filled again meanwhile.
+    # rm may fail because the worker has created a file in the folder again.
     job = house.enqueue(f"rm -rf {house.path}.d 2>rm.log; sleep 1.2; echo late")
     with house.worker() as running:
         assert house.wait_for(job, "succeeded").output_bytes == 5, running.err

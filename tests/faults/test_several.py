@@ -1,4 +1,4 @@
-"""Several workers on one queue, and a retry whose worker died meanwhile."""
+"""Several workers on one queue, and a retry whose worker died before it was due."""
 
 from queuectl.core.requests import NewJob
 from tests.ctl import until
@@ -12,7 +12,7 @@ def test_two_workers_run_each_job_once(house: House) -> None:
         jobs = house.queue.enqueue_many([new] * 300)
         assert set(house.wait(*jobs)) == {"completed"}
     assert sorted((house.work / "ran").read_text().split()) == sorted(jobs)
-    claims = [one.event for one in house.queue.events() if one.type == "claimed"]
+    claims = [recorded.event for recorded in house.queue.events() if recorded.type == "claimed"]
     assert len({getattr(claim, "worker", None) for claim in claims}) == 2
 
 
@@ -24,7 +24,7 @@ def test_retry_comes_on_time_although_its_worker_died(house: House) -> None:
         running.ends()
     house.drain()
     assert house.wait(job) == ["completed"]
-    again = [one for one in house.events(job) if one.type == "claimed"][1]
+    again = [event for event in house.events(job) if event.type == "claimed"][1]
     assert 0 <= again.recorded_at_us - due_at_us < 2_000_000
 
 

@@ -18,7 +18,7 @@ SELF_EXITING = "trap 'exit {0}' TERM; sleep 60 & wait; exit {0}"
 
 
 def tree(pid: int) -> list[int]:
-    """`pid` and all its descendants, parents first."""
+    """Return `pid` and all its descendants, parents first."""
     below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *(lower for child in below for lower in tree(int(child)))]
 
@@ -28,7 +28,7 @@ def signal_all(pids: list[int], number: int) -> None:
         try:
             os.kill(pid, number)
         except ProcessLookupError:
-            pass  # a signal to another of them has ended it
+            pass  # it has ended because of a signal to another process
 
 
 @pytest.mark.parametrize("number", [SIGTERM, SIGINT, SIGHUP])
@@ -68,7 +68,9 @@ def test_job_that_fails_while_its_worker_drains_has_failed(house: House) -> None
         until(lambda: (house.work / "up").exists() or None, "the job")
         running.kill(SIGTERM)
         running.says("Finishing 1 job")
-        time.sleep(STOP_SEEN_US / 1e6)  # an end within this time is put down to the signal
+        time.sleep(
+            STOP_SEEN_US / 1e6
+        )  # a failure within this time is taken for an effect of the signal
         (house.work / "go").touch()
         assert running.ends().code == 0
     failed = house.wait_for(job, "failed")

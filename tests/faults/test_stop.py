@@ -1,4 +1,4 @@
-"""Ctrl-C once, twice and three times; `worker stop`; what is left after each."""
+"""Ctrl-C once, twice and three times; `worker stop`; and no leftovers after each."""
 
 from signal import SIGHUP, SIGINT, SIGTERM
 
@@ -11,9 +11,9 @@ from tests.shapes import SHAPES, complete, in_folder
 
 
 def left_behind(house: House) -> list[str]:
-    """Names of what a worker may not leave beside the queue file."""
-    beside = house.path.parent / "queue.db.d"
-    return [file.name for part in ("locks", "bells") for file in (beside / part).iterdir()]
+    """Return the names of lock and doorbell files: a stopped worker must leave none."""
+    side_folder = house.path.parent / "queue.db.d"
+    return [file.name for part in ("locks", "bells") for file in (side_folder / part).iterdir()]
 
 
 @pytest.mark.parametrize("number", [SIGINT, SIGTERM, SIGHUP])
@@ -96,7 +96,7 @@ def test_jobs_get_no_signal_of_the_terminal(house: House) -> None:
 
 
 def test_stop_recorded_while_the_worker_waits_to_write_is_noticed(house: House) -> None:
-    """Its own record came after the stop, and it took that for the last thing that was new."""
+    """Its own record came after the stop, and it once took that for the only new event."""
     job = house.enqueue("until test -e go; do sleep 0.01; done")
     with house.worker(slots=1) as running:
         house.wait_for(job, "claimed")

@@ -1,4 +1,4 @@
-"""Each call of the real program to its files fails, or is its last."""
+"""Each system call on the files of the real program fails, or kills the process."""
 
 import pytest
 
@@ -10,25 +10,28 @@ from tests.torture.syscalls_scenes import ENQUEUE
 
 
 @pytest.mark.sampled
-@pytest.mark.timeout(300)  # half a minute, where nobody else works
+@pytest.mark.timeout(300)  # half a minute on an idle machine
 def test_failing_or_last_system_call_leaves_a_sound_queue_and_a_clear_answer() -> None:
     assert_holds(SYSCALLS)
 
 
 def test_a_false_answer_is_found(ctl: Ctl) -> None:
-    """The control: what was acknowledged is not there, or there although it was refused."""
+    """The control: an acknowledged job is missing, or a refused one exists."""
     for _ in range(ENQUEUE[0].jobs):
         ctl.enqueue("true")
-    said = {"acknowledged and lost": (0, "7\n", ""), "refused and done": (6, "", "error: no room")}
-    for what, (code, out, err) in said.items():
-        found = list(judged(ENQUEUE[0], After(ctl.folder, code, out, err, killed=False)))
-        assert len(found) == 1
-        assert what in found[0]
+    answers = {
+        "acknowledged and lost": (0, "7\n", ""),
+        "refused and done": (6, "", "error: no room"),
+    }
+    for what, (code, out, err) in answers.items():
+        findings = list(judged(ENQUEUE[0], After(ctl.folder, code, out, err, killed=False)))
+        assert len(findings) == 1
+        assert what in findings[0]
 
 
 def test_a_process_that_was_not_killed_is_found(ctl: Ctl) -> None:
-    """The other control: strace has let it pass."""
+    """The other control: strace did not kill the process."""
     for _ in range(ENQUEUE[0].jobs + 1):
         ctl.enqueue("true")
-    (told,) = judged(ENQUEUE[0], After(ctl.folder, 0, "3\n", "", killed=True))
-    assert told.startswith("it was not killed")
+    (finding,) = judged(ENQUEUE[0], After(ctl.folder, 0, "3\n", "", killed=True))
+    assert finding.startswith("it was not killed")

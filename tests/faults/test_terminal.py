@@ -17,7 +17,7 @@ JOB = "trap 'touch hit' INT HUP QUIT; touch up; while [ ! -e go ]; do sleep 0.01
 
 @contextmanager
 def terminal(house: House) -> Iterator[Any]:
-    """`worker start`, as typed; its one job runs."""
+    """Type `worker start`, and wait until its one job runs."""
     words = [*PROGRAM[1:], "--db", str(house.path), "worker", "start"]
     child = pexpect.spawn(sys.executable, words, timeout=30, encoding="utf-8")
     try:

@@ -1,4 +1,4 @@
-"""The files beside the queue are removed while a worker runs, as by a program that tidies /tmp."""
+"""The side folder is removed while a worker runs, as by a program that cleans up /tmp."""
 
 import fcntl
 import os
@@ -13,12 +13,12 @@ from tests.ctl import Ctl, until
 from tests.house import House
 
 
-def beside(house: House) -> Path:
+def side_folder(house: House) -> Path:
     return house.path.parent / "queue.db.d"
 
 
 def bells(house: House) -> list[str]:
-    folder = beside(house) / "bells"
+    folder = side_folder(house) / "bells"
     return os.listdir(folder) if folder.exists() else []
 
 
@@ -27,11 +27,11 @@ def test_worker_is_notified_of_jobs_after_its_doorbell_was_removed(house: House,
     with house.worker() as running:
         assert house.wait(house.enqueue("true")) == ["completed"]
         for _ in range(3):
-            shutil.rmtree(beside(house) / what, ignore_errors=True)
+            shutil.rmtree(side_folder(house) / what, ignore_errors=True)
             until(lambda: bells(house) or None, "a new bell", deadline_s=5)
             job = house.enqueue("true")
             house.wait_for(job, "succeeded")
-            (claimed,) = [one for one in house.events(job) if one.type == "claimed"]
+            (claimed,) = [event for event in house.events(job) if event.type == "claimed"]
             assert claimed.event.waited_us < 5_000_000  # type: ignore[union-attr]
         running.kill()
         assert running.ends(10).code == 0
@@ -41,7 +41,7 @@ def test_stop_now_ends_a_worker_whose_files_were_removed(ctl: Ctl, house: House)
     job = house.enqueue("touch up; sleep 60", grace="100ms")
     with house.worker() as running:
         until(lambda: (house.work / "up").exists() or None, "the job")
-        shutil.rmtree(beside(house), ignore_errors=True)
+        shutil.rmtree(side_folder(house), ignore_errors=True)
         ctl("worker", "stop", "--now", deadline_s=9)
         assert running.ends(5).code == 0
     assert house.queue.get(job).state == "pending"
@@ -54,9 +54,9 @@ def test_long_output_is_kept_after_its_folder_was_removed(ctl: Ctl, house: House
     )
     with house.worker() as running:
         until(lambda: (house.work / "up").exists() or None, "the first half")
-        outputs = beside(house) / "outputs"
+        outputs = side_folder(house) / "outputs"
         until(lambda: list(outputs.glob("*/*")) or None, "its file")
-        shutil.rmtree(beside(house), ignore_errors=True)
+        shutil.rmtree(side_folder(house), ignore_errors=True)
         (house.work / "go").touch()
         later = house.enqueue("head -c 200000 /dev/zero | tr '\\0' c")
         assert house.wait(running_job, later) == ["completed"] * 2
@@ -74,19 +74,19 @@ def test_removed_locks_are_created_again(house: House) -> None:
     mine, keepers = socket.socketpair()
     presence = Presence(house.queue, "3f2a11", mine)
     _, held, _, _ = socket.recv_fds(keepers, 64, 8)
-    shutil.rmtree(beside(house))
+    shutil.rmtree(side_folder(house))
     presence.check()
     _, held_anew, _, _ = socket.recv_fds(keepers, 64, 8)
     for name in ("worker-3f2a11", "worker-3f2a11.keeper"):
-        with (beside(house) / "locks" / name).open() as file, pytest.raises(BlockingIOError):
+        with (side_folder(house) / "locks" / name).open() as file, pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    presence.check()  # all stands, so nothing more is sent
+    presence.check()  # all files exist, so no descriptor is sent
     keepers.setblocking(False)
     with pytest.raises(BlockingIOError):
         keepers.recv(1)
     presence.close()
     presence.leave()
-    assert list((beside(house) / "locks").iterdir()) == []
+    assert list((side_folder(house) / "locks").iterdir()) == []
     for descriptor in (*held, *held_anew):
         os.close(descriptor)
 
@@ -97,6 +97,6 @@ def test_doctor_reports_a_missing_doorbell(ctl: Ctl, house: House) -> None:
         assert "1 worker is notified of new jobs at once" in ctl("doctor", code=None).out
         os.kill(running.pid, 19)
         os.kill(house.supervisor(running), 19)
-        shutil.rmtree(beside(house))
-        told = ctl("doctor", code=1).out
-        assert f"to notify a worker of new jobs at once: {house.workers()[0].id}" in told
+        shutil.rmtree(side_folder(house))
+        output = ctl("doctor", code=1).out
+        assert f"to notify a worker of new jobs at once: {house.workers()[0].id}" in output

@@ -1,4 +1,4 @@
-"""The wall clock steps under a real worker, or it sleeps: nothing is late, negative or busy."""
+"""The wall clock steps, or the worker sleeps: no delay is late or negative, no loop is busy."""
 
 import os
 import time
@@ -14,7 +14,7 @@ HOUR_S, YEAR_S = 3_600, 365 * 24 * 3_600
 
 
 class Clock:
-    """A wall clock that steps when told, for all who are started with its environment."""
+    """A wall clock that the test can step, for all processes with its environment."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "offset"
@@ -40,19 +40,19 @@ def clock(tmp_path: Path) -> Clock:
 
 
 def supervisor(worker: Running) -> int:
-    """The pid below a worker's keeper."""
+    """Return the pid of the supervisor."""
     children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children")
     return until(lambda: [int(pid) for pid in children.read_text().split()], "a supervisor")[0]
 
 
 def used_s(pid: int) -> float:
-    """CPU seconds so far. Source: proc_pid_stat(5), fields 14 and 15."""
+    """Return the CPU seconds so far. Source: proc_pid_stat(5), fields 14 and 15."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def durations_s(ctl: Ctl, job: str) -> list[float]:
-    """Of the job's attempts."""
+    """Return the durations of the job's attempts."""
     return [attempt["duration_s"] for attempt in ctl.show(job)["attempts"]]
 
 
@@ -130,5 +130,7 @@ def test_delay_starts_again_in_a_running_worker_too(ctl: Ctl, clock: Clock) -> N
         worker.says("SIGTERM or SIGINT")
         delayed = ctl("enqueue", "--delay", "2s", "--", "true", env=clock.env).out.strip()
         clock.set(-HOUR_S)
-        ctl("enqueue", "--", "true", env=clock.env)  # the worker looks, as it does every 30 s
+        ctl(
+            "enqueue", "--", "true", env=clock.env
+        )  # wakes the worker, which otherwise checks every 30 s
         ctl.wait_for(delayed, "succeeded", deadline_s=10)

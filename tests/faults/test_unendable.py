@@ -1,4 +1,4 @@
-"""A job's process that its worker may not end: the worker, `show` and `doctor` say whose it is."""
+"""A process that its worker cannot end: the worker, `show` and `doctor` name its owner."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
 class Weak(Ctl):
-    """The program, without the right to end other users' processes."""
+    """The program, without the right to signal other users' processes."""
 
     def weakly(self, *words: str) -> str:
         """What a finished command printed."""

@@ -20,7 +20,7 @@ AFTERWARDS = {
     "torn -wal": "head -c 40000 /dev/urandom >disk/queue.db-wal",
     "no -wal": "rm disk/queue.db-wal disk/queue.db-shm",
 }
-"""What the crash did to the files beside the queue."""
+"""The damage of the crash to the files next to the queue."""
 
 
 @pytest.mark.parametrize("harm", AFTERWARDS)
@@ -68,7 +68,7 @@ def test_the_newest_records_are_read_from_the_wal_alone(tmp_path: Path) -> None:
 def test_a_sound_wal_is_not_taken_for_a_torn_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The check is for a -wal that SQLite would try to read again and again, for 10 s."""
+    """The check is for a -wal that SQLite would try to read repeatedly for 10 s."""
     monkeypatch.setattr("eventstore.sqlite.unwritable.why_unwritable", lambda _: "mount")
     path = tmp_path / "queue.db"
     Queue(path).close()

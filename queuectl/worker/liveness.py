@@ -1,7 +1,7 @@
-"""Whether a worker is alive: the one place that answers this, for whoever takes over and reads.
+"""The check whether a worker is alive, for takeovers and for all readers.
 
-The log cannot know: nobody records the death of a worker whose keeper and supervisor were killed,
-or whose machine was switched off, until another worker takes over.
+The log alone is not enough: if keeper and supervisor were killed, or the machine was switched off,
+the death of the worker is not recorded until another worker takes over.
 """
 
 import os
@@ -46,7 +46,7 @@ def lock_names(worker_id: str) -> tuple[str, str]:
 
 
 def living_processes(worker: Worker) -> list[int]:
-    """Return the pids of a worker's keeper and supervisor, of those that run on this machine."""
+    """Return the pids of a worker's keeper and supervisor, if they run on this machine."""
     started = worker.started
     if started.boot_id != boot_id():
         return []
@@ -62,7 +62,7 @@ def living_processes(worker: Worker) -> list[int]:
 
 
 def has_open(worker: Worker, queue_file: tuple[int, int]) -> bool:
-    """Return whether the supervisor of a worker has that file open: of a copy nobody has.
+    """Return whether the supervisor of a worker has this very file open, not a copy of it.
 
     queue_file: its device and inode. False if the open files may not be read.
     """
@@ -79,7 +79,7 @@ def has_open(worker: Worker, queue_file: tuple[int, int]) -> bool:
 
 
 def boot_id() -> str:
-    """Return the kernel's name for this boot; empty if it has none."""
+    """Return the kernel's id of this boot; empty if the system has none (macOS)."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
             return file.read().strip()
@@ -88,6 +88,6 @@ def boot_id() -> str:
 
 
 def _has_lock_file(folder: int | None, worker: Worker) -> bool:
-    """Return whether a lock of the worker is beside this queue file: it is not beside a copy."""
+    """Return whether this queue file's locks folder has a lock of the worker; a copy's does not."""
     names = os.listdir(folder) if folder is not None else []
     return any(name in names for name in lock_names(worker.id))

@@ -40,8 +40,8 @@ def test_leftover_processes_are_ended_and_named(house: House) -> None:
     ended = house.wait_for(job, "succeeded")
     assert (ended.stragglers, ended.straggler_names) == (1, ("sleep",))
     assert not alive(server(house))
-    (told,) = [line for line in running.err if f"job {job} completed" in line]
-    assert told.endswith("; ended 1 background process: sleep")
+    (line,) = [line for line in running.err if f"job {job} completed" in line]
+    assert line.endswith("; ended 1 background process: sleep")
 
 
 @pytest.mark.parametrize(("rest", "ends"), [("true", "succeeded"), ("exit 3", "failed")])
@@ -99,8 +99,8 @@ def test_kept_processes_are_ended_too_if_the_attempt_was_stopped(house: House, h
         if how == "worker lost":
             kill(house.supervisor(running))
         until(lambda: not alive(pid) or None, "the end of the server")
-        told = {"timeout": "dead", "cancel": "cancelled", "worker lost": "requeued"}[how]
-        assert house.wait_for(job, told)
+        event = {"timeout": "dead", "cancel": "cancelled", "worker lost": "requeued"}[how]
+        assert house.wait_for(job, event)
 
 
 def test_doctor_does_not_complain_of_kept_processes(house: House) -> None:

@@ -114,6 +114,15 @@ class ForeignFile(Unusable):
         self.what = what
 
 
+class OptionAsPath(Unusable):
+    """The path begins like an option, so most likely it is one that was mistyped."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"a queue file is not named like an option, as {path} is; if you mean it, write ./{path}"
+        )
+
+
 class SecondName(Unusable):
     """The file is in use under another path; each path would have its own -wal."""
 

@@ -5,7 +5,15 @@ import stat
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import FolderNotMade, ForeignFile, NoAccess, NoHome, NotYourHome, NoWorkingDirectory
+from .errors import (
+    FolderNotMade,
+    ForeignFile,
+    NoAccess,
+    NoHome,
+    NotYourHome,
+    NoWorkingDirectory,
+    OptionAsPath,
+)
 from .file_identity import file_identity
 
 if TYPE_CHECKING:
@@ -43,17 +51,25 @@ def locate(named: str | None = None) -> Location:
     """Return the location of the queue file.
 
     The first of these that is given or exists: `named`, `QUEUECTL_DB`, `./queue.db`, the user's own
-    queue. Raises ForeignFile for a symbolic link that belongs to another user.
+    queue. Raises OptionAsPath for a path that begins with `-`, and ForeignFile for a symbolic link
+    that belongs to another user.
     """
     if named is not None:
         if not named:
             raise ForeignFile("''", "is not a path")
-        return Location(_followed(named), "--db")
+        return Location(_followed(_no_option(named)), "--db")
     if from_environment := os.environ.get("QUEUECTL_DB"):
-        return Location(_followed(from_environment), "QUEUECTL_DB")
+        return Location(_followed(_no_option(from_environment)), "QUEUECTL_DB")
     if os.path.lexists("queue.db"):
         return Location(_followed("queue.db"), "working directory")
     return Location(_followed(_own()), "your own")
+
+
+def _no_option(path: str) -> str:
+    """Return the path. Raises OptionAsPath."""
+    if path.startswith("-"):
+        raise OptionAsPath(path)
+    return path
 
 
 def _followed(path: str) -> str:

@@ -3,6 +3,7 @@
 from eventstore.errors import (
     ChainBroken,
     HeadMissing,
+    OptionAsPath,
     OutcomeUnknown,
     StoreError,
     StreamConflict,
@@ -21,6 +22,7 @@ CODES: dict[type[Exception], int] = {
     TransactionOpen: exit_codes.REFUSED,
     ChainBroken: exit_codes.INTEGRITY,
     HeadMissing: exit_codes.INTEGRITY,
+    OptionAsPath: exit_codes.USAGE,
     Unusable: exit_codes.DATABASE,
     TimedOut: exit_codes.TIMED_OUT,
     OutcomeUnknown: exit_codes.UNKNOWN,

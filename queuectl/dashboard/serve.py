@@ -53,7 +53,8 @@ def serve(
     )
     refuse_bodies(sockets)
     address = f"http://{_url_host(host)}:{_port(server)}{prefix}/"
-    print(f"dashboard of {path} at {address} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+    where = f"{address}, on all addresses of this machine" if host in _ALL else address
+    print(f"dashboard of {path} at {where} (Ctrl-C stops it)", file=sys.stderr, flush=True)
     if not token and not _is_local(host):
         text = "warning: anyone who can reach this address can read the pages; set QUEUECTL_TOKEN"
         print(text, file=sys.stderr)
@@ -89,8 +90,12 @@ def _is_local(host: str) -> bool:
         return host == "localhost"
 
 
+_ALL = ("", "0.0.0.0", "::")
+"""Hosts that stand for all addresses of the machine."""
+
+
 def _url_host(host: str) -> str:
-    if host in ("", "0.0.0.0", "::"):
+    if host in _ALL:
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from eventstore.errors import OptionAsPath
+from queuectl import Queue
 from tests.behaviour.test_docs import COMMANDS
 from tests.ctl import Ctl
 
@@ -75,3 +77,29 @@ def test_two_different_files_are_refused(ctl: Ctl, words: str) -> None:
 def test_db_after_two_dashes_belongs_to_the_command(ctl: Ctl) -> None:
     ctl("enqueue", "--db", "q.db", "--", "echo", "--db", "r.db")
     assert ctl("list", "--db", "q.db").lines[0].endswith("echo --db r.db")
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (("--db", "--db", "enqueue", "--", "true"), "--db"),
+        (("--db=-q", "enqueue", "--", "true"), "-q"),
+        (("list", "--db", "--json"), "--json"),
+    ],
+)
+def test_an_option_is_not_taken_for_a_path(ctl: Ctl, words: tuple[str, ...], path: str) -> None:
+    before = sorted(ctl.folder.iterdir())
+    refused = ctl(*words, code=2)
+    assert refused.err == (
+        f"error: a queue file is not named like an option, as {path} is;"
+        f" if you mean it, write ./{path}\n"
+    )
+    assert sorted(ctl.folder.iterdir()) == before
+
+
+def test_neither_environment_nor_python_take_an_option_for_a_path(ctl: Ctl) -> None:
+    assert "write ./--db" in ctl("enqueue", "--", "true", env={"QUEUECTL_DB": "--db"}, code=2).err
+    with pytest.raises(OptionAsPath):
+        Queue("--db")
+    ctl("--db", "./--db", "enqueue", "--", "true")
+    assert (ctl.folder / "--db").exists()

@@ -119,7 +119,8 @@ class OptionAsPath(Unusable):
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"a queue file is not named like an option, as {path} is; if you mean it, write ./{path}"
+            f"a queue file is not named like an option, as {path} is;"
+            f" if you mean it, write ./{path}"
         )
 
 

@@ -159,19 +159,21 @@ class Queue:
         return self._one(Retry(job_id=arguments.id_from(job_id), reason=reason))
 
     def wait(
-        self, *job_ids: str, timeout_s: float | None = None, any_of: bool = False
+        self, *job_ids: str, timeout_s: float | str | None = None, any_of: bool = False
     ) -> list[Job]:
         """Wait, without polling, until all of these jobs have ended (with `any_of`: one of them).
 
-        timeout_s: None waits without limit. Return the jobs in the given order; without ids, return
-        an empty list at once. Raises NoSuchJob, TimedOut, WaitsForItself for the job that runs this
-        program, and BadInput for `any_of` without ids, which would wait forever.
+        timeout_s: seconds, or text such as `5m`; None waits without limit. Return the jobs in the
+        given order; without ids, return an empty list at once. Raises NoSuchJob, TimedOut,
+        WaitsForItself for the job that runs this program, and BadInput for `any_of` without ids,
+        which would wait forever.
         """
         from .core.job_waiting import wait_for
 
         self._refuse_if_closed()
         ids = [arguments.id_from(job_id) for job_id in job_ids]
-        return wait_for(self._reading, ids, timeout_s=timeout_s, any_of=any_of)
+        limit_s = arguments.timeout_from(timeout_s)
+        return wait_for(self._reading, ids, timeout_s=limit_s, any_of=any_of)
 
     def events(self, since: int = 0) -> Iterator[Recorded]:
         """Iterate over the events after this position, in order, up to the end of the log."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..core.requests import NewJob
 from ..errors import BadInput, NoSuchJob
+from ..text.durations import SECOND_US, duration_us
 from ..text.numbers import LARGEST_INTEGER
 
 LONGEST_ACTOR = 200
@@ -56,6 +57,20 @@ def reason_from(reason: object) -> str | None:
     if not isinstance(reason, str) or not _is_utf8(reason):
         raise BadInput(f"a reason is text, not {reason!r:.100}")
     return reason
+
+
+def timeout_from(timeout_s: object) -> float | None:
+    """Return how long to wait, in seconds; None for no limit.
+
+    timeout_s: a number of seconds, or text such as `5m`. Raises BadInput.
+    """
+    if timeout_s is None:
+        return None
+    if isinstance(timeout_s, str):
+        return duration_us(timeout_s) / SECOND_US
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not timeout_s >= 0:
+        raise BadInput(f"timeout_s is seconds, or text such as '5m', not {timeout_s!r:.100}")
+    return timeout_s
 
 
 def position_from(position: object) -> int:

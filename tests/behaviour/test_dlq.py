@@ -64,3 +64,19 @@ def test_an_unknown_cause_is_refused(ctl: Ctl) -> None:
     assert refused.err == "error: unknown cause 'exit3'; did you mean 'exit 3'?\n"
     for command in ("list", "dlq list", "dlq discard", "retry", "cancel"):
         assert "unknown cause ''" in ctl(*command.split(), "--cause", "", code=2).err
+
+
+def test_last_and_ranges_are_among_the_dead_jobs(ctl: Ctl) -> None:
+    job = ctl.dead_job()
+    ctl("enqueue", "--", "true")
+    ctl.drain()
+    assert ctl("dlq", "show", "last", "--json").json["job"]["id"] == job
+    assert ctl("dlq", "retry", "last").jobs == [job]
+    ctl.drain()
+    assert ctl("dlq", "retry", "1-2").jobs == [job]
+    ctl.drain()
+    assert ctl("dlq", "discard", "last", "--reason", "source file is gone").jobs == [job]
+    assert ctl("dlq", "discard", "last", code=3).err == "error: there are no dead jobs\n"
+    nothing = ctl("dlq", "retry", "1-2", code=3)
+    assert nothing.err == "error: no dead jobs from 1 to 2; see queuectl dlq list\n"
+    assert ctl("show", "last", "--json").json["job"]["id"] == "2"

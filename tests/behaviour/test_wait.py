@@ -2,10 +2,12 @@
 
 import os
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from queuectl import BadInput, Queue, QueueError
+from queuectl import BadInput, Queue, QueueError, TimedOut
 from tests.behaviour.test_pipes import QUEUECTL, shell
 from tests.behaviour.test_terminal import Terminal
 from tests.ctl import PROGRAM, Ctl
@@ -146,3 +148,13 @@ def test_a_terminal_shows_how_many_have_ended_and_for_how_long(ctl: Ctl) -> None
         ctl("wait", done)
     with Terminal(ctl, "wait", done, late) as shown:
         shown.child.expect(r"waiting.* 1/2 .*0:00:0[0-9]")
+
+
+@pytest.mark.parametrize("timeout", ["soon", -1, float("nan"), True, [5]])
+def test_a_wrong_timeout_in_python_is_bad_input(tmp_path: Path, timeout: Any) -> None:
+    with Queue(tmp_path / "queue.db") as queue:
+        job = queue.enqueue("true")
+        with pytest.raises(BadInput):
+            queue.wait(job.id, timeout_s=timeout)
+        with pytest.raises(TimedOut):
+            queue.wait(job.id, timeout_s="10ms")

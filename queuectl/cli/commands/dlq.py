@@ -1,6 +1,5 @@
 """`dlq`: list, retry and discard dead jobs, which have used all their retries."""
 
-from copy import copy
 from typing import Any
 
 import click
@@ -18,7 +17,7 @@ from ..ui.job_selection import Selector
 from ..ui.paging import Page
 from ..ui.printer import Printer
 from ..ui.several import change, takes_jobs
-from .show import show_command
+from .show import show_job
 
 
 @click.group("dlq")
@@ -26,9 +25,13 @@ def dlq_command() -> None:
     """List, retry or discard dead jobs (out of retries)."""
 
 
-show = copy(show_command)
-show.epilog = options.examples("queuectl dlq show last")
-dlq_command.add_command(show)
+@dlq_command.command("show", epilog=options.examples("queuectl dlq show last"))
+@click.argument("job", metavar="JOB", shell_complete=options.completed_by("job_ids"))
+@options.printer
+@options.reading
+def show(reading: Reading, out: Printer, job: str) -> None:
+    """Show one job: command, policy, attempts, and why it waits."""
+    show_job(reading, out, job, dead_only=True)
 
 
 @dlq_command.command(
@@ -54,6 +57,7 @@ def list_(reading: Reading, out: Printer, queue: str | None, cause: str | None, 
 @takes_jobs
 def retry(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
     """Requeue dead jobs with their retry count reset."""
+    chosen = chosen._replace(dead_only=True)
     change(queue, out, chosen, RetryDead, "retry", _retried, among=("dead",), **how)
 
 
@@ -67,6 +71,7 @@ def _retried(job: Job) -> str:
 @takes_jobs
 def discard(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
     """Permanently discard dead jobs (they become cancelled)."""
+    chosen = chosen._replace(dead_only=True)
     change(queue, out, chosen, Discard, "discard", _discarded, among=("dead",), **how)
 
 

@@ -60,8 +60,13 @@ class JobView(NamedTuple):
 @options.reading
 def show_command(reading: Reading, out: Printer, job: str) -> None:
     """Show one job: command, policy, attempts, and why it waits."""
+    show_job(reading, out, job)
+
+
+def show_job(reading: Reading, out: Printer, word: str, *, dead_only: bool = False) -> None:
+    """Print the job that a word names. dead_only: whether `last` is the newest dead job."""
     with reading.read() as tx:
-        view = _read_view(tx, job, reading)
+        view = _read_view(tx, existing_job(tx, word, dead_only=dead_only), reading)
         position = tx.head().position
     detail = job_detail(view.job, view.context, view.runs)
     if out.form == "json":
@@ -72,8 +77,7 @@ def show_command(reading: Reading, out: Printer, job: str) -> None:
         _lines(detail, view.unendable)
 
 
-def _read_view(tx: Reader, word: str, reading: Reading) -> JobView:
-    job = existing_job(tx, word)
+def _read_view(tx: Reader, job: Job, reading: Reading) -> JobView:
     context = contexts.get(tx, job.spec.context)
     active = workers.active(tx)
     living = living_workers(reading.store, active)

@@ -41,6 +41,8 @@ class Selector(NamedTuple):
     """The filter, if there are no words. With `--all` it may be empty."""
     everything: bool = False
     """Whether `--all` was given."""
+    dead_only: bool = False
+    """Whether `last` and ranges select among dead jobs only, as in `dlq`."""
 
     @property
     def by_id(self) -> bool:
@@ -63,7 +65,7 @@ class Selector(NamedTuple):
         if len(self.words) > 1:
             _refuse_split_id(tx, self.words)
         for word in self.words:
-            yield from _from_stdin(tx) if word == "-" else _named(tx, word)
+            yield from _from_stdin(tx) if word == "-" else _named(tx, word, self.dead_only)
 
 
 def matching(tx: Reader, which: Filter, before: int | None = None) -> Iterator[Job]:
@@ -82,9 +84,12 @@ def say_if_unused(tx: Reader, queue: str | None) -> None:
         note(unused_queue(queue, known))
 
 
-def existing_job(tx: Reader, word: str) -> Job:
-    """Return the job that a word names: an id or `last`. Raises NotFound."""
-    job_id = _last(tx) if word == "last" else word
+def existing_job(tx: Reader, word: str, *, dead_only: bool = False) -> Job:
+    """Return the job that a word names: an id or `last`. Raises NotFound.
+
+    dead_only: whether `last` is the newest dead job.
+    """
+    job_id = _last(tx, dead_only) if word == "last" else word
     if (job := jobs.get(tx, job_id)) is None:
         raise NoSuchJob(job_id)
     return job
@@ -111,11 +116,11 @@ def _on_line(tx: Reader, text: str) -> list[str]:
     return words
 
 
-def _named(tx: Reader, word: str) -> list[str]:
+def _named(tx: Reader, word: str, dead_only: bool) -> list[str]:
     if word == "last":
-        return [_last(tx)]
+        return [_last(tx, dead_only)]
     if match := re.fullmatch(ID_RANGE, word):
-        return _in_range(tx, int(match[1]), int(match[2]))
+        return _in_range(tx, int(match[1]), int(match[2]), dead_only)
     return [word]
 
 
@@ -137,17 +142,24 @@ def _joined_around(words: tuple[str, ...], at: int) -> Iterator[str]:
             yield " ".join(words[start:end])
 
 
-def _last(tx: Reader) -> str:
+def _last(tx: Reader, dead_only: bool) -> str:
+    if dead_only:
+        dead = jobs.page(tx, Filter(states=("dead",)), limit=1)
+        if not dead:
+            raise NotFound("there are no dead jobs")
+        return dead[0].id
     if (last := jobs.last_id(tx)) is None:
         raise NotFound("there are no jobs yet; add one with queuectl enqueue")
     return last
 
 
-def _in_range(tx: Reader, first: int, last: int) -> list[str]:
+def _in_range(tx: Reader, first: int, last: int, dead_only: bool) -> list[str]:
     highest = min(last, sequence.last_number(tx))
-    ids = [str(n) for n in range(first, highest + 1) if jobs.get(tx, str(n)) is not None]
+    named = (jobs.get(tx, str(number)) for number in range(first, highest + 1))
+    ids = [job.id for job in named if job and (job.state == "dead" or not dead_only)]
     if not ids:
-        raise NotFound(f"no jobs from {first} to {last}; see queuectl list")
+        which, command = ("dead jobs", "dlq list") if dead_only else ("jobs", "list")
+        raise NotFound(f"no {which} from {first} to {last}; see queuectl {command}")
     return ids
 
 

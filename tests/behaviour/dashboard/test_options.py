@@ -160,3 +160,10 @@ def test_token_is_not_written_to_a_log(ctl: Ctl) -> None:
     with ctl.running("dashboard", "--port", "0", env={"QUEUECTL_TOKEN": "sesame"}) as running:
         assert running.says("visitors are asked for the access token")
         assert "sesame" not in "".join(running.err)
+
+
+def test_a_dashboard_on_all_addresses_says_so(ctl: Ctl) -> None:
+    ctl("enqueue", "--", "true")
+    words = ("--host", "0.0.0.0", "--port", "0", "--token", "long random")
+    with ctl.running("dashboard", *words) as server:
+        server.says("/, on all addresses of this machine (Ctrl-C stops it)")

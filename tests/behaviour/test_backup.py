@@ -1,4 +1,4 @@
-"""`backup` as typed: one moment of a queue in use, whole or not there, and put back."""
+"""`backup` as typed: a snapshot of a queue in use, complete or not there, and restored."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from tests.shapes import complete
 from tests.stranger import stranger, tamper
 
 LONG = "seq 100000"
-"""Prints more than stands in the database."""
+"""A command that prints more than is stored in the database."""
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def worked(ctl: Ctl) -> Ctl:
 
 
 def at(ctl: Ctl, path: Path) -> Ctl:
-    """The program, on another queue file."""
+    """Return the program with another queue file."""
     other = Ctl(path.parent)
     other.db = path
     other.env = {**ctl.env, "QUEUECTL_DB": str(path)}
@@ -40,7 +40,7 @@ def at(ctl: Ctl, path: Path) -> Ctl:
 
 
 def names(folder: Path) -> set[str]:
-    """Of what stands in the folder."""
+    """Return the names of the files in the folder."""
     return set(os.listdir(folder))
 
 
@@ -54,9 +54,9 @@ def test_a_backup_is_the_queue_of_one_moment(worked: Ctl) -> None:
     assert copy("replay", "--check").code == 0
     assert copy("list").out == worked("list").out
     assert copy("logs", "1").out == worked("logs", "1").out
-    told = worked("backup", "tuesday.db", "--json").json
-    assert f"{told['position']}:{told['head_hash']}" == head
-    assert told["outputs"] == 1
+    answer = worked("backup", "tuesday.db", "--json").json
+    assert f"{answer['position']}:{answer['head_hash']}" == head
+    assert answer["outputs"] == 1
 
 
 def test_a_backup_leaves_the_queue_as_it_was(worked: Ctl) -> None:
@@ -94,7 +94,7 @@ def test_each_backup_made_while_workers_run_is_valid(ctl: Ctl) -> None:
 
 
 def test_a_restored_backup_continues_where_it_was(worked: Ctl) -> None:
-    """As docs/operations.md says it."""
+    """The steps of docs/operations.md."""
     worked("backup", "monday.db")
     worked.drain()
     for stale in ("queue.db", "queue.db-wal", "queue.db-shm"):
@@ -115,10 +115,10 @@ def test_a_later_head_reveals_an_older_backup(worked: Ctl) -> None:
     worked.drain()
     newer = worked("backup", "tuesday.db").out.strip()
     monday = at(worked, worked.folder / "monday.db")
-    told = monday("verify", "--expect", newer, code=5).out
+    message = monday("verify", "--expect", newer, code=5).out
     last, first = newer.partition(":")[0], older.partition(":")[0]
     missing = f"events {int(first) + 1}-{last} are missing"
-    assert told == f"the log ends at {first}, but the expected head is at {last}: {missing}\n"
+    assert message == f"the log ends at {first}, but the expected head is at {last}: {missing}\n"
     assert at(worked, worked.folder / "tuesday.db")("verify", "--expect", older).code == 0
     monday.drain()  # and when it went on otherwise, its history is another one
     assert "not the expected one" in monday("verify", "--expect", newer, code=5).out
@@ -157,18 +157,18 @@ def test_nothing_but_a_backup_of_this_queue_is_replaced(worked: Ctl) -> None:
     stranger(str(other.db), "PRAGMA wal_checkpoint(TRUNCATE)")
     worked("list")  # who reads leaves an empty -wal there
     before = digests(worked.folder)
-    for name, told in (
+    for name, message in (
         ("list", "is no backup of a queue (is not a queue)"),
         ("link", "is a link"),
         ("pipe", "is no backup of a queue (is not a regular file)"),
         ("other.db", "holds another queue"),
     ):
-        assert told in worked("backup", "--force", name, code=6).err
+        assert message in worked("backup", "--force", name, code=6).err
     assert digests(worked.folder) == before
 
 
 def test_a_backup_on_a_share_is_replaced(worked: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There no queue may live, and modes are what the share makes of them."""
+    """No queue may be on a share, and the share decides the modes of files."""
     nightly = str(worked.folder / "nightly.db")
     worked("backup", nightly)
     os.chmod(nightly, 0o777)
@@ -186,7 +186,7 @@ def test_a_backup_on_a_share_is_replaced(worked: Ctl, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("name", ["", "-wal", "-shm", "-journal", ".d", ".d/locks/x"])
 @pytest.mark.parametrize("words", [(), ("--force",)])
 def test_no_part_of_a_queue_is_written_over(ctl: Ctl, name: str, words: tuple[str, ...]) -> None:
-    """SQLite would take a backup of such a name for its own, and lose what was acknowledged."""
+    """SQLite would use a backup of such a name as its own file, and lose acknowledged changes."""
     with ctl.worker():
         jobs = [ctl.enqueue("true", delay="1h") for _ in range(3)]
         refused = ctl("backup", *words, f"queue.db{name}", code=6).err
@@ -199,7 +199,7 @@ def test_no_part_of_a_queue_is_written_over(ctl: Ctl, name: str, words: tuple[st
 def test_a_backup_that_is_not_replaced_after_all_keeps_its_outputs(
     worked: Ctl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Interrupted just before the new file has the name."""
+    """The backup is interrupted just before the new file gets its name."""
     worked.drain()
     worked("backup", "nightly.db")
     worked.enqueue(LONG)
@@ -237,7 +237,7 @@ def test_an_unusable_backup_path_is_refused(worked: Ctl) -> None:
     (worked.folder / "folder").mkdir()
     (worked.folder / "x.db-wal").write_text("of another file")
     (worked.folder / "y.db.d").symlink_to("folder")
-    for words, told in (
+    for words, message in (
         (("--force", "queue.db"), "is the queue itself"),
         (("--force", "folder"), "is a directory"),
         (("nope/x.db",), "does not exist; create it"),
@@ -245,7 +245,7 @@ def test_an_unusable_backup_path_is_refused(worked: Ctl) -> None:
         (("--force", "y.db"), "is not a directory"),
     ):
         refused = worked("backup", *words, code=6)
-        assert told in refused.err
+        assert message in refused.err
         assert refused.err.count("\n") == 1
     assert os.listdir(worked.folder / "folder") == []
     assert "already exists" in worked("backup", "y.db", code=4).err
@@ -267,9 +267,9 @@ def test_a_queue_with_a_damaged_page_cannot_be_backed_up(worked: Ctl) -> None:
     with open(worked.db, "r+b") as file:
         file.seek(os.path.getsize(worked.db) - 4096)
         file.write(b"\xa5" * 4096)
-    told = worked("backup", "monday.db", code=None)
-    assert told.code in (5, 6)
-    assert told.err.count("\n") == 1
+    refused = worked("backup", "monday.db", code=None)
+    assert refused.code in (5, 6)
+    assert refused.err.count("\n") == 1
     assert not (worked.folder / "monday.db").exists()
     assert not [name for name in names(worked.folder) if ".new" in name]
 

@@ -1,4 +1,4 @@
-"""What a shell offers at Tab, typed into a real bash."""
+"""The completions that a real bash offers when Tab is pressed."""
 
 import shlex
 import subprocess
@@ -24,7 +24,7 @@ Tab = Callable[[str], list[str]]
 
 @pytest.fixture
 def tab(ctl: Ctl) -> Tab:
-    """What bash shows after a line was typed, and Tab pressed."""
+    """Return what bash shows after a line was typed and Tab was pressed."""
     wrapper = ctl.folder / "queuectl"
     wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(PROGRAM)} "$@"\n')
     wrapper.chmod(0o755)

@@ -46,9 +46,9 @@ def test_each_change_is_an_event_and_no_change_is_none(ctl: Ctl) -> None:
 def test_all_settings_are_listed_with_their_help(ctl: Ctl) -> None:
     keys = [line.split("\t")[0] for line in ctl("config", "list").lines]
     listed = ctl("config", "list", "--json").json["settings"]
-    assert keys == [one["key"] for one in listed]
+    assert keys == [row["key"] for row in listed]
     assert {"max-retries", "backoff-base", "timeout"} <= set(keys)
-    assert all(one["help"] for one in listed)
+    assert all(row["help"] for row in listed)
 
 
 @pytest.mark.parametrize(

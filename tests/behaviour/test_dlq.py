@@ -46,7 +46,7 @@ def test_all_dead_jobs_are_retried_together(ctl: Ctl) -> None:
 def test_a_dead_job_is_shown(ctl: Ctl) -> None:
     job = ctl.dead_job()
     assert ctl("dlq", "show", job, "--json").json["job"]["state"] == "dead"
-    assert [one["id"] for one in ctl("dlq", "list", "--json").json["jobs"]] == [job]
+    assert [row["id"] for row in ctl("dlq", "list", "--json").json["jobs"]] == [job]
 
 
 def test_the_cause_that_a_list_shows_selects_the_job(ctl: Ctl) -> None:

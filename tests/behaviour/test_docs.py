@@ -17,13 +17,15 @@ from tests.torture.proofs import PROOFS
 
 README = generate.FOLDER.parent / "README.md"
 COMMANDS = dict(generate.walk(root, "queuectl"))
-LEAVES = {path: one for path, one in COMMANDS.items() if not isinstance(one, click.Group)}
+LEAVES = {
+    path: command for path, command in COMMANDS.items() if not isinstance(command, click.Group)
+}
 
 GROFF = shutil.which("groff")
 
 
 def examples(command: click.Command) -> list[str]:
-    """The lines of the help that show how it is typed."""
+    """Return the example lines of the help."""
     return [line.strip() for line in (command.epilog or "").splitlines() if "queuectl" in line]
 
 
@@ -127,7 +129,7 @@ def test_links_between_documents_have_a_target() -> None:
 
 
 ENDLESS = ("worker start", "dashboard", "logs", "wait")
-"""Their examples wait for what happens; the tests of each try them."""
+"""Subcommands whose examples wait for events; they have tests of their own."""
 
 SHOWN = [
     line
@@ -139,7 +141,7 @@ SHOWN = [
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Ctl:
-    """A queue that the examples work on, one after the other, and last night's backup of it."""
+    """A queue on which all examples are run in turn, and a backup of it."""
     ctl = Ctl(tmp_path_factory.mktemp("examples"))
     ctl.enqueue("true")
     ctl("backup", "nightly.db", "--head", "nightly.head")

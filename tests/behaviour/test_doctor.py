@@ -1,4 +1,4 @@
-"""`doctor` as typed: each problem made for real, found, and with what to do about it."""
+"""`doctor` as typed: it finds each real problem and says what to do about it."""
 
 import errno
 import os
@@ -34,23 +34,23 @@ def worked(ctl: Ctl) -> Ctl:
 
 
 def problems(ctl: Ctl, *words: str) -> dict[str, str]:
-    """What was found wrong, by check; fails where the exit code says otherwise."""
-    found = ctl("doctor", *words, "--json", code=None)
-    wrong = {one["check"]: one["found"] for one in found.json["checks"] if not one["well"]}
-    assert found.code == (1 if wrong else 0)
-    assert found.json["well"] == (not wrong)
-    assert all(one["todo"] for one in found.json["checks"] if not one["well"])
+    """Return the problems by check. Fails if the exit code contradicts them."""
+    result = ctl("doctor", *words, "--json", code=None)
+    wrong = {check["check"]: check["found"] for check in result.json["checks"] if not check["well"]}
+    assert result.code == (1 if wrong else 0)
+    assert result.json["well"] == (not wrong)
+    assert all(check["todo"] for check in result.json["checks"] if not check["well"])
     return wrong
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Of the files in a folder, but for the one in which readers hold their places."""
+    """Return the digest of each file in a folder, except the -shm file, which readers change."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".db-shm"]
     return {str(path): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def test_doctor_reports_no_problem_in_a_sound_queue_and_changes_nothing(worked: Ctl) -> None:
-    worked("list")  # who reads leaves an empty -wal there
+    worked("list")  # reading leaves an empty -wal
     before = digests(worked.folder)
     assert problems(worked) == {}
     assert problems(worked, "--deep") == {}
@@ -58,8 +58,8 @@ def test_doctor_reports_no_problem_in_a_sound_queue_and_changes_nothing(worked: 
 
 
 def test_doctor_says_which_file_and_why(worked: Ctl) -> None:
-    told = worked("doctor").out
-    assert f"file\t{worked.db} (named by QUEUECTL_DB)" in told
+    message = worked("doctor").out
+    assert f"file\t{worked.db} (named by QUEUECTL_DB)" in message
     assert worked("doctor", "--json").json["why"] == "QUEUECTL_DB"
     assert "named by --db" in worked("--db", str(worked.db), "doctor").out
     here = worked("doctor", env={"QUEUECTL_DB": ""}).out
@@ -67,12 +67,12 @@ def test_doctor_says_which_file_and_why(worked: Ctl) -> None:
 
 
 def test_doctor_reports_versions_and_durability(worked: Ctl) -> None:
-    found = worked("doctor", "--json").json
+    result = worked("doctor", "--json").json
     status = worked("status", "--json").json
-    assert (found["position"], found["head_hash"]) == (status["position"], status["head_hash"])
-    assert set(found["versions"]) == {"queuectl", "python", "sqlite", "apsw"}
-    assert found["fsync_s"] > 0
-    assert found["free_bytes"] > 0
+    assert (result["position"], result["head_hash"]) == (status["position"], status["head_hash"])
+    assert set(result["versions"]) == {"queuectl", "python", "sqlite", "apsw"}
+    assert result["fsync_s"] > 0
+    assert result["free_bytes"] > 0
 
 
 def test_without_a_queue_there_is_nothing_wrong(ctl: Ctl) -> None:
@@ -87,8 +87,8 @@ def test_a_missing_named_file_exits_with_6(ctl: Ctl) -> None:
 
 def test_a_file_in_which_no_job_can_be_created_is_a_problem(ctl: Ctl) -> None:
     nowhere = ctl.folder / "nowhere" / "queue.db"
-    told = ctl("doctor", env={"QUEUECTL_DB": str(nowhere)}, code=1).out
-    assert f"there is no folder {nowhere.parent}" in told
+    message = ctl("doctor", env={"QUEUECTL_DB": str(nowhere)}, code=1).out
+    assert f"there is no folder {nowhere.parent}" in message
 
 
 def test_advice_is_printed_as_it_must_be_typed(worked: Ctl) -> None:
@@ -134,8 +134,8 @@ def test_files_that_others_may_read_or_write_are_reported(worked: Ctl) -> None:
     worked.db.chmod(0o644)
     assert "others can read them" in problems(worked)["modes"]
     worked.db.chmod(0o660)
-    found = problems(worked)
-    assert "may be written by others" in found["file"]
+    result = problems(worked)
+    assert "may be written by others" in result["file"]
     worked.db.chmod(0o600)
     Path(f"{worked.db}.d").chmod(0o755)
     assert "queue.db.d/ 0755" in problems(worked)["modes"]
@@ -149,9 +149,9 @@ def test_a_folder_that_others_may_write_is_reported(worked: Ctl) -> None:
 @needs_another_user
 def test_a_file_of_another_user_is_reported(worked: Ctl) -> None:
     os.chown(worked.db, OTHER_USER, OTHER_USER)
-    found = problems(worked)
-    assert "belongs to user 65534" in found["file"]
-    assert "belongs to user 65534, not to you" in found["modes"]
+    result = problems(worked)
+    assert "belongs to user 65534" in result["file"]
+    assert "belongs to user 65534, not to you" in result["modes"]
 
 
 def test_a_file_that_is_no_queue_is_reported(ctl: Ctl) -> None:
@@ -176,9 +176,9 @@ def test_a_dead_worker_and_its_leftover_processes_are_reported(ctl: Ctl) -> None
         assert f"workers\t{house.workers()[0].id} alive" in living
         kill_both(running.pid, house.supervisor(running))
         running.ends()
-    found = problems(ctl)
-    assert "died with 1 job claimed" in found["workers"]
-    assert set(map(str, pids)) <= set(found["processes"].split())
+    result = problems(ctl)
+    assert "died with 1 job claimed" in result["workers"]
+    assert set(map(str, pids)) <= set(result["processes"].split())
     assert "worker start" in ctl("doctor", code=1).out
     house.queue.cancel(job)
     house.drain()
@@ -187,12 +187,12 @@ def test_a_dead_worker_and_its_leftover_processes_are_reported(ctl: Ctl) -> None
 
 
 def test_a_process_of_an_ended_attempt_is_reported(worked: Ctl) -> None:
-    found = worked.db.stat()
-    mark = f"{found.st_dev}:{found.st_ino}:0123456789abcdef:1:1"
+    status = worked.db.stat()
+    mark = f"{status.st_dev}:{status.st_ino}:0123456789abcdef:1:1"
     left = subprocess.Popen(["sleep", "60"], env={"QUEUECTL_CLAIM": mark})
     try:
         wrong = worked("doctor", "--json", code=1).json["checks"]
-        (stray,) = [one for one in wrong if one["check"] == "processes"]
+        (stray,) = [check for check in wrong if check["check"] == "processes"]
         assert f"kill -9 {left.pid}" in stray["todo"]
     finally:
         left.kill()
@@ -208,8 +208,8 @@ def test_files_left_by_a_killed_command_are_reported(worked: Ctl) -> None:
     assert problems(worked) == {"locks": "left over: worker-cafe"}
     long_ago = time.time() - OLD_S - 5
     os.utime(cut, (long_ago, long_ago))
-    found = problems(worked)
-    assert found == {"locks": "left over: worker-cafe", "leftovers": str(cut)}
+    result = problems(worked)
+    assert result == {"locks": "left over: worker-cafe", "leftovers": str(cut)}
     worked.drain()
     assert "locks" not in problems(worked)
 
@@ -218,8 +218,8 @@ def test_a_deep_check_finds_damage(worked: Ctl) -> None:
     tamper(str(worked.db), "UPDATE events SET actor = 'eve' WHERE position = 3")
     stranger(str(worked.db), "UPDATE jobs SET state = 'completed' WHERE id = '2'")
     assert problems(worked) == {}
-    found = problems(worked, "--deep")
-    assert found["log"] == "position 3: its content does not match its hash"
+    result = problems(worked, "--deep")
+    assert result["log"] == "position 3: its content does not match its hash"
     stranger(str(worked.db), "DROP TRIGGER events_never_go")
     tampered = problems(worked, "--deep")
     assert set(tampered) >= {"log"}
@@ -231,13 +231,13 @@ def test_a_deep_check_finds_a_row_that_differs_from_the_log(worked: Ctl) -> None
 
 
 @pytest.mark.parametrize(
-    ("limit", "told"),
+    ("limit", "message"),
     [
         (resource.RLIMIT_NOFILE, "problem\tdescriptors\topen file limit: 100 (hard limit 100)"),
         (RLIMIT_RTTIME, "problem\tmarks\ta job's processes are found by a variable alone"),
     ],
 )
-def test_limits_that_are_too_low_are_reported(worked: Ctl, limit: int, told: str) -> None:
+def test_limits_that_are_too_low_are_reported(worked: Ctl, limit: int, message: str) -> None:
     done = subprocess.run(
         [*PROGRAM, "doctor"],
         env=worked.env,
@@ -248,11 +248,11 @@ def test_limits_that_are_too_low_are_reported(worked: Ctl, limit: int, told: str
         preexec_fn=partial(resource.setrlimit, limit, (100, 100)),
     )
     assert done.returncode == 1
-    assert told in done.stdout
+    assert message in done.stdout
 
 
 def mounted(ctl: Ctl, options: str, script: str) -> str:
-    """What a shell script prints, run with a file system of its own at `disk`, and `queuectl`."""
+    """Return what a shell script prints that runs with a separate file system at `disk`."""
     (ctl.folder / "disk").mkdir()
     shell = f'mount -t tmpfs -o {options},mode=0700 tmpfs disk; q() {{ "$@"; }}; {script}'
     done = subprocess.run(
@@ -270,15 +270,15 @@ def mounted(ctl: Ctl, options: str, script: str) -> str:
 
 @needs_mounts
 def test_a_disk_that_is_nearly_full_is_reported(ctl: Ctl) -> None:
-    told = mounted(ctl, "size=2m", "queuectl enqueue -- true; queuectl doctor; echo $?")
-    assert "problem\tdisk\t" in told
-    assert told.endswith("\n1\n")
+    message = mounted(ctl, "size=2m", "queuectl enqueue -- true; queuectl doctor; echo $?")
+    assert "problem\tdisk\t" in message
+    assert message.endswith("\n1\n")
     many = mounted_again(ctl)
     assert " inodes free\tfree some space" in many
 
 
 def mounted_again(ctl: Ctl) -> str:
-    """The same where not the bytes run out but the inodes."""
+    """Run doctor on a file system that has free bytes, but no free inodes."""
     (ctl.folder / "disk").rmdir()
     return mounted(ctl, "size=200m,nr_inodes=50", "queuectl enqueue -- true; queuectl doctor")
 
@@ -292,42 +292,42 @@ USE_INODES = "queuectl enqueue -- true; touch disk/1 disk/2 disk/3 disk/4 disk/5
 def test_a_full_disk_is_not_reported_as_missing_permission(
     ctl: Ctl, options: str, fill: str
 ) -> None:
-    told = mounted(ctl, options, f"({fill}) 2> errors; queuectl doctor")
+    message = mounted(ctl, options, f"({fill}) 2> errors; queuectl doctor")
     disk = ctl.folder / "disk"
     file = f"problem\tfile\t{disk}/q.db (named by --db) no space left for {disk}/q.db\t"
-    assert file + "nothing was written, free some space and try again" in told
+    assert file + "nothing was written, free some space and try again" in message
     words = f"problem\tfsync\tno space left in {disk}: no job can be enqueued\tfree some space"
-    assert words in told
-    assert "chmod" not in told
+    assert words in message
+    assert "chmod" not in message
 
 
 @needs_mounts
 def test_a_queue_is_not_created_on_a_disk_without_inodes(ctl: Ctl) -> None:
     script = "touch disk/1 disk/2 disk/3 disk/4 2> errors; queuectl enqueue -- true 2>&1"
-    told = mounted(ctl, "nr_inodes=4", script)
+    message = mounted(ctl, "nr_inodes=4", script)
     words = "nothing was written, free some space and try again"
-    assert told == f"error: no space left for {ctl.folder}/disk/q.db; {words}\n"
+    assert message == f"error: no space left for {ctl.folder}/disk/q.db; {words}\n"
 
 
 @needs_mounts
 def test_a_folder_that_may_not_be_written_is_reported(ctl: Ctl) -> None:
     script = "queuectl enqueue -- true; mount -o remount,bind,ro disk; queuectl doctor"
-    told = mounted(ctl, "size=99m", script)
-    assert "disk is on a file system that is mounted read-only\tcheck the disk" in told
+    message = mounted(ctl, "size=99m", script)
+    assert "disk is on a file system that is mounted read-only\tcheck the disk" in message
 
 
 @pytest.mark.parametrize(
-    ("number", "found", "todo"),
+    ("number", "result", "todo"),
     [
         (errno.EDQUOT, "no space left in /q", "free some space there"),
         (errno.EFBIG, "limit for the size of a file", "ulimit -f unlimited"),
         (errno.EIO, "/q cannot be written (Input/output error)", "check the disk (dmesg)"),
     ],
 )
-def test_a_failed_write_is_reported_with_its_reason(number: int, found: str, todo: str) -> None:
+def test_a_failed_write_is_reported_with_its_reason(number: int, result: str, todo: str) -> None:
     error = OSError(number, os.strerror(number))
     finding = checks.unwritable(Entry("/q", 0o40700, 1), 1, None, error)
-    assert found in finding.result
+    assert result in finding.result
     assert todo in str(finding.todo)
 
 
@@ -352,9 +352,9 @@ def test_doctor_thresholds() -> None:
 
 
 def levels(ctl: Ctl, *words: str) -> dict[str, str]:
-    """What is worth a look, by check, with its level."""
+    """Return the notes and problems by check."""
     checks_ = ctl("doctor", *words, "--json", code=None).json["checks"]
-    return {one["check"]: one["level"] for one in checks_ if one["level"] != "ok"}
+    return {check["check"]: check["level"] for check in checks_ if check["level"] != "ok"}
 
 
 def test_dead_jobs_are_a_note_and_no_problem(worked: Ctl) -> None:
@@ -373,9 +373,9 @@ def test_jobs_that_no_worker_serves_are_a_note(ctl: Ctl) -> None:
     with ctl.worker("--queue", "default") as worker:
         worker.says("worker")
         ctl("wait", "2")
-        told = ctl("doctor").out
-        assert "1 job pending in mail, and no running worker serves that" in told
-        assert "queuectl worker start --queue mail" in told
+        message = ctl("doctor").out
+        assert "1 job pending in mail, and no running worker serves that" in message
+        assert "queuectl worker start --queue mail" in message
 
 
 def test_overdue_jobs_are_a_note_without_a_worker_and_a_problem_with_one(ctl: Ctl) -> None:
@@ -403,8 +403,8 @@ def test_a_person_reads_one_line_if_everything_is_in_order(ctl: Ctl) -> None:
 def test_a_damaged_file_is_named_once_with_a_colon_and_no_space_before_it(worked: Ctl) -> None:
     with open(worked.db, "r+b") as file:
         file.truncate(4096)
-    told = worked("doctor", code=None).out
-    assert f"problem\tfile\t{worked.db} (named by QUEUECTL_DB): the file is damaged" in told
+    message = worked("doctor", code=None).out
+    assert f"problem\tfile\t{worked.db} (named by QUEUECTL_DB): the file is damaged" in message
 
 
 def test_no_worker_needs_no_notification() -> None:

@@ -221,9 +221,9 @@ def test_a_new_queue_is_announced_once(ctl: Ctl) -> None:
 def test_sixteen_at_once_get_the_ids_one_to_n(ctl: Ctl, tmp_path: Path) -> None:
     ctl.enqueue("true")
     running = [ctl.start("enqueue", "--", "true") for _ in range(16)]
-    done = [one.ends() for one in running]
-    assert [one.err for one in done] == [""] * 16
-    assert sorted(int(one.out) for one in done) == list(range(2, 18))
+    done = [process.ends() for process in running]
+    assert [process.err for process in done] == [""] * 16
+    assert sorted(int(process.out) for process in done) == list(range(2, 18))
 
 
 def test_a_missing_folder_is_reported_and_not_created(ctl: Ctl) -> None:

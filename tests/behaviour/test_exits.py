@@ -1,4 +1,4 @@
-"""The exit code of each kind of end, and one line for each error."""
+"""The exit code of each kind of result, and one line for each error."""
 
 import os
 import shlex
@@ -11,7 +11,7 @@ from tests.ctl import Ctl, Result
 
 
 def refused(result: Result) -> str:
-    """The one line of an error."""
+    """Return the single line of an error."""
     assert result.out == ""
     assert result.err.startswith("error: ")
     assert result.err.count("\n") == 1, result.err
@@ -94,8 +94,8 @@ def test_errors_suggest_the_probable_correction(ctl: Ctl, words: str, answer: st
 def test_an_id_with_spaces_that_was_typed_without_quotes_is_offered_whole(ctl: Ctl) -> None:
     ctl.enqueue("true")
     ctl("enqueue", "--id", "my new film", "--", "true")
-    told = refused(ctl("wait", "1", "my", "new", "film", code=3))
-    assert told == "error: job my not found; did you mean 'my new film'?\n"
+    message = refused(ctl("wait", "1", "my", "new", "film", code=3))
+    assert message == "error: job my not found; did you mean 'my new film'?\n"
     assert "job my not found; see" in refused(ctl("cancel", "1", "my", "film", code=3))
 
 
@@ -129,12 +129,12 @@ def test_the_help_of_a_group_cuts_no_sentence(ctl: Ctl) -> None:
 
 def test_a_shell_can_complete(ctl: Ctl) -> None:
     def completed(*words: str) -> list[str]:
-        asked = {
+        values = {
             "_QUEUECTL_COMPLETE": "bash_complete",
             "COMP_WORDS": " ".join(("queuectl", *words)),
             "COMP_CWORD": str(len(words)),
         }
-        return [line.removeprefix("plain,") for line in ctl(env=asked, code=None).lines]
+        return [line.removeprefix("plain,") for line in ctl(env=values, code=None).lines]
 
     assert completed("wor") == ["worker"]
     assert completed("worker", "st") == ["start", "stop"]
@@ -172,8 +172,8 @@ def test_a_missing_named_queue_exits_with_6(ctl: Ctl, tmp_path: Path) -> None:
 def test_the_error_names_a_missing_folder(ctl: Ctl, tmp_path: Path) -> None:
     missing = str(tmp_path / "nope" / "x.db")
     for words in (["list"], ["show", "1"], ["enqueue", "--", "true"]):
-        told = refused(ctl("--db", missing, *words, code=6))
-        assert f"there is no folder {tmp_path / 'nope'}; create it" in told
+        message = refused(ctl("--db", missing, *words, code=6))
+        assert f"there is no folder {tmp_path / 'nope'}; create it" in message
 
 
 @pytest.mark.parametrize(
@@ -221,8 +221,8 @@ def test_values_that_can_never_match_exit_with_2(ctl: Ctl, words: list[str]) -> 
 
 def test_ids_that_are_not_utf8_exit_with_2(ctl: Ctl) -> None:
     ctl("enqueue", "--", "true")
-    told = refused(ctl("cancel", "-", "--yes", stdin=b"\xff\xfe\n", code=2))
-    assert told == "error: standard input is not UTF-8; give ids, one per line\n"
+    message = refused(ctl("cancel", "-", "--yes", stdin=b"\xff\xfe\n", code=2))
+    assert message == "error: standard input is not UTF-8; give ids, one per line\n"
 
 
 @pytest.mark.parametrize("word", ["", "$", "$config", "$context", "$worker:1", "$x"])

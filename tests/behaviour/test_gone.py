@@ -1,4 +1,4 @@
-"""Commands that wait, on a queue file that is taken away meanwhile: they say so and end."""
+"""Commands that wait report that their queue file was removed, and end."""
 
 import shutil
 from pathlib import Path
@@ -26,7 +26,7 @@ def remove(db: Path) -> None:
 
 
 def move_aside(db: Path) -> None:
-    """As someone who starts afresh: the old queue, whole, under another name."""
+    """Move the whole queue to another name, and create a new one in its place."""
     for path in db.parent.glob("queue.db*"):
         path.rename(path.with_name(path.name.replace("queue", "old")))
     with Queue(db) as queue:
@@ -57,7 +57,7 @@ def test_a_waiting_command_reports_that_the_queue_is_gone(
 
 
 def listening(ctl: Ctl) -> None:
-    """Wait until the command has opened the queue and waits for news."""
+    """Wait until the command has opened the queue and waits for new events."""
     bells = Path(f"{ctl.db}.d/bells")
     until(lambda: (bells.is_dir() and any(bells.iterdir())) or None, "its bell")
 
@@ -106,7 +106,7 @@ def test_the_dashboard_reports_that_the_queue_is_gone(ctl: Ctl) -> None:
 
 
 def other_queue(ctl: Ctl) -> Path:
-    """Another queue, whole in its file."""
+    """Create another queue, without a -wal."""
     other = ctl.folder / "other.db"
     with Queue(other) as queue:
         queue.enqueue("echo other")

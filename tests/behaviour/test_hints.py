@@ -1,4 +1,4 @@
-"""What is offered to type next works for the queue that it was said of."""
+"""Hints work as printed, for the queue that they are about."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ from tests.ctl import Ctl
 
 @pytest.fixture
 def named(tmp_path: Path) -> Ctl:
-    """A queue in a folder whose name a shell would split, that only --db names."""
+    """A queue that only --db names, in a folder whose name a shell would split."""
     folder = tmp_path / "two words"
     folder.mkdir()
     ctl = Ctl(folder)
@@ -41,8 +41,8 @@ def named(tmp_path: Path) -> Ctl:
 )
 def test_every_hint_names_the_queue_that_was_named(named: Ctl, words: str, code: int) -> None:
     named("--db", str(named.db), "enqueue", "--", "true")
-    said = screen(named, "--db", str(named.db), *words.split(), columns=400, code=code).lines
-    lines = [found for line in said for found in re.findall(r"queuectl .*", line)]
+    printed = screen(named, "--db", str(named.db), *words.split(), columns=400, code=code).lines
+    lines = [hint for line in printed for hint in re.findall(r"queuectl .*", line)]
     assert lines or words == "list --state scheduled"
     for line in lines:
         for hint in line.split(" · "):
@@ -56,8 +56,8 @@ def test_hints_do_not_name_a_queue_that_is_found_by_default(ctl: Ctl) -> None:
 def test_hints_of_a_worker_name_the_queue_too(named: Ctl) -> None:
     path = str(named.db)
     named("--db", path, "enqueue", '{"command": "false", "max_retries": 0}')
-    told = named("--db", path, "worker", "start", "--until-empty", "--verbose").err
-    assert f"see queuectl --db {shlex.quote(path)} dlq list" in told
+    message = named("--db", path, "worker", "start", "--until-empty", "--verbose").err
+    assert f"see queuectl --db {shlex.quote(path)} dlq list" in message
 
 
 def test_a_list_with_more_pages_prints_the_next_command(ctl: Ctl) -> None:

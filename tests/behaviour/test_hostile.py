@@ -1,4 +1,4 @@
-"""Two hundred hostile texts at a terminal: cursor, title, modes and colours stay as without."""
+"""Two hundred hostile texts change no cursor, title, mode or colour of a terminal."""
 
 import re
 import sys
@@ -16,7 +16,7 @@ from tests.hostile import texts
 TEXTS = texts()
 ROWS, COLUMNS = 4_000, 100
 OURS = re.compile(rb"\x1b\[[0-9;]*m")
-"""The only sequences that we ever print in an answer: colours."""
+"""The only control sequences that answers contain: colours."""
 
 LOOP = """
 import sys
@@ -28,7 +28,7 @@ for number in range(1, {count} + 1):
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Ctl:
-    """A queue of dead jobs, the texts in all that a job may say of itself and print."""
+    """A queue of dead jobs, with the texts in all their fields and outputs."""
     ctl = Ctl(tmp_path_factory.mktemp("hostile"))
     scene = Scene(ctl.db, 1_790_000_000_000_000)
     scene.worker("3f2a", 2, "\x1b[2Jworkshop\x07")
@@ -42,7 +42,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Ctl:
 
 
 def at_terminal(ctl: Ctl, *argv: str) -> tuple[pyte.Screen, bytes]:
-    """What a program leaves on a screen that scrolls nothing away, and all it wrote."""
+    """Return the screen after a program, and everything that it wrote."""
     child = pexpect.spawn(
         sys.executable,
         list(argv),
@@ -59,7 +59,7 @@ def at_terminal(ctl: Ctl, *argv: str) -> tuple[pyte.Screen, bytes]:
 
 
 def assert_unmoved(screen: pyte.Screen, raw: bytes) -> None:
-    """Nothing but text, line ends and our colours has reached the terminal."""
+    """Check that only text, line ends and the colours of the program reached the terminal."""
     text = OURS.sub(b"", raw).decode().replace("\r\n", "\n")
     assert visible(text, keep="\n\t") == text
     fresh = pyte.Screen(COLUMNS, ROWS)
@@ -110,7 +110,7 @@ def test_every_text_is_shown(hostile: Ctl) -> None:
 
 
 def test_the_check_detects_control_characters(hostile: Ctl) -> None:
-    """The control: such texts printed as they are."""
+    """The control: the texts are printed unchanged."""
     for text in ("\x1b]0;owned\x07", "\x1b[?25l", "\x1b[5A", "\u202e"):
         with pytest.raises(AssertionError):
             assert_unmoved(*at_terminal(hostile, "-c", f"print({text!r})"))

@@ -1,4 +1,4 @@
-"""An id of the user's own works wherever a job is named."""
+"""An id chosen by the user works wherever a job is named."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""What a command loads: `enqueue` and `status` are typed often, and pay for themselves only."""
+"""The modules that a command loads: the frequent `enqueue` and `status` load only their own."""
 
 import ast
 import subprocess
@@ -23,7 +23,7 @@ LOADED = (
 
 
 def loaded(ctl: Ctl, *words: str) -> set[str]:
-    """The modules in memory after `queuectl WORDS`."""
+    """Return the modules in memory after `queuectl WORDS`."""
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *words],
         env=ctl.env,

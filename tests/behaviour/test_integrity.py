@@ -1,4 +1,4 @@
-"""`replay` and `verify` as typed, also after someone's hand was in the file."""
+"""`replay` and `verify` as typed, also after the file was tampered with."""
 
 import os
 import sqlite3
@@ -37,8 +37,8 @@ def test_a_sound_queue_passes_verify_and_replay(worked: Ctl) -> None:
 
 def test_a_changed_view_is_reported_and_repaired(worked: Ctl) -> None:
     by_hand(worked, "UPDATE jobs SET state = 'completed' WHERE id = '2'")
-    found = worked("replay", "--check", code=5)
-    assert "'completed' is 'dead'" in found.out
+    checked = worked("replay", "--check", code=5)
+    assert "'completed' is 'dead'" in checked.out
     assert worked("replay", "--check", "--json", code=5).json["differences"][0]["table"] == "jobs"
     worked("replay")
     assert worked("replay", "--check").code == 0
@@ -51,9 +51,9 @@ def test_additional_and_missing_rows_are_distinguished(worked: Ctl) -> None:
         "DELETE FROM runs WHERE attempt = 1 AND born = (SELECT min(born) FROM runs)",
         "INSERT INTO settings VALUES ('jitter', 1, 1, 0, 'eve')",
     )
-    told = worked("replay", "--check", code=5).out
-    assert ": missing" in told
-    assert "settings jitter: should not be there" in told
+    message = worked("replay", "--check", code=5).out
+    assert ": missing" in message
+    assert "settings jitter: should not be there" in message
 
 
 def test_the_log_cannot_be_changed_by_accident(worked: Ctl) -> None:
@@ -64,9 +64,9 @@ def test_the_log_cannot_be_changed_by_accident(worked: Ctl) -> None:
 
 def test_a_changed_event_is_named(worked: Ctl) -> None:
     by_hand(worked, *OPENED, "UPDATE events SET actor = 'eve' WHERE position = 3")
-    told = worked("verify", code=5).out
-    assert "position 3: its content does not match its hash" in told
-    assert "trigger events_never_change" in told
+    message = worked("verify", code=5).out
+    assert "position 3: its content does not match its hash" in message
+    assert "trigger events_never_change" in message
     assert worked("verify", "--json", code=5).json["broken_at"] == 3
 
 

@@ -52,7 +52,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Ctl:
 
 
 def again(text: str, shape: type[json_shapes.Shape]) -> str:
-    """The text, read as that shape and written again."""
+    """Parse the text as this shape, and return it encoded again."""
     return msgspec.json.encode(msgspec.json.decode(text, type=shape)).decode()
 
 

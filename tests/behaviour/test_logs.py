@@ -82,8 +82,8 @@ def test_following_says_how_each_attempt_and_the_job_ended(ctl: Ctl) -> None:
     ctl.drain()
     done = following.ends()
     assert done.out == "out\nout"
-    said = [line.partition(" after ")[0] for line in done.err.splitlines()[1:]]
-    assert said == [
+    notes = [line.partition(" after ")[0] for line in done.err.splitlines()[1:]]
+    assert notes == [
         "[attempt 1 failed: exit 3",
         "[attempt 2]",
         "[attempt 2 failed: exit 3",

@@ -1,4 +1,4 @@
-"""A narrow terminal: what matters stays, ids stay whole, and words are not broken."""
+"""A narrow terminal: important columns are kept, ids stay whole, and words are not broken."""
 
 import pytest
 
@@ -9,10 +9,10 @@ LONG = "x" * 100
 
 
 def whole(lines: list[str], words: str) -> bool:
-    """Whether the words stand there, with no line that breaks one of them."""
-    seen = [word for line in lines for word in line.split()]
-    wanted = words.split()
-    return any(seen[at : at + len(wanted)] == wanted for at in range(len(seen)))
+    """Return whether the words are in the lines, and none of them is broken."""
+    printed = [word for line in lines for word in line.split()]
+    expected = words.split()
+    return any(printed[at : at + len(expected)] == expected for at in range(len(printed)))
 
 
 def test_history_is_wrapped_by_words(ctl: Ctl) -> None:
@@ -20,8 +20,8 @@ def test_history_is_wrapped_by_words(ctl: Ctl) -> None:
     ctl.drain()
     for columns in (40, 60, 80, 120):
         lines = screen(ctl, "history", job, columns=columns).lines
-        for told in ("in 100ms (0.1 ** 1), retry 1 of 1", "retries used up (1 of 1)"):
-            assert whole(lines, told), lines
+        for message in ("in 100ms (0.1 ** 1), retry 1 of 1", "retries used up (1 of 1)"):
+            assert whole(lines, message), lines
         assert ("@" in "".join(lines)) == (columns >= 80)
 
 

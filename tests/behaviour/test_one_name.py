@@ -1,4 +1,4 @@
-"""A queue file has one name: under a second one it would have a second -wal, and lose jobs."""
+"""A queue file has one name: under a second name it would have a second -wal, and lose jobs."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ COMMANDS = (
 
 
 def refused(ctl: Ctl, db: Path | str, *words: str) -> str:
-    """The one line by which a command refuses the queue file `db`."""
+    """Return the line with which a command refuses the queue file `db`."""
     error = ctl("--db", str(db), *words, code=6).err
     assert error.count("\n") == 1
     return error
@@ -56,12 +56,12 @@ def test_a_hard_link_is_refused_by_a_line_that_names_the_queue(ctl: Ctl, words: 
 def test_doctor_explains_a_hard_link(ctl: Ctl) -> None:
     ctl.enqueue("true")
     os.link(ctl.db, ctl.folder / "other.db")
-    told = ctl("--db", "other.db", "doctor", code=1).out
-    assert f"of the queue {ctl.db}\tuse that name" in told
+    message = ctl("--db", "other.db", "doctor", code=1).out
+    assert f"of the queue {ctl.db}\tuse that name" in message
 
 
 def test_the_queue_keeps_working_if_a_second_name_appears(ctl: Ctl) -> None:
-    """As after `cp -al`: who makes links of the folder must not stop the queue."""
+    """A backup program that makes links, like `cp -al`, must not stop the queue."""
     ctl.enqueue("true")
     with ctl.worker() as worker:
         snapshot = ctl.folder / "snapshot"
@@ -150,7 +150,7 @@ def test_a_mount_of_the_folder_is_the_same_queue(ctl: Ctl) -> None:
 
 
 def test_the_root_of_a_process_that_has_another_one_is_refused(ctl: Ctl) -> None:
-    """The text of such a link is `/`, which is our own root and not the one it leads to."""
+    """The text of such a link is `/`, which here is a different root from the one it leads to."""
     (ctl.folder / "inside").mkdir()
     done = with_mounts(
         ctl,
@@ -229,7 +229,7 @@ def test_a_file_without_the_record_of_its_name_gets_one(ctl: Ctl) -> None:
     with Queue(ctl.db) as queue:
         queue.enqueue("true")
     connection = connect(str(ctl.db))
-    found = last_use(connection)
+    recorded_use = last_use(connection)
     connection.close()
-    assert found is not None
-    assert found.path == str(ctl.db)
+    assert recorded_use is not None
+    assert recorded_use.path == str(ctl.db)

@@ -1,4 +1,4 @@
-"""Where the output goes: a pipe that closes, a full disk, nowhere; any locale."""
+"""Output to a pipe that closes, to a full disk, to closed descriptors, and in any locale."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ QUEUECTL = " ".join(PROGRAM)
 
 
 def shell(ctl: Ctl, line: str) -> "subprocess.CompletedProcess[str]":
-    """A line typed to bash, `queuectl` in it being the program."""
+    """Run a line in bash, in which `queuectl` is the program."""
     return subprocess.run(
         ["bash", "-c", f'queuectl() {{ {QUEUECTL} "$@"; }}\nset -o pipefail\n{line}'],
         env=ctl.env,
@@ -25,7 +25,7 @@ def shell(ctl: Ctl, line: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture
 def filled(ctl: Ctl) -> Ctl:
-    """A queue with more to say than a pipe holds."""
+    """A queue with longer answers than a pipe can buffer."""
     lines = "".join('{"command": "echo %s"}\n' % ("x" * 200) for _ in range(2_000))
     ctl("enqueue", "--file", "-", stdin=lines)
     return ctl

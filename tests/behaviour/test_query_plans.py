@@ -1,4 +1,4 @@
-"""Queries that must stay flat, however long the queue, say how SQLite will run them."""
+"""The query plans of queries whose cost must not grow with the queue."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +85,7 @@ SHORT = ("SCAN jobs", "SCAN counts", "SCAN settings", "SCAN (subquery-")
 
 
 def flat(text: str) -> bool:
-    """By index or key all the way, but for what is short by itself."""
+    """Check that the plan uses indexes or keys, except for tables that are always short."""
     lines = [line for line in text.splitlines() if line.startswith("SCAN")]
     keyed = [line for line in lines if "USING" in line or line.startswith(SHORT)]
     return lines == keyed

@@ -1,4 +1,4 @@
-"""Read models are rebuilt beside the live ones, while others read and write."""
+"""Read models are rebuilt next to the live ones while other processes read and write."""
 
 import sys
 from pathlib import Path
@@ -60,8 +60,8 @@ def test_a_changed_row_is_found_and_repaired(
 ) -> None:
     queue = filled(path)
     stranger(path, statement)
-    (found,) = compare(queue.store)
-    assert (found.table, found.key) == (table, key)
+    (difference,) = compare(queue.store)
+    assert (difference.table, difference.key) == (table, key)
     replay(queue.store)
     assert compare(queue.store) == []
     queue.close()
@@ -70,11 +70,11 @@ def test_a_changed_row_is_found_and_repaired(
 def test_a_difference_has_both_rows(path: str) -> None:
     queue = filled(path)
     stranger(path, "UPDATE counts SET failed = 9")
-    (found,) = compare(queue.store)
-    assert isinstance(found, Difference)
-    assert found.live is not None
-    assert found.rebuilt is not None
-    assert (found.live[4], found.rebuilt[4]) == (9, 0)
+    (difference,) = compare(queue.store)
+    assert isinstance(difference, Difference)
+    assert difference.live is not None
+    assert difference.rebuilt is not None
+    assert (difference.live[4], difference.rebuilt[4]) == (9, 0)
     queue.close()
 
 
@@ -95,7 +95,7 @@ print(len(written), written[-1])
 
 
 def test_writers_and_readers_continue_during_a_rebuild(path: str) -> None:
-    """In a process of their own: within one, SQLite's locks are no queue to stand in."""
+    """The writer is a separate process: threads do not wait for SQLite's locks in turn."""
     queue = filled(path, number=SLICE * 5)
     with Popen([sys.executable, "-c", WRITER, path], stdin=PIPE, stdout=PIPE, text=True) as writer:
         assert writer.stdin is not None
@@ -117,7 +117,7 @@ def test_writers_and_readers_continue_during_a_rebuild(path: str) -> None:
 
 
 class Crash(Exception):
-    """Stands for the process dying between two transactions."""
+    """Simulates the death of the process between two transactions."""
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 6, 7])
@@ -161,8 +161,8 @@ def test_first_writer_of_a_new_version_rebuilds(path: str, monkeypatch: pytest.M
 
     queue = Queue(path)
     with Reading(queue.location).read() as tx:
-        found = registry.checkpoint(tx)
-    assert (found.definition, found.generation) == (newer, 2)
+        checkpoint = registry.checkpoint(tx)
+    assert (checkpoint.definition, checkpoint.generation) == (newer, 2)
     assert compare(queue.store) == []
     queue.close()
 

@@ -1,4 +1,4 @@
-"""Every command of the reference, as printed there, with its output lines."""
+"""The commands of the original task, as printed there, with their output lines."""
 
 import json
 import signal

@@ -84,9 +84,9 @@ class AnyCommands(RuleBasedStateMachine):
         self.queue.close()
         shutil.rmtree(self.folder)
 
-    def ask(self, *asked: Any) -> list[Any]:
+    def ask(self, *requests: Any) -> list[Any]:
         with self.queue.write() as session:
-            return [session.send(one) for one in asked]
+            return [session.send(request) for request in requests]
 
     @rule(
         new=st.builds(
@@ -110,10 +110,10 @@ class AnyCommands(RuleBasedStateMachine):
     @rule(target=attempts, worker=st.sampled_from("ab"), limit=st.integers(1, 3))
     def claim(self, worker: str, limit: int) -> Any:
         with self.queue.write(f"worker:{worker}") as session:
-            found = ready.next_ready(session.tx, (), limit)
+            rows = ready.next_ready(session.tx, (), limit)
             claimed = [
-                session.send(Claim(job_id=one.job_id, worker=worker, slot=1, at_us=session.at_us))
-                for one in found
+                session.send(Claim(job_id=row.job_id, worker=worker, slot=1, at_us=session.at_us))
+                for row in rows
             ]
         assert all(isinstance(job, Job) for job in claimed)
         return multiple(*((job.id, job.attempt) for job in claimed if isinstance(job, Job)))
@@ -126,22 +126,22 @@ class AnyCommands(RuleBasedStateMachine):
     )
     def finish(self, attempt: tuple[str, int], ended: Any, code: int, again: bool) -> None:
         outcome = Outcome(ended=ended, exit_code=code)
-        asked = Finish(
+        request = Finish(
             job_id=attempt[0],
             attempt=attempt[1],
             outcome=outcome,
             jitter=0.25,
             at_us=self.clock.now_us,
         )
-        self.ask(*[asked] * (1 + again))
+        self.ask(*[request] * (1 + again))
 
     @rule(attempt=consumes(attempts), how=st.sampled_from(["lose", "release"]))
     def give_up(self, attempt: tuple[str, int], how: Literal["lose", "release"]) -> None:
         job_id, number = attempt
-        asked: JobRequest = Lose(job_id=job_id, attempt=number)
+        request: JobRequest = Lose(job_id=job_id, attempt=number)
         if how == "release":
-            asked = Release(job_id=job_id, attempt=number, reason="stopping")
-        self.ask(asked)
+            request = Release(job_id=job_id, attempt=number, reason="stopping")
+        self.ask(request)
 
     @rule(by_us=st.integers(-2_000_000, 10_000_000))
     def move_the_clock(self, by_us: int) -> None:
@@ -214,16 +214,16 @@ class AnyCommands(RuleBasedStateMachine):
     @invariant()
     def read_models_agree(self) -> None:
         with self.queue.read() as tx:
-            found = jobs.page(tx, jobs.Filter(), limit=1_000)
+            rows = jobs.page(tx, jobs.Filter(), limit=1_000)
             for state, number in counts.total(tx).states.items():
-                assert number == sum(job.state == state for job in found), state
+                assert number == sum(job.state == state for job in rows), state
             assert set(ready.next_ready(tx, (), 1_000)) == {
-                (job.id, job.lost_in_row) for job in found if job.state == "pending"
+                (job.id, job.lost_in_row) for job in rows if job.state == "pending"
             }
-            due = [job.due_at_us for job in found if job.due_at_us is not None]
+            due = [job.due_at_us for job in rows if job.due_at_us is not None]
             assert timers.earliest(tx) == min(due, default=None)
-            assert all((job.worker is not None) == (job.state == "processing") for job in found)
-            for job in found:
+            assert all((job.worker is not None) == (job.state == "processing") for job in rows)
+            for job in rows:
                 self.attempts_are_bounded(job, runs.of_job(tx, job.born))
             assert len(workers.newest(tx, 1_000)) == self.workers
 

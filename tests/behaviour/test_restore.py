@@ -1,4 +1,4 @@
-"""`restore` as typed: a backup in place of a queue, whole or not at all, and the old one kept."""
+"""`restore` as typed: a backup replaces a queue completely or not at all; the old one is kept."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from tests.stranger import stranger, tamper
 
 @pytest.fixture
 def backed(ctl: Ctl) -> Ctl:
-    """A queue with a job of long output, and `monday.db`, a backup of it with its head beside."""
+    """A queue with a job of long output, and `monday.db`, a backup of it, with its head."""
     ctl.enqueue(LONG)
     ctl.drain()
     ctl("backup", "monday.db", "--head", "monday.head")
@@ -27,14 +27,14 @@ def backed(ctl: Ctl) -> Ctl:
 
 
 def ids(ctl: Ctl) -> list[str]:
-    """Of all jobs, newest first."""
+    """Return the ids of all jobs, newest first."""
     return ctl("list", "--all").jobs
 
 
 def kept(ctl: Ctl) -> Path:
-    """The queue that the last restore has replaced."""
-    found = sorted(path for path in ctl.folder.glob("queue.db.replaced-*") if path.is_file())
-    return found[-1]
+    """Return the path of the queue that the last restore has replaced."""
+    replaced = sorted(path for path in ctl.folder.glob("queue.db.replaced-*") if path.is_file())
+    return replaced[-1]
 
 
 def test_a_lost_queue_is_restored_with_its_outputs(backed: Ctl) -> None:
@@ -153,18 +153,18 @@ def test_a_backup_without_the_expected_head_is_refused(backed: Ctl) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("harm", "message"),
     [
         ("UPDATE events SET actor = 'eve' WHERE position = 2", "is damaged at position 2"),
         ("DELETE FROM events WHERE position = 3", "is damaged at position 3"),
     ],
 )
-def test_a_backup_that_was_changed_is_refused(backed: Ctl, harm: str, told: str) -> None:
+def test_a_backup_that_was_changed_is_refused(backed: Ctl, harm: str, message: str) -> None:
     tamper(str(backed.folder / "monday.db"), harm)
     stranger(str(backed.folder / "monday.db"), "PRAGMA wal_checkpoint(TRUNCATE)")
     before = digests(backed.folder)
     error = backed("restore", "monday.db", code=5).err
-    assert told in error
+    assert message in error
     assert "restore another backup" in error
     assert digests(backed.folder) == before
 
@@ -175,7 +175,7 @@ def test_a_file_that_is_no_backup_is_refused(backed: Ctl) -> None:
     (backed.folder / "used.db-wal").write_text("records")
     shutil.copy(backed.folder / "monday.db", backed.folder / "used.db")
     before = digests(backed.folder)
-    for name, told in (
+    for name, message in (
         ("nothing.db", "cannot be read (No such file or directory)"),
         ("list", "is not a queue"),
         ("pipe", "is not a regular file"),
@@ -184,7 +184,7 @@ def test_a_file_that_is_no_backup_is_refused(backed: Ctl) -> None:
         ("used.db", "is in use as a queue, or was"),
     ):
         error = backed("restore", "--force", name, code=6).err
-        assert told in error
+        assert message in error
         assert error.count("\n") == 1
     assert digests(backed.folder) == before
 
@@ -271,7 +271,7 @@ def test_a_failed_restore_changes_nothing(
 def test_the_next_restore_completes_one_that_was_killed(
     backed: Ctl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At its worst moment: the new side folder is in place, and the new file is not."""
+    """The worst moment: the new side folder is in place, and the new file is not."""
     backed.enqueue("true")
     program = f"""
 import os, sys

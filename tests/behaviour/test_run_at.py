@@ -1,4 +1,4 @@
-"""Whoever gives a time is told when the job is due."""
+"""A job with a given time: `enqueue` prints when it is due."""
 
 import re
 

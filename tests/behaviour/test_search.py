@@ -77,15 +77,15 @@ def test_a_search_that_is_interrupted_continues_on_the_next_page(
     monkeypatch.setattr(job_list, "SEARCH_S", -1.0)
     monkeypatch.setattr(job_list, "SEARCH_WINDOW", 10)
     queue.enqueue_many(NewJob(command=f"echo {'rare' * (n == 3)}") for n in range(30))
-    found: list[str] = []
+    ids: list[str] = []
     pages, before = 0, None
     while before is not None or not pages:
         with queue.read() as tx:
             page = job_list.job_list(tx, Filter(search="RARE"), before, 50, 0)
-        found += [row.job.id for row in page.jobs]
+        ids += [row.job.id for row in page.jobs]
         assert page.searched_to == page.next
         before, pages = page.next, pages + 1
-    assert found == ["4"]
+    assert ids == ["4"]
     assert pages == 4
 
 
@@ -94,11 +94,11 @@ def test_pages_of_a_search_meet_without_gap_or_overlap(
 ) -> None:
     monkeypatch.setattr(job_list, "SEARCH_WINDOW", 7)
     queue.enqueue_many(NewJob(command=f"echo {n % 3}") for n in range(40))
-    found: list[str] = []
+    ids: list[str] = []
     before = None
-    while before is not None or not found:
+    while before is not None or not ids:
         with queue.read() as tx:
             page = job_list.job_list(tx, Filter(search="echo 2"), before, 4, 0)
-        found += [row.job.id for row in page.jobs]
+        ids += [row.job.id for row in page.jobs]
         before = page.next
-    assert found == [str(n + 1) for n in reversed(range(40)) if n % 3 == 2]
+    assert ids == [str(n + 1) for n in reversed(range(40)) if n % 3 == 2]

@@ -1,4 +1,4 @@
-"""A real terminal: pictures that fit, hostile text that stays text, questions, Ctrl-C."""
+"""A real terminal: lists that fit, hostile text that is harmless, confirmations, Ctrl-C."""
 
 import json
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ class Terminal:
         self.child.close(force=True)
 
     def ends(self) -> int:
-        """Its exit code; the screen is complete then."""
+        """Return the exit code, once the screen is complete."""
         self.child.expect(pexpect.EOF)
         self.raw += self.child.before
         self._stream.feed(self.raw)
@@ -48,7 +48,7 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        """The lines of the screen that show something."""
+        """Return the lines of the screen that are not empty."""
         return [line.rstrip() for line in self.screen.display if line.strip()]
 
 
@@ -59,7 +59,7 @@ def screen(
     columns: int = COLUMNS,
     env: Mapping[str, str] | None = None,
 ) -> Terminal:
-    """What a command leaves on the screen."""
+    """Return the screen after a command."""
     with Terminal(ctl, *words, columns=columns, env=env) as shown:
         assert shown.ends() == code, shown.lines
         return shown
@@ -123,20 +123,20 @@ def test_a_terminal_gets_hints_what_to_do_next(ctl: Ctl) -> None:
 def test_many_jobs_are_changed_only_after_confirmation(ctl: Ctl) -> None:
     ctl("enqueue", '[{"command": "a"}, {"command": "b"}]')
     for answer, code, left in (("n", 1, ["2", "1"]), ("", 1, ["2", "1"]), ("y", 0, [])):
-        with Terminal(ctl, "cancel", "--all") as asked:
-            asked.child.expect("cancel 2 jobs")
-            asked.child.sendline(answer)
-            assert asked.ends() == code
-        assert (asked.lines[-1] == "Nothing changed.") == (code == 1)
+        with Terminal(ctl, "cancel", "--all") as terminal:
+            terminal.child.expect("cancel 2 jobs")
+            terminal.child.sendline(answer)
+            assert terminal.ends() == code
+        assert (terminal.lines[-1] == "Nothing changed.") == (code == 1)
         assert ctl("list", "--state", "pending").jobs == left
 
 
 def test_individually_named_jobs_are_changed_without_confirmation(ctl: Ctl) -> None:
     ctl("enqueue", '[{"command": "a"}, {"command": "b"}, {"command": "c"}]')
-    with Terminal(ctl, "cancel", "1-2") as asked:
-        asked.child.expect("cancel 2 jobs")
-        asked.child.sendline("n")
-        assert asked.ends() == 1
+    with Terminal(ctl, "cancel", "1-2") as terminal:
+        terminal.child.expect("cancel 2 jobs")
+        terminal.child.sendline("n")
+        assert terminal.ends() == 1
     assert screen(ctl, "cancel", "1", "last").lines == ["job 1 is cancelled", "job 3 is cancelled"]
 
 

@@ -1,4 +1,4 @@
-"""`wait` as typed: what it waits for, what it exits with, and what it says meanwhile."""
+"""`wait` as typed: the jobs that it waits for, its exit codes and its messages."""
 
 import os
 import subprocess
@@ -117,8 +117,8 @@ def test_a_closed_output_ends_the_wait_without_new_events(ctl: Ctl, words: list[
     ) as process:
         assert process.stdout
         assert process.stderr
-        said = process.stdout if words[0] == "events" else process.stderr
-        said.readline()
+        printed = process.stdout if words[0] == "events" else process.stderr
+        printed.readline()
         process.stdout.close()
         assert process.wait(10) == 141
         assert b"rror" not in process.stderr.read()
@@ -136,10 +136,10 @@ def test_a_wait_says_which_queue_no_worker_serves(ctl: Ctl) -> None:
 def test_a_timeout_says_what_is_still_open(ctl: Ctl) -> None:
     for _ in range(7):
         ctl.enqueue("true")
-    said = ctl("wait", "1", "--timeout", "100ms", code=7).err
-    assert "error: timed out after 100ms; job 1 is still pending" in said
-    said = ctl("wait", "--all", "--timeout", "100ms", code=7).err
-    assert "7 jobs have not ended: 1, 2, 3, 4, 5, …" in said
+    printed = ctl("wait", "1", "--timeout", "100ms", code=7).err
+    assert "error: timed out after 100ms; job 1 is still pending" in printed
+    printed = ctl("wait", "--all", "--timeout", "100ms", code=7).err
+    assert "7 jobs have not ended: 1, 2, 3, 4, 5, …" in printed
 
 
 def test_a_terminal_shows_how_many_have_ended_and_for_how_long(ctl: Ctl) -> None:

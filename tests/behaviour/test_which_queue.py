@@ -30,7 +30,7 @@ NOTHING_TO_DO = (
     ["list"],
     ["replay"],
 )
-"""Commands that have nothing to do in a queue that is just created."""
+"""Commands that have nothing to do in a new queue."""
 
 
 @pytest.mark.parametrize("words", NOTHING_TO_DO, ids=" ".join)
@@ -64,7 +64,7 @@ def test_commands_that_write_create_the_queue(ctl: Ctl, words: list[str]) -> Non
 
 
 def homeless(ctl: Ctl, *words: str) -> "subprocess.CompletedProcess[str]":
-    """What the program does for a user without HOME and without a passwd entry."""
+    """Run the program as a user without HOME and without a passwd entry."""
     hidden = {"HOME", "QUEUECTL_DB", "XDG_STATE_HOME"}
     program = f"""
 import pwd, sys
@@ -105,7 +105,7 @@ as_root = pytest.mark.skipif(not BECOMES_OTHER_USER, reason="only root can act f
 
 @as_root
 def test_root_makes_no_folders_in_the_home_of_another_user(ctl: Ctl) -> None:
-    """As by `sudo queuectl`, which keeps HOME."""
+    """The situation after `sudo queuectl`, which keeps HOME."""
     home = ctl.folder / "home"
     home.mkdir()
     os.chown(home, OTHER_USER, OTHER_USER)
@@ -122,7 +122,7 @@ def test_root_makes_no_folders_in_the_home_of_another_user(ctl: Ctl) -> None:
 
 @as_root
 def test_a_folder_of_another_user_in_the_path_is_named() -> None:
-    """As root leaves it after `sudo queuectl` with the HOME of its user."""
+    """The folder that root leaves after `sudo queuectl` with the HOME of its user."""
     with shared_folder(0o777) as folder:
         ctl = Ctl(folder)
         ctl.env |= {"HOME": str(folder), "QUEUECTL_DB": "", "XDG_STATE_HOME": ""}
@@ -136,10 +136,10 @@ def test_a_folder_of_another_user_in_the_path_is_named() -> None:
             )
             if "No module named" in done.stderr or "Permission denied: '/" in done.stderr:
                 pytest.skip("another user cannot run the program from here")
-            said = done.stdout + done.stderr
-            assert (done.returncode, "Traceback" in said) == (code, False), said
-            assert f"{theirs} belongs to user 0" in said
-            assert f"sudo chown -R {OTHER_USER} {theirs}" in said
+            printed = done.stdout + done.stderr
+            assert (done.returncode, "Traceback" in printed) == (code, False), printed
+            assert f"{theirs} belongs to user 0" in printed
+            assert f"sudo chown -R {OTHER_USER} {theirs}" in printed
 
 
 def test_status_and_lists_say_which_queue_they_show(ctl: Ctl) -> None:
@@ -206,13 +206,13 @@ def test_many_jobs_are_enqueued_from_dicts(ctl: Ctl) -> None:
         )
         assert ids == ["1", "2"]
         assert queue.get("2").state == "scheduled"
-        for jobs, told in (
+        for jobs, message in (
             ([{"command": "true"}, {"command": ""}], "job 2: "),
             ([{"command": "true", "colour": "red"}], "job 1: "),
             (["true"], "job 1 is a dict"),
             ([None], "job 1 is a dict"),
         ):
-            with pytest.raises(BadInput, match=told):
+            with pytest.raises(BadInput, match=message):
                 queue.enqueue_many(jobs)  # type: ignore[arg-type]
         with pytest.raises(IdTaken):
             queue.enqueue_many([{"command": "a", "id": "x"}, {"command": "b", "id": "x"}])
@@ -220,7 +220,7 @@ def test_many_jobs_are_enqueued_from_dicts(ctl: Ctl) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--db", "q.db", "list"], "the working directory no longer exists"),
         (["--db", "q.db", "enqueue", "--", "true"], "the working directory no longer exists"),
@@ -230,20 +230,20 @@ def test_many_jobs_are_enqueued_from_dicts(ctl: Ctl) -> None:
     ids=" ".join,
 )
 def test_a_working_directory_that_was_removed_is_the_cause(
-    ctl: Ctl, words: list[str], told: str
+    ctl: Ctl, words: list[str], message: str
 ) -> None:
     ctl.enqueue("true")
     gone = ctl.folder / "gone"
     gone.mkdir()
     done = by_shell(ctl, f'cd gone; rmdir ../gone; "$@" {" ".join(words)}')
     assert done.returncode == 6
-    assert told in done.stderr
+    assert message in done.stderr
     assert "change to another one" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
 def test_an_empty_name_is_refused(ctl: Ctl) -> None:
-    """As `--db "$QUEUE"` is with an unset variable: it must not be another queue."""
+    """`--db "$QUEUE"` with an unset variable must not select another queue."""
     assert "is not a path" in ctl("--db", "", "enqueue", "--", "true", code=6).err
     assert os.listdir(ctl.folder) == []
 

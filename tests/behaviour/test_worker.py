@@ -13,7 +13,7 @@ def test_a_worker_prints_a_summary_when_it_exits(ctl: Ctl) -> None:
 
 
 def test_output_of_quick_failures_kills_no_worker(ctl: Ctl) -> None:
-    """Each has left its slot already when its output is there to be read."""
+    """An attempt has already left its slot when its output is read."""
     jobs = [ctl.enqueue("echo out; exit 3", max_retries=0) for _ in range(8)]
     assert "supervisor failed" not in ctl.drain().err
     for job in jobs:
@@ -29,8 +29,8 @@ def test_workers_are_listed_with_their_jobs(ctl: Ctl) -> None:
         (row,) = [line.split("\t") for line in ctl("worker", "list").lines]
         assert row[1:4] == ["left", "running", "2"]
         assert row[-1] == job
-        (one,) = ctl("worker", "list", "--json").json["workers"]
-        assert (one["jobs"], one["queues"]) == ([job], [])
+        (worker,) = ctl("worker", "list", "--json").json["workers"]
+        assert (worker["jobs"], worker["queues"]) == ([job], [])
         ctl("cancel", job)
         ctl("wait", job, code=1)
     assert ctl("worker", "list").lines == []
@@ -69,9 +69,9 @@ def test_a_worker_that_died_is_not_waited_for(ctl: Ctl) -> None:
     job = ctl.enqueue("sleep 60")
     with ctl.worker() as worker:
         ctl.wait_for(job, "claimed")
-        (one,) = ctl("worker", "list", "--json").json["workers"]
+        (row,) = ctl("worker", "list", "--json").json["workers"]
         worker.kill(signal.SIGSTOP)
-        os.kill(one["pid"], signal.SIGKILL)
+        os.kill(row["pid"], signal.SIGKILL)
         worker.kill(signal.SIGKILL)
         worker.ends()
     assert "had died" in ctl("worker", "stop").err

@@ -70,8 +70,8 @@ def test_dead_jobs_change_the_exit_code_only_if_asked(ctl: Ctl) -> None:
 def test_a_queue_that_never_had_a_job_is_named(ctl: Ctl) -> None:
     ctl.enqueue("true", queue="encodes")
     for words in (["--until-empty"], ["--until-idle", "--quiet"]):
-        said = ctl("worker", "start", "--queue", "encode", *words).err
-        assert "No job was ever enqueued to queue encode; did you mean encodes?" in said
+        printed = ctl("worker", "start", "--queue", "encode", *words).err
+        assert "No job was ever enqueued to queue encode; did you mean encodes?" in printed
     assert "No job was ever" not in ctl.drain("--queue", "encodes").err
 
 

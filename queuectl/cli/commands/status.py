@@ -66,7 +66,7 @@ def _print_counts(total: Counts) -> None:
 
 
 def _print_workers_and_head(
-    out: Printer, store: SqliteStore | None, tx: Reader, queue: str | None
+    out: Printer, store: SqliteStore | None, tx: Reader, queue_name: str | None
 ) -> None:
     """Print the workers, the oldest waiting job, the next due time and the head, and hints."""
     now = SystemClock().wall_us()
@@ -78,7 +78,7 @@ def _print_workers_and_head(
         claimed = len(jobs.of_worker(tx, worker.id))
         words = _busy(worker, claimed, now) if worker in living else _dead(worker, claimed)
         line(f"  {visible(worker.id)}: {words}")
-    if (oldest := _oldest(tx, queue)) is not None:
+    if (oldest := _oldest(tx, queue_name)) is not None:
         line(f"Oldest waiting: job {visible(oldest.id)}, for {age(now - oldest.changed_at_us)}")
     if (due := timers.earliest(tx)) is not None:
         overdue = due <= now and not living
@@ -87,22 +87,22 @@ def _print_workers_and_head(
     head = tx.head()
     line(f"Head: {head.position}:{head.hash}")
     if living:  # otherwise the line about workers says how to start one
-        out.hint(no_worker(living, _pending_queues(tx, queue)) or "")
+        out.hint(no_worker(living, _pending_queues(tx, queue_name)) or "")
     if dead := counts.total(tx).states["dead"]:
         out.hint(f"{dead:,} dead - queuectl dlq list")
 
 
-def _pending_queues(tx: Reader, queue: str | None) -> list[str]:
-    """Return the queues that have pending jobs; if `queue` is given, at most that one."""
+def _pending_queues(tx: Reader, queue_name: str | None) -> list[str]:
+    """Return the queues that have pending jobs; if `queue_name` is given, at most that one."""
     return [
         name
         for name, counted in counts.by_queue(tx).items()
-        if counted.states["pending"] and queue in (None, name)
+        if counted.states["pending"] and queue_name in (None, name)
     ]
 
 
-def _oldest(tx: Reader, queue: str | None) -> Job | None:
-    job_id = ready.oldest_waiting(tx, queue)
+def _oldest(tx: Reader, queue_name: str | None) -> Job | None:
+    job_id = ready.oldest_waiting(tx, queue_name)
     return jobs.get(tx, job_id) if job_id else None
 
 
@@ -124,7 +124,7 @@ def _dead(worker: Worker, claimed: int) -> str:
     )
 
 
-def _document(out: Printer, store: SqliteStore | None, tx: Reader, queue: str | None) -> None:
+def _document(out: Printer, store: SqliteStore | None, tx: Reader, queue_name: str | None) -> None:
     from ...json_shapes import status_shape, worker_shape
 
     active = workers.active(tx)
@@ -137,7 +137,7 @@ def _document(out: Printer, store: SqliteStore | None, tx: Reader, queue: str | 
         )
         for worker in active
     ]
-    oldest = _oldest(tx, queue)
+    oldest = _oldest(tx, queue_name)
     out.document(
-        status_shape(tx.head(), counts.total(tx, queue), shapes, oldest, timers.earliest(tx))
+        status_shape(tx.head(), counts.total(tx, queue_name), shapes, oldest, timers.earliest(tx))
     )

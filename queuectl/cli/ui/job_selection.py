@@ -78,10 +78,10 @@ def matching(tx: Reader, which: Filter, before: int | None = None) -> Iterator[J
         before = page[-1].born
 
 
-def say_if_unused(tx: Reader, queue: str | None) -> None:
+def say_if_unused(tx: Reader, queue_name: str | None) -> None:
     """Print a note if the queue never had a job: its name may be mistyped."""
-    if queue is not None and queue not in (known := counts.by_queue(tx)):
-        note(unused_queue(queue, known))
+    if queue_name is not None and queue_name not in (known := counts.by_queue(tx)):
+        note(unused_queue(queue_name, known))
 
 
 def existing_job(tx: Reader, word: str, *, dead_only: bool = False) -> Job:

@@ -19,7 +19,7 @@ class Changed(Document, frozen=True, kw_only=True):
 
 
 class Settings(Document, frozen=True, kw_only=True):
-    """`config list`; `config get` and `config set` answer with the one setting."""
+    """`config list`; `config get` and `config set` print a single setting."""
 
     settings: list[SettingShape]
 

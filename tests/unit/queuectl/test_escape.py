@@ -1,4 +1,4 @@
-"""Job text that cannot act."""
+"""Control characters in job texts are made visible."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Sizes and events in words."""
+"""The descriptions of sizes and events."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the columns of lists show."""
+"""The columns of lists."""
 
 from eventstore.events.job import Claimed, Enqueued, Failed, Requeued, ScheduledRetry
 from queuectl.cli.ui.columns import REASON_COLUMN

@@ -13,7 +13,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 def shown(*pieces: bytes, colours: bool = True) -> str:
-    """All that is printed for these pieces."""
+    """Return everything that is printed for these pieces."""
     screened = TerminalSink(colours)
     return "".join([*map(screened.take, pieces), screened.end()])
 

@@ -1,4 +1,4 @@
-"""Jobs from JSON: one, an array, or a job a line."""
+"""Jobs from JSON: one object, an array, or one job per line."""
 
 import io
 import json
@@ -91,11 +91,11 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 @given(st.lists(texts.filter(str.strip), min_size=1, max_size=5))
-def test_any_command_comes_through_unchanged(wanted: list[str]) -> None:
-    lines = "\n".join(json.dumps({"command": command}) for command in wanted)
-    assert commands(lines.encode()) == wanted
-    array = json.dumps([{"command": command} for command in wanted])
-    assert [job.command for job in jobs_from_json(array.encode(), 0)] == wanted
+def test_any_command_comes_through_unchanged(expected: list[str]) -> None:
+    lines = "\n".join(json.dumps({"command": command}) for command in expected)
+    assert commands(lines.encode()) == expected
+    array = json.dumps([{"command": command} for command in expected])
+    assert [job.command for job in jobs_from_json(array.encode(), 0)] == expected
 
 
 @given(st.binary(max_size=60))

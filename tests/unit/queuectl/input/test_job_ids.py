@@ -1,4 +1,4 @@
-"""Which ids a client may bring."""
+"""The ids that a client may choose."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A job as people write it: what is taken, and what is refused with the reason."""
+"""The keys of a job: valid ones are accepted, invalid ones refused with the reason."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What to type next."""
+"""Hints about lines to type next."""
 
 from msgspec.structs import replace
 

@@ -159,7 +159,9 @@ def _words_after_dashes() -> int:
 @click.option("--timeout", metavar="D", help="Stop an attempt after this long ('none': no limit).")
 @click.option("--grace", metavar="D", help="Time between SIGTERM and SIGKILL.")
 @click.option(
-    "--output-limit", metavar="SIZE", help="Maximum output to keep per attempt: 512K, 10M."
+    "--output-limit",
+    metavar="SIZE",
+    help="Maximum output to keep per attempt, its beginning and its end: 512K, 10M.",
 )
 @click.option(
     "--cwd",

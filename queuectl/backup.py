@@ -10,13 +10,20 @@ from typing import Literal, NamedTuple
 from eventstore.errors import DISK_FULL, ForeignFile, Full, ReadOnly, StorageFailed, Unusable
 from eventstore.file_identity import file_identity
 from eventstore.parts import real_name, whole_of
-from eventstore.sqlite.copying import check_copy, copy_pages, first_hash, first_hash_of_copy
+from eventstore.sqlite.copying import (
+    check_copy,
+    copy_pages,
+    delete_outputs,
+    first_hash,
+    first_hash_of_copy,
+)
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.opening import look_inside
 from eventstore.sqlite.renaming import NO_LINKS, rename_new
 from eventstore.store import Head, OnProgress
 
 from .errors import Refusal
+from .outputs.check import OutputProblem, outputs_of_copy
 from .outputs.copies import CREATE, FOLDER, clear, copy_outputs, own_folder, sync
 
 IfExists = Literal["refuse", "replace"]
@@ -52,6 +59,8 @@ class Backup(NamedTuple):
     size_bytes: int
     outputs: int
     """Number of attempts whose long output was copied into `<path>.d`."""
+    problems: list[OutputProblem]
+    """Outputs that are missing in the queue, or were left out since they were changed."""
 
 
 def backup(
@@ -75,16 +84,35 @@ def backup(
             building, store.path, head, lambda done, of: on_progress(of + done, 2 * of)
         )
         copied = copy_outputs(store.side_folder.existing("outputs"), copy.in_files, f"{building}.d")
+        problems = outputs_of_copy(building, store.path, f"{building}.d")
+        copied -= _leave_out_changed(problems, building)
         size = os.stat(building).st_size
         _put_in_place(building, target, if_exists)
-        _drop_others(f"{target}.d", copied)
-        return Backup(target, head, size, len(copied))
+        lost = {problem.folder for problem in problems if problem.folder is not None}
+        _drop_others(f"{target}.d", copied | lost)  # the replaced backup may have a good copy
+        return Backup(target, head, size, len(copied), problems)
     except OSError as error:
         raise _unusable(error, target) from None
     except Full:
         raise Full(target) from None
     finally:
         clear(building)
+
+
+def _leave_out_changed(problems: list[OutputProblem], building: str) -> set[str]:
+    """Remove the changed outputs from the copy, so that it can be restored.
+
+    Returns the names of the folders that were removed.
+    """
+    changed = [problem for problem in problems if problem.kind == "changed"]
+    folders = {problem.folder for problem in changed if problem.folder is not None}
+    for folder in folders:
+        shutil.rmtree(os.path.join(f"{building}.d", "outputs", folder))
+    rows = [(problem.job, problem.attempt) for problem in changed if problem.folder is None]
+    if rows:
+        delete_outputs(building, rows)
+        sync(building, os.O_RDONLY)
+    return folders
 
 
 def _refuse(store: SqliteStore, target: str, if_exists: IfExists) -> None:

@@ -32,6 +32,7 @@ from eventstore.store import Head, OnProgress
 
 from .backup import IfExists
 from .errors import Refusal
+from .outputs.check import OutputProblem, outputs_of_copy
 from .outputs.copies import CREATE, FOLDER, clear, copy_outputs, sync
 
 
@@ -49,6 +50,17 @@ class DamagedBackup(ChainBroken):
         super().__init__(position, what)
         words = f"{path} is damaged at position {position}: {what}"
         self.args = (f"{words}; restore another backup, nothing was changed",)
+
+
+class ChangedOutput(ChainBroken):
+    """An output in the backup is not what the log recorded; nothing was changed."""
+
+    def __init__(self, path: str, problem: OutputProblem) -> None:
+        super().__init__(problem.position, problem.words)
+        todo = "restore another backup"
+        if problem.folder is not None:
+            todo += f", or remove {path}.d/outputs/{problem.folder} to restore without it"
+        self.args = (f"{path} is damaged: {problem.words}; {todo}; nothing was changed",)
 
 
 class WorkersRunning(Refusal):
@@ -78,6 +90,8 @@ class Restored(NamedTuple):
     """Number of events of the replaced queue that are not in the backup."""
     outputs: int
     """Number of attempts whose long output was copied."""
+    missing: list[OutputProblem]
+    """Outputs that the backup does not have."""
 
 
 class _Target(NamedTuple):
@@ -99,8 +113,8 @@ def restore(
     """Replace the queue file at `path` by a copy of `backup` (both absolute).
 
     expected: a head that the backup must contain. if_exists: whether to replace a queue that has
-    events that are not in the backup. Raises NoBackup, DamagedBackup, HeadMissing, WorkersRunning,
-    WouldDiscard, or Unusable; nothing was changed then.
+    events that are not in the backup. Raises NoBackup, DamagedBackup, ChangedOutput, HeadMissing,
+    WorkersRunning, WouldDiscard, or Unusable; nothing was changed then.
     """
     _refuse_backup(backup, path)
     if not os.path.isdir(os.path.dirname(path)):
@@ -111,15 +125,17 @@ def restore(
     _refuse_workers(path)
     kept_as = _kept_name(path) if target.exists or _leftovers(path) else None
     if dry_run:
-        return Restored(path, copy.head, kept_as, target.discarded, len(copy.in_files))
+        missing = _missing_outputs(backup, backup, f"{backup}.d")
+        return Restored(path, copy.head, kept_as, target.discarded, len(copy.in_files), missing)
     building = f"{path}.{os.urandom(6).hex()}.new"
     try:
         _copy_file(backup, building)
         copy = _checked(building, backup, expected, on_progress)
         outputs = _copy_backup_outputs(backup, copy, building)
+        missing = _missing_outputs(building, backup, f"{building}.d")
         with exclusive_use(path) if target.exists else nullcontext():
             _exchange(building, path, kept_as)
-        return Restored(path, copy.head, kept_as, target.discarded, outputs)
+        return Restored(path, copy.head, kept_as, target.discarded, outputs, missing)
     except OSError as error:
         raise _unusable(error, path) from None
     finally:
@@ -256,6 +272,18 @@ def _copy_backup_outputs(backup: str, copy: Copy, building: str) -> int:
         return len(copy_outputs(folder, copy.in_files, f"{building}.d"))
     finally:
         os.close(folder)
+
+
+def _missing_outputs(file: str, backup: str, side_folder: str) -> list[OutputProblem]:
+    """Return the outputs that a file lacks. backup: its name for the error.
+
+    Raises ChangedOutput.
+    """
+    problems = outputs_of_copy(file, backup, side_folder)
+    for problem in problems:
+        if problem.kind == "changed":
+            raise ChangedOutput(backup, problem)
+    return problems
 
 
 def _exchange(building: str, path: str, kept_as: str | None) -> None:

@@ -1,6 +1,6 @@
 """Copying a snapshot of a queue file while other processes write to it, and verifying the copy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -70,7 +70,7 @@ def check_copy(
     Raises ChainBroken if the log was changed, HeadMissing if it does not contain `expected`, and
     StorageFailed if a page is damaged.
     """
-    with _immutable(path, source) as tx:
+    with open_copy(path, source) as tx:
         verdict = verify(tx, expected, on_progress)
         if verdict.broken:
             raise ChainBroken(*verdict.broken)
@@ -97,13 +97,29 @@ def first_hash_of_copy(path: str) -> bytes | None:
 
     Raises StorageFailed if the copy is damaged.
     """
-    with _immutable(path, path) as tx:
+    with open_copy(path, path) as tx:
         return first_hash(tx)
 
 
+def delete_outputs(path: str, outputs: Iterable[tuple[str, int]]) -> None:
+    """Delete the outputs of these attempts (job and number) from a new copy. Nothing is synced.
+
+    Raises Full or StorageFailed.
+    """
+    with translated(path):
+        connection = apsw.Connection(path, apsw.SQLITE_OPEN_READWRITE)
+        try:
+            # Exclusive: no -shm. Closing moves the -wal into the file.
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF").fetchall()
+            with connection:
+                connection.executemany(DELETE_OUTPUT, outputs)
+        finally:
+            connection.close()
+
+
 @contextmanager
-def _immutable(path: str, name: str) -> Iterator[SqliteReader]:
-    """Open a file without locking it and without creating files next to it.
+def open_copy(path: str, name: str) -> Iterator[SqliteReader]:
+    """Read a copy without locking it and without creating files next to it.
 
     name: the file that error messages name.
     """
@@ -119,3 +135,6 @@ def _immutable(path: str, name: str) -> Iterator[SqliteReader]:
 
 # Reads the whole table: a copy is read completely anyway.
 IN_FILES = "SELECT job, attempt FROM outputs WHERE kept IS NULL AND total_bytes > 0"
+
+# By the primary key.
+DELETE_OUTPUT = "DELETE FROM outputs WHERE job = ? AND attempt = ?"

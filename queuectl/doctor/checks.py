@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from eventstore.errors import DISK_FULL, Unwritable
 
+from ..outputs.check import OutputProblem
 from ..text.numbers import plural
 from ..text.processes import unendable_advice
 from ..text.sizes import size
@@ -281,6 +282,18 @@ def locks(held: int, stale: Sequence[str]) -> Finding:
         todo = "they do no harm; the next queuectl worker start removes them"
         return Finding("locks", f"left over: {', '.join(stale)}", todo)
     return Finding("locks", f"{plural(held, 'lock file')}, in use")
+
+
+def outputs(problems: Sequence[OutputProblem]) -> Finding:
+    """Outputs that are not what the log recorded. A missing one is a note: only it is lost."""
+    if not problems:
+        return Finding("outputs", "all match the log")
+    changed = [problem for problem in problems if problem.kind == "changed"]
+    parts = [f"{len(changed):,} changed"] if changed else []
+    if len(problems) > len(changed):
+        parts.append(f"{len(problems) - len(changed):,} missing")
+    words = f"{' and '.join(parts)}; the first: {(changed or problems)[0].words}"
+    return Finding("outputs", words, "queuectl verify --outputs names all", note=not changed)
 
 
 OVERDUE_S = 60

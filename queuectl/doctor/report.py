@@ -24,6 +24,7 @@ from projections.registry import checkpoint, freshness
 
 from ..core.clock import SystemClock
 from ..core.snapshot import Reading
+from ..outputs.check import check_outputs
 from ..text.numbers import plural
 from . import checks, machine, processes
 from .checks import Finding
@@ -202,7 +203,7 @@ def _alive(
 
 def _deep(store: SqliteStore, on_progress: OnProgress) -> Iterator[Finding]:
     """Check each record of the log, each page of the file, each row of the read models."""
-    for name, check in (("log", _records), ("rows", _rows)):
+    for name, check in (("log", _records), ("rows", _rows), ("outputs", _outputs)):
         try:
             yield from check(store, on_progress)
         except StoreError as error:
@@ -236,3 +237,10 @@ def _rows(store: SqliteStore, on_progress: OnProgress) -> list[Finding]:
         words = f"{plural(len(differences), 'row')} not equal to the log"
         return [Finding("rows", words, "queuectl replay")]
     return [Finding("rows", "all match the log")]
+
+
+def _outputs(store: SqliteStore, on_progress: OnProgress) -> list[Finding]:
+    with store.read() as tx:
+        folder = store.side_folder.existing("outputs")
+        problems = list(check_outputs(tx, folder, on_progress=on_progress))
+    return [checks.outputs(problems)]

@@ -66,11 +66,11 @@ def sync(path: str, flags: int = FOLDER) -> None:
 
 
 def clear(building: str) -> None:
-    """Remove an unfinished copy: the database, its journal and its side folder.
+    """Remove an unfinished copy: the database, its journals and its side folder.
 
     building: the temporary path of the database.
     """
-    for path in (building, f"{building}-journal"):
+    for path in (building, f"{building}-journal", f"{building}-wal"):
         try:
             os.unlink(path)
         except FileNotFoundError:

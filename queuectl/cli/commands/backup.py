@@ -8,11 +8,13 @@ import click
 
 from eventstore.errors import Missing
 
+from ... import exit_codes
 from ...core.snapshot import Reading
 from ...text.numbers import plural
 from ...text.sizes import size
 from ..ui import options
 from ..ui.heads import HeadFile
+from ..ui.output_problems import problem_lines
 from ..ui.printer import Printer, line, note
 from ..ui.progress import ProgressDisplay
 from ..ui.recorded import answering
@@ -35,9 +37,7 @@ if TYPE_CHECKING:
 )
 @options.printer
 @options.reading
-def backup_command(
-    reading: Reading, out: Printer, file: str, force: bool, head: str | None
-) -> None:
+def backup_command(reading: Reading, out: Printer, file: str, force: bool, head: str | None) -> int:
     """Back up the queue while workers run, and print its head."""
     from ...backup import backup
 
@@ -53,6 +53,8 @@ def backup_command(
     head_text = f"{done.head.position}:{done.head.hash}"
     with answering(lambda: f"backup {done.path} with head {head_text}"):
         _answer(out, done, head_text)
+    changed = any(problem.kind == "changed" for problem in done.problems)
+    return exit_codes.INTEGRITY if changed else exit_codes.DONE
 
 
 def _answer(out: Printer, done: "Backup", head_text: str) -> None:
@@ -66,10 +68,13 @@ def _answer(out: Printer, done: "Backup", head_text: str) -> None:
                 path=done.path,
                 bytes=done.size_bytes,
                 outputs=done.outputs,
+                problems=[problem.words for problem in done.problems],
             )
         )
         return
     outputs = f", {plural(done.outputs, 'long output')} in {done.path}.d" if done.outputs else ""
     events = plural(done.head.position, "event")
     note(f"wrote {done.path}: {events}, {size(done.size_bytes)}{outputs}; verified")
+    for text in problem_lines(done.problems, left_out=True):
+        note(text)
     line(head_text)

@@ -14,11 +14,13 @@ from projections.rebuild import Difference
 
 from ... import exit_codes
 from ...core.snapshot import Reading
+from ...outputs.check import OutputProblem, Where
 from ...text.numbers import plural
 from ..ui import options
 from ..ui.heads import head_from
 from ..ui.invocation import with_named_db
 from ..ui.json_answers import DifferenceShape, Replayed, Verified
+from ..ui.output_problems import problem_lines
 from ..ui.printer import Printer, line
 from ..ui.progress import ProgressDisplay
 
@@ -93,7 +95,7 @@ def _shape(difference: Difference) -> DifferenceShape:
 @click.command(
     "verify",
     epilog=options.examples(
-        "queuectl verify",
+        "queuectl verify --outputs",
         f"queuectl verify --expect 0:{GENESIS.hex()}",
     ),
 )
@@ -102,19 +104,21 @@ def _shape(difference: Difference) -> DifferenceShape:
     metavar="P:HASH",
     help="Check against a head saved earlier (from 'queuectl status'); @FILE reads it.",
 )
+@click.option("--outputs", is_flag=True, help="Check the long outputs in files, too.")
 @options.printer
 @options.reading
-def verify_command(reading: Reading, out: Printer, expect: str | None) -> int:
-    """Verify the hash chain of the event log; exit 5 if it is broken."""
+def verify_command(reading: Reading, out: Printer, expect: str | None, outputs: bool) -> int:
+    """Verify the log, and outputs against the log; exit 5 if any was changed."""
     if reading.store is None:  # a missing file must not count as verified
         raise Missing(reading.location.path)
     verdict = _verdict(reading.store, None if expect is None else head_from(expect))
-    problems = list(_problems(verdict))
+    found = [] if verdict.broken else _outputs(reading.store, outputs)
+    problems = [*_problems(verdict), *(problem.words for problem in found)]
     if out.form == "json":
         out.document(_verified(verdict, problems))
     else:
-        for problem in problems:
-            line(problem)
+        for text in (*_problems(verdict), *problem_lines(found)):
+            line(text)
         if not problems:
             head = verdict.head
             line(f"ok: {plural(verdict.records, 'event')}, head {head.position}:{head.hash}")
@@ -126,6 +130,15 @@ def _verdict(store: SqliteStore, expected: Head | None) -> Verdict:
 
     with ProgressDisplay("verifying") as progress, store.read() as tx:
         return verify(tx, expected, progress.show)
+
+
+def _outputs(store: SqliteStore, in_files: bool) -> list[OutputProblem]:
+    from ...outputs.check import check_outputs
+
+    folder = store.side_folder.existing("outputs") if in_files else None
+    with ProgressDisplay("verifying outputs") as progress, store.read() as tx:
+        where: Where = "rows and files" if in_files else "rows"
+        return list(check_outputs(tx, folder, where, progress.show))
 
 
 def _problems(verdict: Verdict) -> Iterator[str]:
@@ -145,7 +158,7 @@ def _contradiction(verdict: Verdict, expected: Head) -> str:
 def _verified(verdict: Verdict, problems: list[str]) -> Verified:
     return Verified(
         position=verdict.head.position,
-        sound=verdict.sound,
+        sound=not problems,
         head_hash=verdict.head.hash,
         broken_at=verdict.broken.position if verdict.broken else None,
         problems=problems,

@@ -34,6 +34,8 @@ from ..ui.job_selection import existing_job
 from ..ui.param_types import Whole
 from ..ui.printer import note
 
+MISSING = "[the output that was kept is missing]"
+
 POLL_S = 0.2
 """Seconds between two reads while an attempt runs: its output rings no doorbell."""
 
@@ -81,6 +83,8 @@ def logs_command(
             return
     if (run := _run(reading, view)) is not None and run.error:
         _say_unstarted(reading, run, view.job)
+    elif not printed and run is not None and run.kept_bytes:
+        note(MISSING)
     elif not printed and sys.stdout.isatty():
         note("No output." if view.ended else "No output yet.")
 
@@ -180,7 +184,7 @@ def _print(to: Sink, reading: Reading, view: AttemptView, since: int, lines: int
     if view.ended and view.output:
         _say_missing(to, max(0, view.output.total_bytes - since))
         since = view.output.total_bytes
-        if view.output.kept is None and not began:
+        if not began and (lines is None or not size_bytes):
             _say_damaged(to, reading, view, size_bytes, digest.hexdigest())
     return since
 
@@ -188,15 +192,14 @@ def _print(to: Sink, reading: Reading, view: AttemptView, since: int, lines: int
 def _say_damaged(
     to: Sink, reading: Reading, view: AttemptView, size_bytes: int, digest: str
 ) -> None:
-    """Print a note if the files have the recorded size but another digest.
-
-    A power cut may leave zeros in them. size_bytes, digest: of the bytes that were read.
-    """
+    """Say that the output is not what was kept: a crash may cut a file or leave zeros in it."""
     for recorded in reading.events(stream=view.job.id):
         event = recorded.event
         if isinstance(event, Succeeded | Failed | Cancelled) and event.attempt == view.attempt:
-            if event.kept_bytes == size_bytes and event.output_sha256 not in (None, digest):
-                _note(to, "[the output file was damaged: this is not what the job printed]")
+            if not size_bytes and event.kept_bytes:
+                _note(to, MISSING)
+            elif size_bytes and event.output_sha256 != digest:
+                _note(to, "[the output was damaged: this is not what the job printed]")
             return
 
 

@@ -12,6 +12,7 @@ from ...text.numbers import plural
 from ..ui import options
 from ..ui.heads import head_from
 from ..ui.invocation import named_db
+from ..ui.output_problems import problem_lines
 from ..ui.printer import Printer, line, note
 from ..ui.progress import ProgressDisplay
 from ..ui.recorded import answering
@@ -75,11 +76,12 @@ def _answer(out: Printer, done: "Restored", source: str, dry_run: bool) -> None:
                 kept_as=done.kept_as,
                 discarded_events=done.discarded,
                 outputs=done.outputs,
+                problems=[problem.words for problem in done.missing],
                 dry_run=dry_run,
             )
         )
         return
-    for text in _notes(done, source, dry_run):
+    for text in (*_notes(done, source, dry_run), *problem_lines(done.missing)):
         note(text)
     line(f"{done.head.position}:{done.head.hash}")
 

@@ -56,6 +56,8 @@ class BackedUp(Document, frozen=True, kw_only=True):
     bytes: int
     outputs: int
     """Attempts whose long output was copied into the folder `<path>.d`."""
+    problems: list[str]
+    """Outputs that are missing in the queue, or were left out since they were changed."""
 
 
 class RestoredFrom(Document, frozen=True, kw_only=True):
@@ -70,4 +72,6 @@ class RestoredFrom(Document, frozen=True, kw_only=True):
     """Events of the replaced queue that are not in the backup."""
     outputs: int
     """Attempts whose long output was copied."""
+    problems: list[str]
+    """Outputs that are missing in the backup."""
     dry_run: bool

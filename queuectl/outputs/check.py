@@ -1,0 +1,142 @@
+"""Compare the outputs of attempts with the sizes and SHA-256 digests that the log has of them."""
+
+import os
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import Literal, NamedTuple
+
+from eventstore.sqlite.copying import open_copy
+from eventstore.sqlite.reader import SqliteReader
+from eventstore.store import OnProgress
+
+from ..text.sizes import size
+from .copies import FOLDER
+from .reader import Piece, pieces, pieces_before
+from .writer import folder_name
+
+REPORTED_EVERY = 1_000
+
+ENDS = ("succeeded", "failed", "cancelled")
+"""Types of the events that end an attempt."""
+
+# By position: each event once. The row of each by its primary key.
+RECORDED = """
+    SELECT position, stream, data ->> 'attempt', data ->> 'kept_bytes', data ->> 'output_sha256',
+           total_bytes, kept
+      FROM events LEFT JOIN outputs ON job = stream AND attempt = data ->> 'attempt'
+     WHERE type IN (?, ?, ?) AND data ->> 'output_bytes' > 0 ORDER BY position"""
+
+# Each row once. The events of its job by the index of streams.
+UNRECORDED = """
+    SELECT job, attempt FROM outputs
+     WHERE length(kept) > 0 AND NOT EXISTS (
+           SELECT 1 FROM events
+            WHERE stream = job AND type IN (?, ?, ?)
+              AND data ->> 'attempt' = attempt AND data ->> 'output_bytes' > 0)"""
+
+Where = Literal["rows", "rows and files"]
+"""Which outputs to check: only the short ones in the database, or the long ones in files too."""
+
+
+class OutputProblem(NamedTuple):
+    """An output that is not what its attempt's last event recorded."""
+
+    job: str
+    attempt: int
+    kind: Literal["changed", "missing"]
+    """changed: something is stored for it, and it has another digest. missing: nothing is."""
+    folder: str | None
+    """Name of the folder with its files; None if it is stored in the database."""
+    position: int
+    """Of the event that recorded it; 0 if none did."""
+    words: str
+    """The problem as a sentence without a full stop."""
+
+
+def check_outputs(
+    tx: SqliteReader,
+    folder: int | None,
+    where: Where = "rows and files",
+    on_progress: OnProgress = lambda _, __: None,
+) -> Iterator[OutputProblem]:
+    """Yield each output that is not what the log recorded, in the order of the log.
+
+    folder: descriptor of the folder of all outputs; None if there is none.
+    """
+    end = tx.head().position
+    for count, row in enumerate(tx.rows(RECORDED, ENDS)):
+        position, job, attempt, kept_bytes, digest, total_bytes, kept = row
+        if count % REPORTED_EVERY == 0:
+            on_progress(position, end)
+        in_files = total_bytes is not None and kept is None
+        if in_files and where == "rows":
+            continue
+        stored: Iterable[bytes] = [] if kept is None else [kept]
+        if in_files:
+            stored = _data(pieces_before(pieces(folder, job, attempt), total_bytes))
+        if kind := _compared(stored, kept_bytes or 0, digest):
+            name = folder_name(job, attempt) if in_files else None
+            yield _problem(job, attempt, kind, name, position, kept_bytes or 0)
+    for job, attempt in tx.rows(UNRECORDED, ENDS):
+        words = f"job {job}, attempt {attempt}: it has an output, but the log has none of it"
+        yield OutputProblem(job, attempt, "changed", None, 0, words)
+
+
+def outputs_of_copy(path: str, name: str, side_folder: str) -> list[OutputProblem]:
+    """Check all outputs of a copy that no other process has open.
+
+    name: the file that error messages name. side_folder: the path of its side folder. Raises
+    StorageFailed.
+    """
+    folder = _open_folder(side_folder)
+    try:
+        with open_copy(path, name) as tx:
+            return list(check_outputs(tx, folder))
+    finally:
+        if folder is not None:
+            os.close(folder)
+
+
+def _open_folder(side_folder: str) -> int | None:
+    try:
+        return os.open(os.path.join(side_folder, "outputs"), FOLDER)
+    except FileNotFoundError:
+        return None
+
+
+def _data(stored: Iterable[Piece]) -> Iterator[bytes]:
+    return (piece.data for piece in stored)
+
+
+def _compared(
+    stored: Iterable[bytes], kept_bytes: int, digest: str | None
+) -> Literal["changed", "missing"] | None:
+    """What is wrong with the stored bytes of an output; None if they are what was recorded."""
+    actual, actual_bytes = sha256(), 0
+    for data in stored:
+        actual.update(data)
+        actual_bytes += len(data)
+    if actual_bytes == 0:
+        return "missing" if kept_bytes else None
+    if actual_bytes == kept_bytes and actual.hexdigest() == digest:
+        return None
+    return "changed"
+
+
+def _problem(
+    job: str,
+    attempt: int,
+    kind: Literal["changed", "missing"],
+    folder: str | None,
+    position: int,
+    kept_bytes: int,
+) -> OutputProblem:
+    what = f"its output ({size(kept_bytes)})"
+    if kind == "missing":
+        words = f"job {job}, attempt {attempt}: {what} is missing"
+    else:
+        words = (
+            f"job {job}, attempt {attempt}: {what} is not what position {position} of the log"
+            " recorded; it was changed or damaged"
+        )
+    return OutputProblem(job, attempt, kind, folder, position, words)

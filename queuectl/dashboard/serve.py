@@ -91,7 +91,7 @@ def _is_local(host: str) -> bool:
 
 
 _ALL = ("", "0.0.0.0", "::")
-"""Hosts that stand for all addresses of the machine."""
+"""Hosts that mean all addresses of the machine."""
 
 
 def _url_host(host: str) -> str:

@@ -1,4 +1,4 @@
-"""Commits that run beside the loop: a disk takes longer for one than a short job runs.
+"""Commits in a thread of their own: a disk takes longer for one than a short job runs.
 
 While the commit of one round runs in the committer's thread, the loop takes in results and launches
 jobs of earlier claims; SQLite releases the interpreter. Nothing else may use the store

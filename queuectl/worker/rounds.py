@@ -1,7 +1,7 @@
 """The reads and transactions of a worker: one transaction per round, with results, dues and claims.
 
 `Rounds` holds all that waits to be recorded. `write` prepares one transaction for it; the commit of
-that may run beside the loop (docs/decisions/0010). Until it has succeeded, the recorded items are
+that may run in another thread (docs/decisions/0010). Until it has succeeded, the recorded items are
 kept as `taken up`, and `undo` makes them wait again.
 """
 
@@ -74,7 +74,7 @@ class Round(NamedTuple):
     """A transaction that is written and not yet committed."""
 
     before: int
-    """Position of the last event before it, whoever wrote that."""
+    """Position of the last event before it, by any writer."""
     position: int
     """Of its last event."""
     ended: list[tuple[Result, Job | None]]
@@ -191,7 +191,7 @@ class Rounds:
             session.send(EndWorker(worker_id=self._worker_id, reason="keeper-lost"))
 
     def position(self) -> int:
-        """Return the position of the last event, whoever wrote it."""
+        """Return the position of the last event, by any writer."""
         with self._queue.read() as tx:
             return tx.head().position
 

@@ -1,11 +1,12 @@
 """The loop of a worker: take in what happened, record and claim in one transaction, launch, wait.
 
 One thread runs the loop; everything is driven by events, so an idle worker costs nothing. Only a
-commit may run beside it, in the committer's thread (docs/decisions/0010), and until its outcome is
-taken in the loop neither writes nor reads the log. `Running` owns the attempts, `Prefetch` the
-claims that wait for a slot (docs/decisions/0007), `Rounds` what waits to be recorded, and `Pace`
-decides when to write and when to wake up. Two orders must hold: a job is launched only after the
-commit of its claim has returned, and the results of a refused write are kept until it succeeds.
+commit may run at the same time, in the committer's thread (docs/decisions/0010). Until its outcome
+is taken in, the loop neither writes nor reads the log. `Running` owns the attempts, `Prefetch` the
+claims that wait for a slot (docs/decisions/0007), `Rounds` the results that wait to be recorded,
+and `Pace` decides when to write and when to wake up. Two orders must hold: a job is launched only
+after the commit of its claim has returned, and the results of a refused write are kept until it
+succeeds.
 
 Clock, launcher and randomness are passed in.
 """
@@ -237,7 +238,7 @@ class Supervisor:
             return
         self._news.ready, self._news.due = len(done.claimed) == len(slots), done.more_due
         if len(self._running) or self._prefetch:
-            self._committer.start(done)  # beside the loop, which has something else to do
+            self._committer.start(done)  # in its thread, for the loop has other work
         else:
             self._finish(done, done.commit)
 
@@ -248,7 +249,7 @@ class Supervisor:
         return self._prefetch.slots(self._running.free(), self._rounds.results, now_us)
 
     def _take_in_commit(self) -> None:
-        """The commit beside the loop has ended."""
+        """The commit in the committer's thread has ended."""
         self._finish(self._committer.round, self._committer.outcome)
 
     def _finish(self, done: Round, commit: Callable[[], None]) -> None:

@@ -27,7 +27,7 @@ from .process_mark import mark_of
 from .selector import Waiting
 
 TRIES, PAUSE_S = 5, 0.002
-"""Of taking a lock of a worker that is gone: whoever asks if it is held has it for a moment."""
+"""Of taking a lock of a worker that is gone: a check whether it is held takes it for a moment."""
 
 
 class Peers:

@@ -64,9 +64,7 @@ def test_an_enqueue_says_that_no_worker_is_running(ctl: Ctl, dead: str) -> None:
 
 
 @pytest.mark.parametrize("words", [("wait",), ("logs", "-f")])
-def test_who_waits_is_told_that_no_worker_is_running(
-    ctl: Ctl, dead: str, words: tuple[str, ...]
-) -> None:
+def test_wait_says_that_no_worker_is_running(ctl: Ctl, dead: str, words: tuple[str, ...]) -> None:
     with ctl.running(*words, dead) as waiting:
         waiting.says(f"No worker is running. Start one: {START}")
         ctl("cancel", dead)

@@ -26,7 +26,7 @@ def test_job_that_the_locale_cannot_encode_runs(house: House) -> None:
     assert (folder / "ärger").exists()
 
 
-def test_job_inherits_no_descriptor_of_whoever_started_the_worker(
+def test_job_inherits_no_descriptor_of_the_shell_that_started_the_worker(
     house: House, tmp_path: Path
 ) -> None:
     secret = os.open(tmp_path / "secret", os.O_RDWR | os.O_CREAT)

@@ -24,16 +24,16 @@ class IdleNotice:
         reading: Reading,
         tx: Reader,
         waiting: Iterable[Job],
-        tell: Callable[[str], None] = note,
+        say: Callable[[str], None] = note,
     ) -> None:
         """Print a note if no worker serves the queue of a job. waiting: jobs that have not ended.
 
-        Running jobs are ignored if their worker is alive. tell: prints the line on stderr.
+        Running jobs are ignored if their worker is alive. say: prints the line on stderr.
         """
         living = living_workers(reading.store, workers.active(tx))
         serving = {worker.id for worker in living}
         queues = {job.spec.queue for job in waiting if job.worker not in serving}
         hint = no_worker(living, queues) if queues else None
         if hint is not None and hint != self._last:
-            tell(with_named_db(hint))
+            say(with_named_db(hint))
         self._last = hint

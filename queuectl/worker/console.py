@@ -23,7 +23,7 @@ LONGEST = 60
 """The most characters of a name or a command in a line about a job."""
 
 
-class Telling:
+class Console:
     """Lines to stderr. If `jobs` is set, the start and the result of each job are reported."""
 
     def __init__(

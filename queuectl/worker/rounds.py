@@ -29,7 +29,7 @@ from ..core.requests import (
 )
 from ..core.transaction import Session
 from .attempt import Attempt
-from .timers import PutOff
+from .timers import TimedRetry
 
 PATIENCE_S = 0.5
 """How long to wait for another writer: until then no timeout, signal or output is handled."""
@@ -94,7 +94,7 @@ class Unrecorded(NamedTuple):
 
     results: list[Result]
     releases: list[Release]
-    overdue: list[PutOff]
+    overdue: list[TimedRetry]
     stop: Literal["drain", "now"] | None
     suspect: str | None
 
@@ -128,7 +128,7 @@ class Rounds:
         """The suspect that runs here, if any: see `_choose`."""
         self.results: list[Result] = []
         self.releases: list[Release] = []
-        self.overdue: list[PutOff] = []
+        self.overdue: list[TimedRetry] = []
         self.stop: Literal["drain", "now"] | None = None
         """The stop that a signal asked for, recorded so that others see that this worker leaves."""
         self._taken_up: Unrecorded | None = None

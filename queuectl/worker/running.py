@@ -6,9 +6,9 @@ from functools import partial
 from projections.folds.job import Job
 
 from .attempt import Attempt
-from .console import Telling
+from .console import Console
 from .launcher import Launcher
-from .selector import Waiting
+from .selector import Selector
 from .slots import Slots
 from .stopping import Urgency
 
@@ -20,7 +20,9 @@ class Running:
     attempt is undecided for a moment: a signal that stops the worker may yet explain its end.
     """
 
-    def __init__(self, slots: int, launcher: Launcher, selector: Waiting, console: Telling) -> None:
+    def __init__(
+        self, slots: int, launcher: Launcher, selector: Selector, console: Console
+    ) -> None:
         self._slots: Slots[Attempt] = Slots(slots)
         self._undecided: list[Attempt] = []
         self._launcher, self._selector, self._console = launcher, selector, console

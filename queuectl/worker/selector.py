@@ -54,7 +54,7 @@ class Woken(msgspec.Struct):
     """Ids of other workers of which a process has ended."""
 
 
-class Waiting:
+class Selector:
     """The selector. bell and alarm: the caller drains them after `wait` has reported them."""
 
     def __init__(

@@ -35,11 +35,11 @@ from ..input.job_spec import name_of_queue
 from ..text.hints import unused_queue
 from . import process_sweep
 from .committer import Committer
-from .console import Telling
+from .console import Console
 from .launcher import OUT_OF_PROCESSES, OsLauncher
 from .liveness import boot_id
 from .presence import Presence
-from .selector import Waiting
+from .selector import Selector
 from .start import JOBS_DIED, Options
 from .stopping import Signals
 from .supervisor import Duty, Reason, Supervisor
@@ -116,7 +116,7 @@ def _work(
     signals: Signals,
     keeper: Keeper,
 ) -> int:
-    telling = Telling(
+    console = Console(
         jobs=options.verbose or (os.isatty(2) and not options.quiet),
         quiet=options.quiet,
         terminal=os.isatty(2),
@@ -124,13 +124,13 @@ def _work(
     )
     committer = Committer()
     with Timers() as alarm:
-        if not _threads_started(committer, alarm, signals, keeper.line, telling):
+        if not _threads_started(committer, alarm, signals, keeper.line, console):
             return 0
-        return _serve(queue, duty, options, signals, keeper, committer, alarm, telling)
+        return _serve(queue, duty, options, signals, keeper, committer, alarm, console)
 
 
 def _threads_started(
-    committer: Committer, alarm: Timers, signals: Signals, line: socket.socket, telling: Telling
+    committer: Committer, alarm: Timers, signals: Signals, line: socket.socket, console: Console
 ) -> bool:
     """Start all threads now, so that none has to be started while jobs run.
 
@@ -141,7 +141,7 @@ def _threads_started(
             committer.start_thread()
             alarm.start()
         except RuntimeError:
-            telling.say(f"{OUT_OF_PROCESSES}; trying again")
+            console.say(f"{OUT_OF_PROCESSES}; trying again")
         else:
             return True
         if select.select([signals.fileno(), line.fileno()], [], [], START_THREAD_AGAIN_S)[0]:
@@ -156,33 +156,33 @@ def _serve(
     keeper: Keeper,
     committer: Committer,
     alarm: Timers,
-    telling: Telling,
+    console: Console,
 ) -> int:
     tidy_locks(queue)
     with closing(Presence(queue, duty.worker_id, keeper.line)) as presence:
-        waiting = Waiting(signals, presence, alarm, committer, keeper.line)
+        selector = Selector(signals, presence, alarm, committer, keeper.line)
         launcher = OsLauncher(keeper.kept_limit)
         supervisor = Supervisor(
-            duty, queue, presence, alarm, waiting, committer, launcher, random, telling
+            duty, queue, presence, alarm, selector, committer, launcher, random, console
         )
         _start(
             queue,
             StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)),
             keeper.before,
         )
-        telling.greet(duty.worker_id, duty.slots, duty.queues, queue.location.path)
-        _say_unused(queue, options.queues, telling)
+        console.greet(duty.worker_id, duty.slots, duty.queues, queue.location.path)
+        _say_unused(queue, options.queues, console)
         reason = supervisor.run()
     presence.leave()
     if reason != "keeper-lost":
-        telling.closing(reason)
+        console.closing(reason)
     if process_sweep.stopped(os.getppid()):  # by Ctrl-Z or a job; it must notice our end
         os.kill(os.getppid(), SIGCONT)
     code = _code(reason, interrupted=supervisor.interrupted)
     if (
         code == 0
         and options.fail_on_dead
-        and (telling.dead or _jobs_died_before(queue, keeper.before))
+        and (console.dead or _jobs_died_before(queue, keeper.before))
     ):
         return JOBS_DIED
     return code
@@ -221,13 +221,13 @@ def _refuse_endless(queue: Queue, queues: tuple[str, ...]) -> None:
         raise NeverEmpty(job.id, job.spec.queue)
 
 
-def _say_unused(queue: Queue, queues: tuple[str, ...], telling: Telling) -> None:
+def _say_unused(queue: Queue, queues: tuple[str, ...], console: Console) -> None:
     """Warn about queues that have no jobs: a name may be mistyped."""
     with queue.read() as tx:
         known = counts.by_queue(tx)
     for name in queues:
         if name not in known:
-            telling.say(unused_queue(name, known))
+            console.say(unused_queue(name, known))
 
 
 def _keep_from_jobs() -> None:

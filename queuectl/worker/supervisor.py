@@ -24,7 +24,7 @@ from ..errors import WorkerEnded
 from ..outputs.writer import OutputWriter
 from .attempt import EXIT_SEEN_US, Attempt, order
 from .committer import Committer
-from .console import Telling
+from .console import Console
 from .launcher import Child, Exhausted, Launcher, NotStarted
 from .pace import TRY_AGAIN_US, Facts, Pace, Wait, Write
 from .prefetch import Prefetch
@@ -32,7 +32,7 @@ from .presence import Presence
 from .process_mark import mark_of
 from .rounds import Assignment, Result, Round, Rounds
 from .running import Running
-from .selector import Waiting, Woken
+from .selector import Selector, Woken
 from .stopping import Stopping, Urgency
 from .takeover import Peers
 from .timers import Timers
@@ -77,11 +77,11 @@ class Supervisor:
         queue: Queue,
         presence: Presence,
         alarm: Timers,
-        selector: Waiting,
+        selector: Selector,
         committer: Committer,
         launcher: Launcher,
         draw: Callable[[], float],
-        console: Telling,
+        console: Console,
     ) -> None:
         self._duty, self._queue, self._presence, self._alarm = duty, queue, presence, alarm
         self._selector, self._committer, self._launcher = selector, committer, launcher
@@ -204,7 +204,7 @@ class Supervisor:
             self._rounds.results.append(Result(attempt.job, attempt.outcome(), attempt))
 
     def _facts(self) -> Facts:
-        events_us = (self._running.next_us(), self._alarm.next_put_off())
+        events_us = (self._running.next_us(), self._alarm.next_retry())
         return Facts(
             now_us=self._now_us(),
             committing=self._committer.busy,
@@ -282,7 +282,7 @@ class Supervisor:
         self._arm(done.earliest_us)
         now_us = self._now_us()
         for retry in done.retries:
-            self._alarm.put_off(retry.job_id, retry.due_at_us, now_us + retry.delay_us)
+            self._alarm.add_retry(retry.job_id, retry.due_at_us, now_us + retry.delay_us)
         self._prefetch.add(done.claimed, now_us)
         if self._stopping.urgency:  # requested while the claims were being committed
             self._rounds.releases += self._prefetch.release("the worker is stopping")

@@ -21,10 +21,10 @@ from ..api import Queue
 from ..core.requests import Lose, LoseWorker
 from ..text.numbers import plural
 from . import process_sweep
-from .console import Telling
+from .console import Console
 from .liveness import boot_id, has_open, living_processes, lock_names
 from .process_mark import mark_of
-from .selector import Waiting
+from .selector import Selector
 
 TRIES, PAUSE_S = 5, 0.002
 """Of taking a lock of a worker that is gone: a check whether it is held takes it for a moment."""
@@ -33,9 +33,9 @@ TRIES, PAUSE_S = 5, 0.002
 class Peers:
     """The other workers of this queue, watched by pidfds and by a regular check."""
 
-    def __init__(self, queue: Queue, worker_id: str, waiting: Waiting, telling: Telling) -> None:
+    def __init__(self, queue: Queue, worker_id: str, selector: Selector, console: Console) -> None:
         self._queue, self._worker_id = queue, worker_id
-        self._waiting, self._telling = waiting, telling
+        self._selector, self._console = selector, console
         self._known: dict[str, Worker] = {}
 
     def look(self, active: list[Worker], *, again: bool) -> None:
@@ -62,13 +62,13 @@ class Peers:
         if lost is not None:
             self._forget(peer.id)
             count = plural(len(lost), "job") if lost else "no job"
-            self._telling.say(f"took over {count} of worker {peer.id}, which had died")
+            self._console.say(f"took over {count} of worker {peer.id}, which had died")
             for job in self._dead(lost):
-                self._telling.died(job)
+                self._console.died(job)
             return
         self._known[peer.id] = peer
         started = peer.started
-        self._waiting.watch(
+        self._selector.watch(
             peer.id,
             (started.pid, started.pid_started),
             (started.keeper_pid, started.keeper_pid_started),
@@ -81,7 +81,7 @@ class Peers:
 
     def _forget(self, worker_id: str) -> None:
         self._known.pop(worker_id, None)
-        self._waiting.unwatch(worker_id)
+        self._selector.unwatch(worker_id)
 
 
 def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:

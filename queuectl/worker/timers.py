@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 JOB = "earliest"
 
 
-class PutOff(NamedTuple):
+class TimedRetry(NamedTuple):
     """A retry that was scheduled by this worker."""
 
     at_us: int
@@ -32,7 +32,7 @@ class Timers:
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
         self._armed: int | None = None
-        self._put_off: list[PutOff] = []
+        self._retries: list[TimedRetry] = []
 
     def start(self) -> None:
         """Start the thread of alarms. Raises RuntimeError if the machine refuses one."""
@@ -61,19 +61,19 @@ class Timers:
         when = datetime.fromtimestamp(min(due_at_us, _LATEST_US) / 1e6, UTC)
         self._scheduler.add_job(self._go_off, "date", run_date=when, id=JOB, replace_existing=True)
 
-    def put_off(self, job_id: str, due_at_us: int, at_us: int) -> None:
+    def add_retry(self, job_id: str, due_at_us: int, at_us: int) -> None:
         """Remember a retry that is due at `due_at_us` (UTC), `at_us` by the monotonic clock."""
-        heappush(self._put_off, PutOff(at_us, due_at_us, job_id))
+        heappush(self._retries, TimedRetry(at_us, due_at_us, job_id))
 
-    def next_put_off(self) -> int | None:
+    def next_retry(self) -> int | None:
         """Return when the next remembered retry is due (monotonic clock); None if there is none."""
-        return self._put_off[0].at_us if self._put_off else None
+        return self._retries[0].at_us if self._retries else None
 
-    def overdue(self, now_us: int) -> list[PutOff]:
+    def overdue(self, now_us: int) -> list[TimedRetry]:
         """Return and forget the retries that are due by the monotonic clock."""
         due = []
-        while self._put_off and self._put_off[0].at_us <= now_us:
-            due.append(heappop(self._put_off))
+        while self._retries and self._retries[0].at_us <= now_us:
+            due.append(heappop(self._retries))
         return due
 
     def __enter__(self) -> Self:

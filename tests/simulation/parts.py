@@ -14,7 +14,7 @@ from queuectl.core.requests import StartWorker
 from queuectl.core.transaction import Session
 from queuectl.errors import WorkerEnded
 from queuectl.worker.attempt import Attempt
-from queuectl.worker.console import Telling
+from queuectl.worker.console import Console
 from queuectl.worker.launcher import Child, ChildExit, Exhausted, NotStarted, Order
 from queuectl.worker.liveness import lock_names
 from queuectl.worker.process_mark import Mark
@@ -158,7 +158,7 @@ class SimulatedBell:
         """Do nothing: no file is removed here."""
 
 
-class SimulatedWaiting:
+class SimulatedSelector:
     """A selector that lets the other workers run until there is an event."""
 
     def __init__(self, world: "World", worker: "SimulatedWorker") -> None:
@@ -324,10 +324,10 @@ class SimulatedWorker:
     def _supervise(self, queue: Queue) -> None:
         duty = Duty(worker_id=self.worker_id, token="t", slots=2, queues=(), until_empty=False)
         queue.send(StartWorker(worker_id=self.worker_id, started=worker_started(self.worker_id)))
-        selector: Any = SimulatedWaiting(self.world, self)
+        selector: Any = SimulatedSelector(self.world, self)
         presence: Any = self.bell
         committer: Any = self.committer
-        console = Telling(jobs=False)
+        console = Console(jobs=False)
         console.say = lambda text: None  # type: ignore[method-assign]
         Supervisor(
             duty,

@@ -16,7 +16,7 @@ from eventstore.events.job import (
 )
 from projections.folds.job import Job
 from queuectl.core.requests import Outcome
-from queuectl.worker.console import Telling
+from queuectl.worker.console import Console
 from queuectl.worker.rounds import Result
 from queuectl.worker.stopping import Urgency
 from tests.given import BEGAN_US, SECOND_US, given
@@ -24,7 +24,7 @@ from tests.given import BEGAN_US, SECOND_US, given
 
 def line_about(capfd: pytest.CaptureFixture[str], outcome: Outcome, job: Job | None) -> str:
     before = job or an_ended_job()
-    Telling(jobs=True).ended(Result(before, outcome, None), job)
+    Console(jobs=True).ended(Result(before, outcome, None), job)
     return capfd.readouterr().err
 
 
@@ -75,10 +75,10 @@ def test_text_of_a_job_cannot_move_the_cursor(capfd: pytest.CaptureFixture[str])
 def test_ctrl_c_is_offered_on_a_terminal_only(
     capfd: pytest.CaptureFixture[str], terminal: bool
 ) -> None:
-    telling = Telling(jobs=True, terminal=terminal)
-    telling.greet("5f", 2, (), "/q.db")
+    console = Console(jobs=True, terminal=terminal)
+    console.greet("5f", 2, (), "/q.db")
     for urgency in (Urgency.DRAIN, Urgency.NOW, Urgency.AT_ONCE):
-        telling.stopping(urgency, 2)
+        console.stopping(urgency, 2)
     text = capfd.readouterr().err
     assert ("Ctrl-C" in text) == terminal
     assert ("SIGTERM" in text) != terminal
@@ -90,48 +90,48 @@ def test_start_of_a_job_is_reported_with_its_name_and_command(
 ) -> None:
     spec = Enqueued(command="tar c / " + "x" * 100, name="nightly", max_retries=3, backoff_base=2.0)
     job = given(spec, Claimed(attempt=1, worker="5f", slot=1))
-    Telling(jobs=True).started(job)
+    Console(jobs=True).started(job)
     line = capfd.readouterr().err
     assert line.startswith("job 1 (nightly) started: tar c / xxx")
     assert line.endswith("x…\n")
-    Telling(jobs=False).started(job)
+    Console(jobs=False).started(job)
     assert capfd.readouterr().err == ""
 
 
 def test_last_line_of_a_stopped_worker_counts_its_jobs(capfd: pytest.CaptureFixture[str]) -> None:
-    telling = Telling(jobs=False)
-    telling.ended(
+    console = Console(jobs=False)
+    console.ended(
         Result(an_ended_job(), Outcome(ended="exit", exit_code=0), None),
         an_ended_job(Succeeded(attempt=1)),
     )
-    telling.closing("drained")
+    console.closing("drained")
     assert capfd.readouterr().err == "Stopped: 1 completed.\n"
 
 
 def test_last_line_counts_requeued_jobs(capfd: pytest.CaptureFixture[str]) -> None:
-    telling = Telling(jobs=False)
+    console = Console(jobs=False)
     stopped = Failed(attempt=1, reason="worker-stopped", counted=False)
     requeued = an_ended_job(stopped, Requeued(why="worker-stopped"))
-    telling.ended(Result(an_ended_job(), Outcome(ended="worker-stopped"), None), requeued)
-    telling.closing("stopped")
+    console.ended(Result(an_ended_job(), Outcome(ended="worker-stopped"), None), requeued)
+    console.closing("stopped")
     assert capfd.readouterr().err == "Stopped: 1 requeued.\n"
 
 
 def test_last_line_of_a_worker_whose_only_attempt_failed(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    telling = Telling(jobs=False)
+    console = Console(jobs=False)
     waiting = an_ended_job(
         Failed(attempt=1, reason="exit", exit_code=1),
         ScheduledRetry(attempt=1, retry=1, delay_us=2 * SECOND_US, due_at_us=BEGAN_US),
     )
-    telling.ended(Result(an_ended_job(), Outcome(ended="exit", exit_code=1), None), waiting)
-    telling.closing("until-idle")
+    console.ended(Result(an_ended_job(), Outcome(ended="exit", exit_code=1), None), waiting)
+    console.closing("until-idle")
     assert capfd.readouterr().err == "Idle: 1 attempt failed; no other job can run now.\n"
 
 
 def test_an_idle_worker_that_ran_nothing_says_so(capfd: pytest.CaptureFixture[str]) -> None:
-    Telling(jobs=False).closing("until-idle")
+    Console(jobs=False).closing("until-idle")
     assert capfd.readouterr().err == "Idle: no job can run now.\n"
 
 
@@ -143,7 +143,7 @@ def test_a_quiet_worker_says_which_job_is_dead(
     failed = Failed(attempt=1, reason="exit", exit_code=5)
     dead = Dead(attempt=1, reason="retries-used-up")
     job = given(spec, Claimed(attempt=1, worker="5f", slot=1), failed, dead)
-    Telling(jobs=False, quiet=True).ended(
+    Console(jobs=False, quiet=True).ended(
         Result(job, Outcome(ended="exit", exit_code=5), None), job
     )
     line = capfd.readouterr().err

@@ -64,9 +64,9 @@ def test_alarm_beyond_the_calendar_does_not_go_off(timers: Timers) -> None:
 
 
 def test_own_retries_are_due_by_the_monotonic_clock(timers: Timers) -> None:
-    timers.put_off("2", due_at_us=900, at_us=20)
-    timers.put_off("1", due_at_us=500, at_us=10)
-    assert timers.next_put_off() == 10
+    timers.add_retry("2", due_at_us=900, at_us=20)
+    timers.add_retry("1", due_at_us=500, at_us=10)
+    assert timers.next_retry() == 10
     assert [retry.job_id for retry in timers.overdue(15)] == ["1"]
     assert [(retry.job_id, retry.due_at_us) for retry in timers.overdue(99)] == [("2", 900)]
-    assert timers.next_put_off() is None
+    assert timers.next_retry() is None

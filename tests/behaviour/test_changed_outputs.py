@@ -102,7 +102,7 @@ def test_backup_leaves_changed_outputs_out_and_says_so(worked: Ctl) -> None:
 
 
 def test_backup_goes_on_without_outputs_that_are_missing(worked: Ctl) -> None:
-    """Nothing false is passed on, and nightly backups must not fail for ever."""
+    """Nothing false is passed on, and nightly backups must not fail permanently."""
     change(worked.db, DELETED)
     shutil.rmtree(long_output(worked.db).parent)
     done = worked("backup", "tuesday.db")

@@ -41,7 +41,7 @@ class Facts(NamedTuple):
     """The next thing that happens by itself: a timeout, a retry, the end of a grace."""
 
 
-class Write(NamedTuple):
+class WriteNow(NamedTuple):
     """Run a transaction now."""
 
     claim: bool
@@ -50,13 +50,13 @@ class Write(NamedTuple):
     """Release prefetched claims that found no slot in time; other workers may have one."""
 
 
-class Wait(NamedTuple):
+class WaitUntil(NamedTuple):
     """Wait for something to happen."""
 
     until_us: int
 
 
-Step = Write | Wait
+Step = WriteNow | WaitUntil
 
 
 class Pace:
@@ -75,12 +75,12 @@ class Pace:
     def next_step(self, facts: Facts) -> Step:
         """Return what to do now."""
         if facts.committing:
-            return Wait(_earliest(facts.next_event_us, facts.now_us + LOOK_AGAIN_US))
+            return WaitUntil(_earliest(facts.next_event_us, facts.now_us + LOOK_AGAIN_US))
         latest_us = _earliest(facts.next_event_us, self._look_at_us)
         if facts.now_us < self._write_again_us:
-            return Wait(min(latest_us, self._write_again_us))
+            return WaitUntil(min(latest_us, self._write_again_us))
         if facts.now_us < (record_at_us := self._record_at_us(facts)):
-            return Wait(min(latest_us, record_at_us))
+            return WaitUntil(min(latest_us, record_at_us))
         until_us = facts.prefetched_until_us
         expired = until_us is not None and facts.now_us >= until_us
         # After a refused write the results come first, without further claims.
@@ -88,8 +88,10 @@ class Pace:
         may_claim = claim and facts.now_us >= self._claim_again_us
         wants_claims = facts.ready and facts.free
         if facts.unrecorded or facts.due or expired or (may_claim and wants_claims):
-            return Write(claim=may_claim, release_expired=expired)
-        return Wait(min(latest_us, self._claim_again_us) if claim and wants_claims else latest_us)
+            return WriteNow(claim=may_claim, release_expired=expired)
+        return WaitUntil(
+            min(latest_us, self._claim_again_us) if claim and wants_claims else latest_us
+        )
 
     def look_is_due(self, now_us: int) -> bool:
         """Return whether to read the log although nobody announced a change; then note it."""

@@ -26,7 +26,7 @@ from .attempt import EXIT_SEEN_US, Attempt, order
 from .committer import Committer
 from .console import Console
 from .launcher import Child, Exhausted, Launcher, NotStarted
-from .pace import TRY_AGAIN_US, Facts, Pace, Wait, Write
+from .pace import TRY_AGAIN_US, Facts, Pace, WaitUntil, WriteNow
 from .prefetch import Prefetch
 from .presence import Presence
 from .process_mark import mark_of
@@ -221,12 +221,12 @@ class Supervisor:
     def _write_if_due(self) -> int:
         """Run one transaction if it is time for one. Return how long to wait at the most."""
         step = self._pace.next_step(self._facts())
-        if isinstance(step, Write):
+        if isinstance(step, WriteNow):
             self._write(step)
             step = self._pace.next_step(self._facts())
-        return step.until_us if isinstance(step, Wait) else self._now_us()
+        return step.until_us if isinstance(step, WaitUntil) else self._now_us()
 
-    def _write(self, step: Write) -> None:
+    def _write(self, step: WriteNow) -> None:
         now_us = self._now_us()
         if step.release_expired:
             self._rounds.releases += self._prefetch.release_expired(now_us)
@@ -242,7 +242,7 @@ class Supervisor:
         else:
             self._finish(done, done.commit)
 
-    def _slots_to_claim(self, step: Write, now_us: int) -> list[int]:
+    def _slots_to_claim(self, step: WriteNow, now_us: int) -> list[int]:
         """Return a slot for each job to claim; several may be prefetched for one."""
         if not step.claim:
             return []

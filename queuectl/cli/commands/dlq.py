@@ -13,7 +13,7 @@ from ...core.snapshot import Reading
 from ...input.job_filter import job_filter
 from ..ui import job_selection, options, paging
 from ..ui.columns import DEAD_COLUMNS
-from ..ui.job_selection import Selector
+from ..ui.job_selection import JobSelection
 from ..ui.paging import Page
 from ..ui.printer import Printer
 from ..ui.several import change, takes_jobs
@@ -55,7 +55,7 @@ def list_(reading: Reading, out: Printer, queue: str | None, cause: str | None, 
     "retry", epilog=options.examples("queuectl dlq retry last", "queuectl dlq retry --all --yes")
 )
 @takes_jobs
-def retry(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
+def retry(queue: Queue, out: Printer, chosen: JobSelection, **how: Any) -> None:
     """Requeue dead jobs with their retry count reset."""
     chosen = chosen._replace(dead_only=True)
     change(queue, out, chosen, RetryDead, "retry", _retried, among=("dead",), **how)
@@ -69,7 +69,7 @@ def _retried(job: Job) -> str:
     "discard", epilog=options.examples("queuectl dlq discard last --reason 'source file is gone'")
 )
 @takes_jobs
-def discard(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
+def discard(queue: Queue, out: Printer, chosen: JobSelection, **how: Any) -> None:
     """Permanently discard dead jobs (they become cancelled)."""
     chosen = chosen._replace(dead_only=True)
     change(queue, out, chosen, Discard, "discard", _discarded, among=("dead",), **how)

@@ -19,7 +19,7 @@ from ...escape import visible
 from ..ui import job_selection, options, paging
 from ..ui.columns import JOB_COLUMNS, NAME_COLUMN, QUEUE_COLUMN, REASON_COLUMN
 from ..ui.invocation import with_named_db
-from ..ui.job_selection import Selector
+from ..ui.job_selection import JobSelection
 from ..ui.living_workers import living_workers
 from ..ui.paging import Page
 from ..ui.printer import Printer, line
@@ -92,7 +92,7 @@ def _columns(out: Printer, tx: Reader) -> tuple[Column[Job], ...]:
     ),
 )
 @takes_jobs
-def cancel_command(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
+def cancel_command(queue: Queue, out: Printer, chosen: JobSelection, **how: Any) -> None:
     """Cancel waiting or running jobs."""
     change(queue, out, chosen, Cancel, "cancel", partial(_cancelled, queue), among=NOT_FINAL, **how)
 
@@ -117,7 +117,7 @@ def _cancelled(queue: Queue, job: Job) -> str:
     ),
 )
 @takes_jobs
-def retry_command(queue: Queue, out: Printer, chosen: Selector, **how: Any) -> None:
+def retry_command(queue: Queue, out: Printer, chosen: JobSelection, **how: Any) -> None:
     """Run jobs now that wait for a retry or a delay, or are dead."""
     change(queue, out, chosen, Retry, "retry", _is, among=WAITING, **how)
 

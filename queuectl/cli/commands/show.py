@@ -40,7 +40,7 @@ SHELL_NOT_FOUND = 127
 """The exit code of a shell that did not find a command."""
 
 
-class JobView(NamedTuple):
+class ShownJob(NamedTuple):
     """Everything that `show` prints about a job."""
 
     job: Job
@@ -77,13 +77,13 @@ def show_job(reading: Reading, out: Printer, word: str, *, dead_only: bool = Fal
         _lines(detail, view.unendable)
 
 
-def _read_view(tx: Reader, job: Job, reading: Reading) -> JobView:
+def _read_view(tx: Reader, job: Job, reading: Reading) -> ShownJob:
     context = contexts.get(tx, job.spec.context)
     active = workers.active(tx)
     living = living_workers(reading.store, active)
     stuck = _unendable(job, active, reading.location.path)
     suspects = _suspects(tx, job, living)
-    return JobView(job, context, runs.of_job(tx, job.born), living, suspects, stuck)
+    return ShownJob(job, context, runs.of_job(tx, job.born), living, suspects, stuck)
 
 
 def _suspects(tx: Reader, job: Job, living: list[Worker]) -> list[str]:
@@ -134,7 +134,7 @@ def _plain(value: object) -> str:
     return text.lower() if isinstance(value, bool) else text
 
 
-def _picture(out: Printer, view: JobView, now: int) -> None:
+def _picture(out: Printer, view: ShownJob, now: int) -> None:
     job = view.job
     now_is = out.painted(state(job), job.state)
     line(f"job {visible(job.id)}  {now_is}, {ago(job.changed_at_us, now)}")
@@ -159,7 +159,7 @@ def _fact(label: str, text: str, width: int) -> None:
             line(part)
 
 
-def _facts(view: JobView, now: int) -> Iterator[tuple[str, str]]:
+def _facts(view: ShownJob, now: int) -> Iterator[tuple[str, str]]:
     job, spec = view.job, view.job.spec
     yield "command", spec.command
     if spec.name:
@@ -208,7 +208,7 @@ def _retries(job: Job) -> str:
     )
 
 
-def _next_step(view: JobView, now: int) -> str:
+def _next_step(view: ShownJob, now: int) -> str:
     """Return why the job waits, or what to do next."""
     job = view.job
     match job.state:
@@ -227,7 +227,7 @@ def _next_step(view: JobView, now: int) -> str:
     return " · ".join((first, *output_hint(view.runs, job)))
 
 
-def _when_due(view: JobView, now: int) -> str:
+def _when_due(view: ShownJob, now: int) -> str:
     due = view.job.due_at_us
     assert due is not None
     what = "first attempt" if view.job.state == "scheduled" else "next attempt"
@@ -241,7 +241,7 @@ def _when_due(view: JobView, now: int) -> str:
     return f"{what} was due {ago(due, now)} · {_why_pending(view)}"
 
 
-def _why_pending(view: JobView) -> str:
+def _why_pending(view: ShownJob) -> str:
     missing = no_worker(view.workers, [view.job.spec.queue])
     if missing:
         return missing

@@ -16,7 +16,7 @@ from ...json_shapes import job_shape
 from ...text.durations import duration_us
 from ..ui import job_selection, options
 from ..ui.idle_notice import IdleNotice
-from ..ui.job_selection import Selector
+from ..ui.job_selection import JobSelection
 from ..ui.json_answers import Changed
 from ..ui.mutations import id_and_state
 from ..ui.printer import Printer, line, note
@@ -48,7 +48,7 @@ OPEN: tuple[State, ...] = tuple(state for state in STATES if state not in FINAL)
 def wait_command(
     reading: Reading,
     out: Printer,
-    chosen: Selector,
+    chosen: JobSelection,
     open_only: bool,
     any_of: bool,
     ignore_failures: bool,
@@ -89,7 +89,7 @@ def _wait(reading: Reading, ids: Sequence[str], timeout_s: float | None, any_of:
         )
 
 
-def _ids(tx: Reader, chosen: Selector, open_only: bool) -> list[str]:
+def _ids(tx: Reader, chosen: JobSelection, open_only: bool) -> list[str]:
     """Return the ids of the jobs to wait for.
 
     A filter without a state also matches jobs that have ended, so that their failures count;

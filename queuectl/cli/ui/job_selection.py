@@ -33,7 +33,7 @@ R = TypeVar("R")
 _PAGE = 1_000
 
 
-class Selector(NamedTuple):
+class JobSelection(NamedTuple):
     """The jobs that were selected on the command line, before they are looked up."""
 
     words: tuple[str, ...]
@@ -238,7 +238,7 @@ def filter_options(run: Callable[..., R]) -> Callable[..., R]:
 
 
 def selector_options(run: Callable[..., R]) -> Callable[..., R]:
-    """Add `JOB...`, the filters and `--all`, and pass the subcommand `chosen`, a Selector."""
+    """Add `JOB...`, the filters and `--all`, and pass the subcommand `chosen`, a JobSelection."""
 
     @wraps(run)
     def selected(
@@ -252,7 +252,7 @@ def selector_options(run: Callable[..., R]) -> Callable[..., R]:
     )(filter_options(add(selected)))
 
 
-def _selector(words: tuple[str, ...], which: Filter, everything: bool) -> Selector:
+def _selector(words: tuple[str, ...], which: Filter, everything: bool) -> JobSelection:
     filtering = which != Filter()
     if words and (filtering or everything):
         raise BadInput("give either job IDs or filters, not both")
@@ -260,4 +260,4 @@ def _selector(words: tuple[str, ...], which: Filter, everything: bool) -> Select
         raise BadInput(
             "no jobs given; name them (an ID, last, 3-9, - for stdin), use a filter, or give --all"
         )
-    return Selector(words, None if words else which, everything)
+    return JobSelection(words, None if words else which, everything)

@@ -7,7 +7,7 @@ from projections.folds.job import Job, State
 from ...api import Queue
 from ...core.requests import Cancel, Discard, Retry, RetryDead
 from . import job_selection, options
-from .job_selection import Selector
+from .job_selection import JobSelection
 from .mutations import change_jobs, confirm
 from .printer import Printer
 
@@ -29,7 +29,7 @@ def takes_jobs(run: Callable[..., None]) -> Callable[..., None]:
 def change(
     queue: Queue,
     out: Printer,
-    chosen: Selector,
+    chosen: JobSelection,
     request: type[Cancel | Retry | RetryDead | Discard],
     verb: str,
     became: Callable[[Job], str],

@@ -16,8 +16,10 @@ settings.load_profile("queuectl")
 
 os.environ.pop("PYTHONUNBUFFERED", None)  # users do not set it: output is buffered for them
 
-# A shell that runs the tests in the background ignores SIGINT; every program would inherit that.
+# A shell that runs the tests in the background ignores SIGINT, and nohup ignores SIGHUP. Programs
+# would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

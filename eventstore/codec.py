@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from .chain import RawRecord
 from .errors import ChainBroken
 from .events.fact import Fact, kebab
 from .events.recorded import EVENT_TYPES, Event, Recorded
@@ -67,3 +68,8 @@ def decode(position: int, type_name: str, data: str) -> Event:
         raise ChainBroken(position, f"unknown event type {type_name!r}") from None
     except (msgspec.DecodeError, UnicodeError, TypeError) as error:
         raise ChainBroken(position, f"unreadable {type_name} data ({error})") from None
+
+
+def recorded_from(row: RawRecord | tuple[Any, ...]) -> Recorded:
+    """Return the record with its event decoded. Raises ChainBroken if that is not possible."""
+    return Recorded(*row, decode(row[0], row[3], row[8]))  # type: ignore[call-arg]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from .chain import RawRecord
 from .events.recorded import Recorded
 
 Bindings = Mapping[str, Any] | tuple[Any, ...]
@@ -37,6 +38,14 @@ class Reader(Protocol):
 
         stream: the only stream to read; None for all.
         """
+
+    def newest(self, stream: str, limit: int, before: int | None = None) -> list[Recorded]:
+        """Return at most `limit` events of a stream, newest first, with position < `before`."""
+
+    def raw(
+        self, after: int = 0, upto: int | None = None, stream: str | None = None
+    ) -> Iterator[RawRecord]:
+        """Return the same as `events`, but not decoded."""
 
     def head(self) -> Head:
         """Return the position and hash of the last record."""

@@ -10,7 +10,7 @@ from eventstore.events.recorded import Recorded
 from eventstore.location import Location, locate, open_store
 from eventstore.sqlite.busy_wait import BUSY_TIMEOUT_S
 from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.reader import SqliteReader
+from eventstore.store import Reader
 from projections.errors import StaleReadModels
 from projections.folds.job import Job
 from projections.read_models import jobs
@@ -94,7 +94,7 @@ class Queue:
             yield session
             session.finish()
 
-    def read(self) -> AbstractContextManager[SqliteReader]:
+    def read(self) -> AbstractContextManager[Reader]:
         """Return a snapshot of the queue, for the queries of the read models."""
         self._refuse_if_closed()
         return self._reading.read()

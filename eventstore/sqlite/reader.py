@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import apsw
 
-from .. import codec
 from ..chain import GENESIS, RawRecord
+from ..codec import recorded_from
 from ..errors import ChainBroken
 from ..events.recorded import Recorded
 from ..store import Bindings, Head, Row
@@ -136,8 +136,3 @@ def last_of(rows: list[Row]) -> tuple[int, bytes]:
     if not isinstance(hash_, bytes):
         raise ChainBroken(position, "its hash is not valid")
     return position, hash_
-
-
-def recorded_from(row: RawRecord | Row) -> Recorded:
-    """Return the record with its event decoded. Raises ChainBroken if that is not possible."""
-    return Recorded(*row, codec.decode(row[0], row[3], row[8]))  # type: ignore[call-arg]

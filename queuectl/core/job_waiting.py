@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from eventstore.file_identity import file_identity
 from eventstore.location import Location
-from eventstore.sqlite.reader import SqliteReader
+from eventstore.store import Reader
 from projections.folds.job import FINAL, Job
 from projections.read_models import jobs
 
@@ -14,7 +14,7 @@ from ..errors import BadInput, NoSuchJob, TimedOut, WaitsForItself
 from ..text.durations import SECOND_US, duration
 from .snapshot import Reading
 
-OnPoll = Callable[[SqliteReader, Sequence[Job]], None]
+OnPoll = Callable[[Reader, Sequence[Job]], None]
 """Called after each poll with the transaction and the jobs that have not ended."""
 
 
@@ -54,7 +54,7 @@ def wait_for(
         reading.await_more(remaining_s if poll_s is None else min(poll_s, remaining_s or poll_s))
 
 
-def running_here(tx: SqliteReader, location: Location) -> Job | None:
+def running_here(tx: Reader, location: Location) -> Job | None:
     """Return the job of this queue whose running attempt includes this process; None if none does.
 
     A process that outlives its attempt inherits the environment variables: None as well.
@@ -68,20 +68,20 @@ def running_here(tx: SqliteReader, location: Location) -> Job | None:
     return job if runs else None
 
 
-def refuse_itself(tx: SqliteReader, location: Location, job_id: str) -> None:
+def refuse_itself(tx: Reader, location: Location, job_id: str) -> None:
     """Raise WaitsForItself if this process belongs to the job."""
     job = running_here(tx, location)
     if job is not None and job.id == job_id:
         raise WaitsForItself(job_id)
 
 
-def _refuse_itself(tx: SqliteReader, location: Location, waiting: Sequence[Job]) -> None:
+def _refuse_itself(tx: Reader, location: Location, waiting: Sequence[Job]) -> None:
     if "QUEUECTL_JOB" in os.environ:
         for job in waiting:
             refuse_itself(tx, location, job.id)
 
 
-def _poll(tx: SqliteReader, job_ids: Sequence[str], by_id: dict[str, Job]) -> None:
+def _poll(tx: Reader, job_ids: Sequence[str], by_id: dict[str, Job]) -> None:
     """Read the jobs that have not ended into `by_id`; once all have ended, read all again.
 
     A job that had ended may have been requeued since, by `dlq retry`.
@@ -96,7 +96,7 @@ def _ended(by_id: dict[str, Job], job_id: str) -> bool:
     return job_id in by_id and by_id[job_id].state in FINAL
 
 
-def _existing(tx: SqliteReader, job_id: str) -> Job:
+def _existing(tx: Reader, job_id: str) -> Job:
     if (job := jobs.get(tx, job_id)) is None:
         raise NoSuchJob(job_id)
     return job

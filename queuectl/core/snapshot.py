@@ -13,8 +13,8 @@ from eventstore.events.recorded import Recorded
 from eventstore.location import Location, open_store
 from eventstore.sqlite.doorbell import SqliteDoorbell
 from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.reader import SqliteReader
 from eventstore.sqlite.temporary import scratch
+from eventstore.store import Reader
 from projections.errors import NewerReadModels, StaleReadModels
 from projections.registry import checkpoint, first_schema, freshness
 
@@ -65,7 +65,7 @@ class Reading:
         return store
 
     @contextmanager
-    def read(self) -> Iterator[SqliteReader]:
+    def read(self) -> Iterator[Reader]:
         """Return a snapshot of the queue, valid until the block ends.
 
         Raises StaleReadModels if the read models must be rebuilt first, and NewerReadModels.
@@ -154,7 +154,7 @@ class Reading:
             return [event for event, _ in zip(events, range(PAGE), strict=False)]
 
 
-def refuse_unfit(tx: SqliteReader, head: int | None = None) -> None:
+def refuse_unfit(tx: Reader, head: int | None = None) -> None:
     """Raise NewerReadModels or StaleReadModels if the tables do not match this version and log.
 
     head: the log's last position, if the caller knows it.

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from eventstore.sqlite.reader import SqliteReader
+from eventstore.store import Reader
 from projections.folds.job import Job
 from projections.read_models import dead, jobs, runs
 
@@ -33,7 +33,7 @@ class DeadGroup(NamedTuple):
         return self.group.jobs >= dead.COUNTED
 
 
-def largest_groups(tx: SqliteReader, queue: str | None = None) -> list[dead.Group]:
+def largest_groups(tx: Reader, queue: str | None = None) -> list[dead.Group]:
     """Return the groups of one queue or of all, largest first."""
     groups = [
         group for group in dead.groups(tx, MAX_GROUPS_READ) if queue is None or group.queue == queue
@@ -41,9 +41,7 @@ def largest_groups(tx: SqliteReader, queue: str | None = None) -> list[dead.Grou
     return sorted(groups, key=lambda group: -group.jobs)
 
 
-def dead_groups(
-    tx: SqliteReader, source: Source, most: int, queue: str | None = None
-) -> list[DeadGroup]:
+def dead_groups(tx: Reader, source: Source, most: int, queue: str | None = None) -> list[DeadGroup]:
     """Return the `most` largest groups, each with its newest job and that job's last lines."""
     rows: list[DeadGroup] = []
     for group in largest_groups(tx, queue)[:most]:
@@ -53,7 +51,7 @@ def dead_groups(
     return rows
 
 
-def last_output_lines(tx: SqliteReader, source: Source, job: Job) -> list[str]:
+def last_output_lines(tx: Reader, source: Source, job: Job) -> list[str]:
     """Return the last lines that the last attempt of `job` printed, without colours.
 
     Empty lines are left out. A line rewritten with carriage returns is in its last state.

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from eventstore.sqlite.reader import SqliteReader
+from eventstore.store import Reader
 from projections.folds.job import Job
 from projections.read_models import counts, jobs, ready, throughput, timers
 from projections.read_models.timers import Due
@@ -84,7 +84,7 @@ class DueJobs(NamedTuple):
     next: Due | None
 
 
-def overview_page(tx: SqliteReader, source: Source, now_us: int) -> OverviewPage:
+def overview_page(tx: Reader, source: Source, now_us: int) -> OverviewPage:
     """Return the overview of all queues."""
     oldest = ready.oldest_waiting(tx)
     due_soon = due_jobs(tx, None, DUE_JOBS_SHOWN)
@@ -100,7 +100,7 @@ def overview_page(tx: SqliteReader, source: Source, now_us: int) -> OverviewPage
     )
 
 
-def queue_page(tx: SqliteReader, source: Source, name: str, now_us: int) -> QueuePage | None:
+def queue_page(tx: Reader, source: Source, name: str, now_us: int) -> QueuePage | None:
     """Return the page of one queue; None if the queue never had a job."""
     totals = counts.by_queue(tx).get(name)
     if totals is None:
@@ -121,14 +121,12 @@ def queue_page(tx: SqliteReader, source: Source, name: str, now_us: int) -> Queu
     )
 
 
-def is_queue(tx: SqliteReader, name: str) -> bool:
+def is_queue(tx: Reader, name: str) -> bool:
     """Return whether the queue ever had a job."""
     return name in counts.by_queue(tx)
 
 
-def running(
-    tx: SqliteReader, source: Source, now_us: int, queue: str | None = None
-) -> list[JobRow]:
+def running(tx: Reader, source: Source, now_us: int, queue: str | None = None) -> list[JobRow]:
     """Return the jobs of living workers that have run longest, of one queue or of all."""
     claimed = jobs.oldest(tx, jobs.Filter(states=("processing",), queue=queue), 0, MAX_RUNNING_READ)
     slots = {worker.id: worker.started.slots for worker in source.living(tx)}
@@ -152,7 +150,7 @@ def in_slots(claimed: list[Job], slots: dict[str, int]) -> list[Job]:
     return begun
 
 
-def queue_rows(tx: SqliteReader, now_us: int, most: int = MAX_QUEUES) -> list[QueueRow]:
+def queue_rows(tx: Reader, now_us: int, most: int = MAX_QUEUES) -> list[QueueRow]:
     """Return at most `most` queues, those with most unfinished jobs first, then by name."""
     queues = sorted(counts.by_queue(tx).items(), key=lambda item: (-_unfinished(item[1]), item[0]))
     hours = throughput.queues(tx, now_us - HOUR_US)
@@ -165,14 +163,14 @@ def _unfinished(counted: counts.Counts) -> int:
 
 
 def _queue_row(
-    tx: SqliteReader, name: str, counted: counts.Counts, hours: dict[str, throughput.Step]
+    tx: Reader, name: str, counted: counts.Counts, hours: dict[str, throughput.Step]
 ) -> QueueRow:
     oldest = ready.oldest_waiting(tx, name) if counted.states["pending"] else None
     hour = hours.get(name, throughput.Step(0, 0, 0, 0))
     return QueueRow(name, counted, jobs.get(tx, oldest) if oldest else None, hour)
 
 
-def rates(tx: SqliteReader, now_us: int, queue: str | None = None) -> Rates:
+def rates(tx: Reader, now_us: int, queue: str | None = None) -> Rates:
     """Return the numbers of the last minutes and the last hour, of one queue or of all."""
     hour = throughput.steps(tx, now_us - HOUR_US, 1, queue)
     since_us = now_us - RATE_MINUTES * throughput.MINUTE_US
@@ -189,7 +187,7 @@ def rates(tx: SqliteReader, now_us: int, queue: str | None = None) -> Rates:
     )
 
 
-def due_jobs(tx: SqliteReader, after: Due | None, limit: int) -> DueJobs:
+def due_jobs(tx: Reader, after: Due | None, limit: int) -> DueJobs:
     """Return a page of retries and delayed jobs, soonest first, from after the cursor `after`."""
     due = timers.upcoming(tx, limit + 1, after)
     has_more = len(due) > limit

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from eventstore.location import Location
-from eventstore.sqlite.reader import SqliteReader
+from eventstore.store import Reader
 from projections.folds.worker import Worker
 from projections.read_models import workers
 from queuectl.core.snapshot import Reading
@@ -23,7 +23,7 @@ class Source:
         """Whether a missing file is an error; before it ever existed, it is an empty queue."""
 
     @contextmanager
-    def read(self) -> Iterator[SqliteReader]:
+    def read(self) -> Iterator[Reader]:
         """Yield a snapshot of the queue for the block; an empty one if the file never existed.
 
         Raises StoreError if the file cannot be read as a queue.
@@ -41,7 +41,7 @@ class Source:
         self._has_existed = self._has_existed or os.path.exists(self.path)
         return opened
 
-    def living(self, tx: SqliteReader) -> list[Worker]:
+    def living(self, tx: Reader) -> list[Worker]:
         """Return the workers that are alive, longest running first. Call it inside `read`."""
         opened: Reading = self._of_thread.reading
         return living(opened.store, workers.active(tx))

@@ -6,7 +6,7 @@ from flask import Blueprint, abort, current_app, render_template
 from flask.typing import ResponseReturnValue
 
 from eventstore.events.recorded import EVENT_TYPES
-from eventstore.sqlite.reader import SqliteReader
+from eventstore.store import Reader
 from projections.folds.job import STATES
 from projections.read_models import jobs as jobs_model
 from projections.read_models import runs, throughput
@@ -54,7 +54,7 @@ def since_us(span: charts.Span, now: int) -> int:
     return (now // step_us - span.bars + 1) * step_us
 
 
-def render_page(tx: SqliteReader, template: str, **values: object) -> str:
+def render_page(tx: Reader, template: str, **values: object) -> str:
     """Return a page with its head and menu."""
     frame = queries.frame(tx, source())
     return render_template(template, frame=frame, now=now_us(), states=STATES, **values)
@@ -71,7 +71,7 @@ def overview() -> ResponseReturnValue:
         )
 
 
-def _chart(tx: SqliteReader, span: charts.Span, queue: str | None = None) -> charts.Chart:
+def _chart(tx: Reader, span: charts.Span, queue: str | None = None) -> charts.Chart:
     now = now_us()
     steps = throughput.steps(tx, since_us(span, now), span.minutes, queue)
     return charts.throughput(span, steps, now)

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from eventstore.sqlite.reader import SqliteReader
+from eventstore.store import Reader
 from projections.folds.job import Job
 from projections.read_models import jobs, runs
 
@@ -44,7 +44,7 @@ class JobList(NamedTuple):
 
 
 def job_list(
-    tx: SqliteReader,
+    tx: Reader,
     which: jobs.Filter,
     cursor: int | None,
     limit: int,
@@ -61,7 +61,7 @@ def job_list(
     return _page(tx, jobs.page(tx, which, cursor, limit + 1), limit, now_us)
 
 
-def _page(tx: SqliteReader, matches: list[Job], limit: int, now_us: int) -> JobList:
+def _page(tx: Reader, matches: list[Job], limit: int, now_us: int) -> JobList:
     """Return the first `limit` of the matches; if there are more, also the next cursor."""
     shown = matches[:limit]
     has_more = len(matches) > limit
@@ -69,7 +69,7 @@ def _page(tx: SqliteReader, matches: list[Job], limit: int, now_us: int) -> JobL
 
 
 def _searched(
-    tx: SqliteReader, which: jobs.Filter, cursor: int | None, limit: int, now_us: int
+    tx: Reader, which: jobs.Filter, cursor: int | None, limit: int, now_us: int
 ) -> JobList:
     """Search one window after the other, newest first, until the page is full or time is up."""
     upto = cursor or tx.head().position + 1
@@ -88,7 +88,7 @@ def _searched(
     return JobList(job_rows(tx, matches, now_us), upto, searched_to=upto)
 
 
-def _with_searched_id(tx: SqliteReader, which: jobs.Filter) -> list[Job]:
+def _with_searched_id(tx: Reader, which: jobs.Filter) -> list[Job]:
     """Return the job whose id is the searched text, if it matches the other filters."""
     job = jobs.get(tx, which.search or "")
     if job is None or (which.states and job.state not in which.states):
@@ -101,7 +101,7 @@ def _with_searched_id(tx: SqliteReader, which: jobs.Filter) -> list[Job]:
 
 
 def _sorted(
-    tx: SqliteReader,
+    tx: Reader,
     which: jobs.Filter,
     cursor: int | None,
     limit: int,
@@ -123,18 +123,18 @@ def _sorted(
     return JobList(rows, newest.next, newest.searched_to, len(newest.jobs) if is_part else None)
 
 
-def _newest(tx: SqliteReader, which: jobs.Filter, cursor: int | None, now_us: int) -> JobList:
+def _newest(tx: Reader, which: jobs.Filter, cursor: int | None, now_us: int) -> JobList:
     if which.search:
         return _searched(tx, which, cursor, SORTED_AMONG, now_us)
     return _page(tx, jobs.page(tx, which, cursor, SORTED_AMONG + 1), SORTED_AMONG, now_us)
 
 
-def job_rows(tx: SqliteReader, page: list[Job], now_us: int) -> list[JobRow]:
+def job_rows(tx: Reader, page: list[Job], now_us: int) -> list[JobRow]:
     """Return these jobs with their durations."""
     return [JobRow(job, _duration_us(tx, job, now_us)) for job in page]
 
 
-def _duration_us(tx: SqliteReader, job: Job, now_us: int) -> int | None:
+def _duration_us(tx: Reader, job: Job, now_us: int) -> int | None:
     if job.state == "processing":
         return max(0, now_us - job.changed_at_us)
     if job.attempt == 0:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from eventstore.sqlite import outputs
-from eventstore.sqlite.reader import SqliteReader
+from eventstore.store import Reader
 from queuectl.outputs.reader import Piece, kept_output
 from queuectl.text.sizes import size
 
@@ -47,7 +47,7 @@ def _gap(piece: Piece) -> bytes:
     return f"\n[{size(piece.missing_bytes)} not kept]\n".encode()
 
 
-def first_part(tx: SqliteReader, source: Source, job_id: str, attempt: int, since: int) -> Printed:
+def first_part(tx: Reader, source: Source, job_id: str, attempt: int, since: int) -> Printed:
     """Return at most MAX_BYTES from offset `since` on."""
     part: list[Piece] = []
     size_bytes = 0
@@ -61,7 +61,7 @@ def first_part(tx: SqliteReader, source: Source, job_id: str, attempt: int, sinc
 
 
 def last_part(
-    tx: SqliteReader,
+    tx: Reader,
     source: Source,
     job_id: str,
     attempt: int,
@@ -95,16 +95,14 @@ def all_parts(source: Source, job_id: str, attempt: int) -> Iterator[bytes]:
         since = part.end
 
 
-def end_offset(tx: SqliteReader, source: Source, job_id: str, attempt: int, since: int) -> int:
+def end_offset(tx: Reader, source: Source, job_id: str, attempt: int, since: int) -> int:
     """Return the offset up to which the output is kept now. since: an offset known to be kept."""
     for piece in _all(tx, source, job_id, attempt, since):
         since = piece.end
     return since
 
 
-def _all(
-    tx: SqliteReader, source: Source, job_id: str, attempt: int, since: int
-) -> Iterator[Piece]:
+def _all(tx: Reader, source: Source, job_id: str, attempt: int, since: int) -> Iterator[Piece]:
     store = source.reading().store
     side_folder = None if store is None else store.side_folder
     return kept_output(outputs.get(tx, job_id, attempt), side_folder, job_id, attempt, since)

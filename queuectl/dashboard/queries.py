@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from eventstore.codec import recorded_from
 from eventstore.events.recorded import Recorded
-from eventstore.sqlite.reader import SqliteReader, recorded_from
-from eventstore.store import Head
+from eventstore.store import Head, Reader
 from projections.folds.context import Context
 from projections.folds.job import Job
 from projections.folds.worker import Worker
@@ -90,7 +90,7 @@ class WorkerList(NamedTuple):
     ended: list[Worker]
 
 
-def frame(tx: SqliteReader, source: Source) -> Frame:
+def frame(tx: Reader, source: Source) -> Frame:
     """Return the data in the head and the menu of every page."""
     living, totals = source.living(tx), counts.total(tx)
     dead = [worker for worker in workers.active(tx) if worker not in living]
@@ -98,12 +98,12 @@ def frame(tx: SqliteReader, source: Source) -> Frame:
     return Frame(tx.head(), totals, living, dead, totals.states["processing"] - unserved)
 
 
-def queue_names(tx: SqliteReader) -> list[str]:
+def queue_names(tx: Reader) -> list[str]:
     """Return the names of all queues that ever had a job, sorted."""
     return sorted(counts.by_queue(tx))
 
 
-def job_view(tx: SqliteReader, job_id: str) -> JobView | None:
+def job_view(tx: Reader, job_id: str) -> JobView | None:
     """Return the page of one job; None if there is no such job."""
     job = jobs.get(tx, job_id)
     if job is None:
@@ -119,7 +119,7 @@ def job_view(tx: SqliteReader, job_id: str) -> JobView | None:
 
 
 def event_list(
-    tx: SqliteReader, stream: str | None, kind: str | None, before: int | None, limit: int
+    tx: Reader, stream: str | None, kind: str | None, before: int | None, limit: int
 ) -> EventList:
     """Return at most `limit` events before the position `before`, newest first.
 
@@ -137,7 +137,7 @@ def event_list(
     return EventList(events, start + 1 if start else None, None)
 
 
-def _of_stream(tx: SqliteReader, stream: str, kind: str | None, end: int, limit: int) -> EventList:
+def _of_stream(tx: Reader, stream: str, kind: str | None, end: int, limit: int) -> EventList:
     if kind is None:
         events = tx.newest(stream, limit + 1, end + 1)
         more = len(events) > limit
@@ -155,7 +155,7 @@ def _of_stream(tx: SqliteReader, stream: str, kind: str | None, end: int, limit:
     return EventList(matches, upto, upto)
 
 
-def _of_type(tx: SqliteReader, kind: str, end: int, limit: int) -> EventList:
+def _of_type(tx: Reader, kind: str, end: int, limit: int) -> EventList:
     """Search the log backwards: no index is sorted by type."""
     floor = max(0, end - MAX_EVENTS_SEARCHED)
     matches: list[Recorded] = []
@@ -170,7 +170,7 @@ def _of_type(tx: SqliteReader, kind: str, end: int, limit: int) -> EventList:
     return EventList(matches, floor + 1 if floor else None, floor + 1 if floor else None)
 
 
-def active_workers(tx: SqliteReader, source: Source) -> list[ActiveWorker]:
+def active_workers(tx: Reader, source: Source) -> list[ActiveWorker]:
     """Return the workers that have not ended as far as the log knows, with their jobs."""
     living = source.living(tx)
     return [
@@ -179,7 +179,7 @@ def active_workers(tx: SqliteReader, source: Source) -> list[ActiveWorker]:
     ]
 
 
-def worker_list(tx: SqliteReader, source: Source) -> WorkerList:
+def worker_list(tx: Reader, source: Source) -> WorkerList:
     """Return the active workers with their jobs, and the workers that ended last."""
     active = active_workers(tx, source)
     newest = workers.newest(tx, ENDED_WORKERS_SHOWN + len(active))

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from eventstore.events.recorded import Recorded
-from eventstore.sqlite.reader import SqliteReader
+from eventstore.store import Reader
 from projections.folds.config import STREAM, SettingValue
 from projections.read_models import settings as read_model
 from projections.read_models.settings import LastChange
@@ -36,7 +36,7 @@ class SettingsPage(NamedTuple):
     next: int | None
 
 
-def settings_page(tx: SqliteReader, before: int | None) -> SettingsPage:
+def settings_page(tx: Reader, before: int | None) -> SettingsPage:
     """Return the settings, and a page of their changes before the position `before`."""
     values = read_model.in_force(tx)
     changed = read_model.last_changes(tx)

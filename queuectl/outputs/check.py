@@ -6,8 +6,7 @@ from hashlib import sha256
 from typing import Literal, NamedTuple
 
 from eventstore.sqlite.copying import open_copy
-from eventstore.sqlite.reader import SqliteReader
-from eventstore.store import OnProgress
+from eventstore.store import OnProgress, Reader
 
 from ..text.sizes import size
 from .copies import FOLDER
@@ -54,7 +53,7 @@ class OutputProblem(NamedTuple):
 
 
 def check_outputs(
-    tx: SqliteReader,
+    tx: Reader,
     folder: int | None,
     where: Where = "rows and files",
     on_progress: OnProgress = lambda _, __: None,

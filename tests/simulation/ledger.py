@@ -17,7 +17,7 @@ from eventstore.events.job import (
     Usage,
 )
 from eventstore.events.recorded import Recorded
-from eventstore.sqlite.reader import SqliteReader
+from eventstore.store import Reader
 from projections.folds.job import Job, State, evolve
 from projections.read_models import jobs
 from projections.registry import checkpoint, kind_of
@@ -48,7 +48,7 @@ class Ledger:
         self._position = 0
         self._jobs: dict[str, Job] = {}
 
-    def check_new(self, tx: SqliteReader) -> None:
+    def check_new(self, tx: Reader) -> None:
         """Check the new events against the rules, and the tables against the events."""
         moved = set()
         for recorded in tx.events(after=self._position):

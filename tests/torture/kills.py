@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from eventstore.events.job import Failed
 from eventstore.events.recorded import Recorded
+from eventstore.sqlite.reader import SqliteReader
 from eventstore.sqlite.verify import verify
 from projections.folds.job import Job
 from projections.read_models import jobs
@@ -155,6 +156,7 @@ class Round:
         """Return the broken guarantees, one line each."""
         with self.house.queue.read() as tx:
             recorded = {job.id: job for job in jobs.page(tx, jobs.Filter(), limit=1_000)}
+            assert isinstance(tx, SqliteReader)
             verdict = verify(tx)
         findings = [*self._lost(recorded), *self._leftovers(), *self._ledger(recorded)]
         if not verdict.sound:

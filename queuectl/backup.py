@@ -76,8 +76,8 @@ def backup(
     """
     _refuse(store, target, if_exists)
     building = f"{target}.{os.urandom(6).hex()}.new"
-    _make(building, target)
     try:
+        _make(building, target)
         head = copy_pages(store.path, building, lambda done, of: on_progress(done, 2 * of))
         sync(building, os.O_RDONLY)
         copy = check_copy(

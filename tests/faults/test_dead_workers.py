@@ -19,9 +19,9 @@ START = "queuectl worker start"
 def dead(ctl: Ctl) -> str:
     """The id of the job that a dead worker had begun."""
     house = House(ctl.folder)
-    job = house.enqueue("sleep 60")
+    job = house.enqueue("touch began; exec sleep 60")
     with house.worker(slots=2) as running:
-        house.wait_for(job, "claimed")
+        until(lambda: (house.work / "began").exists() or None, "the job's process")
         kill_both(running.pid, house.supervisor(running))
         running.ends()
     house.queue.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from eventstore.events.job import Usage
-from eventstore.sqlite.verify import verify
+from eventstore.verify import verify
 from projections.read_models import ready, timers
 from queuectl.api import Queue
 from queuectl.core.clock import SystemClock

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from .chain import RawRecord
+from .chain import Break, RawRecord
 from .events.recorded import Recorded
 
 Bindings = Mapping[str, Any] | tuple[Any, ...]
@@ -47,8 +47,31 @@ class Reader(Protocol):
     ) -> Iterator[RawRecord]:
         """Return the same as `events`, but not decoded."""
 
+    def records(
+        self, after: int = 0, upto: int | None = None, stream: str | None = None
+    ) -> Iterator[Row]:
+        """Return the same as `raw` as plain tuples, which are faster to read."""
+
     def head(self) -> Head:
         """Return the position and hash of the last record."""
+
+    def hash_at(self, position: int) -> str | None:
+        """Return the hash of a record in hexadecimal; None if there is none at this position."""
+
+    def records_until_damage(self) -> Iterator[Row]:
+        """Iterate over all records. Raises ChainBroken at the first that cannot be read."""
+
+    def unindexed(self) -> Break | None:
+        """Return the first record that is missing from the index of streams; None if all are there.
+
+        The hash chain does not detect that, and `history` reads through this index.
+        """
+
+    def missing_guards(self) -> tuple[str, ...]:
+        """Return the names of the guards against changes of the log that are missing or changed."""
+
+    def damage(self) -> str | None:
+        """Return a description of the first damage to what is stored; None if there is none."""
 
 
 class Writer(Reader, Protocol):

@@ -12,9 +12,9 @@ from typing import Any, Literal, NamedTuple
 from eventstore.chain import GENESIS, RawRecord, first_break
 from eventstore.codec import recorded_from
 from eventstore.errors import ChainBroken
+from eventstore.scratch import scratch
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.reader import SqliteReader
-from eventstore.sqlite.temporary import scratch
 from eventstore.sqlite.transaction import SqliteTransaction
 from eventstore.store import OnProgress
 

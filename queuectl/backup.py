@@ -14,7 +14,6 @@ from eventstore.sqlite.copying import (
     check_copy,
     copy_pages,
     delete_outputs,
-    first_hash,
     first_hash_of_copy,
 )
 from eventstore.sqlite.log import SqliteStore
@@ -156,7 +155,7 @@ def _refuse_other_than_a_backup(store: SqliteStore, target: str) -> None:
     except ForeignFile as error:
         raise NoPlace(target, f"is no backup of a queue ({error.what})") from None
     with store.read() as tx:
-        ours = first_hash(tx)
+        ours = tx.hash_at(1)
     if (theirs := first_hash_of_copy(target)) is not None and theirs != ours:
         raise NoPlace(target, "holds another queue")
 

@@ -19,14 +19,14 @@ from eventstore.errors import (
     Unusable,
 )
 from eventstore.file_identity import file_identity
+from eventstore.lock import Lock
+from eventstore.side_folder import SideFolder
 from eventstore.sqlite.copying import Copy, check_copy
 from eventstore.sqlite.creating import refuse_part
-from eventstore.sqlite.lock import SqliteLock
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.opening import inspect, look_inside
 from eventstore.sqlite.renaming import NO_LINKS
 from eventstore.sqlite.replacing import exclusive_use
-from eventstore.sqlite.side_folder import SideFolder
 from eventstore.sqlite.unwritable import read_only
 from eventstore.store import Head, OnProgress
 
@@ -99,6 +99,16 @@ class _Target(NamedTuple):
 
     exists: bool
     discarded: int
+
+
+class _Log(NamedTuple):
+    """What is compared of the log that will be replaced."""
+
+    end: int
+    """Position of its last record."""
+    first_hash: str | None
+    hash_at_copy: str | None
+    """Its hash at the position at which the copy ends."""
 
 
 def restore(
@@ -184,37 +194,27 @@ def _target(path: str, copy: Copy, backup: str, if_exists: IfExists) -> _Target:
         return _Target(exists=True, discarded=0)
     try:
         with store.read() as tx:
-            end = tx.head().position
-            hashes: dict[int, bytes] = dict(tx.query(HASHES, (copy.head.position,)))
+            log = _Log(tx.head().position, tx.hash_at(1), tx.hash_at(copy.head.position))
     except (StorageFailed, ChainBroken):
         return _Target(exists=True, discarded=0)
     finally:
         store.close()
-    discarded, what = _difference(end, hashes, copy, backup)
+    discarded, what = _difference(log, copy, backup)
     if what and if_exists == "refuse":
         raise WouldDiscard(path, what)
     return _Target(exists=True, discarded=discarded)
 
 
-# By the primary key: reads two rows.
-HASHES = "SELECT position, hash FROM events WHERE position IN (1, ?)"
-
-
-def _difference(
-    end: int, hashes: dict[int, bytes], copy: Copy, backup: str
-) -> tuple[int, str | None]:
-    """Return how many events of the log are not in the copy, and a description of that.
-
-    end: last position of the log. hashes: the log's hashes at position 1 and at the copy's head, as
-    far as it has them.
-    """
+def _difference(log: _Log, copy: Copy, backup: str) -> tuple[int, str | None]:
+    """Return how many events of the log are not in the copy, and a description of that."""
     head = copy.head
+    end = log.end
     if end == 0:
         return 0, None
-    if hashes.get(1) != copy.first_hash:
+    if log.first_hash != copy.first_hash:
         return end, f"holds another queue than {backup}"
     if end > head.position:
-        if bytes(hashes[head.position]).hex() != head.hash:
+        if log.hash_at_copy != head.hash:
             return end, f"has another history than {backup}"
         after = end - head.position
         events = "1 event" if after == 1 else f"{after:,} events"
@@ -223,15 +223,13 @@ def _difference(
 
 
 def _refuse_workers(path: str) -> None:
-    side_folder = SideFolder(path)
+    side_folder = SideFolder(f"{path}.d")
     try:
         folder = side_folder.existing("locks")
         if folder is None:
             return
         names = [name for name in os.listdir(folder) if name.startswith("worker-")]
-        held = {
-            name.removesuffix(".keeper") for name in names if SqliteLock(folder, name).is_held()
-        }
+        held = {name.removesuffix(".keeper") for name in names if Lock(folder, name).is_held()}
     finally:
         side_folder.close()
     if held:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import apsw
 
 from ..errors import ChainBroken, HeadMissing, StorageFailed
-from ..store import Head, OnProgress
+from ..store import Head, OnProgress, Reader
+from ..verify import verify
 from .error_translation import RESTORE, translated
 from .opening import connect
 from .reader import SqliteReader
-from .verify import verify
 
 PAGES = 1_000
 """Pages copied per step. A step takes some milliseconds; Ctrl-C is handled between two steps."""
@@ -52,7 +52,7 @@ class Copy(NamedTuple):
     """The content of a verified copy."""
 
     head: Head
-    first_hash: bytes | None
+    first_hash: str | None
     """The hash of the first record; None if there is none."""
     in_files: list[tuple[str, int]]
     """Job and attempt of each output that is stored in files."""
@@ -76,29 +76,20 @@ def check_copy(
             raise ChainBroken(*verdict.broken)
         if expected is not None and verdict.contradicts:
             raise HeadMissing(expected.position, verdict.records, verdict.actual_hash)
-        problem = tx.query("PRAGMA integrity_check(1)")[0][0]
-        if problem != "ok":
+        if problem := tx.damage():
             raise StorageFailed(source, f"the file is damaged ({problem})", RESTORE)
         in_files = [(job, attempt) for job, attempt in tx.rows(IN_FILES)]
-        return Copy(verdict.head, first_hash(tx), in_files)
+        return Copy(verdict.head, tx.hash_at(1), in_files)
 
 
-def first_hash(tx: SqliteReader) -> bytes | None:
-    """Return the hash of the first record; None if the log is empty.
+def first_hash_of_copy(path: str) -> str | None:
+    """Return the hash of the first record of a copy that no other process has open.
 
-    Files with the same first hash are states of the same queue.
-    """
-    rows = tx.query("SELECT hash FROM events WHERE position = 1")
-    return bytes(rows[0][0]) if rows else None
-
-
-def first_hash_of_copy(path: str) -> bytes | None:
-    """Return `first_hash` of a copy that no other process has open.
-
-    Raises StorageFailed if the copy is damaged.
+    Files with the same first hash are states of the same queue. None if the log is empty. Raises
+    StorageFailed if the copy is damaged.
     """
     with open_copy(path, path) as tx:
-        return first_hash(tx)
+        return tx.hash_at(1)
 
 
 def delete_outputs(path: str, outputs: Iterable[tuple[str, int]]) -> None:
@@ -118,7 +109,7 @@ def delete_outputs(path: str, outputs: Iterable[tuple[str, int]]) -> None:
 
 
 @contextmanager
-def open_copy(path: str, name: str) -> Iterator[SqliteReader]:
+def open_copy(path: str, name: str) -> Iterator[Reader]:
     """Read a copy without locking it and without creating files next to it.
 
     name: the file that error messages name.

@@ -26,16 +26,16 @@ from ..errors import (
     Unusable,
 )
 from ..file_identity import file_identity
+from ..lock import Lock
+from ..side_folder import SideFolder
 from ..store import Head
 from .busy_wait import BUSY_TIMEOUT_S, OnWait, Patience
 from .doorbell import GuardedDoorbell, SqliteDoorbell, ring
 from .error_translation import busy, translated
 from .file_name import record_use
 from .file_sizes import size_limit
-from .lock import SqliteLock
 from .opening import connect
 from .reader import SqliteReader
-from .side_folder import SideFolder
 from .transaction import SqliteTransaction
 from .wal_owner import record_wal
 
@@ -78,7 +78,7 @@ class SqliteStore:
     def __init__(self, path: str, *, readonly: bool = False, on_wait: OnWait | None = None) -> None:
         """on_wait: called once if a lock has been waited for longer than a second."""
         self.path, self.readonly = path, readonly
-        self.side_folder = SideFolder(path)
+        self.side_folder = SideFolder(f"{path}.d")
         self._patience = Patience(path, on_wait)
         self._open_connection: apsw.Connection | None
         self._open_connection, self.identity = _opened(path, readonly, self._patience)
@@ -153,9 +153,9 @@ class SqliteStore:
         with self.read() as tx:
             return tx.head()
 
-    def lock(self, name: str) -> SqliteLock:
+    def lock(self, name: str) -> Lock:
         """Return the lock with this name; it is not acquired yet."""
-        return SqliteLock(self.side_folder.folder("locks"), name)
+        return Lock(self.side_folder.folder("locks"), name)
 
     def doorbell(self) -> SqliteDoorbell:
         """Return a new doorbell for this process."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import apsw
 
-from ..chain import GENESIS, RawRecord
+from ..chain import GENESIS, Break, RawRecord
 from ..codec import recorded_from
 from ..errors import ChainBroken
 from ..events.recorded import Recorded
@@ -34,6 +34,8 @@ VERSION_AT = "SELECT version FROM events WHERE position = :position AND stream =
 VERSION_BELOW = """
     SELECT version + 1 FROM events
      WHERE stream = :stream AND position < :position ORDER BY version DESC LIMIT 1"""
+
+HASH_AT = "SELECT lower(hex(hash)) FROM events WHERE position = :position"
 
 AS_BYTES = """
     SELECT position, CAST(stream AS BLOB), CAST(type AS BLOB), CAST(actor AS BLOB),
@@ -126,6 +128,34 @@ class SqliteReader:
         """Return the position and hash of the last record."""
         position, hash_ = last_of(self.query(LAST))
         return Head(position, hash_.hex())
+
+    def hash_at(self, position: int) -> str | None:
+        """Return the hash of a record in hexadecimal; None if there is none at this position."""
+        rows = self.query(HASH_AT, {"position": position})
+        return str(rows[0][0]) if rows else None
+
+    def records_until_damage(self) -> Iterator[Row]:
+        """Iterate over all records. Raises ChainBroken at the first that cannot be read."""
+        from .integrity import records_until_damage  # not needed by most commands
+
+        return records_until_damage(self)
+
+    def unindexed(self) -> Break | None:
+        """Return the first record that is missing from the index of streams."""
+        from .integrity import unindexed
+
+        return unindexed(self)
+
+    def missing_guards(self) -> tuple[str, ...]:
+        """Return the names of the log's triggers that are missing or were changed."""
+        from .integrity import missing_triggers
+
+        return missing_triggers(self)
+
+    def damage(self) -> str | None:
+        """Return a description of the first damaged page; None if there is none."""
+        problem = str(self.query("PRAGMA integrity_check(1)")[0][0])
+        return None if problem == "ok" else problem
 
 
 def last_of(rows: list[Row]) -> tuple[int, bytes]:

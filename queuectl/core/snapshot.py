@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from eventstore.errors import Gone, Missing, ReadOnly
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, open_store
+from eventstore.scratch import scratch
 from eventstore.sqlite.doorbell import SqliteDoorbell
 from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.temporary import scratch
 from eventstore.store import Reader
 from projections.errors import NewerReadModels, StaleReadModels
 from projections.registry import checkpoint, first_schema, freshness

@@ -16,8 +16,8 @@ from eventstore.location import Location
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.shared_file_systems import network_file_system
 from eventstore.sqlite.unwritable import why_unwritable
-from eventstore.sqlite.verify import verify
 from eventstore.store import Head, OnProgress, Reader
+from eventstore.verify import verify
 from projections.read_models import counts, timers
 from projections.rebuild import malformed_tables
 from projections.registry import checkpoint, freshness
@@ -214,18 +214,18 @@ def _deep(store: SqliteStore, on_progress: OnProgress) -> Iterator[Finding]:
 def _records(store: SqliteStore, on_progress: OnProgress) -> list[Finding]:
     with store.read() as tx:
         verdict = verify(tx, on_progress=on_progress)
-        pages = tx.query("PRAGMA integrity_check(1)")[0][0]
+        damage = tx.damage()
     restore = "queuectl verify shows all of it; then queuectl restore BACKUP"
     if verdict.broken:
         words = f"position {verdict.broken.position}: {verdict.broken.what}"
-    elif verdict.missing_triggers:
-        words = f"without {', '.join(verdict.missing_triggers)}"
+    elif verdict.missing_guards:
+        words = f"without {', '.join(verdict.missing_guards)}"
     else:
         words = f"{plural(verdict.records, 'record')}, each tied to the one before"
-    sound = not (verdict.broken or verdict.missing_triggers)
+    sound = not (verdict.broken or verdict.missing_guards)
     return [
         Finding("log", words, None if sound else restore),
-        Finding("pages", str(pages), None if pages == "ok" else "queuectl restore BACKUP"),
+        Finding("pages", damage or "ok", "queuectl restore BACKUP" if damage else None),
     ]
 
 

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from eventstore.side_folder import SideFolder
 from eventstore.sqlite.outputs import StoredOutput
-from eventstore.sqlite.side_folder import SideFolder
 
 from .writer import folder_name
 

@@ -9,7 +9,7 @@ import socket
 import time
 
 from eventstore.errors import StoreError
-from eventstore.sqlite.lock import SqliteLock
+from eventstore.lock import Lock
 
 from ..api import Queue
 from .liveness import lock_names
@@ -56,7 +56,7 @@ class Presence:
         for lock in (self._own, self._keepers):
             lock.remove()
 
-    def _lock(self, name: str) -> SqliteLock:
+    def _lock(self, name: str) -> Lock:
         lock = self._queue.store.lock(name)
         for _ in range(TRIES):
             if lock.acquire():
@@ -64,7 +64,7 @@ class Presence:
             time.sleep(PAUSE_S)
         raise BlockingIOError(errno.EAGAIN, "a lock of this worker is held", name)
 
-    def _lock_for_keeper(self) -> SqliteLock:
+    def _lock_for_keeper(self) -> Lock:
         lock = self._lock(self._keepers_name)
         name = f"{self._worker_id}\n".encode()
         socket.send_fds(self._line, [name], [lock.fileno()])

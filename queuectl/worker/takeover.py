@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
 
 from eventstore.errors import Busy, Full
-from eventstore.sqlite.lock import SqliteLock
+from eventstore.lock import Lock
 from projections.folds.job import Job
 from projections.folds.worker import Worker
 from projections.read_models import jobs, workers
@@ -115,12 +115,12 @@ def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
             lock.release()
 
 
-def _free_locks(queue: Queue, worker: Worker) -> list[SqliteLock] | None:
+def _free_locks(queue: Queue, worker: Worker) -> list[Lock] | None:
     """Take and return the locks of a dead worker; None if it is alive.
 
     If the file of a lock is missing, the worker is alive if its process has this queue file open.
     """
-    held: list[SqliteLock] = []
+    held: list[Lock] = []
     is_gone = worker.started.boot_id == boot_id() and not living_processes(worker)
     tries = TRIES if is_gone else 1
     for name in lock_names(worker.id):
@@ -138,7 +138,7 @@ def _free_locks(queue: Queue, worker: Worker) -> list[SqliteLock] | None:
     return held
 
 
-def _is_acquired(lock: SqliteLock, tries: int) -> bool:
+def _is_acquired(lock: Lock, tries: int) -> bool:
     """Return whether we hold the lock now. Raises FileNotFoundError if it has no file."""
     for _ in range(tries - 1):
         if lock.acquire_existing():

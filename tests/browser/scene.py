@@ -10,7 +10,7 @@ from pathlib import Path
 
 from eventstore.events.job import Usage
 from eventstore.events.worker import WorkerStarted
-from eventstore.sqlite.lock import SqliteLock
+from eventstore.lock import Lock
 from queuectl.api import Queue
 from queuectl.core.requests import Claim, ComeDue, EndWorker, Finish, Outcome, StartWorker
 from queuectl.worker.liveness import lock_names
@@ -47,7 +47,7 @@ class Scene:
         self.now_us = started_us
         self.queue = Queue(path, actor="anna@workshop", clock=self)
         self.draw = random.Random(7)
-        self.locks: dict[str, SqliteLock] = {}
+        self.locks: dict[str, Lock] = {}
 
     def wall_us(self) -> int:
         """Return the scene's time, UTC in microseconds."""

@@ -10,7 +10,7 @@ from eventstore.codec import decode
 from eventstore.errors import ChainBroken, StoreError
 from eventstore.location import open_store
 from eventstore.sqlite.reader import SqliteReader
-from eventstore.sqlite.verify import Verdict, verify
+from eventstore.verify import Verdict, verify
 from queuectl.api import Queue
 from tests.torture.flips import FLIPS, Log, flipped, written
 from tests.torture.proof import assert_holds

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import greenlet
 
-from eventstore.sqlite.lock import SqliteLock
+from eventstore.lock import Lock
 from queuectl.api import Queue
 from queuectl.core.requests import StartWorker
 from queuectl.core.transaction import Session
@@ -253,7 +253,7 @@ class SimulatedWorker:
         self.bell = SimulatedBell()
         self.alarm = SimulatedAlarm()
         self.committer = SimulatedCommitter(world)
-        self._held: list[SqliteLock] = []
+        self._held: list[Lock] = []
         self.launcher = SimulatedLauncher(world)
         self.body = greenlet(self._live)
 

@@ -14,7 +14,7 @@ from eventstore.errors import StoreError
 from eventstore.events.recorded import Recorded
 from eventstore.location import open_store
 from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.verify import verify
+from eventstore.verify import verify
 from projections.folds.job import Job
 from queuectl.api import Queue
 from queuectl.core.requests import Claim, Finish, NewJob, Outcome

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from eventstore.errors import StoreError
 from eventstore.location import open_store
 from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.verify import verify
+from eventstore.verify import verify
 from projections.rebuild import compare
 from queuectl.api import Queue
 from tests.torture.power_images import Image, Power
@@ -153,7 +153,7 @@ def _verified(store: SqliteStore) -> int:
     with store.read() as tx:
         verdict = verify(tx)
     if not verdict.sound:
-        raise Loss(f"verify: {verdict.broken} {verdict.missing_triggers}")
+        raise Loss(f"verify: {verdict.broken} {verdict.missing_guards}")
     return verdict.head.position
 
 

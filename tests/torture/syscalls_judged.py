@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from eventstore.errors import StoreError
 from eventstore.events.job import Failed, Succeeded
-from eventstore.sqlite.verify import verify
+from eventstore.verify import verify
 from projections.folds.job import FINAL
 from projections.read_models import jobs
 from projections.rebuild import compare
@@ -70,7 +70,7 @@ def _whole(queue: Queue) -> Iterator[str]:
     with queue.store.read() as tx:
         verdict = verify(tx)
     if not verdict.sound:
-        yield f"the log: {verdict.broken} {verdict.missing_triggers}"
+        yield f"the log: {verdict.broken} {verdict.missing_guards}"
     if differences := compare(queue.store):
         yield f"the read models: {differences[0]}"
 

@@ -8,8 +8,8 @@ import click
 from eventstore.chain import GENESIS
 from eventstore.errors import Missing, missing_head
 from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.verify import Verdict
 from eventstore.store import Head
+from eventstore.verify import Verdict
 from projections.rebuild import Difference
 
 from ... import exit_codes
@@ -126,7 +126,7 @@ def verify_command(reading: Reading, out: Printer, expect: str | None, outputs: 
 
 
 def _verdict(store: SqliteStore, expected: Head | None) -> Verdict:
-    from eventstore.sqlite.verify import verify
+    from eventstore.verify import verify
 
     with ProgressDisplay("verifying") as progress, store.read() as tx:
         return verify(tx, expected, progress.show)
@@ -144,7 +144,7 @@ def _outputs(store: SqliteStore, in_files: bool) -> list[OutputProblem]:
 def _problems(verdict: Verdict) -> Iterator[str]:
     if verdict.broken:
         yield f"position {verdict.broken.position}: {verdict.broken.what}"
-    for trigger in verdict.missing_triggers:
+    for trigger in verdict.missing_guards:
         yield f"the trigger {trigger} was removed or changed: someone has made the log editable"
     if verdict.contradicts:
         assert verdict.expected is not None

@@ -10,8 +10,8 @@ from eventstore.errors import ChainBroken, ReadOnly, StorageFailed
 from eventstore.events.job import Enqueued, FellDue
 from eventstore.location import open_store
 from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.verify import Verdict, verify
 from eventstore.store import Head
+from eventstore.verify import Verdict, verify
 from tests.machine import BECOMES_OTHER_USER, OTHER_USER
 from tests.stranger import stranger, tamper
 
@@ -68,7 +68,7 @@ def test_reader_cannot_write(filled: SqliteStore, path: str) -> None:
 def test_unchanged_log_is_verified(filled: SqliteStore) -> None:
     result = verdict(filled, filled.head())
     assert result.sound
-    assert (result.records, result.broken, result.missing_triggers) == (6, None, ())
+    assert (result.records, result.broken, result.missing_guards) == (6, None, ())
 
 
 def test_log_contains_an_earlier_head(store: SqliteStore) -> None:
@@ -102,7 +102,7 @@ def test_change_is_reported_even_with_all_triggers_in_place(
 
 def test_missing_trigger_is_reported(filled: SqliteStore, path: str) -> None:
     stranger(path, "DROP TRIGGER events_never_change")
-    assert verdict(filled).missing_triggers == ("events_never_change",)
+    assert verdict(filled).missing_guards == ("events_never_change",)
 
 
 def test_missing_tail_is_detected_by_a_head_kept_elsewhere(filled: SqliteStore, path: str) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from eventstore.side_folder import SideFolder
 from eventstore.sqlite.outputs import StoredOutput
-from eventstore.sqlite.side_folder import SideFolder
 from queuectl.outputs.reader import Piece, kept_output
 from queuectl.outputs.writer import OutputWriter
 
@@ -15,7 +15,7 @@ from queuectl.outputs.writer import OutputWriter
 @pytest.fixture
 def side_folder(tmp_path: Path) -> Iterator[SideFolder]:
     """A side folder with the long output of attempt 1 of job 42."""
-    folder = SideFolder(str(tmp_path / "queue.db"))
+    folder = SideFolder(str(tmp_path / "queue.db.d"))
     writer = OutputWriter(partial(folder.folder, "outputs"), "42", 1, 1_000_000)
     writer.take(b"first\n")
     writer.spill()

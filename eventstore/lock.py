@@ -7,7 +7,7 @@ _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _TO_ASK = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class SqliteLock:
+class Lock:
     """An flock on a file in the side folder of the queue.
 
     It belongs to the open file: a process that receives the descriptor holds the lock as well, and

@@ -1,20 +1,27 @@
-"""A private temporary database in which read models are rebuilt for comparison."""
+"""A private temporary database in which read models are rebuilt for comparison.
+
+It is SQLite's for every store.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import apsw
-
-from .schema import EVENTS, OUTPUTS
-from .transaction import SqliteTransaction
+if TYPE_CHECKING:
+    from .sqlite.transaction import SqliteTransaction
 
 
 @contextmanager
-def scratch(schema: Iterable[str]) -> Iterator[SqliteTransaction]:
+def scratch(schema: Iterable[str]) -> "Iterator[SqliteTransaction]":
     """Return a transaction on an empty temporary database with these tables.
 
     SQLite moves it to disk if it grows, so memory stays constant; it is deleted when closed.
     """
+    import apsw
+
+    from .sqlite.schema import EVENTS, OUTPUTS
+    from .sqlite.transaction import SqliteTransaction
+
     connection = apsw.Connection("", statementcachesize=200)
     try:
         for statement in (EVENTS, OUTPUTS):

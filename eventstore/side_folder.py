@@ -1,10 +1,13 @@
-"""The folder `<file>.d/` next to the queue file: locks, doorbells, long outputs."""
+"""This machine's folder of a queue: locks, doorbells, long outputs.
+
+That of a queue file is `<file>.d/`.
+"""
 
 import errno
 import os
 import stat
 
-from ..errors import DISK_FULL, ForeignFile, Full, ReadOnly, StorageFailed
+from .errors import DISK_FULL, ForeignFile, Full, ReadOnly, StorageFailed
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -12,8 +15,8 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class SideFolder:
     """The folder, used by descriptor, so that a link placed there later is not followed."""
 
-    def __init__(self, queue_path: str) -> None:
-        self.path = f"{queue_path}.d"
+    def __init__(self, path: str) -> None:
+        self.path = path
         self._descriptors: dict[str, int] = {}
         self._removed: list[int] = []
         """Descriptors of deleted folders. They stay open because callers may still use them."""
@@ -43,6 +46,11 @@ class SideFolder:
         if os.path.isdir(os.path.join(self.path, name)):
             return self.folder(name)
         return None
+
+    def names(self, name: str) -> list[str]:
+        """Return the names of all entries of the subfolder `name`; none if it is missing."""
+        folder = self.existing(name)
+        return [] if folder is None else os.listdir(folder)
 
     def close(self) -> None:
         """Close all descriptors."""

@@ -1,0 +1,69 @@
+"""Verifying the log: its hash chain, its guards, and a head that was kept elsewhere."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .chain import GENESIS, Break, first_break
+from .errors import ChainBroken
+from .store import Head, OnProgress, Reader, Row
+
+REPORTED_EVERY = 10_000
+
+
+class Verdict(NamedTuple):
+    """The result of a verification."""
+
+    records: int
+    head: Head
+    broken: Break | None
+    missing_guards: tuple[str, ...]
+    """What should prevent changes of records, and is missing or was changed."""
+    expected: Head | None
+    """The head that the log must contain, if one was given."""
+    actual_hash: str | None
+    """The hash at its position; None if the log ends before it."""
+
+    @property
+    def sound(self) -> bool:
+        """True if no change and no damage was found."""
+        return not (self.broken or self.missing_guards or self.contradicts)
+
+    @property
+    def contradicts(self) -> bool:
+        """True if the log does not contain the expected head."""
+        return self.expected is not None and self.actual_hash != self.expected.hash
+
+
+def verify(
+    tx: Reader, expected: Head | None = None, on_progress: OnProgress = lambda _, __: None
+) -> Verdict:
+    """Check every record and return the result. Memory use does not depend on the number of them.
+
+    expected: a head that the log must contain.
+    """
+    head = tx.head()
+    try:
+        records = _watched(tx.records_until_damage(), head.position, on_progress)
+        broken = first_break(records) or tx.unindexed()
+    except ChainBroken as error:
+        broken = Break(error.position, error.what)
+    return Verdict(
+        records=head.position,
+        head=head,
+        broken=broken,
+        missing_guards=tx.missing_guards(),
+        expected=expected,
+        actual_hash=_hash_at(tx, expected.position) if expected else None,
+    )
+
+
+def _watched(records: Iterator[Row], total: int, on_progress: OnProgress) -> Iterator[Row]:
+    """Yield the records and report progress."""
+    for row in records:
+        if row[0] % REPORTED_EVERY == 0:
+            on_progress(row[0], total)
+        yield row
+
+
+def _hash_at(tx: Reader, position: int) -> str | None:
+    return GENESIS.hex() if position == 0 else tx.hash_at(position)

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from .chain import Break, RawRecord
+from .dialect import Dialect
 from .events.recorded import Recorded
+from .tables import Statement
 
 Bindings = Mapping[str, Any] | tuple[Any, ...]
 Row = tuple[Any, ...]
@@ -22,14 +24,44 @@ class Head(NamedTuple):
     """In hexadecimal."""
 
 
+class RecordedOutput(NamedTuple):
+    """What the log recorded about the output of an attempt, and what is stored in the database."""
+
+    position: int
+    """Of the event that recorded it."""
+    job: str
+    attempt: int
+    kept_bytes: int | None
+    """None if nothing was kept."""
+    sha256: str | None
+    """Hex digest of the kept bytes."""
+    total_bytes: int | None
+    """As stored; None if nothing is stored."""
+    kept: bytes | None
+    """As stored; None if it is in files, or nothing is stored."""
+
+
 class Reader(Protocol):
     """A snapshot of the database: all its queries see the same state."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The SQL of this database, where it differs from that of others."""
+
+    def tables(self) -> dict[str, list[str]]:
+        """Return the names of the columns of each table, in order."""
 
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Return all rows of a statement."""
 
     def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
         """Iterate over the rows of a statement, in constant memory."""
+
+    def recorded_outputs(self) -> Iterator[RecordedOutput]:
+        """Iterate over the outputs that the log recorded, in the order of the log."""
+
+    def unrecorded_outputs(self) -> Iterator[tuple[str, int]]:
+        """Iterate over the stored outputs (job and attempt) that no event recorded."""
 
     def events(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
@@ -80,5 +112,5 @@ class Writer(Reader, Protocol):
     def execute(self, sql: str, bindings: Bindings = ()) -> None:
         """Run one statement."""
 
-    def execute_many(self, sql: str, bindings: Sequence[Bindings]) -> None:
-        """Run one statement for each of `bindings`."""
+    def write(self, statement: Statement, rows: Sequence[Row], table: str) -> None:
+        """Carry out a statement once for each row. table: the name of the table to change."""

@@ -6,12 +6,11 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 import msgspec
 
 from eventstore.events.recorded import Recorded
+from eventstore.tables import Table, Write
 
 StreamKind = Literal["job", "worker", "config", "context"]
 
 S = TypeVar("S")
-
-Values = tuple[Any, ...] | Mapping[str, Any]
 
 Tables = Mapping[str, str]
 """Names of the tables in SQL templates: `{jobs}` is `jobs`, or `jobs_shadow` in a rebuild."""
@@ -27,13 +26,6 @@ class Change(NamedTuple, Generic[S]):
     """The events between, in order."""
 
 
-class Write(NamedTuple):
-    """A statement (an SQL template) to run once for each of the rows."""
-
-    sql: str
-    rows: Sequence[Values]
-
-
 class ReadModel(msgspec.Struct, frozen=True, kw_only=True):
     """A table that answers one kind of question, or an index on the table of another read model."""
 
@@ -42,11 +34,9 @@ class ReadModel(msgspec.Struct, frozen=True, kw_only=True):
     """Version of schema and `derive`; increase it with each change, so that all is rebuilt."""
     kind: StreamKind
     """The kind of streams from which it is derived."""
-    schema: tuple[str, ...]
-    """SQL templates. Index names end in `_{generation}`, as old and new ones exist together."""
     derive: Callable[[Sequence[Change[Any]]], Iterator[Write]]
     """Pure: returns the writes for these changes, at most one change per stream."""
-    table: str | None = None
+    table: Table | None = None
     """Its own table; None for an index on another one's table."""
-    key: str = "rowid"
-    """The columns of the unique key, by which rows are compared in order."""
+    indexes: tuple[str, ...] = ()
+    """SQL templates. Index names end in `_{generation}`, as old and new ones exist together."""

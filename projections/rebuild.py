@@ -11,18 +11,20 @@ from typing import Any, Literal, NamedTuple
 
 from eventstore.chain import GENESIS, RawRecord, first_break
 from eventstore.codec import recorded_from
+from eventstore.dialect import SQLITE
 from eventstore.errors import ChainBroken
 from eventstore.scratch import scratch
 from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.reader import SqliteReader
 from eventstore.sqlite.transaction import SqliteTransaction
 from eventstore.store import OnProgress
+from eventstore.tables import Table
 
-from .read_model import ReadModel, Tables
+from .read_model import Tables
 from .registry import (
+    CHECKPOINT,
     DEFINITION,
     LIVE,
-    READ_MODELS,
     TABLES,
     Projector,
     checkpoint,
@@ -43,12 +45,12 @@ ALONE_AFTER = 100
 EMPTIED = 5_000
 """Rows of an old table deleted in one transaction."""
 
-SHADOW: Tables = {name: f"{name}_shadow" for name in TABLES}
-OLD: Tables = {name: f"{name}_old" for name in TABLES}
+SHADOW: Tables = {name: f"{name}_shadow" for name in LIVE}
+OLD: Tables = {name: f"{name}_old" for name in LIVE}
 
 _STREAM, _VERSION = RawRecord._fields.index("stream"), RawRecord._fields.index("version")
 
-_MODELS = {model.table: model for model in READ_MODELS if model.table}
+_BY_NAME = {table.name: table for table in TABLES}
 
 
 Contention = Literal["alone", "others"]
@@ -81,7 +83,7 @@ def rebuild(
     with _maintenance(store) as tx:
         ensure_checkpoint(tx)
         generation = checkpoint(tx).generation + 1
-        for statement in schema(SHADOW, generation):
+        for statement in schema(tx.dialect, SHADOW, generation):
             tx.execute(statement)
         head = tx.head().position
     swapped = False
@@ -128,14 +130,16 @@ def _maintenance(store: SqliteStore) -> Any:
 
 def _swap(tx: SqliteTransaction, generation: int, head: int) -> None:
     """Rename the live tables to `_old` and the shadow tables to their live names."""
-    for table in dict.fromkeys((*_tables_of(checkpoint(tx).definition), *TABLES)):
-        if _exists(tx, table):
+    existing = tx.tables()
+    for table in dict.fromkeys((*_tables_of(checkpoint(tx).definition), *LIVE)):
+        if table in existing:
             tx.execute(f"ALTER TABLE {table} RENAME TO {table}_old")
     for table, shadow in SHADOW.items():
         tx.execute(f"ALTER TABLE {shadow} RENAME TO {table}")
     tx.execute(
-        "UPDATE checkpoint SET definition = ?, generation = ?, position = ?",
-        (DEFINITION, generation, head),
+        "UPDATE checkpoint SET definition = :definition, generation = :generation,"
+        " position = :position",
+        {"definition": DEFINITION, "generation": generation, "position": head},
     )
 
 
@@ -144,14 +148,9 @@ def _tables_of(definition: str) -> list[str]:
     return [part.partition("=")[0] for part in definition.split()]
 
 
-def _exists(tx: SqliteReader, table: str) -> bool:
-    return bool(tx.query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)))
-
-
 def _tables_with_suffix(store: SqliteStore, suffix: str) -> tuple[str, ...]:
     with store.read() as tx:
-        rows = tx.query("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    return tuple(name for (name,) in rows if name.endswith(suffix))
+        return tuple(name for name in tx.tables() if name.endswith(suffix))
 
 
 def _clear(store: SqliteStore, tables: tuple[str, ...], pause: Pause) -> None:
@@ -163,13 +162,13 @@ def _clear(store: SqliteStore, tables: tuple[str, ...], pause: Pause) -> None:
 
 def _cleared(store: SqliteStore, table: str) -> bool:
     with _maintenance(store) as tx:
-        if not _exists(tx, table):
+        if table not in tx.tables():
             return True
-        model = _MODELS.get(table.rpartition("_")[0])
-        if model and tx.query(f"SELECT 1 FROM {table} LIMIT 1"):
+        known = _BY_NAME.get(table.rpartition("_")[0])
+        if known and tx.query(f"SELECT 1 FROM {table} LIMIT 1"):
+            key = ", ".join(known.key)
             tx.execute(
-                f"DELETE FROM {table} WHERE ({model.key}) IN"
-                f" (SELECT {model.key} FROM {table} LIMIT {EMPTIED})"
+                f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} LIMIT {EMPTIED})"
             )
             return False
         tx.execute(f"DROP TABLE {table}")
@@ -196,18 +195,16 @@ def compare(store: SqliteStore, on_progress: OnProgress = lambda _, __: None) ->
 
     Writes nothing; workers can keep running. Raises ChainBroken at a damaged record.
     """
-    with store.read() as live, scratch(schema()) as rebuilt:
+    with store.read() as live, scratch(schema(SQLITE)) as rebuilt:
         head = live.head().position
         reached = Reached(0, GENESIS)
         while reached.position < head:
             reached = fold_slice(rebuilt, LIVE, live, reached, SLICE)
             on_progress(reached.position, head)
         differences = [
-            difference
-            for model in _MODELS.values()
-            for difference in _differences(model, live, rebuilt)
+            difference for table in TABLES for difference in _differences(table, live, rebuilt)
         ]
-        if not _exists(live, "checkpoint"):
+        if CHECKPOINT.name not in live.tables():
             differences.append(Difference("checkpoint", (), None, ("the whole table",)))
         elif (position := checkpoint(live).position) != head:
             differences.append(Difference("checkpoint", (), (position,), (head,)))
@@ -216,26 +213,22 @@ def compare(store: SqliteStore, on_progress: OnProgress = lambda _, __: None) ->
 
 def malformed_tables(live: SqliteReader) -> list[str]:
     """Return the tables that are missing, or have other columns than those of this version."""
-    with scratch(schema()) as empty:
-        return [table for table in TABLES if _columns(live, table) != _columns(empty, table)]
+    existing = live.tables()
+    return [table.name for table in TABLES if existing.get(table.name) != _columns(table)]
 
 
-def _columns(tx: SqliteReader, table: str) -> list[str]:
-    """Return the names of the columns; an empty list if there is no such table."""
-    return [name for (name,) in tx.query("SELECT name FROM pragma_table_xinfo(?)", (table,))]
+def _columns(table: Table) -> list[str]:
+    return [*table.columns, *table.computed]
 
 
-def _differences(
-    model: ReadModel, live: SqliteReader, rebuilt: SqliteReader
-) -> Iterator[Difference]:
+def _differences(table: Table, live: SqliteReader, rebuilt: SqliteReader) -> Iterator[Difference]:
     """Compare the rows of both tables in one pass, in the order of their key."""
-    assert model.table
-    columns = _columns(live, model.table)
-    if columns != _columns(rebuilt, model.table):
-        yield Difference(model.table, (), None, ("a column" if columns else "the whole table",))
+    columns = live.tables().get(table.name)
+    if columns != _columns(table):
+        yield Difference(table.name, (), None, ("a column" if columns else "the whole table",))
         return
-    width = model.key.count(",") + 1
-    sql = f"SELECT * FROM {model.table} ORDER BY {model.key}"
+    width = len(table.key)
+    sql = f"SELECT {table.listed} FROM {table.name} ORDER BY {', '.join(table.key)}"
     left, right = live.rows(sql), rebuilt.rows(sql)
     a, b = next(left, None), next(right, None)
     while a is not None or b is not None:
@@ -245,6 +238,6 @@ def _differences(
         key = min(row[:width] for row in (a, b) if row is not None)
         mine = a if a is not None and a[:width] == key else None
         theirs = b if b is not None and b[:width] == key else None
-        yield Difference(model.table, key, mine, theirs)
+        yield Difference(table.name, key, mine, theirs)
         a = next(left, None) if mine else a
         b = next(right, None) if theirs else b

@@ -5,15 +5,17 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
+from eventstore.dialect import Dialect
 from eventstore.events.recorded import Recorded
 from eventstore.store import Reader, Writer
+from eventstore.tables import Table, Write
 
 from .folds import config as config_fold
 from .folds import context as context_fold
 from .folds import job as job_fold
 from .folds import worker as worker_fold
 from .folds.job import Job
-from .read_model import Change, ReadModel, StreamKind, Tables, Write
+from .read_model import Change, ReadModel, StreamKind, Tables
 from .read_models import contexts, jobs, settings, workers
 from .read_models.contexts import CONTEXTS
 from .read_models.counts import COUNTS
@@ -43,22 +45,19 @@ READ_MODELS: tuple[ReadModel, ...] = (
     DEAD,
 )
 
-TABLES: tuple[str, ...] = tuple(model.table for model in READ_MODELS if model.table)
+TABLES: tuple[Table, ...] = tuple(model.table for model in READ_MODELS if model.table)
 
-LIVE: Tables = {name: name for name in TABLES}
+LIVE: Tables = {table.name: table.name for table in TABLES}
 
 DEFINITION = " ".join(f"{model.name}={model.version}" for model in READ_MODELS)
 """The read models and their versions. A file stores the definition that its tables have."""
 
 # One row: definition and generation of the live tables, and the last position folded into them.
-CHECKPOINT = """
-    CREATE TABLE checkpoint (
-        definition TEXT NOT NULL,
-        generation INTEGER NOT NULL,
-        position   INTEGER NOT NULL
-    ) STRICT"""
+CHECKPOINT = Table(
+    "checkpoint", {"definition": "text", "generation": "integer", "position": "integer"}, key=()
+)
 
-ADVANCE = "UPDATE checkpoint SET position = ?"
+ADVANCE = "UPDATE checkpoint SET position = :position"
 
 _BY_KIND: Mapping[StreamKind, tuple[ReadModel, ...]] = {
     kind: tuple(model for model in READ_MODELS if model.kind == kind)
@@ -174,30 +173,33 @@ class Projector:
         self._states.clear()
 
     def _run(self, writes: Iterable[Write]) -> None:
-        for sql, rows in writes:
+        for statement, rows in writes:
             if rows:
-                self._tx.execute_many(sql.format_map(self._tables), rows)
+                self._tx.write(statement, rows, self._tables[statement.table.name])
 
 
-def schema(tables: Tables = LIVE, generation: int = 1) -> list[str]:
-    """Return the statements that create empty tables with these names."""
+def schema(dialect: Dialect, tables: Tables = LIVE, generation: int = 1) -> list[str]:
+    """Return the statements that create empty tables with these names, and their indexes."""
     names = {**tables, "generation": str(generation)}
-    return [text.strip().format_map(names) for model in READ_MODELS for text in model.schema]
-
-
-def first_schema() -> list[str]:
-    """Return the statements for a new queue file, in addition to those of the log."""
     return [
-        *schema(),
-        CHECKPOINT,
+        *(dialect.create(table, tables[table.name]) for table in TABLES),
+        *(index.strip().format_map(names) for model in READ_MODELS for index in model.indexes),
+    ]
+
+
+def first_schema(dialect: Dialect) -> list[str]:
+    """Return the statements for a new queue, in addition to those of the log."""
+    return [
+        *schema(dialect),
+        dialect.create(CHECKPOINT, CHECKPOINT.name),
         f"INSERT INTO checkpoint VALUES ('{DEFINITION}', 1, 0)",
     ]
 
 
 def ensure_checkpoint(tx: Writer) -> None:
     """Create the table with a row for "no read models" if another program has dropped it."""
-    if not tx.query("SELECT 1 FROM sqlite_schema WHERE name = 'checkpoint'"):
-        tx.execute(CHECKPOINT)
+    if CHECKPOINT.name not in tx.tables():
+        tx.execute(tx.dialect.create(CHECKPOINT, CHECKPOINT.name))
         tx.execute("INSERT INTO checkpoint VALUES ('', 0, 0)")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Self
 
+from eventstore.dialect import SQLITE
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, locate, open_store
 from eventstore.sqlite.busy_wait import BUSY_TIMEOUT_S
@@ -47,7 +48,7 @@ class Queue:
         self.actor = current_user() if actor is None else arguments.actor_from(actor)
         self.clock = clock or SystemClock()
         self.store: SqliteStore = open_store(
-            self.location.path, create=True, schema=first_schema(), on_wait=on_wait
+            self.location.path, create=True, schema=first_schema(SQLITE), on_wait=on_wait
         )
         self._reading = Reading(self.location, self.store.identity)
         self._cache = TransactionCache()

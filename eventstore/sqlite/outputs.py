@@ -4,6 +4,24 @@ from typing import NamedTuple
 
 from ..store import Reader, Writer
 
+ENDS = ("succeeded", "failed", "cancelled")
+"""Types of the events that end an attempt."""
+
+# By position: each event once. The row of each by its primary key.
+RECORDED = """
+    SELECT position, stream, data ->> 'attempt', data ->> 'kept_bytes', data ->> 'output_sha256',
+           total_bytes, kept
+      FROM events LEFT JOIN outputs ON job = stream AND attempt = data ->> 'attempt'
+     WHERE type IN (?, ?, ?) AND data ->> 'output_bytes' > 0 ORDER BY position"""
+
+# Each row once. The events of its job by the index of streams.
+UNRECORDED = """
+    SELECT job, attempt FROM outputs
+     WHERE length(kept) > 0 AND NOT EXISTS (
+           SELECT 1 FROM events
+            WHERE stream = job AND type IN (?, ?, ?)
+              AND data ->> 'attempt' = attempt AND data ->> 'output_bytes' > 0)"""
+
 PUT = "INSERT OR REPLACE INTO outputs VALUES (:job, :attempt, :total_bytes, :kept)"
 
 # By the primary key.

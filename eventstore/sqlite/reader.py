@@ -6,9 +6,11 @@ import apsw
 
 from ..chain import GENESIS, Break, RawRecord
 from ..codec import recorded_from
+from ..dialect import SQLITE, Dialect
 from ..errors import ChainBroken
 from ..events.recorded import Recorded
-from ..store import Bindings, Head, Row
+from ..store import Bindings, Head, RecordedOutput, Row
+from . import outputs
 
 COLUMNS = "position, stream, version, type, recorded_at, actor, batch, cause, data, hash"
 
@@ -42,11 +44,18 @@ AS_BYTES = """
            CAST(data AS BLOB)
       FROM events WHERE position > ? AND position <= ? ORDER BY position"""
 
+TABLES = """
+    SELECT schema.name, of_table.name
+      FROM sqlite_schema AS schema JOIN pragma_table_xinfo(schema.name) AS of_table
+     WHERE schema.type = 'table' ORDER BY schema.name, of_table.cid"""
+
 _END = 2**63 - 1
 
 
 class SqliteReader:
     """A snapshot of the database, inside a transaction."""
+
+    dialect: Dialect = SQLITE
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
@@ -58,6 +67,21 @@ class SqliteReader:
     def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
         """Iterate over the rows of a statement, in constant memory."""
         return iter(self._connection.execute(sql, bindings))
+
+    def tables(self) -> dict[str, list[str]]:
+        """Return the names of the columns of each table, in order."""
+        tables: dict[str, list[str]] = {}
+        for table, column in self.query(TABLES):
+            tables.setdefault(table, []).append(column)
+        return tables
+
+    def recorded_outputs(self) -> Iterator[RecordedOutput]:
+        """Iterate over the outputs that the log recorded, in the order of the log."""
+        return map(RecordedOutput._make, self.rows(outputs.RECORDED, outputs.ENDS))
+
+    def unrecorded_outputs(self) -> Iterator[tuple[str, int]]:
+        """Iterate over the stored outputs (job and attempt) that no event recorded."""
+        return iter(self.rows(outputs.UNRECORDED, outputs.ENDS))
 
     def events(
         self, after: int = 0, upto: int | None = None, stream: str | None = None

@@ -7,10 +7,12 @@ import msgspec
 
 from .. import codec
 from ..chain import hash_of
+from ..dialect import SQLITE
 from ..errors import StreamConflict
 from ..events.fact import Fact
 from ..events.recorded import Recorded
 from ..store import Bindings, Row
+from ..tables import Statement
 from .reader import COLUMNS, LAST, SqliteReader, last_of
 
 # By the unique index of (stream, version).
@@ -76,10 +78,10 @@ class SqliteTransaction(SqliteReader):
         self.flush()
         self._connection.execute(sql, bindings)
 
-    def execute_many(self, sql: str, bindings: Sequence[Bindings]) -> None:
-        """Run one statement for each of `bindings`."""
+    def write(self, statement: Statement, rows: Sequence[Row], table: str) -> None:
+        """Carry out a statement once for each row. table: the name of the table to change."""
         self.flush()
-        self._connection.executemany(sql, bindings)
+        self._connection.executemany(SQLITE.write(statement, table), rows)
 
     def append(
         self,

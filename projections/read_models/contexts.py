@@ -4,22 +4,19 @@ from collections.abc import Iterator, Sequence
 
 from eventstore.events.context import ContextRecorded
 from eventstore.store import Reader
+from eventstore.tables import Table, Write
 
 from ..folds.context import Context
-from ..read_model import Change, ReadModel, Tables, Write
+from ..read_model import Change, ReadModel, Tables
 
-SCHEMA = (
-    """
-    CREATE TABLE {contexts} (
-        position INTEGER PRIMARY KEY,
-        version  INTEGER NOT NULL,
-        cwd      TEXT NOT NULL,
-        path     TEXT NOT NULL,
-        UNIQUE (cwd, path)
-    ) STRICT""",
+TABLE = Table(
+    "contexts",
+    {"position": "integer", "version": "integer", "cwd": "text", "path": "text"},
+    key=("position",),
+    unique=(("cwd", "path"),),
 )
 
-INSERT = "INSERT INTO {contexts} VALUES (?, ?, ?, ?)"
+INSERT = TABLE.insert()
 
 LOAD = "SELECT version, position, cwd, path FROM {contexts} ORDER BY position DESC LIMIT 1"
 
@@ -42,15 +39,7 @@ def derive(changes: Sequence[Change[Context]]) -> Iterator[Write]:
     )
 
 
-CONTEXTS = ReadModel(
-    name="contexts",
-    version=1,
-    kind="context",
-    schema=SCHEMA,
-    derive=derive,
-    table="contexts",
-    key="position",
-)
+CONTEXTS = ReadModel(name="contexts", version=1, kind="context", derive=derive, table=TABLE)
 
 
 def load(tx: Reader, _: str, tables: Tables) -> Context | None:

@@ -4,27 +4,23 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from eventstore.store import Reader
+from eventstore.tables import ColumnType, Table, Write
 
 from ..folds.job import STATES, Job, State
-from ..read_model import Change, ReadModel, Write
+from ..read_model import Change, ReadModel
 
 # One row per queue and one column per state: so the rows do not depend on how a rebuild divides the
 # log into slices, and an append changes one row.
 _NUMBERS = (*STATES, "total_jobs", "success_runs", "failed_runs")
 
-SCHEMA = (
-    "CREATE TABLE {counts} (queue TEXT NOT NULL PRIMARY KEY, "
-    + ", ".join(f"{name} INTEGER NOT NULL" for name in _NUMBERS)
-    + ") STRICT, WITHOUT ROWID",
-)
+_COLUMNS: dict[str, ColumnType] = {"queue": "text", **dict.fromkeys(_NUMBERS, "integer")}
 
-MOVE = (
-    f"INSERT INTO {{counts}} VALUES (?, {', '.join('?' for _ in _NUMBERS)})"
-    f" ON CONFLICT DO UPDATE SET {', '.join(f'{n} = {n} + excluded.{n}' for n in _NUMBERS)}"
-)
+TABLE = Table("counts", _COLUMNS, key=("queue",))
+
+MOVE = TABLE.add()
 
 # Reads one row per queue.
-ALL = f"SELECT queue, {', '.join(_NUMBERS)} FROM counts ORDER BY queue"
+ALL = f"SELECT {TABLE.listed} FROM counts ORDER BY queue"
 
 
 class Counts(NamedTuple):
@@ -56,9 +52,7 @@ def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
     yield Write(MOVE, [(queue, *numbers.values()) for queue, numbers in queues.items()])
 
 
-COUNTS = ReadModel(
-    name="counts", version=1, kind="job", schema=SCHEMA, derive=derive, table="counts", key="queue"
-)
+COUNTS = ReadModel(name="counts", version=1, kind="job", derive=derive, table=TABLE)
 
 
 def by_queue(tx: Reader) -> dict[str, Counts]:

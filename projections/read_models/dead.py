@@ -5,24 +5,19 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from eventstore.store import Reader
+from eventstore.tables import Table, Write
 
 from ..folds.job import Job
-from ..read_model import Change, ReadModel, Write
+from ..read_model import Change, ReadModel
 
 # One row per dead job, independent of its history: so a rebuild writes the same rows.
-SCHEMA = (
-    """
-    CREATE TABLE {dead} (
-        cause TEXT NOT NULL,
-        queue TEXT NOT NULL,
-        born  INTEGER NOT NULL,
-        PRIMARY KEY (cause, queue, born)
-    ) STRICT, WITHOUT ROWID""",
+TABLE = Table(
+    "dead",
+    {"cause": "text", "queue": "text", "born": "integer"},
+    key=("cause", "queue", "born"),
 )
 
-INSERT = "INSERT INTO {dead} VALUES (?, ?, ?)"
-
-DELETE = "DELETE FROM {dead} WHERE cause = ? AND queue = ? AND born = ?"
+INSERT, DELETE = TABLE.insert(), TABLE.delete()
 
 # One seek in the key per group.
 NEXT_GROUP = """
@@ -32,7 +27,8 @@ NEXT_GROUP = """
 # The inner query reads a range of the key, and ends at the limit.
 COUNT = """
     SELECT count(*) FROM (
-        SELECT 1 FROM dead WHERE cause = :cause AND queue = :queue LIMIT :limit)"""
+        SELECT 1 FROM dead WHERE cause = :cause AND queue = :queue LIMIT :limit)
+        AS counted"""
 
 # By the key, newest first.
 NEWEST = """
@@ -73,15 +69,7 @@ def _row(job: Job) -> tuple[str, str, int]:
     return cause(job), job.spec.queue, job.born
 
 
-DEAD = ReadModel(
-    name="dead",
-    version=1,
-    kind="job",
-    schema=SCHEMA,
-    derive=derive,
-    table="dead",
-    key="cause, queue, born",
-)
+DEAD = ReadModel(name="dead", version=1, kind="job", derive=derive, table=TABLE)
 
 
 def groups(tx: Reader, most: int) -> list[Group]:

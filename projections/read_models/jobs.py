@@ -5,73 +5,73 @@ from functools import cache
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from eventstore import codec
+from eventstore.dialect import Dialect
 from eventstore.events.job import Enqueued
 from eventstore.events.recorded import Recorded
 from eventstore.store import Reader, Row
+from eventstore.tables import OfJson, Table, Write
 
 from ..errors import DamagedRow
 from ..folds.job import STATES, Job, State
-from ..read_model import Change, ReadModel, Tables, Write
+from ..read_model import Change, ReadModel, Tables
 
-SCHEMA = (
-    """
-    CREATE TABLE {jobs} (
-        born             INTEGER PRIMARY KEY,
-        id               TEXT NOT NULL UNIQUE,
-        spec             TEXT NOT NULL,
-        state            TEXT NOT NULL,
-        version          INTEGER NOT NULL,
-        position         INTEGER NOT NULL,
-        enqueued_at      INTEGER NOT NULL,
-        changed_at       INTEGER NOT NULL,
-        due_at           INTEGER,
-        delay_us         INTEGER,
-        attempt          INTEGER NOT NULL,
-        skipped          INTEGER NOT NULL,
-        worker           TEXT,
-        round            INTEGER NOT NULL,
-        retries_used     INTEGER NOT NULL,
-        lost_in_row      INTEGER NOT NULL,
-        cancel_requested INTEGER NOT NULL,
-        succeeded_runs   INTEGER NOT NULL,
-        failed_runs      INTEGER NOT NULL,
-        failure          TEXT,
-        exit_code        INTEGER,
-        signal           INTEGER,
-        queue            TEXT NOT NULL,
-        priority         INTEGER NOT NULL,
-        command          TEXT GENERATED ALWAYS AS (json_extract(spec, '$.command')) VIRTUAL
-    ) STRICT""",
+TABLE = Table(
+    "jobs",
+    {
+        "born": "integer",
+        "id": "text",
+        "spec": "text",
+        "state": "text",
+        "version": "integer",
+        "position": "integer",
+        "enqueued_at": "integer",
+        "changed_at": "integer",
+        "due_at": "integer or null",
+        "delay_us": "integer or null",
+        "attempt": "integer",
+        "skipped": "integer",
+        "worker": "text or null",
+        "round": "integer",
+        "retries_used": "integer",
+        "lost_in_row": "integer",
+        "cancel_requested": "integer",
+        "succeeded_runs": "integer",
+        "failed_runs": "integer",
+        "failure": "text or null",
+        "exit_code": "integer or null",
+        "signal": "integer or null",
+        "queue": "text",
+        "priority": "integer",
+    },
+    key=("born",),
+    unique=(("id",),),
+    computed={"command": OfJson("spec", "command")},
+)
+
+INDEXES = (
     "CREATE INDEX {jobs}_by_state_{generation} ON {jobs} (state, born)",
     "CREATE INDEX {jobs}_by_queue_{generation} ON {jobs} (queue, state, born)",
     "CREATE INDEX {jobs}_by_worker_{generation} ON {jobs} (worker) WHERE worker IS NOT NULL",
 )
 
-_COLUMNS = (
-    "born, id, spec, state, version, position, enqueued_at, changed_at, due_at, delay_us, attempt,"
-    " skipped, worker, round, retries_used, lost_in_row, cancel_requested, succeeded_runs,"
-    " failed_runs, failure, exit_code, signal"
-)
+_STATE = tuple(TABLE.columns)[: len(Job.__struct_fields__)]
+"""The columns that hold the fields of a job's state, in the same order."""
 
-INSERT = (
-    f"INSERT INTO {{jobs}} ({_COLUMNS}, queue, priority)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_COLUMNS = ", ".join(_STATE)
 
-UPDATE = """
-    UPDATE {jobs}
-       SET state = ?, version = ?, position = ?, changed_at = ?, due_at = ?, delay_us = ?,
-           attempt = ?, skipped = ?, worker = ?, round = ?, retries_used = ?, lost_in_row = ?,
-           cancel_requested = ?, succeeded_runs = ?, failed_runs = ?, failure = ?, exit_code = ?,
-           signal = ?
-     WHERE born = ?"""
+INSERT = TABLE.insert()
+
+_FIRST_CHANGING = _STATE.index("state")
+
+UPDATE = TABLE.update(*_STATE[_FIRST_CHANGING:], "born")
 
 # By the unique index on id.
-LOAD = f"SELECT {_COLUMNS} FROM {{jobs}} WHERE id = ?"
+LOAD = f"SELECT {_COLUMNS} FROM {{jobs}} WHERE id = :id"
 
-LOAD_MANY = f"SELECT {_COLUMNS} FROM {{jobs}} WHERE id IN (SELECT value FROM json_each(?))"
+LOAD_MANY = f"SELECT {_COLUMNS} FROM {{jobs}} WHERE id IN ({{among}})"
 
 # By the partial index: reads at most as many rows as the worker has slots.
 OF_WORKER = f"SELECT {_COLUMNS} FROM jobs WHERE worker = :worker ORDER BY born"
@@ -86,7 +86,7 @@ RANGE = f"""
     SELECT * FROM (
         SELECT {_COLUMNS} FROM jobs
          WHERE {{range}} AND born < :before AND born > :after {{conditions}}
-         ORDER BY born DESC LIMIT :limit)"""
+         ORDER BY born DESC LIMIT :limit) AS page{{number}}"""
 
 # By the key of `tags`, newest first.
 TAGGED = f"""
@@ -100,19 +100,19 @@ TAGGED = f"""
 BY_BORN = f"SELECT {_COLUMNS} FROM jobs WHERE born = :born"
 
 # The JSON text is searched first: that is cheap, and the values are extracted of few rows only.
-SEARCH = r"""(id LIKE :search ESCAPE '\'
-     OR (spec LIKE :quoted ESCAPE '\'
-         AND (json_extract(spec, '$.command') LIKE :search ESCAPE '\'
-              OR json_extract(spec, '$.name') LIKE :search ESCAPE '\'
-              OR EXISTS (SELECT 1 FROM json_each(spec, '$.tags')
-                          WHERE key || '=' || value LIKE :search ESCAPE '\'))))"""
+SEARCH = r"""(id {like} :search ESCAPE '\'
+     OR (spec {like} :quoted ESCAPE '\'
+         AND (command {like} :search ESCAPE '\'
+              OR {name} {like} :search ESCAPE '\'
+              OR EXISTS (SELECT 1 FROM {tags} AS tag
+                          WHERE tag.key || '=' || tag.value {like} :search ESCAPE '\'))))"""
 
 # The rows of `dead` with this cause are read once.
 OF_CAUSE = "born IN (SELECT born FROM dead WHERE cause = :cause)"
 
 LAST = "SELECT id FROM jobs ORDER BY born DESC LIMIT 1"
 
-_CANCEL_REQUESTED = Job.__struct_fields__.index("cancel_requested") - 3
+_SPEC, _CANCEL_REQUESTED = _STATE.index("spec"), _STATE.index("cancel_requested")
 
 _NEWEST_POSSIBLE = 2**63 - 1
 
@@ -138,25 +138,23 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
     """Add one row per new job; update the changing columns of other jobs."""
     yield Write(INSERT, [_row(job, events[0]) for before, job, events in changes if before is None])
-    yield Write(
-        UPDATE, [(*_moving(job), job.born) for before, job, _ in changes if before is not None]
-    )
+    yield Write(UPDATE, [_changed(job) for before, job, _ in changes if before is not None])
 
 
-JOBS = ReadModel(
-    name="jobs", version=3, kind="job", schema=SCHEMA, derive=derive, table="jobs", key="born"
-)
+JOBS = ReadModel(name="jobs", version=3, kind="job", derive=derive, table=TABLE, indexes=INDEXES)
 
 
 def load(tx: Reader, job_id: str, tables: Tables) -> Job | None:
     """Return the job with this id; None if there is none. tables: the names to read from."""
-    rows = tx.query(LOAD.format_map(tables), (job_id,))
+    rows = tx.query(LOAD.format_map(tables), {"id": job_id})
     return _job(rows[0]) if rows else None
 
 
 def load_many(tx: Reader, job_ids: list[str], tables: Tables) -> dict[str, Job]:
     """Return the jobs with these ids that exist, by id."""
-    rows = tx.query(LOAD_MANY.format_map(tables), (msgspec.json.encode(job_ids).decode(),))
+    among = tx.dialect.among.format(parameter="ids")
+    sql = LOAD_MANY.format(among=among, jobs=tables["jobs"])
+    rows = tx.query(sql, {"ids": msgspec.json.encode(job_ids).decode()})
     return {row[1]: _job(row) for row in rows}
 
 
@@ -183,19 +181,19 @@ def page(tx: Reader, which: Filter, before_born: int | None = None, limit: int =
     """Return at most `limit` matching jobs, newest first, with `born` < `before_born`."""
     before = before_born or _NEWEST_POSSIBLE
     bindings: dict[str, Any] = {"before": before, "after": which.born_after, "limit": limit}
-    return [_job(row) for row in tx.query(page_sql(which, bindings), bindings)]
+    return [_job(row) for row in tx.query(page_sql(tx.dialect, which, bindings), bindings)]
 
 
 def oldest(tx: Reader, which: Filter, after_born: int = 0, limit: int = 50) -> list[Job]:
     """Return at most `limit` matching jobs, oldest first, with `born` > `after_born`."""
     after = max(which.born_after, after_born)
     bindings: dict[str, Any] = {"before": _NEWEST_POSSIBLE, "after": after, "limit": limit}
-    return [_job(row) for row in tx.query(oldest_sql(which, bindings), bindings)]
+    return [_job(row) for row in tx.query(oldest_sql(tx.dialect, which, bindings), bindings)]
 
 
-def oldest_sql(which: Filter, bindings: dict[str, Any]) -> str:
+def oldest_sql(dialect: Dialect, which: Filter, bindings: dict[str, Any]) -> str:
     """Return the statement for a page in the opposite order; it uses the same indexes."""
-    return page_sql(which, bindings).replace("born DESC", "born")
+    return page_sql(dialect, which, bindings).replace("born DESC", "born")
 
 
 def many(tx: Reader, born: Iterable[int]) -> list[Job]:
@@ -204,12 +202,12 @@ def many(tx: Reader, born: Iterable[int]) -> list[Job]:
     return [_job(row[0]) for row in rows if row]
 
 
-def page_sql(which: Filter, bindings: dict[str, Any]) -> str:
+def page_sql(dialect: Dialect, which: Filter, bindings: dict[str, Any]) -> str:
     """Return the statement for a page of matching jobs, and add its values to `bindings`.
 
     The caller binds `before`, `after` and `limit`.
     """
-    conditions = "".join(f" AND {text}" for text in _conditions(which, bindings))
+    conditions = "".join(f" AND {text}" for text in _conditions(dialect, which, bindings))
     return _template(which, bindings).replace("{conditions}", conditions)
 
 
@@ -221,13 +219,13 @@ def _template(which: Filter, bindings: dict[str, Any]) -> str:
         return NEWEST
     of_queue = "" if which.queue is None else "queue = :queue AND "
     ranges = [
-        RANGE.replace("{range}", f"{of_queue}state = :s{n}")
+        RANGE.replace("{range}", f"{of_queue}state = :s{n}").replace("{number}", str(n))
         for n, _ in enumerate(which.states or STATES)
     ]
     return " UNION ALL ".join(ranges) + " ORDER BY born DESC LIMIT :limit"
 
 
-def _conditions(which: Filter, bindings: dict[str, Any]) -> Iterator[str]:
+def _conditions(dialect: Dialect, which: Filter, bindings: dict[str, Any]) -> Iterator[str]:
     for n, state in enumerate(which.states or STATES):
         bindings[f"s{n}"] = state
     if which.states:
@@ -238,7 +236,11 @@ def _conditions(which: Filter, bindings: dict[str, Any]) -> Iterator[str]:
     if which.search:
         bindings["search"] = _pattern(which.search)
         bindings["quoted"] = _pattern(_in_json(which.search))
-        yield SEARCH
+        yield SEARCH.format(
+            like=dialect.like,
+            name=dialect.json_text.format(column="spec", key="name"),
+            tags=dialect.json_pairs.format(column="spec", key="tags"),
+        )
     if which.cause is not None:
         bindings["cause"] = which.cause
         yield OF_CAUSE
@@ -265,45 +267,15 @@ def _pattern(text: str) -> str:
     return f"%{escaped}%"
 
 
-def _moving(job: Job) -> tuple[Any, ...]:
-    return (
-        job.state,
-        job.version,
-        job.position,
-        job.changed_at_us,
-        job.due_at_us,
-        job.delay_us,
-        job.attempt,
-        job.skipped,
-        job.worker,
-        job.round,
-        job.retries_used,
-        job.lost_in_row,
-        job.cancel_requested,
-        job.succeeded_runs,
-        job.failed_runs,
-        job.failure,
-        job.exit_code,
-        job.signal,
-    )
+def _changed(job: Job) -> tuple[Any, ...]:
+    """Return the values of UPDATE."""
+    return (*astuple(job)[_FIRST_CHANGING:], job.born)
 
 
 def _row(job: Job, enqueued: Recorded) -> tuple[Any, ...]:
-    spec = job.spec
-    state, version, position, changed_at, *rest = _moving(job)
-    return (
-        job.born,
-        job.id,
-        codec.data_of(enqueued),
-        state,
-        version,
-        position,
-        job.enqueued_at_us,
-        changed_at,
-        *rest,
-        spec.queue,
-        spec.priority,
-    )
+    """Return the values of INSERT."""
+    born, job_id, spec, *rest = astuple(job)
+    return born, job_id, codec.data_of(enqueued), *rest, spec.queue, spec.priority
 
 
 @cache
@@ -313,9 +285,10 @@ def _spec() -> msgspec.json.Decoder[Enqueued]:
 
 
 def _job(row: Row) -> Job:
-    born, job_id, spec, *moving = row
-    moving[_CANCEL_REQUESTED] = bool(moving[_CANCEL_REQUESTED])  # SQLite has no booleans
+    values = list(row)
+    values[_CANCEL_REQUESTED] = bool(row[_CANCEL_REQUESTED])
     try:
-        return Job(born, job_id, _spec().decode(spec), *moving)
+        values[_SPEC] = _spec().decode(row[_SPEC])
     except msgspec.MsgspecError:
-        raise DamagedRow("jobs", f"job {job_id}") from None
+        raise DamagedRow("jobs", f"job {row[1]}") from None
+    return Job(*values)

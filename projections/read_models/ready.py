@@ -6,12 +6,13 @@ from itertools import islice
 from typing import NamedTuple
 
 from eventstore.store import Reader, Row
+from eventstore.tables import Write
 
 from ..folds.job import Job
-from ..read_model import Change, ReadModel, Write
+from ..read_model import Change, ReadModel
 
 # A partial index on `jobs` instead of a separate table: one row less to write at each change.
-SCHEMA = (
+INDEXES = (
     """
     CREATE INDEX {jobs}_ready_{generation} ON {jobs} (queue, priority DESC, born)
      WHERE state = 'pending'""",
@@ -42,11 +43,11 @@ class Ready(NamedTuple):
 
 
 def derive(_: Sequence[Change[Job]]) -> Iterator[Write]:
-    """Write nothing: SQLite updates the index."""
+    """Write nothing: the database updates the index."""
     return iter(())
 
 
-READY = ReadModel(name="ready", version=1, kind="job", schema=SCHEMA, derive=derive)
+READY = ReadModel(name="ready", version=1, kind="job", derive=derive, indexes=INDEXES)
 
 
 def next_ready(tx: Reader, queues: tuple[str, ...], limit: int) -> list[Ready]:

@@ -6,67 +6,58 @@ from typing import Any, NamedTuple
 from eventstore.events.job import Cancelled, Claimed, Failed, Released, Succeeded
 from eventstore.events.recorded import Recorded
 from eventstore.store import Reader
+from eventstore.tables import Table, Write
 
 from ..folds.job import Job
-from ..read_model import Change, ReadModel, Write
+from ..read_model import Change, ReadModel
 
-_COLUMNS = (
-    "born, attempt, worker, slot, claimed_at, waited_us, ended_at, outcome, reason, exit_code,"
-    " signal, error, duration_us, cpu_us, memory_bytes, output_bytes, kept_bytes, stragglers,"
-    " memory_below_bytes, straggler_names"
+TABLE = Table(
+    "runs",
+    {
+        "born": "integer",
+        "attempt": "integer",
+        "worker": "text",
+        "slot": "integer",
+        "claimed_at": "integer",
+        "waited_us": "integer",
+        "ended_at": "integer or null",
+        "outcome": "text or null",
+        "reason": "text or null",
+        "exit_code": "integer or null",
+        "signal": "integer or null",
+        "error": "text or null",
+        "duration_us": "integer or null",
+        "cpu_us": "integer or null",
+        "memory_bytes": "integer or null",
+        "output_bytes": "integer or null",
+        "kept_bytes": "integer or null",
+        "stragglers": "integer or null",
+        "memory_below_bytes": "integer or null",
+        "straggler_names": "text or null",
+    },
+    key=("born", "attempt"),
 )
 
-SCHEMA = (
-    """
-    CREATE TABLE {runs} (
-        born         INTEGER NOT NULL,
-        attempt      INTEGER NOT NULL,
-        worker       TEXT NOT NULL,
-        slot         INTEGER NOT NULL,
-        claimed_at   INTEGER NOT NULL,
-        waited_us    INTEGER NOT NULL,
-        ended_at     INTEGER,
-        outcome      TEXT,
-        reason       TEXT,
-        exit_code    INTEGER,
-        signal       INTEGER,
-        error        TEXT,
-        duration_us  INTEGER,
-        cpu_us       INTEGER,
-        memory_bytes INTEGER,
-        output_bytes INTEGER,
-        kept_bytes   INTEGER,
-        stragglers   INTEGER,
-        memory_below_bytes INTEGER,
-        straggler_names    TEXT,
-        PRIMARY KEY (born, attempt)
-    ) STRICT, WITHOUT ROWID""",
-)
+_AT_THE_END = tuple(TABLE.columns)[6:]
+"""The columns from `ended_at` on, which are null while the attempt runs."""
 
-BEGIN = """
-    INSERT INTO {runs} (born, attempt, worker, slot, claimed_at, waited_us)
-    VALUES (?, ?, ?, ?, ?, ?)"""
+BEGIN = TABLE.insert(*(column for column in TABLE.columns if column not in _AT_THE_END))
 
-WHOLE = f"INSERT INTO {{runs}} ({_COLUMNS}) VALUES ({', '.join('?' * 20)})"
+WHOLE = TABLE.insert()
 
-END = """
-    UPDATE {runs}
-       SET ended_at = ?, outcome = ?, reason = ?, exit_code = ?, signal = ?, error = ?,
-           duration_us = ?, cpu_us = ?, memory_bytes = ?, output_bytes = ?, kept_bytes = ?,
-           stragglers = ?, memory_below_bytes = ?, straggler_names = ?
-     WHERE born = ? AND attempt = ?"""
+END = TABLE.update(*_AT_THE_END, *TABLE.key)
 
-RELEASE = "DELETE FROM {runs} WHERE born = ? AND attempt = ?"
+RELEASE = TABLE.delete()
 
 # By the primary key: a job's attempts are stored together.
-OF_JOB = f"SELECT {_COLUMNS} FROM runs WHERE born = :born ORDER BY attempt"
+OF_JOB = f"SELECT {TABLE.listed} FROM runs WHERE born = :born ORDER BY attempt"
 
 # By the primary key, the last one first: reads at most :limit rows.
 LATEST = f"""
-    SELECT {_COLUMNS} FROM runs WHERE born = :born ORDER BY attempt DESC LIMIT :limit"""
+    SELECT {TABLE.listed} FROM runs WHERE born = :born ORDER BY attempt DESC LIMIT :limit"""
 
 # By the primary key.
-ONE = f"SELECT {_COLUMNS} FROM runs WHERE born = :born AND attempt = :attempt"
+ONE = f"SELECT {TABLE.listed} FROM runs WHERE born = :born AND attempt = :attempt"
 
 
 class Run(NamedTuple):
@@ -175,15 +166,7 @@ def _usage(event: Succeeded | Failed | Cancelled) -> tuple[Any, ...]:
 
 _UNKNOWN = (None,) * 8
 
-RUNS = ReadModel(
-    name="runs",
-    version=4,
-    kind="job",
-    schema=SCHEMA,
-    derive=derive,
-    table="runs",
-    key="born, attempt",
-)
+RUNS = ReadModel(name="runs", version=4, kind="job", derive=derive, table=TABLE)
 
 
 def of_job(tx: Reader, born: int) -> list[Run]:

@@ -3,21 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 from eventstore.store import Reader
+from eventstore.tables import Table, Write
 
 from ..folds.job import Job
-from ..read_model import Change, ReadModel, Write
+from ..read_model import Change, ReadModel
 
-SCHEMA = (
-    """
-    CREATE TABLE {sequence} (
-        name TEXT NOT NULL PRIMARY KEY,
-        last INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID""",
-)
+TABLE = Table("sequence", {"name": "text", "last": "integer"}, key=("name",))
 
-RAISE = """
-    INSERT INTO {sequence} VALUES ('job', ?)
-        ON CONFLICT DO UPDATE SET last = max(last, excluded.last)"""
+RAISE = TABLE.raise_()
 
 LAST = "SELECT last FROM sequence WHERE name = 'job'"
 
@@ -26,18 +19,10 @@ def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
     """Write the highest number of the new jobs. An id chosen by a client is never a number."""
     numbers = [int(job.id) for before, job, _ in changes if before is None and job.id.isdecimal()]
     if numbers:
-        yield Write(RAISE, [(max(numbers),)])
+        yield Write(RAISE, [("job", max(numbers))])
 
 
-SEQUENCE = ReadModel(
-    name="sequence",
-    version=1,
-    kind="job",
-    schema=SCHEMA,
-    derive=derive,
-    table="sequence",
-    key="name",
-)
+SEQUENCE = ReadModel(name="sequence", version=1, kind="job", derive=derive, table=TABLE)
 
 
 def last_number(tx: Reader) -> int:

@@ -6,24 +6,26 @@ import msgspec
 
 from eventstore.events.config import ConfigChanged
 from eventstore.store import Reader
+from eventstore.tables import Table, Write
 
 from ..folds.config import Config, SettingValue
-from ..read_model import Change, ReadModel, Tables, Write
+from ..read_model import Change, ReadModel, Tables
 
 # A key that was reset to its default keeps a row without a value: the highest version of all rows
-# is the version of the stream.
-SCHEMA = (
-    """
-    CREATE TABLE {settings} (
-        key        TEXT NOT NULL PRIMARY KEY,
-        value      ANY,
-        version    INTEGER NOT NULL,
-        changed_at INTEGER NOT NULL,
-        changed_by TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID""",
+# is the version of the stream. Values are JSON: numbers and texts.
+TABLE = Table(
+    "settings",
+    {
+        "key": "text",
+        "value": "text or null",
+        "version": "integer",
+        "changed_at": "integer",
+        "changed_by": "text",
+    },
+    key=("key",),
 )
 
-PUT = "INSERT OR REPLACE INTO {settings} VALUES (?, ?, ?, ?, ?)"
+PUT = TABLE.put()
 
 LOAD = "SELECT key, value, version FROM {settings}"
 
@@ -45,7 +47,7 @@ def derive(changes: Sequence[Change[Config]]) -> Iterator[Write]:
         [
             (
                 record.event.key,
-                record.event.value,
+                _json(record.event.value),
                 record.version,
                 record.recorded_at_us,
                 record.actor,
@@ -57,15 +59,11 @@ def derive(changes: Sequence[Change[Config]]) -> Iterator[Write]:
     )
 
 
-SETTINGS = ReadModel(
-    name="settings",
-    version=1,
-    kind="config",
-    schema=SCHEMA,
-    derive=derive,
-    table="settings",
-    key="key",
-)
+SETTINGS = ReadModel(name="settings", version=2, kind="config", derive=derive, table=TABLE)
+
+
+def _json(value: SettingValue | None) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
 
 
 def load(tx: Reader, _: str, tables: Tables) -> Config | None:
@@ -73,7 +71,9 @@ def load(tx: Reader, _: str, tables: Tables) -> Config | None:
     rows = tx.query(LOAD.format_map(tables))
     if not rows:
         return None
-    values: dict[str, SettingValue] = {key: value for key, value, _ in rows if value is not None}
+    values: dict[str, SettingValue] = {
+        key: msgspec.json.decode(value) for key, value, _ in rows if value is not None
+    }
     return Config(max(version for _, _, version in rows), values)
 
 

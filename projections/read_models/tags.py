@@ -2,20 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 
-from ..folds.job import Job
-from ..read_model import Change, ReadModel, Write
+from eventstore.tables import Table, Write
 
-SCHEMA = (
-    """
-    CREATE TABLE {tags} (
-        key   TEXT NOT NULL,
-        value TEXT NOT NULL,
-        born  INTEGER NOT NULL,
-        PRIMARY KEY (key, value, born)
-    ) STRICT, WITHOUT ROWID""",
+from ..folds.job import Job
+from ..read_model import Change, ReadModel
+
+TABLE = Table(
+    "tags",
+    {"key": "text", "value": "text", "born": "integer"},
+    key=("key", "value", "born"),
 )
 
-INSERT = "INSERT INTO {tags} VALUES (?, ?, ?)"
+INSERT = TABLE.insert()
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
@@ -31,12 +29,4 @@ def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
     )
 
 
-TAGS = ReadModel(
-    name="tags",
-    version=1,
-    kind="job",
-    schema=SCHEMA,
-    derive=derive,
-    table="tags",
-    key="key, value, born",
-)
+TAGS = ReadModel(name="tags", version=1, kind="job", derive=derive, table=TABLE)

@@ -6,41 +6,48 @@ import msgspec
 
 from eventstore.events.job import Cancelled, Claimed, Dead, Enqueued, Failed, Succeeded
 from eventstore.store import Reader
+from eventstore.tables import ColumnType, Table, Write
 
 from ..folds.job import Job
-from ..read_model import Change, ReadModel, Write
+from ..read_model import Change, ReadModel
 
 MINUTE_US = 60_000_000
 
 _NUMBERS = ("enqueued", "started", "succeeded", "failed", "dead", "cancelled", "waited_us")
 
-SCHEMA = (
-    "CREATE TABLE {throughput} (minute INTEGER NOT NULL, queue TEXT NOT NULL, "
-    + ", ".join(f"{name} INTEGER NOT NULL" for name in _NUMBERS)
-    + ", PRIMARY KEY (minute, queue)) STRICT, WITHOUT ROWID",
-)
+_COLUMNS: dict[str, ColumnType] = {
+    "minute": "integer",
+    "queue": "text",
+    **dict.fromkeys(_NUMBERS, "integer"),
+}
 
-ADD = (
-    f"INSERT INTO {{throughput}} VALUES (?, ?, {', '.join('?' for _ in _NUMBERS)})"
-    f" ON CONFLICT DO UPDATE SET {', '.join(f'{n} = {n} + excluded.{n}' for n in _NUMBERS)}"
-)
+TABLE = Table("throughput", _COLUMNS, key=("minute", "queue"))
+
+ADD = TABLE.add()
+
+
+def _sums(*columns: str) -> str:
+    """Return the sums as an SQL list. PostgreSQL would return decimals without the cast."""
+    return ", ".join(f"CAST(sum({column}) AS BIGINT)" for column in columns)
+
+
+# The cast gives the parameter a type, also if it is null.
+_OF_QUEUE = "(CAST(:queue AS TEXT) IS NULL OR queue = :queue)"
 
 # By the primary key: reads one row per minute and queue.
-SINCE = (
-    f"SELECT minute, {', '.join(f'sum({n})' for n in _NUMBERS)} FROM throughput"
-    " WHERE minute >= :minute AND (:queue IS NULL OR queue = :queue)"
-    " GROUP BY minute ORDER BY minute"
-)
+SINCE = f"""
+    SELECT minute, {_sums(*_NUMBERS)} FROM throughput
+     WHERE minute >= :minute AND {_OF_QUEUE} GROUP BY minute ORDER BY minute"""
 
 # By the primary key: reads one row per minute and queue of at most a week.
-STEPS = """
-    SELECT minute / :step, sum(enqueued), sum(succeeded), sum(failed) FROM throughput
-     WHERE minute >= :minute AND (:queue IS NULL OR queue = :queue)
+STEPS = f"""
+    SELECT minute / :step, {_sums("enqueued", "succeeded", "failed")} FROM throughput
+     WHERE minute >= :minute AND {_OF_QUEUE}
      GROUP BY minute / :step ORDER BY minute / :step"""
 
 # By the primary key: reads one row per minute and queue since then.
-QUEUES = """
-    SELECT queue, sum(enqueued), sum(succeeded), sum(failed) FROM throughput
+QUEUES = f"""
+    SELECT queue, {_sums("enqueued", "succeeded", "failed")} FROM throughput
      WHERE minute >= :minute GROUP BY queue"""
 
 _COLUMN = {
@@ -101,15 +108,7 @@ def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
     yield Write(ADD, [(*key, *numbers) for key, numbers in minutes.items()])
 
 
-THROUGHPUT = ReadModel(
-    name="throughput",
-    version=2,
-    kind="job",
-    schema=SCHEMA,
-    derive=derive,
-    table="throughput",
-    key="minute, queue",
-)
+THROUGHPUT = ReadModel(name="throughput", version=2, kind="job", derive=derive, table=TABLE)
 
 
 def since(tx: Reader, since_us: int, queue: str | None = None) -> list[Minute]:

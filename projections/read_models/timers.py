@@ -4,16 +4,17 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from eventstore.store import Reader
+from eventstore.tables import Write
 
 from ..folds.job import Job
-from ..read_model import Change, ReadModel, Write
+from ..read_model import Change, ReadModel
 
 # A partial index on `jobs`: a job has a due time only while it waits for it.
-SCHEMA = (
+INDEXES = (
     "CREATE INDEX {jobs}_due_{generation} ON {jobs} (due_at) WHERE due_at IS NOT NULL",
     # When each wait for a delay began: in the future only after the clock was set back.
     """
-    CREATE INDEX {jobs}_delayed_{generation} ON {jobs} (due_at - delay_us)
+    CREATE INDEX {jobs}_delayed_{generation} ON {jobs} ((due_at - delay_us))
      WHERE delay_us IS NOT NULL""",
 )
 
@@ -45,11 +46,11 @@ BEGUN_AFTER = """
 
 
 def derive(_: Sequence[Change[Job]]) -> Iterator[Write]:
-    """Write nothing: SQLite updates the indexes."""
+    """Write nothing: the database updates the indexes."""
     return iter(())
 
 
-TIMERS = ReadModel(name="timers", version=2, kind="job", schema=SCHEMA, derive=derive)
+TIMERS = ReadModel(name="timers", version=2, kind="job", derive=derive, indexes=INDEXES)
 
 
 def earliest(tx: Reader) -> int | None:

@@ -9,41 +9,44 @@ import msgspec
 from eventstore import codec
 from eventstore.events.worker import WorkerStarted
 from eventstore.store import Reader, Row
+from eventstore.tables import Table, Write
 
 from ..errors import DamagedRow
 from ..folds.worker import Worker
-from ..read_model import Change, ReadModel, Tables, Write
+from ..read_model import Change, ReadModel, Tables
 
-SCHEMA = (
-    """
-    CREATE TABLE {workers} (
-        id         TEXT NOT NULL PRIMARY KEY,
-        started    TEXT NOT NULL,
-        state      TEXT NOT NULL,
-        version    INTEGER NOT NULL,
-        position   INTEGER NOT NULL,
-        started_at INTEGER NOT NULL,
-        ended_at   INTEGER,
-        stop       TEXT,
-        ended      TEXT
-    ) STRICT""",
+TABLE = Table(
+    "workers",
+    {
+        "id": "text",
+        "started": "text",
+        "state": "text",
+        "version": "integer",
+        "position": "integer",
+        "started_at": "integer",
+        "ended_at": "integer or null",
+        "stop": "text or null",
+        "ended": "text or null",
+    },
+    key=("id",),
+)
+
+INDEXES = (
     """
     CREATE INDEX {workers}_active_{generation} ON {workers} (started_at, id)
      WHERE ended_at IS NULL""",
     "CREATE INDEX {workers}_newest_{generation} ON {workers} (started_at DESC, id)",
 )
 
-_COLUMNS = "id, started, state, version, position, started_at, ended_at, stop, ended"
-
-PUT = "INSERT OR REPLACE INTO {workers} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+PUT = TABLE.put()
 
 # By the primary key.
-LOAD = f"SELECT {_COLUMNS} FROM {{workers}} WHERE id = ?"
+LOAD = f"SELECT {TABLE.listed} FROM {{workers}} WHERE id = :id"
 
 # By the partial index: reads only workers that have not ended.
-ACTIVE = f"SELECT {_COLUMNS} FROM workers WHERE ended_at IS NULL ORDER BY started_at, id"
+ACTIVE = f"SELECT {TABLE.listed} FROM workers WHERE ended_at IS NULL ORDER BY started_at, id"
 
-NEWEST = f"SELECT {_COLUMNS} FROM workers ORDER BY started_at DESC, id LIMIT :limit"
+NEWEST = f"SELECT {TABLE.listed} FROM workers ORDER BY started_at DESC, id LIMIT :limit"
 
 
 def derive(changes: Sequence[Change[Worker]]) -> Iterator[Write]:
@@ -67,18 +70,17 @@ def _row(worker: Worker) -> tuple[Any, ...]:
 
 WORKERS = ReadModel(
     name="workers",
-    version=1,
+    version=2,
     kind="worker",
-    schema=SCHEMA,
     derive=derive,
-    table="workers",
-    key="id",
+    table=TABLE,
+    indexes=INDEXES,
 )
 
 
 def load(tx: Reader, stream: str, tables: Tables) -> Worker | None:
     """Return the worker of this stream; None if there is none. tables: the names to read from."""
-    rows = tx.query(LOAD.format_map(tables), (stream.partition(":")[2],))
+    rows = tx.query(LOAD.format_map(tables), {"id": stream.partition(":")[2]})
     return _worker(rows[0]) if rows else None
 
 

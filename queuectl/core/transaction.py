@@ -170,7 +170,7 @@ class Session:
         """Write the read models; call it once, before the commit."""
         self._projector.flush()
         if self._tx.appended:
-            self._tx.execute(ADVANCE, (self._tx.last[0],))
+            self._tx.execute(ADVANCE, {"position": self._tx.last[0]})
         self._cache.end(self._tx.last)
 
     def _carry_out(self, stream: str, state: Any, decision: Any, request: Any) -> Any:

@@ -15,24 +15,6 @@ from .writer import folder_name
 
 REPORTED_EVERY = 1_000
 
-ENDS = ("succeeded", "failed", "cancelled")
-"""Types of the events that end an attempt."""
-
-# By position: each event once. The row of each by its primary key.
-RECORDED = """
-    SELECT position, stream, data ->> 'attempt', data ->> 'kept_bytes', data ->> 'output_sha256',
-           total_bytes, kept
-      FROM events LEFT JOIN outputs ON job = stream AND attempt = data ->> 'attempt'
-     WHERE type IN (?, ?, ?) AND data ->> 'output_bytes' > 0 ORDER BY position"""
-
-# Each row once. The events of its job by the index of streams.
-UNRECORDED = """
-    SELECT job, attempt FROM outputs
-     WHERE length(kept) > 0 AND NOT EXISTS (
-           SELECT 1 FROM events
-            WHERE stream = job AND type IN (?, ?, ?)
-              AND data ->> 'attempt' = attempt AND data ->> 'output_bytes' > 0)"""
-
 Where = Literal["rows", "rows and files"]
 """Which outputs to check: only the short ones in the database, or the long ones in files too."""
 
@@ -63,20 +45,20 @@ def check_outputs(
     folder: descriptor of the folder of all outputs; None if there is none.
     """
     end = tx.head().position
-    for count, row in enumerate(tx.rows(RECORDED, ENDS)):
+    for count, row in enumerate(tx.recorded_outputs()):
         position, job, attempt, kept_bytes, digest, total_bytes, kept = row
         if count % REPORTED_EVERY == 0:
             on_progress(position, end)
-        in_files = total_bytes is not None and kept is None
-        if in_files and where == "rows":
-            continue
+        name: str | None = None
         stored: Iterable[bytes] = [] if kept is None else [kept]
-        if in_files:
+        if total_bytes is not None and kept is None:
+            if where == "rows":
+                continue
+            name = folder_name(job, attempt)
             stored = _data(pieces_before(pieces(folder, job, attempt), total_bytes))
         if kind := _compared(stored, kept_bytes or 0, digest):
-            name = folder_name(job, attempt) if in_files else None
             yield _problem(job, attempt, kind, name, position, kept_bytes or 0)
-    for job, attempt in tx.rows(UNRECORDED, ENDS):
+    for job, attempt in tx.unrecorded_outputs():
         words = f"job {job}, attempt {attempt}: it has an output, but the log has none of it"
         yield OutputProblem(job, attempt, "changed", None, 0, words)
 

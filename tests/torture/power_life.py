@@ -14,7 +14,7 @@ import apsw
 from eventstore.sqlite import creating, opening
 from eventstore.sqlite.busy_wait import Patience
 from eventstore.sqlite.log import SqliteStore
-from projections.registry import READ_MODELS
+from projections.registry import TABLES
 from queuectl.api import Queue
 from queuectl.core.replay import replay
 from queuectl.core.requests import Cancel, EndWorker, NewJob, Outcome, Retry, SetConfig, StartWorker
@@ -25,7 +25,7 @@ from tests.given import BEGAN_US, SECOND_US, worker_started
 
 EVENTS = "SELECT * FROM events ORDER BY position"
 VIEWS = {
-    **{m.table: f"SELECT * FROM {m.table} ORDER BY {m.key}" for m in READ_MODELS if m.table},
+    **{t.name: f"SELECT * FROM {t.name} ORDER BY {', '.join(t.key)}" for t in TABLES},
     "outputs": "SELECT * FROM outputs ORDER BY job, attempt",
     "checkpoint": "SELECT position FROM checkpoint",
 }

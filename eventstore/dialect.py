@@ -1,0 +1,142 @@
+"""The SQL of SQLite and of PostgreSQL: each difference between them is here, and only here.
+
+All other SQL above the store is text that both databases understand. It binds values by name
+(`:queue`), casts untyped null parameters and sums, and names each subquery.
+See docs/decisions/0013.
+"""
+
+import re
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from .tables import ColumnType, Statement, Table
+
+_PARAMETER = re.compile(r"(?<!:):([a-z_]\w*)")
+
+
+class Dialect(NamedTuple):
+    """What differs, as text. `{column}`, `{key}` … are replaced."""
+
+    name: Literal["sqlite", "postgres"]
+    types: dict[ColumnType, str]
+    only_key: dict[ColumnType, str]
+    """The type of a column that is the only one of the primary key."""
+    table_end: str
+    """At the end of CREATE TABLE; `{clustered}` for a key of several columns, or of text."""
+    clustered: str
+    computed: str
+    """A column that the store computes from `{value}`."""
+    json_text: str
+    """The text of `{key}` in the JSON text of `{column}`; null if it is missing."""
+    json_pairs: str
+    """The pairs (key, value) of the object `{key}` in the JSON text of `{column}`, as a table."""
+    among: str
+    """A subquery with the texts in a JSON array, which is bound as `{parameter}`."""
+    like: str
+    """The operator LIKE that ignores the case of ASCII letters."""
+    placeholder: str
+    """The place of the value `{number}`, 1 for the first, in a statement that writes rows."""
+    named: str
+    """The place of the value with the name `{name}` in a query."""
+
+    def create(self, table: Table, name: str) -> str:
+        """Return the statement that creates an empty table with this name."""
+        parts = [f"{column} {self._type(table, column)}" for column in table.columns]
+        for column, source in table.computed.items():
+            value = self.json_text.format(column=source.column, key=source.key)
+            parts.append(f"{column} {self.computed.format(value=value)}")
+        separate_key = table.key and not self._has_number_as_key(table)
+        if separate_key:
+            parts.append(f"PRIMARY KEY ({', '.join(table.key)})")
+        parts += [f"UNIQUE ({', '.join(columns)})" for columns in table.unique]
+        end = self.table_end.format(clustered=self.clustered if separate_key else "")
+        return f"CREATE TABLE {name} (\n    " + ",\n    ".join(parts) + f"\n){end}"
+
+    def write(self, statement: Statement, name: str) -> str:
+        """Return the SQL that carries out a statement on the table `name`, once for each row."""
+        return statement.rendered(self.name, name, self._rendered)
+
+    def query(self, sql: str) -> str:
+        """Return a query with this database's way to name values."""
+        return _with_parameters(sql, self.named)
+
+    def _type(self, table: Table, column: str) -> str:
+        types = self.only_key if (column,) == table.key else self.types
+        return types[table.columns[column]]
+
+    def _has_number_as_key(self, table: Table) -> bool:
+        return len(table.key) == 1 and table.columns[table.key[0]] == "integer"
+
+    def _rendered(self, statement: Statement, name: str) -> str:
+        places = {
+            column: self.placeholder.format(number=number)
+            for number, column in enumerate(statement.columns, 1)
+        }
+        others = [column for column in places if column not in statement.table.key]
+        same_key = " AND ".join(f"{column} = {places[column]}" for column in statement.table.key)
+        if statement.how == "delete":
+            return f"DELETE FROM {name} WHERE {same_key}"
+        if statement.how == "update":
+            changes = ", ".join(f"{column} = {places[column]}" for column in others)
+            return f"UPDATE {name} SET {changes} WHERE {same_key}"
+        insert = f"INSERT INTO {name} ({', '.join(places)}) VALUES ({', '.join(places.values())})"
+        if statement.how == "insert":
+            return insert
+        change = _ON_CONFLICT[statement.how]
+        changes = ", ".join(change.format(table=name, column=column) for column in others)
+        key = ", ".join(statement.table.key)
+        return f"{insert} ON CONFLICT ({key}) DO UPDATE SET {changes}"
+
+
+_ON_CONFLICT = {
+    "put": "{column} = excluded.{column}",
+    "add": "{column} = {table}.{column} + excluded.{column}",
+    "raise": "{column} = CASE WHEN excluded.{column} > {table}.{column}"
+    " THEN excluded.{column} ELSE {table}.{column} END",
+}
+
+
+@lru_cache(maxsize=500)
+def _with_parameters(sql: str, named: str) -> str:
+    return _PARAMETER.sub(lambda match: named.format(name=match[1]), sql)
+
+
+SQLITE = Dialect(
+    name="sqlite",
+    types={
+        "integer": "INTEGER NOT NULL",
+        "integer or null": "INTEGER",
+        "text": "TEXT NOT NULL",
+        "text or null": "TEXT",
+    },
+    only_key={"integer": "INTEGER PRIMARY KEY", "text": "TEXT NOT NULL"},
+    table_end=" STRICT{clustered}",
+    clustered=", WITHOUT ROWID",
+    computed="TEXT GENERATED ALWAYS AS ({value}) VIRTUAL",
+    json_text="json_extract({column}, '$.{key}')",
+    json_pairs="json_each({column}, '$.{key}')",
+    among="SELECT value FROM json_each(:{parameter})",
+    like="LIKE",
+    placeholder="?{number}",
+    named=":{name}",
+)
+
+POSTGRES = Dialect(
+    name="postgres",
+    types={
+        "integer": "BIGINT NOT NULL",
+        "integer or null": "BIGINT",
+        "text": 'TEXT COLLATE "C" NOT NULL',
+        "text or null": 'TEXT COLLATE "C"',
+    },
+    only_key={"integer": "BIGINT PRIMARY KEY", "text": 'TEXT COLLATE "C" NOT NULL'},
+    table_end="{clustered}",
+    clustered="",
+    computed='TEXT COLLATE "C" GENERATED ALWAYS AS ({value}) STORED',
+    json_text="(CAST({column} AS json) ->> '{key}')",
+    json_pairs="json_each_text(CAST({column} AS json) -> '{key}')",
+    among="SELECT json_array_elements_text(CAST(:{parameter} AS json))",
+    like="ILIKE",
+    placeholder="${number}",
+    named="%({name})s",
+)

@@ -1,0 +1,95 @@
+"""Tables next to the log, and writes to their rows, as data: SQL is made by `dialect.py`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+ColumnType = Literal["integer", "integer or null", "text", "text or null"]
+"""Integers have 64 bits. Text is ordered by its bytes in UTF-8."""
+
+
+class OfJson(NamedTuple):
+    """A column that the store computes: the text of a key in a column of JSON, null without it."""
+
+    column: str
+    key: str
+
+
+class Table:
+    """A table: its name and its columns, in order, with those of its unique key.
+
+    columns: type of each column; those of the key come first. key: names of the columns of the
+    primary key; empty for a table of one row. unique: further unique keys. computed: columns that
+    are read, and never written.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        columns: Mapping[str, ColumnType],
+        *,
+        key: tuple[str, ...],
+        unique: tuple[tuple[str, ...], ...] = (),
+        computed: Mapping[str, OfJson] = {},
+    ) -> None:
+        self.name, self.columns, self.key = name, columns, key
+        self.unique, self.computed = unique, computed
+        self.listed = ", ".join(columns)
+        """The names of the columns as an SQL list, in order."""
+
+    def insert(self, *columns: str) -> "Statement":
+        """Return the statement that adds rows. columns: of the rows; by default all, in order."""
+        return Statement("insert", self, columns or tuple(self.columns))
+
+    def put(self) -> "Statement":
+        """Return the statement that adds whole rows, or replaces those with the same key."""
+        return Statement("put", self, tuple(self.columns))
+
+    def update(self, *columns: str) -> "Statement":
+        """Return the statement that changes the rows with these keys.
+
+        columns: of the rows, in order; those of the key are among them.
+        """
+        return Statement("update", self, columns)
+
+    def add(self) -> "Statement":
+        """Return the statement that adds numbers to those of the rows with these keys.
+
+        A row that does not exist is inserted. All columns except the key are numbers.
+        """
+        return Statement("add", self, tuple(self.columns))
+
+    def raise_(self) -> "Statement":
+        """Return the statement that replaces numbers by higher ones, never by lower ones."""
+        return Statement("raise", self, tuple(self.columns))
+
+    def delete(self) -> "Statement":
+        """Return the statement that deletes the rows with these keys."""
+        return Statement("delete", self, self.key)
+
+
+How = Literal["insert", "put", "update", "add", "raise", "delete"]
+
+
+class Statement:
+    """A change of a table's rows. columns: those of the rows that are passed with it, in order."""
+
+    def __init__(self, how: How, table: Table, columns: tuple[str, ...]) -> None:
+        self.how, self.table, self.columns = how, table, columns
+        self._rendered: dict[tuple[str, str], str] = {}
+
+    def rendered(self, dialect: str, name: str, render: "Render") -> str:
+        """Return the SQL text for the table `name`; `render` is called once for each dialect."""
+        key = (dialect, name)
+        if (sql := self._rendered.get(key)) is None:
+            sql = self._rendered[key] = render(self, name)
+        return sql
+
+
+Render = Callable[[Statement, str], str]
+
+
+class Write(NamedTuple):
+    """A statement, and the rows to carry it out with: their values in order of its columns."""
+
+    statement: Statement
+    rows: Sequence[tuple[Any, ...]]

@@ -1,14 +1,14 @@
 """The common form of all read models: a table, and a function from changes to its writes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from eventstore.events.recorded import Recorded
 from eventstore.tables import Table, Write
 
-StreamKind = Literal["job", "worker", "config", "context"]
+from .streams import StreamKind
 
 S = TypeVar("S")
 

@@ -1,7 +1,7 @@
 """The list of all read models, and folding recorded events into their tables exactly once."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, NamedTuple, get_args
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -10,13 +10,10 @@ from eventstore.events.recorded import Recorded
 from eventstore.store import Reader, Writer
 from eventstore.tables import Table, Write
 
-from .folds import config as config_fold
-from .folds import context as context_fold
-from .folds import job as job_fold
-from .folds import worker as worker_fold
 from .folds.job import Job
-from .read_model import Change, ReadModel, StreamKind, Tables
-from .read_models import contexts, jobs, settings, workers
+from .kinds import KINDS
+from .read_model import Change, ReadModel, Tables
+from .read_models import jobs
 from .read_models.contexts import CONTEXTS
 from .read_models.counts import COUNTS
 from .read_models.dead import DEAD
@@ -29,6 +26,7 @@ from .read_models.tags import TAGS
 from .read_models.throughput import THROUGHPUT
 from .read_models.timers import TIMERS
 from .read_models.workers import WORKERS
+from .streams import StreamKind, is_job, kind_of
 
 READ_MODELS: tuple[ReadModel, ...] = (
     JOBS,
@@ -60,8 +58,7 @@ CHECKPOINT = Table(
 ADVANCE = "UPDATE checkpoint SET position = :position"
 
 _BY_KIND: Mapping[StreamKind, tuple[ReadModel, ...]] = {
-    kind: tuple(model for model in READ_MODELS if model.kind == kind)
-    for kind in get_args(StreamKind)
+    kind: tuple(model for model in READ_MODELS if model.kind == kind) for kind in KINDS
 }
 
 
@@ -73,34 +70,7 @@ class _Pending(msgspec.Struct):
     recorded: list[Recorded]
 
 
-class _Fold(msgspec.Struct, frozen=True):
-    evolve: Callable[[Any, Recorded], Any]
-    load: Callable[[Reader, str, Tables], Any]
-
-
-_FOLDS: Mapping[StreamKind, _Fold] = {
-    "job": _Fold(job_fold.evolve, jobs.load),
-    "worker": _Fold(worker_fold.evolve, workers.load),
-    "config": _Fold(config_fold.evolve, settings.load),
-    "context": _Fold(context_fold.evolve, contexts.load),
-}
-
-
-_EVOLVE = {kind: fold.evolve for kind, fold in _FOLDS.items()}
-
-
-def kind_of(stream: str) -> StreamKind:
-    """Return the kind of a stream, by its name."""
-    if stream[0] != "$":
-        return "job"
-    match stream.partition(":")[0]:
-        case "$worker":
-            return "worker"
-        case "$config":
-            return "config"
-        case "$context":
-            return "context"
-    raise AssertionError(f"no kind of stream is named {stream}")
+_EVOLVE = {name: kind.evolve for name, kind in KINDS.items()}
 
 
 class Projector:
@@ -119,7 +89,7 @@ class Projector:
     def state(self, stream: str) -> Any:
         """Return the state of a stream, including folded events; None if it has no event."""
         if stream not in self._states:
-            load = _FOLDS[kind_of(stream)].load
+            load = KINDS[kind_of(stream)].load
             self._states[stream] = load(self._tx, stream, self._tables)
         return self._states[stream]
 
@@ -148,7 +118,7 @@ class Projector:
 
     def preload(self, streams: Iterable[str]) -> None:
         """Read the states of many jobs with one statement, before their events are folded."""
-        job_ids = [stream for stream in streams if stream[0] != "$" and stream not in self._states]
+        job_ids = [stream for stream in streams if is_job(stream) and stream not in self._states]
         self._states.update(dict.fromkeys(job_ids))
         self._states.update(jobs.load_many(self._tx, job_ids, self._tables))
 

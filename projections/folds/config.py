@@ -1,11 +1,11 @@
 """The state of the configuration: the values that were set, by key."""
 
+from typing import assert_never
+
 import msgspec
 
-from eventstore.events.config import ConfigChanged
+from eventstore.events.config import ConfigChanged, ConfigEvent
 from eventstore.events.recorded import Recorded
-
-STREAM = "$config"
 
 SettingValue = int | float | str
 """The value of a setting in its stored unit: microseconds, bytes or a plain number."""
@@ -20,11 +20,18 @@ class Config(msgspec.Struct, frozen=True):
 
 def evolve(config: Config | None, recorded: Recorded) -> Config:
     """Return the configuration after `recorded`."""
-    event = recorded.event
-    assert isinstance(event, ConfigChanged), f"{recorded.type} in {STREAM}"
+    event: ConfigEvent = recorded.event  # type: ignore[assignment]
+    match event:
+        case ConfigChanged():
+            return _changed(config, event, recorded.version)
+        case _:
+            assert_never(event)
+
+
+def _changed(config: Config | None, event: ConfigChanged, version: int) -> Config:
     values = dict(config.values) if config else {}
     if event.value is None:
         values.pop(event.key, None)
     else:
         values[event.key] = event.value
-    return Config(recorded.version, values)
+    return Config(version, values)

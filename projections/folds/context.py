@@ -1,11 +1,11 @@
 """The last directory and PATH from which a job was enqueued; the table `contexts` has all."""
 
+from typing import assert_never
+
 import msgspec
 
-from eventstore.events.context import ContextRecorded
+from eventstore.events.context import ContextEvent, ContextRecorded
 from eventstore.events.recorded import Recorded
-
-STREAM = "$context"
 
 
 class Context(msgspec.Struct, frozen=True, gc=False):
@@ -19,6 +19,9 @@ class Context(msgspec.Struct, frozen=True, gc=False):
 
 def evolve(_: Context | None, recorded: Recorded) -> Context:
     """Return the context that `recorded` has added."""
-    event = recorded.event
-    assert isinstance(event, ContextRecorded), f"{recorded.type} in {STREAM}"
-    return Context(recorded.version, recorded.position, event.cwd, event.path)
+    event: ContextEvent = recorded.event  # type: ignore[assignment]
+    match event:
+        case ContextRecorded():
+            return Context(recorded.version, recorded.position, event.cwd, event.path)
+        case _:
+            assert_never(event)

@@ -14,6 +14,8 @@ from eventstore.events.worker import (
     WorkerStopped,
 )
 
+from ..streams import name_in
+
 WorkerState = Literal["running", "stopping", "stopped", "lost"]
 
 
@@ -39,18 +41,13 @@ class Worker(msgspec.Struct, frozen=True, gc=False):
         return self.state in ("running", "stopping")
 
 
-def stream_of(worker_id: str) -> str:
-    """Return the name of a worker's stream."""
-    return f"$worker:{worker_id}"
-
-
 def evolve(worker: Worker | None, recorded: Recorded) -> Worker:
     """Return the worker after `recorded`."""
     event = recorded.event
     if worker is None:
         assert isinstance(event, WorkerStarted), f"{recorded.stream} begins with {recorded.type}"
         return Worker(
-            id=recorded.stream.partition(":")[2],
+            id=name_in(recorded.stream),
             started=event,
             state="running",
             version=recorded.version,

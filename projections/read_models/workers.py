@@ -14,6 +14,7 @@ from eventstore.tables import Table, Write
 from ..errors import DamagedRow
 from ..folds.worker import Worker
 from ..read_model import Change, ReadModel, Tables
+from ..streams import name_in, named
 
 TABLE = Table(
     "workers",
@@ -80,13 +81,13 @@ WORKERS = ReadModel(
 
 def load(tx: Reader, stream: str, tables: Tables) -> Worker | None:
     """Return the worker of this stream; None if there is none. tables: the names to read from."""
-    rows = tx.query(LOAD.format_map(tables), {"id": stream.partition(":")[2]})
+    rows = tx.query(LOAD.format_map(tables), {"id": name_in(stream)})
     return _worker(rows[0]) if rows else None
 
 
 def get(tx: Reader, worker_id: str) -> Worker | None:
     """Return the worker with this id; None if there is none."""
-    return load(tx, f":{worker_id}", {"workers": "workers"})
+    return load(tx, named("worker", worker_id), {"workers": "workers"})
 
 
 def active(tx: Reader) -> list[Worker]:

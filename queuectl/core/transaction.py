@@ -16,11 +16,10 @@ from eventstore.events.context import ContextRecorded
 from eventstore.events.fact import Fact
 from eventstore.sqlite import outputs
 from eventstore.sqlite.transaction import SqliteTransaction
-from projections.folds import config as config_fold
-from projections.folds import context as context_fold
+from projections import streams
 from projections.folds.config import Config
 from projections.folds.job import Job
-from projections.folds.worker import Worker, stream_of
+from projections.folds.worker import Worker
 from projections.read_models import contexts, sequence, settings
 from projections.registry import ADVANCE, Projector
 
@@ -123,8 +122,8 @@ class Session:
         A refusal is returned, not raised; it writes nothing.
         """
         stream = _stream_of(request)
-        if stream[:1] in ("", "$") and isinstance(request, JobRequest):
-            return NoSuchJob(stream)  # `$` begins the names of other streams, never a job's id
+        if not streams.is_job(stream) and isinstance(request, JobRequest):
+            return NoSuchJob(stream)
         state = self._projector.state(stream)
         return self._carry_out(stream, state, _decide(state, request), request)
 
@@ -192,7 +191,7 @@ class Session:
                 actor="timer" if isinstance(request, _BY_THE_CLOCK) else None,
             )
         )
-        if stream == config_fold.STREAM:
+        if stream == streams.CONFIG:
             self._cache.policy = None
         if self._projector.pending_streams >= STREAMS_PER_FLUSH:
             self._projector.flush()
@@ -231,7 +230,7 @@ class Session:
         return _recordable("PATH", os.environ.get("PATH", os.defpath))
 
     def _record_context(self, cwd: str, path: str) -> int:
-        stream = context_fold.STREAM
+        stream = streams.CONTEXT
         last = self._projector.state(stream)
         version = last.version if last else 0
         recorded = self._tx.append(stream, version, (ContextRecorded(cwd=cwd, path=path),))
@@ -254,7 +253,11 @@ def _digest(new: NewJob) -> str:
 def _stream_of(request: AnyRequest) -> str:
     if isinstance(request, OfJob):
         return request.job_id
-    return config_fold.STREAM if isinstance(request, SetConfig) else stream_of(request.worker_id)
+    return (
+        streams.CONFIG
+        if isinstance(request, SetConfig)
+        else streams.named("worker", request.worker_id)
+    )
 
 
 def _decide(state: Any, request: AnyRequest) -> tuple[Fact, ...] | QueueError:

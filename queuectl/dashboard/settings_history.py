@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from eventstore.events.recorded import Recorded
 from eventstore.store import Reader
-from projections.folds.config import STREAM, SettingValue
+from projections.folds.config import SettingValue
 from projections.read_models import settings as read_model
 from projections.read_models.settings import LastChange
+from projections.streams import CONFIG
 from queuectl.core.settings import SETTINGS, Setting
 
 CHANGES_SHOWN = 100
@@ -41,7 +42,7 @@ def settings_page(tx: Reader, before: int | None) -> SettingsPage:
     values = read_model.in_force(tx)
     changed = read_model.last_changes(tx)
     is_empty = tx.head().position == 0
-    changes = [] if is_empty else tx.newest(STREAM, CHANGES_SHOWN + 1, before)
+    changes = [] if is_empty else tx.newest(CONFIG, CHANGES_SHOWN + 1, before)
     has_more = len(changes) > CHANGES_SHOWN
     return SettingsPage(
         in_force=[

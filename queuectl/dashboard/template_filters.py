@@ -6,6 +6,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from projections.folds.job import Job
+from projections.streams import is_job, named
 from queuectl.escape import visible
 from queuectl.event_wording import what
 from queuectl.text.causes import cause_words
@@ -50,6 +51,8 @@ def install(app: Flask) -> None:
     )
     app.jinja_env.globals.update(
         plural=plural,
+        is_job=is_job,
+        stream_named=named,
         what=what,
         outcome_word=outcome_word,
         ago=ago_element,

@@ -22,8 +22,8 @@ from eventstore.events.recorded import Recorded
 from eventstore.events.worker import WorkerStarted
 from eventstore.location import locate
 from eventstore.store import Reader
-from projections.folds.worker import stream_of
 from projections.read_models import counts, workers
+from projections.streams import named
 
 from .. import __version__, exit_codes
 from ..api import Queue
@@ -210,7 +210,7 @@ def _jobs_died_before(queue: Queue, before: tuple[str, ...]) -> bool:
 
 
 def _events_of(tx: Reader, worker_id: str) -> Iterator[Recorded]:
-    return tx.events(stream=stream_of(worker_id))
+    return tx.events(stream=named("worker", worker_id))
 
 
 def _refuse_endless(queue: Queue, queues: tuple[str, ...]) -> None:

@@ -20,7 +20,8 @@ from eventstore.events.recorded import Recorded
 from eventstore.store import Reader
 from projections.folds.job import Job, State, evolve
 from projections.read_models import jobs
-from projections.registry import checkpoint, kind_of
+from projections.registry import checkpoint
+from projections.streams import is_job
 
 MAY_FOLLOW: dict[type[JobEvent], tuple[State | None, ...]] = {
     Enqueued: (None,),
@@ -54,7 +55,7 @@ class Ledger:
         for recorded in tx.events(after=self._position):
             assert recorded.position == self._position + 1, f"a gap before {recorded.position}"
             self._position = recorded.position
-            if kind_of(recorded.stream) == "job":
+            if is_job(recorded.stream):
                 moved.add(recorded.stream)
                 self._apply(recorded)
         assert checkpoint(tx).position == self._position, (

@@ -11,7 +11,9 @@ import click
 from eventstore.events.job import CancelRequested, Claimed, Released
 from eventstore.events.recorded import EVENT_TYPES, Recorded
 from projections.folds.job import FINAL, Job
+from projections.kinds import KINDS
 from projections.read_models import runs
+from projections.streams import is_job
 
 from ...core.clock import SystemClock
 from ...core.snapshot import Reading
@@ -83,8 +85,8 @@ def _title(out: Printer, job: Job) -> str:
     return f"{which}{command}  {out.painted(state(job), job.state)}{since}"
 
 
-ALWAYS = ("$config", "$context")
-"""Streams that exist even if they have no event."""
+ALWAYS = [form for kind in KINDS.values() if not is_job(form := kind.form) and ":" not in form]
+"""Streams that exist even if they have no event: the only ones of their kinds."""
 
 TAIL = 10
 """Number of events that -f prints first, like the lines of `tail -f`."""
@@ -181,7 +183,7 @@ def _named(reading: Reading, stream: str | None) -> str | None:
     if stream in (None, *ALWAYS) or next(reading.events(stream=stream), None) is not None:
         return stream
     assert stream is not None
-    if not stream.startswith("$"):
+    if is_job(stream):
         raise NoSuchJob(stream)
     raise NotFound(
         f"unknown stream {stream!r:.100}; others are $config, $context and $worker:ID"

@@ -3,15 +3,15 @@
 import pytest
 
 from eventstore.events.worker import StopRequested, WorkerEvent, WorkerLost, WorkerStopped
-from projections.folds.worker import Worker, evolve, stream_of
-from projections.registry import kind_of
+from projections.folds.worker import Worker, evolve
+from projections.streams import named
 from tests.given import BEGAN_US, SECOND_US, recorded, worker_started
 
 
 def worker(*events: WorkerEvent) -> Worker:
     """Return the worker 3f after its start and these events."""
     state = None
-    for record in recorded((worker_started(), *events), stream=stream_of("3f"), first=5):
+    for record in recorded((worker_started(), *events), stream=named("worker", "3f"), first=5):
         state = evolve(state, record)
     assert state is not None
     return state
@@ -52,12 +52,5 @@ def test_worker_starts_once() -> None:
 
 
 def test_worker_id_may_contain_a_colon() -> None:
-    (record,) = recorded((worker_started(),), stream=stream_of("a:b"))
+    (record,) = recorded((worker_started(),), stream=named("worker", "a:b"))
     assert evolve(None, record).id == "a:b"
-
-
-def test_kind_of_a_stream_follows_from_its_name() -> None:
-    streams = ("7", "nightly", "$worker:3f", "$config", "$context")
-    assert [kind_of(name) for name in streams] == ["job", "job", "worker", "config", "context"]
-    with pytest.raises(AssertionError, match=r"no kind of stream is named \$schedule"):
-        kind_of("$schedule")

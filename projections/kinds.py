@@ -1,0 +1,60 @@
+"""All kinds of stream in one table: how their streams are named, their folds and their states.
+
+mypy fails here if a kind of `streams.StreamKind`, or an event of `Event`, is in no entry.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, assert_never, get_args
+
+import msgspec
+
+from eventstore.events.recorded import Recorded
+from eventstore.store import Reader
+
+from .folds import config as config_fold
+from .folds import context as context_fold
+from .folds import job as job_fold
+from .folds import worker as worker_fold
+from .read_model import Tables
+from .read_models import contexts, jobs, settings, workers
+from .streams import CONFIG, CONTEXT, StreamKind, named
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """What all streams of a kind have in common."""
+
+    form: str
+    """The names of its streams, for people; without `:`, its only stream."""
+    evolve: Callable[[Any, Recorded], Any]
+    """The fold: the state before and a record to the state after."""
+    load: Callable[[Reader, str, Tables], Any]
+    """Reads the state of a stream from its read model; None for a stream without events."""
+
+
+def _kind(kind: StreamKind) -> Kind:
+    match kind:
+        case "job":
+            return Kind(form="ID", evolve=job_fold.evolve, load=jobs.load)
+        case "worker":
+            form = named("worker", "ID")
+            return Kind(form=form, evolve=worker_fold.evolve, load=workers.load)
+        case "config":
+            return Kind(form=CONFIG, evolve=config_fold.evolve, load=settings.load)
+        case "context":
+            return Kind(form=CONTEXT, evolve=context_fold.evolve, load=contexts.load)
+        case _:
+            assert_never(kind)
+
+
+KINDS: Mapping[StreamKind, Kind] = {kind: _kind(kind) for kind in get_args(StreamKind)}
+
+if TYPE_CHECKING:
+    from eventstore.events.config import ConfigEvent
+    from eventstore.events.context import ContextEvent
+    from eventstore.events.job import JobEvent
+    from eventstore.events.recorded import Event
+    from eventstore.events.worker import WorkerEvent
+
+    def _has_a_kind(event: Event) -> JobEvent | WorkerEvent | ConfigEvent | ContextEvent:
+        """mypy fails here if `Event` has events of a kind that this file does not know yet."""
+        return event

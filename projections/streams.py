@@ -1,0 +1,37 @@
+"""The names of streams: a job's stream is its id; all others are `$KIND` or `$KIND:NAME`."""
+
+from typing import Literal, get_args
+
+StreamKind = Literal["job", "worker", "config", "context"]
+"""All kinds of stream; the table `projections.kinds` describes each."""
+
+CONFIG = "$config"
+CONTEXT = "$context"
+
+_BY_PREFIX: dict[str, StreamKind] = {
+    f"${kind}": kind for kind in get_args(StreamKind) if kind != "job"
+}
+
+
+def is_job(stream: str) -> bool:
+    """Return whether this is the name of a job's stream, its id."""
+    return stream[:1] != "$"
+
+
+def kind_of(stream: str) -> StreamKind:
+    """Return the kind of a stream, by its name. Called for each event, so it must stay fast."""
+    if stream[:1] != "$":
+        return "job"
+    kind = _BY_PREFIX.get(stream.partition(":")[0])
+    assert kind is not None, f"no kind of stream is named {stream}"
+    return kind
+
+
+def named(kind: StreamKind, name: str) -> str:
+    """Return the stream with this name among those of its kind: `$worker:3f2a`."""
+    return f"${kind}:{name}"
+
+
+def name_in(stream: str) -> str:
+    """Return the name that `named` has put into a stream: `3f2a` of `$worker:3f2a`."""
+    return stream.partition(":")[2]

@@ -3,23 +3,42 @@
 Times are UTC, microseconds since 1970. The caller reads the clock and draws the jitter.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
 from eventstore.events.job import FailureReason, Usage
 from eventstore.events.worker import WorkerStarted
 from projections.folds.config import SettingValue
+from projections.streams import CONFIG, CONTEXT, StreamKind, named
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Base class of all requests."""
+    """Base class of all requests. The class says what holds for all requests of its type."""
+
+    kind: ClassVar[StreamKind]
+    """The kind of the stream to which its events are appended."""
+    actor: ClassVar[Literal["timer"] | None] = None
+    """The recorded actor; None means that of the transaction."""
+    cause: ClassVar[Literal["last event"] | None] = None
+    """What in the log led to it: the last event of its stream; nothing, if a person made it."""
+
+    @property
+    def stream(self) -> str:
+        """The name of the stream to which its events are appended."""
+        raise NotImplementedError
 
 
 class OfJob(Request, frozen=True, kw_only=True):
     """Base class of all requests about one job."""
 
+    kind = "job"
     job_id: str
+
+    @property
+    def stream(self) -> str:
+        """The id of the job."""
+        return self.job_id
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,18 +99,23 @@ class Enqueue(OfJob, frozen=True, kw_only=True):
 class ComeDue(OfJob, frozen=True, kw_only=True):
     """A delayed job or a retry is due."""
 
+    actor = "timer"
+    cause = "last event"
     at_us: int
 
 
 class Rearm(OfJob, frozen=True, kw_only=True):
     """Begin a delay again: the clock was set back to a time before the delay began."""
 
+    actor = "timer"
+    cause = "last event"
     at_us: int
 
 
 class Claim(OfJob, frozen=True, kw_only=True):
     """Take a pending job for a slot of a worker."""
 
+    cause = "last event"
     worker: str
     slot: int
     at_us: int
@@ -103,6 +127,7 @@ class OfClaim(OfJob, frozen=True, kw_only=True):
     worker: the worker that holds it; None means any.
     """
 
+    cause = "last event"
     attempt: int
     worker: str | None = None
 
@@ -176,32 +201,40 @@ JobRequest = (
 )
 
 
-class StartWorker(Request, frozen=True, kw_only=True):
+class OfWorker(Request, frozen=True, kw_only=True):
+    """Base class of all requests about one worker."""
+
+    kind = "worker"
+    worker_id: str
+
+    @property
+    def stream(self) -> str:
+        """The stream of the worker."""
+        return named("worker", self.worker_id)
+
+
+class StartWorker(OfWorker, frozen=True, kw_only=True):
     """A supervisor holds its lock and starts."""
 
-    worker_id: str
     started: WorkerStarted
 
 
-class RequestStop(Request, frozen=True, kw_only=True):
+class RequestStop(OfWorker, frozen=True, kw_only=True):
     """Ask a worker to stop after its running jobs (`drain`), or to end them (`now`)."""
 
-    worker_id: str
     how: Literal["drain", "now"]
     reason: str | None = None
 
 
-class EndWorker(Request, frozen=True, kw_only=True):
+class EndWorker(OfWorker, frozen=True, kw_only=True):
     """A supervisor exits in an orderly way."""
 
-    worker_id: str
     reason: Literal["drained", "stopped", "until-empty", "until-idle", "keeper-lost", "error"]
 
 
-class LoseWorker(Request, frozen=True, kw_only=True):
+class LoseWorker(OfWorker, frozen=True, kw_only=True):
     """Another worker has found that this one died."""
 
-    worker_id: str
     found_by: str
 
 
@@ -211,9 +244,28 @@ WorkerRequest = StartWorker | RequestStop | EndWorker | LoseWorker
 class SetConfig(Request, frozen=True, kw_only=True):
     """Set a setting to a value in its stored unit; None resets it to its default."""
 
+    kind = "config"
     key: str
     value: SettingValue | None
     reason: str | None = None
 
+    @property
+    def stream(self) -> str:
+        """The stream of the configuration."""
+        return CONFIG
 
-AnyRequest = JobRequest | WorkerRequest | SetConfig
+
+class RecordContext(Request, frozen=True, kw_only=True):
+    """Record a directory and PATH that jobs are enqueued from, so that they can refer to it."""
+
+    kind = "context"
+    cwd: str
+    path: str
+
+    @property
+    def stream(self) -> str:
+        """The stream of the contexts."""
+        return CONTEXT
+
+
+AnyRequest = JobRequest | WorkerRequest | SetConfig | RecordContext

@@ -12,51 +12,38 @@ from typing import Any, overload
 import msgspec
 from msgspec.structs import asdict
 
-from eventstore.events.context import ContextRecorded
 from eventstore.events.fact import Fact
 from eventstore.sqlite import outputs
 from eventstore.sqlite.transaction import SqliteTransaction
 from projections import streams
 from projections.folds.config import Config
+from projections.folds.context import Context
 from projections.folds.job import Job
 from projections.folds.worker import Worker
 from projections.read_models import contexts, sequence, settings
 from projections.registry import ADVANCE, Projector
 
 from ..errors import BadInput, NoSuchJob, QueueError
-from .decisions import config as config_rules
-from .decisions import job as job_rules
-from .decisions import worker as worker_rules
 from .requests import (
     AnyRequest,
-    Claim,
-    ComeDue,
     Enqueue,
-    Finish,
     JobRequest,
-    Lose,
     NewJob,
-    OfJob,
     Policy,
-    Rearm,
-    Release,
+    RecordContext,
+    Request,
     SetConfig,
     WorkerRequest,
 )
+from .rules import RULES
 from .settings import policy
 
 CONTEXTS_AT_MOST = 1_000
 STREAMS_PER_FLUSH = 1_000
 """Read models are written once this many streams have changed, to limit the use of memory."""
 
-_MACHINE_MADE = (Claim, ComeDue, Finish, Rearm, Release, Lose)
-"""Requests that are caused by the job's last event; a person's request has no cause in the log."""
-
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _DEFAULTS = asdict(NewJob())
-
-_BY_THE_CLOCK = (ComeDue, Rearm)
-"""Requests made at a certain time. A tuple is faster in isinstance() than a union."""
 
 
 class TransactionCache:
@@ -116,35 +103,39 @@ class Session:
     def send(self, request: WorkerRequest) -> Worker | QueueError: ...
     @overload
     def send(self, request: SetConfig) -> Config | QueueError: ...
+    @overload
+    def send(self, request: RecordContext) -> Context: ...
     def send(self, request: AnyRequest) -> Any:
         """Decide the request, append its events and return the new state of the stream.
 
         A refusal is returned, not raised; it writes nothing.
         """
-        stream = _stream_of(request)
-        if not streams.is_job(stream) and isinstance(request, JobRequest):
+        stream = request.stream
+        if request.kind == "job" and not streams.is_job(stream):
             return NoSuchJob(stream)
         state = self._projector.state(stream)
-        return self._carry_out(stream, state, _decide(state, request), request)
+        decision = RULES[type(request)](state, request)
+        if isinstance(decision, QueueError):
+            return decision
+        if decision:
+            self._append(request, state, decision)
+        return self._projector.state(stream)
 
     def enqueue(self, new: NewJob) -> Job | QueueError:
         """Accept a job with its own id, or the next number, and the policy in force.
 
         Return the job, also if the same request was accepted before, or the refusal.
         """
-        request = Enqueue(
-            job_id=new.id or self._next_id(),
-            new=new,
-            policy=self._policy_in_force(),
-            context=self._context(new.cwd),
-            digest=_digest(new) if new.id else None,
-            at_us=self.at_us,
+        return self.send(
+            Enqueue(
+                job_id=new.id or self._next_id(),
+                new=new,
+                policy=self._policy_in_force(),
+                context=self._context(new.cwd),
+                digest=_digest(new) if new.id else None,
+                at_us=self.at_us,
+            )
         )
-        job = self._projector.state(request.job_id)
-        answer: Job | QueueError = self._carry_out(
-            request.job_id, job, job_rules.enqueue(job, request), request
-        )
-        return answer
 
     def preload(self, job_ids: Iterable[str]) -> None:
         """Read the jobs of the following requests with one query."""
@@ -172,26 +163,13 @@ class Session:
             self._tx.execute(ADVANCE, {"position": self._tx.last[0]})
         self._cache.end(self._tx.last)
 
-    def _carry_out(self, stream: str, state: Any, decision: Any, request: Any) -> Any:
-        """Append the events of a decision and return the stream's new state, or the refusal."""
-        if isinstance(decision, QueueError):
-            return decision
-        if decision:
-            self._append(stream, state, decision, request)
-        return self._projector.state(stream)
-
-    def _append(self, stream: str, state: Any, events: Any, request: Any) -> None:
-        made_by_machine = isinstance(request, _MACHINE_MADE)
+    def _append(self, request: Request, state: Any, events: tuple[Fact, ...]) -> None:
+        cause = state.position if state is not None and request.cause == "last event" else None
+        version = state.version if state is not None else 0
         self._projector.fold(
-            self._tx.append(
-                stream,
-                state.version if state is not None else 0,
-                events,
-                cause=state.position if made_by_machine and state is not None else None,
-                actor="timer" if isinstance(request, _BY_THE_CLOCK) else None,
-            )
+            self._tx.append(request.stream, version, events, cause=cause, actor=request.actor)
         )
-        if stream == streams.CONFIG:
+        if request.kind == "config":
             self._cache.policy = None
         if self._projector.pending_streams >= STREAMS_PER_FLUSH:
             self._projector.flush()
@@ -216,7 +194,9 @@ class Session:
         known = self._cache.contexts
         if (directory, path) not in known:
             position = contexts.find(self.tx, _recordable("directory", directory), path)
-            known[directory, path] = position or self._record_context(directory, path)
+            if position is None:
+                position = self.send(RecordContext(cwd=directory, path=path)).position
+            known[directory, path] = position
         return known[directory, path]
 
     @cached_property
@@ -229,14 +209,6 @@ class Session:
         """PATH, where programs are looked for; cached like the directory."""
         return _recordable("PATH", os.environ.get("PATH", os.defpath))
 
-    def _record_context(self, cwd: str, path: str) -> int:
-        stream = streams.CONTEXT
-        last = self._projector.state(stream)
-        version = last.version if last else 0
-        recorded = self._tx.append(stream, version, (ContextRecorded(cwd=cwd, path=path),))
-        self._projector.fold(recorded)
-        return recorded[0].position
-
 
 def _digest(new: NewJob) -> str:
     """Return the SHA-256 of a request, in hexadecimal.
@@ -248,24 +220,6 @@ def _digest(new: NewJob) -> str:
     if new.run_at is not None:
         del fields["run_at_us"]
     return sha256(_encode(fields)).hexdigest()
-
-
-def _stream_of(request: AnyRequest) -> str:
-    if isinstance(request, OfJob):
-        return request.job_id
-    return (
-        streams.CONFIG
-        if isinstance(request, SetConfig)
-        else streams.named("worker", request.worker_id)
-    )
-
-
-def _decide(state: Any, request: AnyRequest) -> tuple[Fact, ...] | QueueError:
-    if isinstance(request, OfJob):
-        return job_rules.decide(state, request)
-    if isinstance(request, SetConfig):
-        return config_rules.decide(state, request)
-    return worker_rules.decide(state, request)
 
 
 def _working_directory() -> str:

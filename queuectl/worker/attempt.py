@@ -74,7 +74,7 @@ class Attempt:
         self._signalled_until_us = 0
         """Until this time a failure is taken for the effect of a signal that stops the worker."""
         self.decided_at_us = 0
-        """From this time on a stop signal can no longer explain how the attempt ended."""
+        """When its failure may be recorded: until then a stop signal explains it. 0: at once."""
         self._check_at_us: int | None = None
         """When to check for processes that no signal ends."""
         self._stragglers: dict[int, str] = {}
@@ -147,9 +147,12 @@ class Attempt:
             self._stopped(now_us)
 
     def worker_signalled(self, now_us: int) -> None:
-        """Note that the worker got a stop signal; its jobs may have got it just before."""
+        """Note that the worker got a stop signal; its jobs may have got it just before.
+
+        A worker that had to wait for the processor takes the signal in late, but before the result.
+        """
         self._signalled_until_us = now_us + STOP_SEEN_US
-        if now_us < self.decided_at_us:
+        if self.decided_at_us:
             self._ended, self.decided_at_us = "worker-stopped", 0
 
     def exited(self, exit_: ChildExit, now_us: int) -> None:

@@ -16,7 +16,7 @@ from eventstore.events.recorded import Recorded
 from projections.folds.worker import Worker
 from projections.read_models import workers
 from queuectl import Queue
-from queuectl.worker.process_sweep import alive
+from queuectl.worker.process_sweep import alive, stopped
 from tests.ctl import DEADLINE_S, PROGRAM, Ctl, Running, until
 
 
@@ -48,10 +48,9 @@ class House:
             yield running
         finally:
             if process.poll() is None:
-                pids = [self.supervisor(running)] if self._supervisors(running) else []
                 process.kill()
                 process.wait()
-                until(lambda: not any(map(alive, pids)) or None, "the supervisor's end")
+                until(lambda: not self.supervisors(running) or None, "the supervisor's end")
 
     def drain(self, slots: int = 2, descriptors: int | None = None) -> Running:
         """Run a worker until the queue is empty, and return it."""
@@ -61,9 +60,10 @@ class House:
 
     def supervisor(self, running: Running) -> int:
         """Return the pid of the supervisor of a worker's keeper."""
-        return until(lambda: self._supervisors(running) or None, "a supervisor")[-1]
+        return until(lambda: self.supervisors(running) or None, "a supervisor")[-1]
 
-    def _supervisors(self, running: Running) -> list[int]:
+    def supervisors(self, running: Running) -> list[int]:
+        """Return the pids of the living supervisors of a worker's keeper, oldest first."""
         with self.queue.read() as tx:
             active = [w for w in workers.newest(tx, 20) if w.started.keeper_pid == running.pid]
         return [w.started.pid for w in reversed(active) if alive(w.started.pid)]
@@ -118,12 +118,25 @@ def kill(pid: int) -> None:
 def kill_both(keeper: int, supervisor: int) -> None:
     """Kill both at once: the keeper is stopped first, so it cannot react to the other's death.
 
-    Return when both have ended: a killed process closes its files before it is seen as dead.
+    Return when both have ended: a killed process closes its files before it is seen as dead. Raises
+    ProcessLookupError if the keeper had ended before.
     """
     os.kill(keeper, SIGSTOP)
     for pid in (supervisor, keeper):
         os.kill(pid, SIGKILL)
     until(lambda: not any(map(alive, (supervisor, keeper))) or None, "the end of both")
+
+
+def freeze(*pids: int) -> None:
+    """Stop a keeper and its supervisor; again if one has continued the other."""
+
+    def stop_all() -> bool | None:
+        for pid in pids:
+            os.kill(pid, SIGSTOP)
+        seen = [stopped(pid) for _ in range(2) for pid in pids]
+        return all(seen) or None  # at the second look none could continue another
+
+    until(stop_all, "all to be stopped")
 
 
 def _limited(words: Sequence[str], descriptors: int) -> Running:

@@ -14,21 +14,10 @@ from queuectl.worker.process_sweep import alive, stopped
 from queuectl.worker.stop_wait import HoldUp
 from queuectl.worker.takeover import take_over
 from tests.ctl import Ctl, until
-from tests.house import House
+from tests.house import House, freeze
 
 KEEPER = "$(cut -d ' ' -f 4 /proc/$PPID/stat)"
 """Shell text for the pid of the keeper; its supervisor is $PPID."""
-
-
-def freeze(*pids: int) -> None:
-    """Stop a keeper and its supervisor; again if one has continued the other."""
-
-    def stop_all() -> bool | None:
-        for pid in pids:
-            os.kill(pid, SIGSTOP)
-        return all(map(stopped, pids)) or None
-
-    until(stop_all, "all to be stopped")
 
 
 @pytest.mark.parametrize("number", ["STOP", "TSTP", "TTIN", "TTOU"])
@@ -119,9 +108,9 @@ def test_doctor_names_stopped_processes(ctl: Ctl, house: House) -> None:
 def test_stop_ends_a_worker_whose_job_stopped_its_keeper_and_killed_its_supervisor(
     ctl: Ctl, house: House
 ) -> None:
-    job = house.enqueue(f"K={KEEPER}; kill -STOP $K; kill -9 $PPID")
     with house.worker() as running:
         supervisor = house.supervisor(running)
+        job = house.enqueue(f"K={KEEPER}; kill -STOP $K; kill -9 $PPID")
         until(lambda: not alive(supervisor) or None, "the supervisor's death")
         output = ctl("doctor", code=1).out
         assert f"is stopped by a signal (process {running.pid})" in output

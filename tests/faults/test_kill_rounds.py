@@ -40,7 +40,6 @@ DAWDLING = Fault(
 
 
 @pytest.mark.sampled
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", [0, 1])
 def test_killed_workers_break_no_guarantee(part: int) -> None:
     rounds = amount(KILLS) // 2

@@ -5,13 +5,22 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.ctl import Ctl
 from tests.machine import CHROMIUM, FAKETIME, STRACE, missing
 from tests.torture.proof import PROVE
 
-settings.register_profile("queuectl", deadline=None, print_blob=True)
+# Neither a slow machine nor a draw decides whether a test passes: each run tries the same examples.
+# `pytest --hypothesis-profile explore` tries others.
+for name, same in (("queuectl", True), ("explore", False)):
+    settings.register_profile(
+        name,
+        deadline=None,
+        print_blob=True,
+        derandomize=same,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 settings.load_profile("queuectl")
 
 os.environ.pop("PYTHONUNBUFFERED", None)  # users do not set it: output is buffered for them

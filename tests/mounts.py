@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.ctl import PROGRAM, Ctl
+from tests.ctl import DEADLINE_S, PROGRAM, Ctl
 from tests.machine import MOUNT_NAMESPACE
 
 
@@ -17,7 +17,7 @@ def by_shell(ctl: Ctl, script: str, *before: str) -> "subprocess.CompletedProces
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=DEADLINE_S,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tests.ctl import Running
+from tests.ctl import DEADLINE_S, Running
 
 _PROGRAM = "import sys; from queuectl.dashboard.serve import serve; serve(sys.argv[1], {arguments})"
 
@@ -32,7 +32,7 @@ class Served:
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> Answer:
         """Send a request and return its answer; a `_` in a header's name becomes `-`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
         try:
             sent = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, headers=sent)
@@ -45,7 +45,7 @@ class Served:
     @contextmanager
     def stream(self, path: str, **headers: str) -> Iterator[Iterator[str]]:
         """Open a stream of events; yields an iterator over its lines, as they arrive."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
         try:
             sent = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request("GET", path, headers=sent)

@@ -12,7 +12,7 @@ import pytest
 from queuectl import Queue
 from queuectl.backup import backup
 from tests.behaviour.test_doctor import digests
-from tests.ctl import PROGRAM, Ctl, until
+from tests.ctl import DEADLINE_S, PROGRAM, Ctl, until
 from tests.house import House
 from tests.machine import needs_mounts, with_mounts
 from tests.shapes import complete
@@ -303,7 +303,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(ctl: Ctl) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=DEADLINE_S,
     )
     assert done.stdout == "6\n"
     assert done.stderr.startswith("error: no space left for ")

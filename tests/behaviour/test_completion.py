@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.ctl import PROGRAM, Ctl
+from tests.ctl import DEADLINE_S, PROGRAM, Ctl
 
 TAB = r"""
 {source}
@@ -38,7 +38,7 @@ def tab(ctl: Ctl) -> Tab:
             cwd=ctl.folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=DEADLINE_S,
             check=False,
         )
         assert done.stderr == ""

@@ -12,7 +12,7 @@ import pytest
 from docs import generate
 from queuectl import exit_codes
 from queuectl.cli.main import root
-from tests.ctl import PROGRAM, Ctl
+from tests.ctl import DEADLINE_S, PROGRAM, Ctl
 from tests.torture.proofs import PROOFS
 
 README = generate.FOLDER.parent / "README.md"
@@ -88,7 +88,7 @@ def test_the_python_example_of_the_readme_works_as_printed(ctl: Ctl) -> None:
             env=ctl.env,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=DEADLINE_S,
             check=True,
         )
     assert done.stdout.startswith("completed 0\n")
@@ -106,7 +106,7 @@ def test_a_head_is_saved_as_the_readme_says(ctl: Ctl) -> None:
         env=ctl.env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=True,
     )
     assert ctl("verify", "--expect", done.stdout.strip()).code == 0
@@ -161,7 +161,7 @@ def test_the_examples_of_the_help_work_as_printed(used: Ctl, line: str) -> None:
         cwd=used.folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=False,
     )
     assert (done.returncode, "error" in done.stderr) == (0, False), done

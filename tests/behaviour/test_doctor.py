@@ -18,7 +18,7 @@ from queuectl.doctor.checks import Entry, Finding
 from queuectl.doctor.machine import OLD_S
 from queuectl.worker.process_sweep import RLIMIT_RTTIME
 from tests.behaviour.test_terminal import screen
-from tests.ctl import PROGRAM, Ctl, until
+from tests.ctl import DEADLINE_S, PROGRAM, Ctl, until
 from tests.house import House, kill_both
 from tests.machine import OTHER_USER, needs_another_user, needs_mounts, with_mounts
 from tests.shapes import complete
@@ -262,7 +262,7 @@ def mounted(ctl: Ctl, options: str, script: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=DEADLINE_S,
     )
     assert "Traceback" not in done.stderr
     return done.stdout

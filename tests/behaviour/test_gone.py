@@ -9,8 +9,9 @@ import pytest
 from eventstore.errors import Gone
 from queuectl import Queue
 from queuectl.dashboard.app import create_app
+from tests.at_terminal import ended
 from tests.crashed import leave_a_wal
-from tests.ctl import PROGRAM, Ctl, until
+from tests.ctl import DEADLINE_S, PROGRAM, UNPOLLED_S, Ctl, until
 
 FOLLOWERS = (
     ("wait", "1"),
@@ -51,7 +52,7 @@ def test_a_waiting_command_reports_that_the_queue_is_gone(
     with ctl.running(*words) as running:
         listening(ctl)
         TAKEN[taken](ctl.db)
-        error = running.says("was deleted or replaced while in use", deadline_s=10)
+        error = running.says("was deleted or replaced while in use", deadline_s=UNPOLLED_S)
         assert error.startswith(f"error: {ctl.db} was deleted or replaced")
         assert running.ends().code == 6
 
@@ -65,15 +66,17 @@ def listening(ctl: Ctl) -> None:
 def test_watch_ends_when_the_queue_is_gone(ctl: Ctl) -> None:
     ctl.enqueue("true")
     screen = pexpect.spawn(
-        PROGRAM[0], [*PROGRAM[1:], "status", "--watch", "60"], env=ctl.env, cwd=str(ctl.folder)
+        PROGRAM[0],
+        [*PROGRAM[1:], "status", "--watch", "60"],
+        env=ctl.env,
+        cwd=str(ctl.folder),
+        timeout=DEADLINE_S,
     )
     screen.expect("Head: ")
     listening(ctl)
     ctl.db.unlink()
-    screen.expect("was deleted or replaced while in use", timeout=10)
-    screen.expect(pexpect.EOF)
-    screen.close()
-    assert screen.exitstatus == 6
+    screen.expect("was deleted or replaced while in use", timeout=UNPOLLED_S)
+    assert ended(screen) == 6
 
 
 def test_the_python_api_reports_that_the_queue_is_gone(ctl: Ctl) -> None:
@@ -81,7 +84,7 @@ def test_the_python_api_reports_that_the_queue_is_gone(ctl: Ctl) -> None:
     with Queue(ctl.db) as queue:
         ctl.db.unlink()
         with pytest.raises(Gone):
-            queue.wait("1", timeout_s=20)
+            queue.wait("1", timeout_s=UNPOLLED_S)
 
 
 def test_a_queue_in_python_never_reads_one_file_and_writes_to_another(ctl: Ctl) -> None:

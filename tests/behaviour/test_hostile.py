@@ -9,8 +9,9 @@ import pytest
 
 from queuectl.api import Queue
 from queuectl.escape import visible
+from tests.at_terminal import ended
 from tests.browser.scene import Scene
-from tests.ctl import Ctl
+from tests.ctl import DEADLINE_S, Ctl
 from tests.hostile import texts
 
 TEXTS = texts()
@@ -49,10 +50,9 @@ def at_terminal(ctl: Ctl, *argv: str) -> tuple[pyte.Screen, bytes]:
         cwd=str(ctl.folder),
         env={**ctl.env, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)},
         dimensions=(ROWS, COLUMNS),
-        timeout=60,
+        timeout=DEADLINE_S,
     )
-    child.expect(pexpect.EOF)
-    child.close()
+    ended(child)
     screen = pyte.Screen(COLUMNS, ROWS)
     pyte.ByteStream(screen).feed(child.before)
     return screen, child.before

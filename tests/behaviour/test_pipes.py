@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.ctl import PROGRAM, Ctl
+from tests.ctl import DEADLINE_S, PROGRAM, Ctl
 
 QUEUECTL = " ".join(PROGRAM)
 
@@ -18,7 +18,7 @@ def shell(ctl: Ctl, line: str) -> "subprocess.CompletedProcess[str]":
         cwd=ctl.folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=False,
     )
 

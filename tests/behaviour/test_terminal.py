@@ -8,7 +8,8 @@ import pexpect
 import pyte
 import pytest
 
-from tests.ctl import PROGRAM, Ctl
+from tests.at_terminal import ended
+from tests.ctl import DEADLINE_S, PROGRAM, Ctl
 
 HOSTILE = "echo \x1b[2J\x1b]0;owned\x07 \x9b31m \u202egnp.exe [red]x[/nope] :boom: \r\n\tend"
 ROWS, COLUMNS = 40, 80
@@ -29,7 +30,7 @@ class Terminal:
             cwd=str(ctl.folder),
             env={**ctl.env, "TERM": "xterm-256color", "COLUMNS": str(columns), **(env or {})},
             dimensions=(ROWS, columns),
-            timeout=30,
+            timeout=DEADLINE_S,
         )
 
     def __enter__(self) -> Self:
@@ -40,11 +41,10 @@ class Terminal:
 
     def ends(self) -> int:
         """Return the exit code, once the screen is complete."""
-        self.child.expect(pexpect.EOF)
+        code = ended(self.child)
         self.raw += self.child.before
         self._stream.feed(self.raw)
-        self.child.close()
-        return int(self.child.exitstatus)
+        return code
 
     @property
     def lines(self) -> list[str]:

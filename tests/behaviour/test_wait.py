@@ -10,7 +10,7 @@ import pytest
 from queuectl import BadInput, Queue, QueueError, TimedOut
 from tests.behaviour.test_pipes import QUEUECTL, shell
 from tests.behaviour.test_terminal import Terminal
-from tests.ctl import PROGRAM, Ctl
+from tests.ctl import PROGRAM, UNPOLLED_S, Ctl
 
 HERE = os.getcwd()
 """For PYTHONPATH: a job inherits that of the worker, whose folders may be relative."""
@@ -120,7 +120,7 @@ def test_a_closed_output_ends_the_wait_without_new_events(ctl: Ctl, words: list[
         printed = process.stdout if words[0] == "events" else process.stderr
         printed.readline()
         process.stdout.close()
-        assert process.wait(10) == 141
+        assert process.wait(UNPOLLED_S) == 141
         assert b"rror" not in process.stderr.read()
 
 

@@ -12,7 +12,7 @@ import pytest
 from eventstore.sqlite.renaming import rename_new
 from queuectl import BadInput, Queue, QueueError, StoreError
 from queuectl.errors import IdTaken
-from tests.ctl import PROGRAM, Ctl
+from tests.ctl import DEADLINE_S, PROGRAM, Ctl
 from tests.machine import BECOMES_OTHER_USER, OTHER_USER
 from tests.mounts import by_shell, with_mounts
 from tests.neighbour import shared_folder
@@ -153,6 +153,7 @@ def test_status_and_lists_say_which_queue_they_show(ctl: Ctl) -> None:
         f"{' '.join(PROGRAM)} list",
         env={**ctl.env, "COLUMNS": "400"},
         cwd=str(ctl.folder),
+        timeout=DEADLINE_S,
         withexitstatus=True,
     )
     assert "(named by QUEUECTL_DB)" in screen.decode()

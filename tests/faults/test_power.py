@@ -6,7 +6,6 @@ from tests.torture.power import POWER, controls
 from tests.torture.proof import assert_holds
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.sampled
 def test_power_cut_loses_no_acknowledged_event() -> None:
     assert_holds(POWER)

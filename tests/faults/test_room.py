@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.ctl import until
+from tests.ctl import DEADLINE_S, until
 from tests.house import House
 from tests.machine import needs_mounts, with_mounts
 from tests.shapes import complete, in_folder
@@ -49,7 +49,7 @@ def test_result_is_kept_in_memory_while_the_disk_is_full(tmp_path: Path) -> None
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=DEADLINE_S,
         cwd=Path(__file__).parents[2],
     )
     assert done.stderr == ""

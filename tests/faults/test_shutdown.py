@@ -2,19 +2,42 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM
 
 import pytest
 
 from queuectl.worker.attempt import STOP_SEEN_US
-from tests.ctl import until
+from tests.ctl import Ctl, Running, until
 from tests.house import House
 from tests.shapes import sleepers
 
 ORDERS = {"jobs first": -1, "keeper first": 1}
-ROUNDS = 3
 SELF_EXITING = "trap 'exit {0}' TERM; sleep 60 & wait; exit {0}"
+PATIENT = """
+from queuectl.worker import attempt, keeper
+attempt.STOP_SEEN_US = attempt.EXIT_SEEN_US = 60_000_000
+keeper.TOGETHER_S = {together_s}
+from queuectl.entry import program
+program()
+"""
+"""The program, with time for a slow machine between the signals to a worker and to its jobs."""
+
+
+@contextmanager
+def patient_worker(house: House, slots: int = 1, together_s: float = 0.01) -> Iterator[Running]:
+    """Run a worker that waits long for the signal that explains the end of a job.
+
+    together_s: how long its keeper takes the same signals for one.
+    """
+    words = ("--db", str(house.path), "worker", "start", "--count", str(slots))
+    running = Ctl(house.work).start_python(PATIENT.format(together_s=together_s), *words)
+    try:
+        yield running
+    finally:
+        running.end()
 
 
 def tree(pid: int) -> list[int]:
@@ -37,15 +60,14 @@ def test_job_killed_by_a_shutdown_runs_again_and_uses_no_retry(
     house: House, order: str, number: int
 ) -> None:
     jobs = [house.enqueue("sleep 60", max_retries=0) for _ in range(4)]
-    for attempt in range(1, ROUNDS + 1):
-        with house.worker(slots=4) as running:
-            until(lambda: len(sleepers(house.work)) == 4 or None, "the jobs")
-            signal_all(tree(running.pid)[:: ORDERS[order]], number)
-            assert running.ends().code == 0
-        for job in jobs:
-            assert house.queue.get(job).state == "pending"
-            failed = house.wait_for(job, "failed", attempt=attempt)
-            assert (failed.reason, failed.counted) == ("worker-stopped", False)
+    with patient_worker(house, slots=4) as running:
+        until(lambda: len(sleepers(house.work)) == 4 or None, "the jobs")
+        signal_all(tree(running.pid)[:: ORDERS[order]], number)
+        assert running.ends().code == 0
+    for job in jobs:
+        assert house.queue.get(job).state == "pending"
+        failed = house.wait_for(job, "failed")
+        assert (failed.reason, failed.counted) == ("worker-stopped", False)
 
 
 @pytest.mark.parametrize("code", [143, 3])
@@ -54,7 +76,7 @@ def test_job_that_exits_because_of_a_shutdown_runs_again_and_uses_no_retry(
     house: House, order: str, code: int
 ) -> None:
     job = house.enqueue(SELF_EXITING.format(code), max_retries=0)
-    with house.worker() as running:
+    with patient_worker(house) as running:
         until(lambda: len(sleepers(house.work)) == 1 or None, "the job")
         signal_all(tree(running.pid)[:: ORDERS[order]], SIGTERM)
         assert running.ends().code == 0
@@ -98,7 +120,7 @@ def test_programs_of_a_job_may_clean_up_during_a_shutdown(house: House) -> None:
 def test_two_simultaneous_signals_to_a_group_are_one_request(house: House) -> None:
     """`timeout` signals the program that it runs, and then its whole group."""
     job = house.enqueue("touch up; until test -e go; do sleep 0.01; done")
-    with house.worker() as running:
+    with patient_worker(house, together_s=3) as running:
         until(lambda: (house.work / "up").exists() or None, "the job")
         for _ in range(2):
             running.kill(SIGTERM)

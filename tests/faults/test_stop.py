@@ -5,7 +5,7 @@ from signal import SIGHUP, SIGINT, SIGTERM
 import pytest
 
 from queuectl.core.requests import RequestStop
-from tests.ctl import Ctl, until
+from tests.ctl import UNPOLLED_S, Ctl, until
 from tests.house import House, kill
 from tests.shapes import SHAPES, complete, in_folder
 
@@ -97,14 +97,14 @@ def test_jobs_get_no_signal_of_the_terminal(house: House) -> None:
 
 def test_stop_recorded_while_the_worker_waits_to_write_is_noticed(house: House) -> None:
     """Its own record came after the stop, and it once took that for the only new event."""
-    job = house.enqueue("until test -e go; do sleep 0.01; done")
+    job = house.enqueue("touch up; until test -e go; do sleep 0.01; done")
     with house.worker(slots=1) as running:
-        house.wait_for(job, "claimed")
+        until(lambda: (house.work / "up").exists() or None, "the job")
         with house.queue.write() as session:
             session.send(RequestStop(worker_id=house.workers()[0].id, how="drain"))
             (house.work / "go").touch()
             until(lambda: not in_folder(house.work) or None, "the job's end")
-        assert running.ends(10).code == 0
+        assert running.ends(UNPOLLED_S).code == 0
     assert house.event_types(job) == ["enqueued", "claimed", "succeeded"]
 
 

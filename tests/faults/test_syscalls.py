@@ -10,7 +10,6 @@ from tests.torture.syscalls_scenes import ENQUEUE
 
 
 @pytest.mark.sampled
-@pytest.mark.timeout(300)  # half a minute on an idle machine
 def test_failing_or_last_system_call_leaves_a_sound_queue_and_a_clear_answer() -> None:
     assert_holds(SYSCALLS)
 

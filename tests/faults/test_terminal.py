@@ -1,5 +1,6 @@
 """A worker in a real terminal."""
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,8 @@ from typing import Any
 
 import pexpect
 
-from tests.ctl import PROGRAM, until
+from tests.at_terminal import ended
+from tests.ctl import DEADLINE_S, PROGRAM, until
 from tests.house import House
 from tests.shapes import in_folder
 
@@ -19,7 +21,7 @@ JOB = "trap 'touch hit' INT HUP QUIT; touch up; while [ ! -e go ]; do sleep 0.01
 def terminal(house: House) -> Iterator[Any]:
     """Type `worker start`, and wait until its one job runs."""
     words = [*PROGRAM[1:], "--db", str(house.path), "worker", "start"]
-    child = pexpect.spawn(sys.executable, words, timeout=30, encoding="utf-8")
+    child = pexpect.spawn(sys.executable, words, timeout=DEADLINE_S, encoding="utf-8")
     try:
         child.expect("Press Ctrl-C to finish running jobs and exit, twice to stop them")
         child.expect(r"job \d+ started: trap")
@@ -37,9 +39,7 @@ def test_one_ctrl_c_drains_and_reaches_no_job(house: House) -> None:
         (house.work / "go").touch()
         child.expect(f"job {job} completed in")
         child.expect("Stopped: 1 completed.")
-        child.expect(pexpect.EOF)
-        child.close()
-        assert child.exitstatus == 0
+        assert ended(child) == 0
     assert not (house.work / "hit").exists()
 
 
@@ -51,9 +51,7 @@ def test_two_ctrl_c_stop(house: House) -> None:
         child.sendintr()
         child.expect(r"Stopping 1 job \(Ctrl-C again to kill it\)")
         child.expect(f"job {job} stopped and requeued")
-        child.expect(pexpect.EOF)
-        child.close()
-        assert child.exitstatus == 130
+        assert ended(child) == 130
     assert not (house.work / "hit").exists()
     assert in_folder(house.work) == []
 
@@ -71,7 +69,7 @@ def test_closed_terminal_lets_running_jobs_finish(house: House) -> None:
 def test_ctrl_z_returns_the_prompt_and_the_worker_runs_on(house: House) -> None:
     job = house.enqueue(JOB)
     words = shlex.join([*PROGRAM, "--db", str(house.path), "worker", "start"])
-    shell = pexpect.spawn("bash", ["--norc", "-i"], timeout=30, encoding="utf-8")
+    shell = pexpect.spawn("bash", ["--norc", "-i"], timeout=DEADLINE_S, encoding="utf-8")
     try:
         shell.sendline(words)
         until(lambda: (house.work / "up").exists() or None, "the job")
@@ -80,7 +78,8 @@ def test_ctrl_z_returns_the_prompt_and_the_worker_runs_on(house: House) -> None:
         (house.work / "go").touch()
         assert house.wait(job, house.enqueue("true")) == ["completed"] * 2
         shell.sendline("fg; echo left with $?")
-        shell.expect("worker start")  # bash repeats the command
+        # bash repeats the command before it gives it the terminal
+        until(lambda: os.tcgetpgrp(shell.child_fd) != shell.pid or None, "the foreground")
         shell.sendintr()
         shell.expect("left with 0")
     finally:

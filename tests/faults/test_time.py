@@ -3,11 +3,12 @@
 import os
 import time
 from pathlib import Path
-from signal import SIGCONT, SIGSTOP, SIGTERM
+from signal import SIGCONT
 
 import pytest
 
-from tests.ctl import Ctl, Running, until
+from tests.ctl import UNPOLLED_S, Ctl, Running, until
+from tests.house import freeze
 from tests.machine import FAKETIME
 
 HOUR_S, YEAR_S = 3_600, 365 * 24 * 3_600
@@ -62,7 +63,7 @@ def test_retry_comes_on_time_although_the_clock_steps(ctl: Ctl, clock: Clock, st
     with ctl.running("worker", "start", env=clock.env) as worker:
         ctl.wait_for(job, "scheduled-retry")
         clock.set(step_s)
-        ctl.wait_for(job, "succeeded", deadline_s=10)
+        ctl.wait_for(job, "succeeded", deadline_s=UNPOLLED_S)
         assert used_s(supervisor(worker)) < 2
     assert min(durations_s(ctl, job)) >= 0
     ctl("verify")
@@ -92,33 +93,46 @@ def test_delayed_job_runs_after_the_clock_has_passed_its_time(ctl: Ctl, clock: C
 def test_retry_due_during_a_suspend_runs_when_the_worker_wakes(ctl: Ctl) -> None:
     with ctl.running("worker", "start") as worker:
         worker.says("SIGTERM or SIGINT")
-        pid = supervisor(worker)
-        job = ctl.enqueue("test $QUEUECTL_ATTEMPT = 2", backoff_base=2.0)
-        due_at_us = ctl.wait_for(job, "scheduled-retry")["data"]["due_at_us"]
-        for process in (worker.pid, pid):  # the keeper would continue it
-            os.kill(process, SIGSTOP)
+        processes = (worker.pid, supervisor(worker))
+        for delay_s in (1, 4, 16):  # the first that is longer than this machine needs to suspend
+            job = ctl.enqueue("test $QUEUECTL_ATTEMPT = 2", backoff_base=delay_s)
+            due_at_us = ctl.wait_for(job, "scheduled-retry")["data"]["due_at_us"]
+            freeze(*processes)
+            if suspended := ctl.event_types(job)[-1] == "scheduled-retry":
+                break
+            resume(*processes)
+        assert suspended
         until(lambda: time.time_ns() // 1000 > due_at_us + 500_000 or None, "the retry to be due")
         assert ctl.event_types(job)[-1] == "scheduled-retry"
-        for process in (worker.pid, pid):
-            os.kill(process, SIGCONT)
-        ctl.wait_for(job, "succeeded", deadline_s=5)
+        resume(*processes)
+        ctl.wait_for(job, "succeeded", deadline_s=UNPOLLED_S)
+
+
+def resume(*pids: int) -> None:
+    """Continue stopped processes."""
+    for pid in pids:
+        os.kill(pid, SIGCONT)
 
 
 def test_delays_start_again_after_a_clock_ten_years_ahead_is_corrected(
     ctl: Ctl, clock: Clock
 ) -> None:
     clock.set(10 * YEAR_S)
-    failing = ctl.enqueue("test $QUEUECTL_ATTEMPT = 2", backoff_base=3)
-    delayed = ctl("enqueue", "--delay", "5s", "--", "true", env=clock.env).out.strip()
-    fixed = ctl("enqueue", "--run-at", "in 1h", "--", "true", env=clock.env).out.strip()
+    command = "until [ -e go ]; do sleep 0.01; done; test $QUEUECTL_ATTEMPT = 2"
+    failing = ctl.enqueue(command, backoff_base=1)
     with ctl.running("worker", "start", env=clock.env) as worker:
-        ctl.wait_for(failing, "scheduled-retry")
-        worker.kill(SIGTERM)
-        worker.ends()
+        ctl.wait_for(failing, "claimed")
+        with ctl.running("worker", "stop"):
+            worker.says("Finishing")
+            (ctl.folder / "go").touch()
+            worker.ends()  # so the retry cannot become due
+    assert ctl.event_types(failing)[-1] == "scheduled-retry"
+    delayed = ctl("enqueue", "--delay", "1s", "--", "true", env=clock.env).out.strip()
+    fixed = ctl("enqueue", "--run-at", "in 1h", "--", "true", env=clock.env).out.strip()
     clock.set(0)
     with ctl.running("worker", "start", env=clock.env):
         for job in (failing, delayed):
-            ctl.wait_for(job, "succeeded", deadline_s=15)
+            ctl.wait_for(job, "succeeded", deadline_s=UNPOLLED_S)
             again = [event for event in ctl.history(job) if event["type"] == "rescheduled"]
             assert [event["data"]["why"] for event in again] == ["clock-set-back"]
     assert ctl.show(fixed)["state"] == "scheduled"
@@ -133,4 +147,4 @@ def test_delay_starts_again_in_a_running_worker_too(ctl: Ctl, clock: Clock) -> N
         ctl(
             "enqueue", "--", "true", env=clock.env
         )  # wakes the worker, which otherwise checks every 30 s
-        ctl.wait_for(delayed, "succeeded", deadline_s=10)
+        ctl.wait_for(delayed, "succeeded", deadline_s=UNPOLLED_S)

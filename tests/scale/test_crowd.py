@@ -18,7 +18,6 @@ ENQUEUERS, WORKERS, JOBS_EACH = 32, 8, 20
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(300)
 def test_32_enqueuers_and_8_workers_all_succeed_at_once(ctl: Ctl) -> None:
     ctl("enqueue", "--", "true")
     with ExitStack() as ending:

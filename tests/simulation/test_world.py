@@ -16,7 +16,6 @@ PARTS = 10
 
 
 @pytest.mark.sampled
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_crashes_lose_no_job_and_double_no_result(part: int) -> None:
     runs = amount(SIMULATION) // PARTS

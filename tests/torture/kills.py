@@ -23,7 +23,7 @@ from eventstore.errors import StoreError
 from eventstore.events.job import Failed
 from eventstore.events.recorded import Recorded
 from eventstore.sqlite.reader import SqliteReader
-from eventstore.sqlite.verify import verify
+from eventstore.verify import verify
 from projections.folds.job import Job
 from projections.read_models import jobs
 from projections.rebuild import compare

@@ -10,6 +10,7 @@ from markupsafe import escape
 
 from queuectl.api import Queue
 from queuectl.dashboard.query_params import PARAMETERS
+from tests.ctl import DEADLINE_S
 from tests.served import Served, served
 
 MEGABYTE = 1_000_000
@@ -27,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def converse(server: Served, *parts: bytes) -> bytes:
     """Send these parts until the server closes the connection; return its answers."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE_S) as connection:
         try:
             for part in parts:
                 connection.sendall(part)
@@ -56,7 +57,7 @@ def written_bytes(pid: int) -> int:
 @pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
 def test_a_body_is_never_read(server: Served, method: str) -> None:
     """The server answers although only the header was sent."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE_S) as connection:
         connection.sendall(head(method, f"Content-Length: {400 * MEGABYTE}"))
         answer = b""
         while part := connection.recv(65536):
@@ -68,7 +69,7 @@ def test_a_body_is_never_read(server: Served, method: str) -> None:
 
 
 def test_a_chunked_body_is_never_read(server: Served) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE_S) as connection:
         connection.sendall(head("POST", "Transfer-Encoding: chunked"))
         assert connection.recv(65536).startswith(b"HTTP/1.1 405 ")
 

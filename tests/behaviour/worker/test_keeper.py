@@ -13,7 +13,7 @@ from textwrap import indent
 import pytest
 
 from queuectl.worker.process_sweep import alive
-from tests.ctl import Running, until
+from tests.ctl import DEADLINE_S, Running, until
 from tests.shapes import SHAPES, complete, in_folder
 
 
@@ -181,4 +181,4 @@ def test_error_in_the_supervisor_is_reported_once_and_it_is_restarted() -> None:
 def test_closed_standard_descriptors_do_no_harm() -> None:
     body = "os._exit(0 if min(line.fileno(), os.dup(0)) > 2 else 9)"
     with keeper(body, preexec_fn=lambda: os.closerange(0, 3)) as running:
-        assert running.process.wait(30) == 0
+        assert running.process.wait(DEADLINE_S) == 0

@@ -14,7 +14,7 @@ import pytest
 
 from queuectl.worker.process_mark import VARIABLE, Mark, mark_of
 from queuectl.worker.process_sweep import RLIMIT_RTTIME, alive, bearers, kill_all, send, survivors
-from tests.ctl import until
+from tests.ctl import DEADLINE_S, until
 from tests.machine import needs_another_user
 from tests.shapes import SHAPES, complete, in_folder
 
@@ -132,7 +132,7 @@ def test_process_whose_first_thread_has_ended_is_alive(traces: str, tmp_path: Pa
         assert alive(process.pid)
         assert survivors([mark]) == [process.pid]
         assert kill_all([mark])
-        assert process.wait(10) == -signal.SIGKILL
+        assert process.wait(DEADLINE_S) == -signal.SIGKILL
     finally:
         process.kill()
         process.wait()
@@ -197,7 +197,7 @@ def test_process_of_another_user_is_found_without_the_right_to_set_its_limits(
             cwd=Path(__file__).parents[3],
         )
         assert done.stdout == f"[{process.pid}] True\n"
-        assert process.wait(10) == -signal.SIGKILL
+        assert process.wait(DEADLINE_S) == -signal.SIGKILL
     finally:
         process.kill()
         process.wait()

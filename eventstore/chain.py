@@ -23,6 +23,10 @@ class RawRecord(NamedTuple):
     hash: bytes
 
 
+Content = tuple[int, str, int, str, int, str, int, int | None, str]
+"""The columns of a record without its hash, in the order of RawRecord."""
+
+
 class Break(NamedTuple):
     """The first record that was changed or is missing."""
 
@@ -30,22 +34,13 @@ class Break(NamedTuple):
     what: str
 
 
-def hash_of(
-    previous: bytes,
-    position: int,
-    stream: str,
-    version: int,
-    type_name: str,
-    recorded_at_us: int,
-    actor: str,
-    batch: int,
-    cause: int | None,
-    data: str,
-) -> bytes:
+def hash_of(previous: bytes, content: Content) -> bytes:
     """Return the SHA-256 of the previous hash, each column followed by LF, and the data.
 
-    Raises ValueError if a column contains LF: two different records could have the same hash then.
+    content: the columns of a record without its hash, as in RawRecord. Raises ValueError if a
+    column contains LF: two different records could have the same hash then.
     """
+    position, stream, version, type_name, recorded_at_us, actor, batch, cause, data = content
     head = (
         f"{position}\n{stream}\n{version}\n{type_name}\n{recorded_at_us}\n"
         f"{actor}\n{batch}\n{'' if cause is None else cause}\n"
@@ -68,7 +63,7 @@ def first_break(
         if raw[0] != expected:
             return Break(expected, f"missing; the next record is {raw[0]}")
         try:
-            previous = hash_of(previous, *raw[:-1])
+            previous = hash_of(previous, raw[:-1])
         except (ValueError, TypeError) as error:
             return Break(expected, f"unreadable ({error})")
         if previous != raw[-1]:

@@ -42,8 +42,11 @@ the same slice, so their rows are written once. See docs/decisions/0011."""
 ALONE_AFTER = 100
 """Number of slices (about a second) without new events after which no other writer is assumed."""
 
+DROPPED = 20_000
+"""The most rows with which an old table is dropped: some 10 ms, in which no other process writes."""
+
 EMPTIED = 5_000
-"""Rows of an old table deleted in one transaction."""
+"""Rows of a larger old table that are deleted in one transaction."""
 
 SHADOW: Tables = {name: f"{name}_shadow" for name in LIVE}
 OLD: Tables = {name: f"{name}_old" for name in LIVE}
@@ -154,7 +157,7 @@ def _tables_with_suffix(store: SqliteStore, suffix: str) -> tuple[str, ...]:
 
 
 def _clear(store: SqliteStore, tables: tuple[str, ...], pause: Pause) -> None:
-    """Delete the rows in slices, then drop the tables: dropping a full one blocks all writers."""
+    """Delete the rows in slices, then drop the tables: dropping a large one blocks all writers."""
     for table in tables:
         while not _cleared(store, table):
             pause("others")
@@ -165,7 +168,7 @@ def _cleared(store: SqliteStore, table: str) -> bool:
         if table not in tx.tables():
             return True
         known = _BY_NAME.get(table.rpartition("_")[0])
-        if known and tx.query(f"SELECT 1 FROM {table} LIMIT 1"):
+        if known and tx.query(f"SELECT 1 FROM {table} LIMIT 1 OFFSET {DROPPED}"):
             key = ", ".join(known.key)
             tx.execute(
                 f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} LIMIT {EMPTIED})"

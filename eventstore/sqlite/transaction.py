@@ -161,7 +161,7 @@ class SqliteTransaction(SqliteReader):
         position, data, kind = self._position + 1, codec.encode(event), codec.type_of(event)
         codec.decode(position, kind, data)  # an unreadable event could never be removed again
         row = (position, stream, version, kind, self.at_us, actor, self._batch, cause, data)
-        self._hash = hash_of(self._hash, *row)
+        self._hash = hash_of(self._hash, row)
         self._position = position
         self._held.append((*row, self._hash))
         return Recorded(*row, self._hash, event)  # type: ignore[arg-type]

@@ -90,22 +90,30 @@ class Step(msgspec.Struct, frozen=True):
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
     """Add the events to the sums of their minutes and queues."""
-    minutes: dict[tuple[int, str], list[int]] = {}
+    sums: dict[str, dict[int, list[int]]] = {}
     for _, job, recorded in changes:
-        queue = job.spec.queue
+        if (minutes := sums.get(job.spec.queue)) is None:
+            minutes = sums[job.spec.queue] = {}
         for record in recorded:
             event = record.event
             if (column := _COLUMN.get(type(event))) is None:
                 continue
             if type(event) is Failed and not event.counted:
                 continue
-            key = (record.recorded_at_us // MINUTE_US, queue)
-            if (numbers := minutes.get(key)) is None:
-                numbers = minutes[key] = [0] * len(_NUMBERS)
+            minute = record.recorded_at_us // MINUTE_US
+            if (numbers := minutes.get(minute)) is None:
+                numbers = minutes[minute] = [0] * len(_NUMBERS)
             numbers[column] += 1
             if type(event) is Claimed:
                 numbers[_WAITED] += event.waited_us
-    yield Write(ADD, [(*key, *numbers) for key, numbers in minutes.items()])
+    yield Write(
+        ADD,
+        [
+            (minute, queue, *numbers)
+            for queue, minutes in sums.items()
+            for minute, numbers in minutes.items()
+        ],
+    )
 
 
 THROUGHPUT = ReadModel(name="throughput", version=2, kind="job", derive=derive, table=TABLE)

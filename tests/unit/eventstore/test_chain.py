@@ -11,7 +11,7 @@ from eventstore.chain import GENESIS, Break, RawRecord, first_break, hash_of
 
 
 def link(previous: bytes, raw: RawRecord) -> bytes:
-    return hash_of(previous, *raw[:-1])
+    return hash_of(previous, raw[:-1])
 
 
 def record(position: int, previous: bytes, data: str = '{"attempt":1}') -> RawRecord:

@@ -43,7 +43,7 @@ ALONE_AFTER = 100
 """Number of slices (about a second) without new events after which no other writer is assumed."""
 
 DROPPED = 20_000
-"""The most rows with which an old table is dropped: some 10 ms, in which no other process writes."""
+"""The most rows with which an old table is dropped at once: no other process writes for 10 ms."""
 
 EMPTIED = 5_000
 """Rows of a larger old table that are deleted in one transaction."""

@@ -18,6 +18,7 @@ from projections.read_models import jobs
 from projections.registry import first_schema
 
 from .core.clock import Clock, SystemClock
+from .core.collector import collector_off
 from .core.replay import replay
 from .core.requests import AnyRequest, Cancel, NewJob, Retry
 from .core.snapshot import Reading, refuse_unfit
@@ -132,7 +133,7 @@ class Queue:
         now_us = self.clock.wall_us()
         listed = arguments.numbered_jobs(jobs)
         checked = [arguments.job_from(number, job, now_us) for number, job in listed]
-        with self.write() as session:
+        with collector_off(), self.write() as session:
             return [_or_raise(session.enqueue(new)).id for new in checked]
 
     def get(self, job_id: str) -> Job:

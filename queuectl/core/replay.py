@@ -1,6 +1,5 @@
 """Rebuilding the read models; only one rebuild runs at a time. See docs/decisions/0011."""
 
-import gc
 import time
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ from eventstore.sqlite.log import SqliteStore
 from eventstore.store import OnProgress
 
 from ..errors import ReplayRunning
+from .collector import collector_off
 
 if TYPE_CHECKING:
     from projections.rebuild import Contention
@@ -31,13 +31,10 @@ def replay(store: SqliteStore, on_progress: OnProgress = lambda _, __: None) -> 
     lock = store.lock("replay")
     if not lock.acquire():
         raise ReplayRunning()
-    collecting = gc.isenabled()
-    gc.disable()  # folding creates no reference cycles; searching for them takes 5 % of the time
     try:
-        return rebuild(store, on_progress=on_progress, pause=_Pause())
+        with collector_off():
+            return rebuild(store, on_progress=on_progress, pause=_Pause())
     finally:
-        if collecting:
-            gc.enable()
         lock.remove()
 
 

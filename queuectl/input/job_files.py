@@ -7,7 +7,7 @@ import codecs
 import os
 import re
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from struct import Struct
 from typing import IO, Any
 
@@ -25,8 +25,14 @@ DOCUMENT_BYTES = 256 << 20
 LINE_BYTES = 16 << 20
 """The maximum size of a line, far more than a job that can run needs."""
 
-_HEAD = Struct("!QI")
-"""The header of each job in a spool: its line (0: not one per line) and its length in bytes."""
+CHUNK = 1_000
+"""Jobs that a spool writes and reads together."""
+
+Placed = tuple[int, NewJob]
+"""A job and its line; 0 if the file has not one job per line."""
+
+_SIZE = Struct("!Q")
+"""The length in bytes of the next chunk in a spool."""
 
 _STRING = rb'"(?:[^"\\]|\\.)*"'
 _SURROGATE = rb"\\u[dD][89a-fA-F]"
@@ -43,7 +49,7 @@ _KINDS = {
 
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 _packer = msgspec.msgpack.Encoder()
-_unpacker = msgspec.msgpack.Decoder(NewJob)
+_unpacker = msgspec.msgpack.Decoder(list[Placed])
 
 
 def jobs_from_json(document: bytes, now_us: int) -> list[NewJob]:
@@ -81,20 +87,18 @@ class Spool:
         """
         self._file = _temporary_file()
         self._count = 0
-        for line, job in _read(source, now_us):
-            packed = _packer.encode(job)
-            self._write(_HEAD.pack(line, len(packed)) + packed)
-            self._count += 1
-            if self._count % 1000 == 0:
-                progress(self._count)
-        self._write(b"", flush=True)
+        jobs = _read(source, now_us)
+        while chunk := list(islice(jobs, CHUNK)):
+            self._write(chunk)
+            self._count += len(chunk)
+            progress(self._count)
 
-    def _write(self, data: bytes, *, flush: bool = False) -> None:
+    def _write(self, chunk: list[Placed]) -> None:
         """Append to the temporary file. Raises TemporaryFull, which does not blame `source`."""
+        packed = _packer.encode(chunk)
         try:
-            self._file.write(data)
-            if flush:
-                self._file.flush()
+            self._file.write(_SIZE.pack(len(packed)) + packed)
+            self._file.flush()
         except OSError as error:
             from tempfile import gettempdir
 
@@ -104,20 +108,21 @@ class Spool:
         return self._count
 
     def __iter__(self) -> Iterator[NewJob]:
+        return (job for chunk in self._chunks() for _, job in chunk)
+
+    def _chunks(self) -> Iterator[list[Placed]]:
         self._file.seek(0)
-        while head := self._file.read(_HEAD.size):
-            yield _unpacker.decode(self._file.read(_HEAD.unpack(head)[1]))
+        while size := self._file.read(_SIZE.size):
+            yield _unpacker.decode(self._file.read(*_SIZE.unpack(size)))
 
     def place(self, n: int) -> str:
         """Return the place of the `n`th job (from 1): `line 57`, or `job 3` of an array."""
-        self._file.seek(0)
-        for _ in range(n):
-            line, size = _HEAD.unpack(self._file.read(_HEAD.size))
-            self._file.seek(size, os.SEEK_CUR)
+        placed = (line for chunk in self._chunks() for line, _ in chunk)
+        line = next(islice(placed, n - 1, None))
         return f"line {line}" if line else f"job {n}"
 
 
-def _read(source: IO[bytes], now_us: int) -> Iterator[tuple[int, NewJob]]:
+def _read(source: IO[bytes], now_us: int) -> Iterator[Placed]:
     """Yield the line and job for each job of a file.
 
     If the first line is an object by itself, each line is a job. Otherwise the file is one JSON
@@ -148,7 +153,7 @@ def _lines(source: IO[bytes]) -> Iterator[bytes]:
         yield line
 
 
-def _read_lines(lines: Iterator[bytes], number: int, now_us: int) -> Iterator[tuple[int, NewJob]]:
+def _read_lines(lines: Iterator[bytes], number: int, now_us: int) -> Iterator[Placed]:
     for n, line in enumerate(lines, number):
         if len(line) == LINE_BYTES:
             raise BadInput(f"line {n}: longer than {LINE_BYTES >> 20} MB")

@@ -16,6 +16,9 @@ from ..text.timestamps import by_the_day, coming_us, relative_us
 ARGUMENT_BYTES = 131_071
 """The longest argument that Linux accepts: 32 pages, less the NUL that ends it."""
 
+UTF8_BYTES = 4
+"""The most bytes of a character in UTF-8."""
+
 TOGETHER_BYTES = 1 << 20
 """The limit for arguments and environment together.
 
@@ -93,14 +96,13 @@ def _unknown(keys: list[str]) -> str:
     return "; ".join(parts)
 
 
-_ENDINGS = (("success_exit", "success_signal"), ("no_retry_exit", "no_retry_signal"))
+_ENDINGS = {"success_exit": "success_signal", "no_retry_exit": "no_retry_signal"}
 
 
 def _split_endings(fields: dict[str, Any]) -> None:
     """Split lists of exit codes and signals, which are written in one list and stored in two."""
-    for codes, signals in _ENDINGS:
-        if codes in fields:
-            fields[codes], fields[signals] = fields[codes]
+    for codes in fields.keys() & _ENDINGS.keys():
+        fields[codes], fields[_ENDINGS[codes]] = fields[codes]
 
 
 def _run_at(text: str, now_us: int) -> dict[str, Any]:
@@ -123,6 +125,8 @@ def _refuse_contradictions(fields: Mapping[str, Any]) -> None:
 
 
 def _refuse_too_long(job: NewJob) -> None:
+    if job.command and not job.env and len(job.command) <= ARGUMENT_BYTES // UTF8_BYTES:
+        return  # the usual case, without encoding the text
     texts = [job.command or "", *(job.argv or ()), *(f"{k}={v}" for k, v in job.env.items())]
     sizes = [len(text.encode()) for text in texts]
     if max(sizes) > ARGUMENT_BYTES:

@@ -121,8 +121,12 @@ class Crash(Exception):
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 6, 7])
-def test_after_a_crash_the_old_or_the_new_tables_are_used(path: str, step: int) -> None:
-    queue = filled(path, number=SLICE * 2)
+def test_after_a_crash_the_old_or_the_new_tables_are_used(
+    path: str, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for amount in ("SLICE_ALONE", "DROPPED", "EMPTIED"):
+        monkeypatch.setattr(f"projections.rebuild.{amount}", SLICE // 2)
+    queue = filled(path, number=SLICE)
     steps = 0
 
     def crash(_: str) -> None:

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from ...core.clock import SystemClock
+from ...core.collector import collector_off
 from ...core.requests import NewJob
 from ...errors import BadInput, IdTaken, QueueError, Refusal
 from ...input.job_spec import as_option, new_job
@@ -196,7 +197,7 @@ def enqueue_command(
 
     def act(session: "Session") -> EnqueueAnswer:
         added = EnqueueAnswer(before=session.tx.last[0])
-        with ProgressDisplay("enqueuing") as progress:
+        with ProgressDisplay("enqueuing") as progress, collector_off():
             for n, new in enumerate(jobs, 1):
                 job = session.enqueue(new)
                 if isinstance(job, QueueError):

@@ -122,20 +122,22 @@ class Projector:
         self._states.update(dict.fromkeys(job_ids))
         self._states.update(jobs.load_many(self._tx, job_ids, self._tables))
 
-    def flush(self) -> None:
-        """Write all folded events to the tables."""
+    def flush(self) -> dict[StreamKind, list[Change[Any]]]:
+        """Write all folded events to the tables; return the changes of the streams, by kind."""
+        changed: dict[StreamKind, list[Change[Any]]] = {}
         if not self.pending_streams:
-            return
+            return changed
         for kind, streams in self._pending.items():
             if streams:
                 pending = streams.values()
-                changes = [
+                changed[kind] = changes = [
                     Change(stream.before, stream.after, stream.recorded) for stream in pending
                 ]
                 for model in _BY_KIND[kind]:
                     self._run(model.derive(changes))
                 streams.clear()
         self.pending_streams = 0
+        return changed
 
     def forget(self) -> None:
         """Drop all states, so that memory stays constant in long transactions."""

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from eventstore.events.fact import Fact
 from eventstore.events.job import FailureReason, Usage
 from eventstore.events.worker import WorkerStarted
 from projections.folds.config import SettingValue
@@ -269,3 +270,15 @@ class RecordContext(Request, frozen=True, kw_only=True):
 
 
 AnyRequest = JobRequest | WorkerRequest | SetConfig | RecordContext
+
+
+class AndThen(msgspec.Struct, frozen=True):
+    """A decision that concerns several streams: all of it is recorded, or nothing.
+
+    The requests are decided before anything is recorded, so each must be for another stream. If one
+    is refused, the whole is refused. The last of `events` is their cause.
+    """
+
+    events: tuple[Fact, ...]
+    """The events of the request's own stream; at least one."""
+    requests: tuple[AnyRequest, ...]

@@ -5,16 +5,16 @@ rule.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, assert_never, get_args
+from typing import Any, NamedTuple, assert_never, get_args
 
 from eventstore.events.fact import Fact
 from projections.streams import StreamKind
 
 from ..errors import QueueError
 from .decisions import config, context, job, worker
-from .requests import AnyRequest, Request
+from .requests import AndThen, AnyRequest, Request
 
-Rule = Callable[[Any, Any], tuple[Fact, ...] | QueueError]
+Rule = Callable[[Any, Any], tuple[Fact, ...] | AndThen | QueueError]
 """From the state of a stream and a request to the events of the stream, or a refusal."""
 
 
@@ -35,3 +35,35 @@ def _rules(kind: StreamKind) -> Rule:
 RULES: Mapping[type[Request], Rule] = {
     request: _rules(request.kind) for request in get_args(AnyRequest)
 }
+
+
+class Step(NamedTuple):
+    """A part of a decision that concerns several streams: the events of one of them."""
+
+    request: AnyRequest
+    state: Any
+    """The state of its stream before."""
+    events: tuple[Fact, ...]
+    leader: int | None
+    """The index of the step that led to it; None for the first."""
+
+
+def steps_of(request: AnyRequest, state_of: Callable[[str], Any]) -> list[Step] | QueueError:
+    """Decide a request and all that follow from it, in order; or return the first refusal.
+
+    state_of: returns the current state of a stream.
+    """
+    steps: list[Step] = []
+    undecided: list[tuple[AnyRequest, int | None]] = [(request, None)]
+    for further, leader in undecided:
+        state = state_of(further.stream)
+        decision = RULES[type(further)](state, further)
+        if isinstance(decision, QueueError):
+            return decision
+        if isinstance(decision, AndThen):
+            undecided += [(led, len(steps)) for led in decision.requests]
+            decision = decision.events
+        steps.append(Step(further, state, decision, leader))
+    streams = [step.request.stream for step in steps]
+    assert len(set(streams)) == len(streams), f"{request} leads twice to a stream of {streams}"
+    return steps

@@ -24,7 +24,9 @@ from projections.read_models import contexts, sequence, settings
 from projections.registry import ADVANCE, Projector
 
 from ..errors import BadInput, NoSuchJob, QueueError
+from .reactions import ROUNDS_AT_MOST, led_by
 from .requests import (
+    AndThen,
     AnyRequest,
     Enqueue,
     JobRequest,
@@ -35,7 +37,7 @@ from .requests import (
     SetConfig,
     WorkerRequest,
 )
-from .rules import RULES
+from .rules import RULES, Step, steps_of
 from .settings import policy
 
 CONTEXTS_AT_MOST = 1_000
@@ -94,7 +96,7 @@ class Session:
     @property
     def tx(self) -> SqliteTransaction:
         """The store's transaction, for queries: they see the results of all requests so far."""
-        self._projector.flush()
+        self._flush()
         return self._tx
 
     @overload
@@ -110,31 +112,28 @@ class Session:
 
         A refusal is returned, not raised; it writes nothing.
         """
-        stream = request.stream
-        if request.kind == "job" and not streams.is_job(stream):
-            return NoSuchJob(stream)
-        state = self._projector.state(stream)
-        decision = RULES[type(request)](state, request)
-        if isinstance(decision, QueueError):
-            return decision
-        if decision:
-            self._append(request, state, decision)
-        return self._projector.state(stream)
+        answer = self._carry_out(request)
+        if self._projector.pending_streams >= STREAMS_PER_FLUSH:
+            self._flush()
+            self._projector.forget()
+        return answer
 
     def enqueue(self, new: NewJob) -> Job | QueueError:
         """Accept a job with its own id, or the next number, and the policy in force.
 
         Return the job, also if the same request was accepted before, or the refusal.
         """
-        return self.send(
-            Enqueue(
-                job_id=new.id or self._next_id(),
-                new=new,
-                policy=self._policy_in_force(),
-                context=self._context(new.cwd),
-                digest=_digest(new) if new.id else None,
-                at_us=self.at_us,
-            )
+        return self.send(self.enqueue_request(new))
+
+    def enqueue_request(self, new: NewJob) -> Enqueue:
+        """Return the request to accept a job, for a request of another stream that leads to it."""
+        return Enqueue(
+            job_id=new.id or self._next_id(),
+            new=new,
+            policy=self._policy_in_force(),
+            context=self._context(new.cwd),
+            digest=_digest(new) if new.id else None,
+            at_us=self.at_us,
         )
 
     def preload(self, job_ids: Iterable[str]) -> None:
@@ -158,22 +157,64 @@ class Session:
 
     def finish(self) -> None:
         """Write the read models; call it once, before the commit."""
-        self._projector.flush()
+        self._flush()
         if self._tx.appended:
             self._tx.execute(ADVANCE, {"position": self._tx.last[0]})
         self._cache.end(self._tx.last)
 
-    def _append(self, request: Request, state: Any, events: tuple[Fact, ...]) -> None:
-        cause = state.position if state is not None and request.cause == "last event" else None
+    def _flush(self) -> None:
+        """Write all changes to the read models, and carry out the requests that they lead to."""
+        for _ in range(ROUNDS_AT_MOST):
+            requests = led_by(self._tx, self._projector.flush())
+            if not requests:
+                return
+            for request, cause in requests:
+                answer = self._carry_out(request, cause)
+                if isinstance(answer, QueueError):
+                    raise answer
+        raise AssertionError("reactions lead to reactions without an end")
+
+    def _carry_out(self, request: AnyRequest, cause: int | None = None) -> Any:
+        """Decide a request and append; return the new state of its stream, or the refusal.
+
+        cause: position of the event that led to the request, if that is in another stream.
+        """
+        stream = request.stream
+        if request.kind == "job" and not streams.is_job(stream):
+            return NoSuchJob(stream)
+        state = self._projector.state(stream)
+        decision = RULES[type(request)](state, request)
+        if isinstance(decision, QueueError):
+            return decision
+        if isinstance(decision, AndThen):
+            steps = steps_of(request, self._projector.state)
+            if isinstance(steps, QueueError):
+                return steps
+            self._append_all(steps, cause)
+        elif decision:
+            self._append(request, state, decision, cause)
+        return self._projector.state(stream)
+
+    def _append_all(self, steps: list[Step], cause: int | None) -> None:
+        last: list[int | None] = []
+        for request, state, events, leader in steps:
+            led = cause if leader is None else last[leader]
+            last.append(self._append(request, state, events, led) if events else None)
+
+    def _append(
+        self, request: Request, state: Any, events: tuple[Fact, ...], cause: int | None
+    ) -> int:
+        """Append at least one event and return the position of the last."""
+        if cause is None and state is not None and request.cause == "last event":
+            cause = state.position
         version = state.version if state is not None else 0
-        self._projector.fold(
-            self._tx.append(request.stream, version, events, cause=cause, actor=request.actor)
+        recorded = self._tx.append(
+            request.stream, version, events, cause=cause, actor=request.actor
         )
+        self._projector.fold(recorded)
         if request.kind == "config":
             self._cache.policy = None
-        if self._projector.pending_streams >= STREAMS_PER_FLUSH:
-            self._projector.flush()
-            self._projector.forget()
+        return recorded[-1].position
 
     def _next_id(self) -> str:
         if self._cache.last_number is None:

@@ -21,7 +21,6 @@ from ..core.requests import (
     ComeDue,
     EndWorker,
     Finish,
-    Lose,
     Outcome,
     Rearm,
     Release,
@@ -181,13 +180,14 @@ class Rounds:
             due = earliest_us is not None and earliest_us <= self._queue.clock.wall_us()
             return not due and not ready.next_ready(tx, self._queues, 1)
 
-    def abandon(self, lost: list[Job]) -> None:
-        """Record that the keeper is dead: these jobs were killed, and the worker leaves."""
+    def abandon(self) -> None:
+        """Record that the keeper is dead and the worker leaves: its claims are lost, too.
+
+        The caller has killed all jobs whose end does not wait to be recorded.
+        """
         if self.waits:
             self.write([], due=False).commit()
         with self._queue.write(self._worker_id) as session:
-            for job in lost:
-                session.send(Lose(job_id=job.id, attempt=job.attempt, worker=self._worker_id))
             session.send(EndWorker(worker_id=self._worker_id, reason="keeper-lost"))
 
     def position(self) -> int:

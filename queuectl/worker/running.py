@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from functools import partial
 
-from projections.folds.job import Job
-
 from .attempt import Attempt
 from .console import Console
 from .launcher import Launcher
@@ -35,11 +33,6 @@ class Running:
     def all_decided(self) -> bool:
         """Whether no attempt waits for its outcome."""
         return not self._undecided
-
-    @property
-    def jobs(self) -> list[Job]:
-        """The jobs of the attempts in slots."""
-        return [attempt.job for attempt in self._slots]
 
     def free(self) -> list[int]:
         """Return the free slots, the lowest first."""

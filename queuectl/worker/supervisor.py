@@ -340,13 +340,12 @@ class Supervisor:
         if self._committer.busy:
             self._take_in_commit()
         self._collect_results(self._now_us() + EXIT_SEEN_US)
-        lost = self._running.jobs
         self._running.kill(self._now_us())
         while self._running.have_processes(self._now_us()):
             self._selector.wait(TRY_AGAIN_US)
             self._running.reap(self._now_us())
         self._rounds.releases += self._prefetch.release("the worker is stopping")
-        self._rounds.abandon(lost)
+        self._rounds.abandon()
         self._console.say("error: the keeper of this worker was killed; its jobs were requeued")
         return "keeper-lost"
 

@@ -2,8 +2,8 @@
 
 Several processes may find the same worker dead at the same time. The order in `take_over` makes
 this safe: take both locks of the dead worker, kill the remaining processes of its attempts, record
-the worker and its claims as lost in one transaction, and only then remove the lock files. A process
-that does not get both locks does nothing.
+the worker as lost, which loses its claims in the same transaction (`core.reactions`), and only then
+remove the lock files. A process that does not get both locks does nothing.
 """
 
 import os
@@ -18,7 +18,7 @@ from projections.folds.worker import Worker
 from projections.read_models import jobs, workers
 
 from ..api import Queue
-from ..core.requests import Lose, LoseWorker
+from ..core.requests import LoseWorker
 from ..text.numbers import plural
 from . import process_sweep
 from .console import Console
@@ -105,8 +105,6 @@ def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
             request = LoseWorker(worker_id=worker.id, found_by=found_by)
             if not isinstance(session.send(request), Worker):
                 return None  # it recorded its own end just before its locks became free
-            for job in claims:
-                session.send(Lose(job_id=job.id, attempt=job.attempt, worker=worker.id))
         for lock in locks:
             lock.remove()
         return [job.id for job in claims]

@@ -125,7 +125,7 @@ def test_after_a_crash_the_old_or_the_new_tables_are_used(
     path: str, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for amount in ("SLICE_ALONE", "DROPPED", "EMPTIED"):
-        monkeypatch.setattr(f"projections.rebuild.{amount}", SLICE // 2)
+        monkeypatch.setattr(f"projections.rebuild.{amount}", SLICE // 5)
     queue = filled(path, number=SLICE)
     steps = 0
 

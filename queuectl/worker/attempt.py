@@ -16,7 +16,8 @@ from projections.folds.job import Job
 
 from ..core.requests import Outcome
 from ..outputs.writer import Kept, OutputWriter
-from .launcher import Child, ChildExit, Launcher, Order
+from .launcher import Child, ChildExit, Launcher
+from .order import Order
 from .process_mark import Mark
 from .process_sweep import STUCK_US, Unendable
 

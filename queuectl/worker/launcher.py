@@ -6,7 +6,6 @@ without a shell, with posix_spawn (shell_free.py, docs/decisions/0010); with a s
 list, with posix_spawn; or, if a path may block, in a forked child (docs/decisions/0012).
 """
 
-import errno
 import os
 import resource
 import signal
@@ -17,48 +16,28 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from eventstore.events.job import FailureReason
-
 from . import forked_start, process_sweep, shell_free
 from .forked_start import CATCHABLE
 from .keeper import draw_kept_limit, soft_limit
 from .mounts import Mounts
+from .order import (
+    EXHAUSTED,
+    Exhausted,
+    NotStarted,
+    Order,
+    failure,
+    not_entered,
+    not_found,
+)
+from .orphans import Orphans
 from .path_search import absolute_candidates, find_program
-from .process_mark import VARIABLE, Mark
+from .process_mark import Mark
 
 LISTED_BYTES = 4_096
 KEEP_PASSES = 5
 """Passes over the processes that are to be kept, within one round of the worker."""
 EXECUTE_AGAIN_S = 1.0
 """Pause between two attempts of a forked child to execute, while the machine lacks resources."""
-
-OUT_OF_PROCESSES = "the machine is out of processes"
-EXHAUSTED = {
-    errno.EAGAIN: OUT_OF_PROCESSES,
-    errno.ENOMEM: "the machine is out of memory",
-    errno.EMFILE: "the worker is out of file descriptors",
-    errno.ENFILE: "the machine is out of file descriptors",
-}
-REASONS: dict[int, FailureReason] = {
-    errno.ENOENT: "not-found",
-    errno.ENOTDIR: "not-found",
-    errno.ENAMETOOLONG: "not-found",
-    errno.EACCES: "not-executable",
-    errno.ENOEXEC: "not-executable",
-    errno.EISDIR: "not-executable",
-}
-
-
-class Order(NamedTuple):
-    """A command to start, with its directory and environment."""
-
-    command: str
-    argv: tuple[str, ...] | None
-    """An argument list, executed without a shell; None for `sh -c command`."""
-    cwd: str
-    env: Mapping[str, str]
-    """Variables added to the worker's environment; PATH is searched for the program."""
-    mark: Mark
 
 
 class Child(NamedTuple):
@@ -67,19 +46,6 @@ class Child(NamedTuple):
     pid: int
     output: int | None
     """Read end (non-blocking) of the pipe for its stdout and stderr."""
-
-
-class NotStarted(NamedTuple):
-    """A failure that belongs to the job, such as a missing program: the attempt has failed."""
-
-    reason: FailureReason
-    error: str
-
-
-class Exhausted(NamedTuple):
-    """A temporary lack of resources of the machine: not the job's fault, so it is retried."""
-
-    error: str
 
 
 class ChildExit(NamedTuple):
@@ -135,14 +101,10 @@ class OsLauncher:
         """kept_limit: the soft RLIMIT_RTTIME of processes that the keeper does not end."""
         self._kept_limit = draw_kept_limit() if kept_limit is None else kept_limit
         self._running: dict[int, Mark] = {}
-        self._sessions: dict[int, Mark] = {}
-        """By session, which has the pid of an attempt's first process."""
-        self._owners: dict[tuple[int, int], set[Mark]] = {}
-        """Attempts that may own a process without any mark, by its pid and start time."""
+        self._orphans = Orphans(self._kept_limit)
         self._reports: dict[int, int] = {}
         """By pid of a forked child: the pipe for its report that its program was not started."""
         self._mounts = Mounts()
-        self._marks: set[Mark] = set()
         self._environment = dict(os.environb)
         self._shell_free_environment = (
             shell_free.inherited(self._environment) if shell_free.shell_is_dash() else None
@@ -169,11 +131,11 @@ class OsLauncher:
         try:
             os.chdir(cwd)
         except OSError as error:
-            return _not_entered(order, error)
+            return not_entered(order, error)
         try:
             return self._start_without_shell(order) or self._start(order)
         except OSError as error:
-            return _failure(error, order)
+            return failure(error, order)
         finally:
             os.chdir("/")
 
@@ -202,42 +164,11 @@ class OsLauncher:
         return len(groups)
 
     def orphans(self, mark: Mark) -> list[int]:
-        """What an ended child left behind and still lives; once empty, its mark is done with.
+        """Return living descendants of an ended child; if none, its mark is forgotten.
 
         This process is a subreaper, so orphaned descendants become its children.
         """
-        orphans = self._all_children() - self._running.keys()
-        if orphans:
-            orphans = {pid for pid in orphans if soft_limit(pid) != self._kept_limit}
-            if others := self._marks - {mark}:
-                orphans = {pid for pid in orphans if self._owns(mark, pid, others)}
-        if not orphans:
-            self._forget(mark)
-        return sorted(orphans)
-
-    def _owns(self, mark: Mark, pid: int, others: set[Mark]) -> bool:
-        """Return whether an orphan belongs to the attempt of `mark` and to none of `others`.
-
-        One that has replaced its limit, its environment and its session may belong to any attempt
-        that was running when it was first seen. It belongs to the last of them to end.
-        """
-        if process_sweep.bearers([pid], others):
-            return False
-        owner = self._sessions.get(process_sweep.session(pid))
-        if owner is not None or process_sweep.bearers([pid], {mark}):
-            return owner in (mark, None)
-        key = (pid, process_sweep.started(pid))
-        owners = self._owners.setdefault(key, {mark, *others})
-        owners &= {mark, *others}
-        return owners == {mark}
-
-    def _forget(self, mark: Mark) -> None:
-        """Forget an attempt that has no processes left."""
-        self._marks.discard(mark)
-        self._sessions = {pid: owner for pid, owner in self._sessions.items() if owner != mark}
-        for owners in self._owners.values():
-            owners.discard(mark)
-        self._owners = {key: owners for key, owners in self._owners.items() if owners}
+        return self._orphans.of(mark, self._all_children() - self._running.keys())
 
     def kill(self, pids: list[int]) -> dict[int, str]:
         """Kill orphans; SIGCHLD follows when they have ended. Return their names by pid."""
@@ -287,12 +218,12 @@ class OsLauncher:
         if order.argv or self._shell_free_environment is None:
             return None
         words = shell_free.words_of(order.command)
-        variables = _variables(order)
+        variables = order.variables()
         if words is None or not shell_free.handed_on(tuple(variables)):
             return None
         if not self._runs_locally(words[0], order):
             return None
-        program = find_program(words[0], _path(order))
+        program = find_program(words[0], order.search_path)
         if program is None:
             return None
         environment = {**self._shell_free_environment, **variables}
@@ -308,20 +239,20 @@ class OsLauncher:
     def _start(self, order: Order) -> Child | NotStarted | Exhausted:
         if order.argv and not self._runs_locally(order.argv[0], order):
             return self._start_forked(order)
-        program = find_program(_name(order), _path(order))
+        program = find_program(order.program, order.search_path)
         if program is None:
-            return _not_found(order)
-        environment = {**self._environment, **_variables(order)}
-        return self._spawn(program, _words(order), environment, order.mark)
+            return not_found(order)
+        environment = {**self._environment, **order.variables()}
+        return self._spawn(program, order.words, environment, order.mark)
 
     def _runs_locally(self, name: str, order: Order) -> bool:
         if not self._mounts.any_foreign:
             return True
-        return self._mounts.runs_locally(*absolute_candidates(order.cwd, name, _path(order)))
+        return self._mounts.runs_locally(*absolute_candidates(order.cwd, name, order.search_path))
 
     def _start_forked(self, order: Order) -> Child | Exhausted:
         """Start a forked child that enters the directory and finds the program: it may block."""
-        environment = {**self._environment, **_variables(order)}
+        environment = {**self._environment, **order.variables()}
         read, write = os.pipe()
         try:
             self._mark(order.mark.limit)
@@ -372,8 +303,8 @@ class OsLauncher:
 
     def _started(self, pid: int, output: int, mark: Mark) -> Child:
         os.set_blocking(output, False)
-        self._running[pid] = self._sessions[pid] = mark
-        self._marks.add(mark)
+        self._running[pid] = mark
+        self._orphans.begin(mark, pid)
         return Child(pid, output)
 
     def _mark(self, limit: int) -> None:
@@ -404,56 +335,15 @@ def _enter_and_execute(order: Order, environment: Mapping[bytes, bytes]) -> byte
         try:
             os.chdir(order.cwd.encode())
         except OSError as error:
-            return msgspec.json.encode(_not_entered(order, error))
-        if (program := find_program(_name(order), _path(order))) is None:
-            return msgspec.json.encode(_not_found(order))
+            return msgspec.json.encode(not_entered(order, error))
+        if (program := find_program(order.program, order.search_path)) is None:
+            return msgspec.json.encode(not_found(order))
         try:
-            os.execve(program, [word.encode() for word in _words(order)], environment)
+            os.execve(program, [word.encode() for word in order.words], environment)
         except OSError as error:
-            if isinstance(refusal := _failure(error, order), NotStarted):
+            if isinstance(refusal := failure(error, order), NotStarted):
                 return msgspec.json.encode(refusal)
         time.sleep(EXECUTE_AGAIN_S)
-
-
-def _not_entered(order: Order, error: OSError) -> NotStarted:
-    return NotStarted("no-directory", f"{order.cwd}: {error.strerror}")
-
-
-def _not_found(order: Order) -> NotStarted:
-    return NotStarted("not-found", f"{_name(order)}: command not found")
-
-
-def _words(order: Order) -> Sequence[str]:
-    return order.argv or ("sh", "-c", order.command)
-
-
-def _name(order: Order) -> str:
-    return order.argv[0] if order.argv else shell_free.SHELL
-
-
-def _path(order: Order) -> str:
-    return order.env.get("PATH", os.defpath)
-
-
-def _variables(order: Order) -> dict[bytes, bytes]:
-    variables = {name.encode(): value.encode() for name, value in order.env.items()}
-    variables[VARIABLE.encode()] = order.mark.cookie.encode()
-    return variables
-
-
-def _failure(error: OSError, order: Order) -> NotStarted | Exhausted:
-    number = error.errno or 0
-    if number in EXHAUSTED:
-        return Exhausted(EXHAUSTED[number])
-    if number == errno.E2BIG:
-        return NotStarted(
-            "launch", "argument list too long: its arguments and environment together"
-        )
-    reason = REASONS.get(number, "launch")
-    message = f"{_name(order)}: {os.strerror(number)}"
-    if reason == "not-found" and os.path.exists(find_program(_name(order), _path(order)) or b""):
-        return NotStarted(reason, f"{message}: the interpreter in its first line")
-    return NotStarted(reason, message)
 
 
 def _child_exit(

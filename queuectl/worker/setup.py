@@ -36,8 +36,9 @@ from ..text.hints import unused_queue
 from . import process_sweep
 from .committer import Committer
 from .console import Console
-from .launcher import OUT_OF_PROCESSES, OsLauncher
+from .launcher import OsLauncher
 from .liveness import boot_id
+from .order import OUT_OF_PROCESSES
 from .presence import Presence
 from .selector import Selector
 from .start import JOBS_DIED, Options

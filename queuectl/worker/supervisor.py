@@ -25,7 +25,8 @@ from ..outputs.writer import OutputWriter
 from .attempt import EXIT_SEEN_US, Attempt, order
 from .committer import Committer
 from .console import Console
-from .launcher import Child, Exhausted, Launcher, NotStarted
+from .launcher import Child, Launcher
+from .order import Exhausted, NotStarted
 from .pace import TRY_AGAIN_US, Facts, Pace, WaitUntil, WriteNow
 from .prefetch import Prefetch
 from .presence import Presence

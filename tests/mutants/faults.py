@@ -75,8 +75,8 @@ FAULTS = (
                 "        if False:\n            return len(process_sweep",
             ),
             Edit(
-                "queuectl/worker/launcher.py",
-                "        return sorted(orphans)\n",
+                "queuectl/worker/orphans.py",
+                "        return sorted(own)\n",
                 "        return []\n",
             ),
         ),

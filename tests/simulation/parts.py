@@ -15,8 +15,9 @@ from queuectl.core.transaction import Session
 from queuectl.errors import WorkerEnded
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.console import Console
-from queuectl.worker.launcher import Child, ChildExit, Exhausted, NotStarted, Order
+from queuectl.worker.launcher import Child, ChildExit
 from queuectl.worker.liveness import lock_names
+from queuectl.worker.order import Exhausted, NotStarted, Order
 from queuectl.worker.process_mark import Mark
 from queuectl.worker.process_sweep import Unendable
 from queuectl.worker.rounds import Round

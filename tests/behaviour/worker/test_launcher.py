@@ -15,8 +15,9 @@ from uuid import uuid4
 import pytest
 
 from queuectl.worker.keeper import PR_SET_CHILD_SUBREAPER, adopt_orphans
-from queuectl.worker.launcher import Child, ChildExit, Exhausted, NotStarted, Order, OsLauncher
+from queuectl.worker.launcher import Child, ChildExit, OsLauncher
 from queuectl.worker.mounts import Mounts
+from queuectl.worker.order import Exhausted, NotStarted, Order
 from queuectl.worker.process_mark import VARIABLE, mark_of
 from queuectl.worker.process_sweep import survivors
 from tests.ctl import until
@@ -305,7 +306,8 @@ def test_closed_standard_descriptors_do_no_harm() -> None:
     program = f"""
 import os, sys
 from queuectl.worker.keeper import keep
-from queuectl.worker.launcher import Child, Order, OsLauncher
+from queuectl.worker.launcher import Child, OsLauncher
+from queuectl.worker.order import Order
 from queuectl.worker.process_mark import mark_of
 def supervise(line, before, kept_limit):
     launcher = OsLauncher()

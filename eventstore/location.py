@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from .errors import (
     FolderNotMade,
@@ -15,9 +15,7 @@ from .errors import (
     OptionAsPath,
 )
 from .file_identity import file_identity
-
-if TYPE_CHECKING:
-    from .sqlite.log import SqliteStore
+from .store import Store
 
 
 class Location(NamedTuple):
@@ -120,11 +118,12 @@ def open_store(
     readonly: bool = False,
     schema: Iterable[str] = (),
     on_wait: Callable[[str], None] | None = None,
-) -> "SqliteStore":
+) -> Store:
     """Open the store at `path`. With `create`, create it if it is missing (the user's folder too).
 
-    schema: statements for the tables next to the log in a new file. on_wait: as in SqliteStore.
-    Raises Missing, ForeignFile, NewerFile, ReadOnly or StorageFailed.
+    schema: statements for the tables next to the log in a new file. on_wait: called once, with a
+    message, if another process holds the write lock for longer than a second. Raises Missing,
+    ForeignFile, NewerFile, ReadOnly or StorageFailed.
     """
     from .sqlite.log import SqliteStore
 
@@ -134,6 +133,14 @@ def open_store(
         _make_own_folder(os.path.dirname(path))
         creating.create(path, schema)
     return SqliteStore(path, readonly=readonly, on_wait=on_wait)
+
+
+def load_store() -> None:
+    """Import all modules that an open store may need.
+
+    Call it in a program that runs on after its files were replaced or removed.
+    """
+    from .sqlite import creating, lock_holders, log  # noqa: F401
 
 
 def _make_own_folder(folder: str) -> None:

@@ -5,14 +5,12 @@ It is SQLite's for every store.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .sqlite.transaction import SqliteTransaction
+from .store import Writer
 
 
 @contextmanager
-def scratch(schema: Iterable[str]) -> "Iterator[SqliteTransaction]":
+def scratch(schema: Iterable[str]) -> Iterator[Writer]:
     """Return a transaction on an empty temporary database with these tables.
 
     SQLite moves it to disk if it grows, so memory stays constant; it is deleted when closed.

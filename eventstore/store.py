@@ -1,12 +1,21 @@
 """The types that all stores have in common."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .chain import Break, RawRecord
 from .dialect import Dialect
+from .events.fact import Fact
 from .events.recorded import Recorded
 from .tables import Statement
+
+if TYPE_CHECKING:
+    from .lock import Lock
+    from .side_folder import SideFolder
+
+PATIENCE_S = 75.0
+"""How long a write transaction waits for another writer, unless its caller says otherwise."""
 
 Bindings = Mapping[str, Any] | tuple[Any, ...]
 Row = tuple[Any, ...]
@@ -39,6 +48,15 @@ class RecordedOutput(NamedTuple):
     """As stored; None if nothing is stored."""
     kept: bytes | None
     """As stored; None if it is in files, or nothing is stored."""
+
+
+class StoredOutput(NamedTuple):
+    """The output of an attempt, or its size if it is stored in files."""
+
+    total_bytes: int
+    """Size of the whole output."""
+    kept: bytes | None
+    """The part that was kept; None if it is stored in files."""
 
 
 class Reader(Protocol):
@@ -87,6 +105,9 @@ class Reader(Protocol):
     def head(self) -> Head:
         """Return the position and hash of the last record."""
 
+    def output(self, job_id: str, attempt: int) -> StoredOutput | None:
+        """Return the stored output of an attempt; None if there is none."""
+
     def hash_at(self, position: int) -> str | None:
         """Return the hash of a record in hexadecimal; None if there is none at this position."""
 
@@ -107,10 +128,141 @@ class Reader(Protocol):
 
 
 class Writer(Reader, Protocol):
-    """A transaction that may also change the tables next to the log."""
+    """A write transaction: all that it appends and changes is stored together, or not at all."""
+
+    actor: str
+    """Who writes."""
+    at_us: int
+    """The time of the records, UTC, microseconds."""
+    commit: Callable[[], None]
+    """Commits the complete transaction, once; set when its block has ended."""
+
+    @property
+    def appended(self) -> bool:
+        """True if at least one event was appended."""
+
+    @property
+    def last(self) -> tuple[int, bytes]:
+        """Position and hash of the last record, including those of this transaction."""
+
+    def append(
+        self,
+        stream: str,
+        expected_version: int,
+        events: Iterable[Fact],
+        *,
+        cause: int | None = None,
+        actor: str | None = None,
+    ) -> list[Recorded]:
+        """Append `events` to the log and return them with their places in it.
+
+        expected_version: version of the stream's last event that the writer knows, 0 for a new
+        stream. cause: position of the event that caused the first of them; each further event is
+        caused by the previous one. actor: if it differs from that of the transaction.
+
+        Raises StreamConflict (possibly later, when buffered records are inserted), or ChainBroken
+        if the encoded event cannot be decoded again. Nothing is written in both cases.
+        """
 
     def execute(self, sql: str, bindings: Bindings = ()) -> None:
         """Run one statement."""
 
     def write(self, statement: Statement, rows: Sequence[Row], table: str) -> None:
         """Carry out a statement once for each row. table: the name of the table to change."""
+
+    def keep_output(self, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
+        """Store the output of an attempt, in the transaction that records its end.
+
+        kept: None if it is stored in files.
+        """
+
+
+class Doorbell(Protocol):
+    """A listener's bell: `fileno()` is readable once the log may have grown since `drain()`."""
+
+    def fileno(self) -> int:
+        """Return the descriptor to select on for reading."""
+
+    def drain(self) -> None:
+        """Take in all rings so far; read the log after this, never before."""
+
+    def close(self) -> None:
+        """Remove the bell."""
+
+
+class GuardedDoorbell(Doorbell, Protocol):
+    """A bell that is created again when it is removed."""
+
+    def check(self) -> None:
+        """Create the bell again if it is missing. If that fails, the next check tries again."""
+
+
+class Store(Protocol):
+    """An open queue. It belongs to one thread, and has one transaction at a time.
+
+    The commit of a write transaction may run in another thread; until that has returned, the store
+    must not be used. See docs/decisions/0010.
+    """
+
+    label: str
+    """The place of the queue, as a person may read it."""
+    key: str
+    """Identifies this queue: no other queue, and no copy of it, has the same key."""
+    readonly: bool
+    side_folder: "SideFolder"
+    """This machine's folder of the queue."""
+
+    def read(self) -> AbstractContextManager[Reader]:
+        """Return a snapshot of the queue that is valid until the block ends.
+
+        Raises TransactionOpen if a transaction of this store is open.
+        """
+
+    def write(
+        self, actor: str, at_us: int, patience_s: float = PATIENCE_S
+    ) -> AbstractContextManager[Writer]:
+        """Run one write transaction, commit it when the block ends, and ring all doorbells.
+
+        actor: who writes. at_us: the time of the records, UTC, microseconds. patience_s: how long
+        to wait for another writer. Raises Busy, Full, ReadOnly, Gone, StorageFailed or
+        TransactionOpen if nothing was written, or OutcomeUnknown.
+        """
+
+    def prepare(
+        self, actor: str, at_us: int, patience_s: float = PATIENCE_S
+    ) -> AbstractContextManager[Writer]:
+        """Run one write transaction up to its commit, which the caller runs: `transaction.commit`.
+
+        Until the commit has returned or raised, nothing else may use this store. Parameters and
+        errors are those of `write`.
+        """
+
+    def head(self) -> Head:
+        """Return the position and hash of the last record."""
+
+    def lock(self, name: str) -> "Lock":
+        """Return the lock with this name; it is not acquired yet."""
+
+    def doorbell(self) -> Doorbell:
+        """Return a new doorbell for this process."""
+
+    def guarded_doorbell(self) -> GuardedDoorbell:
+        """Return a new doorbell that is created again if another program removes it."""
+
+    def listeners(self) -> set[int]:
+        """Return the pids of this machine's processes that have a doorbell."""
+
+    def ring(self) -> None:
+        """Wake all listeners. Never fails."""
+
+    def has_open(self, pid: int) -> bool:
+        """Return True if a process of this machine has this queue open, not a copy of it.
+
+        False if that cannot be found out.
+        """
+
+    def refuse_gone(self) -> None:
+        """Raise Gone if the queue's place now leads to another queue, or to none."""
+
+    def close(self) -> None:
+        """Close the queue."""

@@ -14,10 +14,7 @@ from eventstore.codec import recorded_from
 from eventstore.dialect import SQLITE
 from eventstore.errors import ChainBroken
 from eventstore.scratch import scratch
-from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.reader import SqliteReader
-from eventstore.sqlite.transaction import SqliteTransaction
-from eventstore.store import OnProgress
+from eventstore.store import OnProgress, Reader, Store, Writer
 from eventstore.tables import Table
 
 from .read_model import Tables
@@ -70,7 +67,7 @@ class Reached(NamedTuple):
 
 
 def rebuild(
-    store: SqliteStore,
+    store: Store,
     *,
     on_progress: OnProgress = lambda _, __: None,
     pause: Pause = lambda _: None,
@@ -106,9 +103,7 @@ def rebuild(
     return reached.position
 
 
-def fold_slice(
-    tx: SqliteTransaction, tables: Tables, log: SqliteReader, reached: Reached, limit: int
-) -> Reached:
+def fold_slice(tx: Writer, tables: Tables, log: Reader, reached: Reached, limit: int) -> Reached:
     """Fold the next `limit` events of `log` after `reached` into `tables` of `tx`.
 
     Return the last event that was folded. Raises ChainBroken at a damaged record.
@@ -126,12 +121,12 @@ def fold_slice(
     return Reached(records[-1][0], records[-1][-1]) if records else reached
 
 
-def _maintenance(store: SqliteStore) -> Any:
+def _maintenance(store: Store) -> Any:
     """Return a write transaction that appends no events."""
     return store.write(actor="", at_us=0)
 
 
-def _swap(tx: SqliteTransaction, generation: int, head: int) -> None:
+def _swap(tx: Writer, generation: int, head: int) -> None:
     """Rename the live tables to `_old` and the shadow tables to their live names."""
     existing = tx.tables()
     for table in dict.fromkeys((*_tables_of(checkpoint(tx).definition), *LIVE)):
@@ -151,19 +146,19 @@ def _tables_of(definition: str) -> list[str]:
     return [part.partition("=")[0] for part in definition.split()]
 
 
-def _tables_with_suffix(store: SqliteStore, suffix: str) -> tuple[str, ...]:
+def _tables_with_suffix(store: Store, suffix: str) -> tuple[str, ...]:
     with store.read() as tx:
         return tuple(name for name in tx.tables() if name.endswith(suffix))
 
 
-def _clear(store: SqliteStore, tables: tuple[str, ...], pause: Pause) -> None:
+def _clear(store: Store, tables: tuple[str, ...], pause: Pause) -> None:
     """Delete the rows in slices, then drop the tables: dropping a large one blocks all writers."""
     for table in tables:
         while not _cleared(store, table):
             pause("others")
 
 
-def _cleared(store: SqliteStore, table: str) -> bool:
+def _cleared(store: Store, table: str) -> bool:
     with _maintenance(store) as tx:
         if table not in tx.tables():
             return True
@@ -193,7 +188,7 @@ class Difference(NamedTuple):
     """
 
 
-def compare(store: SqliteStore, on_progress: OnProgress = lambda _, __: None) -> list[Difference]:
+def compare(store: Store, on_progress: OnProgress = lambda _, __: None) -> list[Difference]:
     """Return the rows of the live tables that differ from a rebuild, ordered by table and key.
 
     Writes nothing; workers can keep running. Raises ChainBroken at a damaged record.
@@ -214,7 +209,7 @@ def compare(store: SqliteStore, on_progress: OnProgress = lambda _, __: None) ->
         return differences
 
 
-def malformed_tables(live: SqliteReader) -> list[str]:
+def malformed_tables(live: Reader) -> list[str]:
     """Return the tables that are missing, or have other columns than those of this version."""
     existing = live.tables()
     return [table.name for table in TABLES if existing.get(table.name) != _columns(table)]
@@ -224,7 +219,7 @@ def _columns(table: Table) -> list[str]:
     return [*table.columns, *table.computed]
 
 
-def _differences(table: Table, live: SqliteReader, rebuilt: SqliteReader) -> Iterator[Difference]:
+def _differences(table: Table, live: Reader, rebuilt: Reader) -> Iterator[Difference]:
     """Compare the rows of both tables in one pass, in the order of their key."""
     columns = live.tables().get(table.name)
     if columns != _columns(table):

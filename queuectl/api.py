@@ -9,9 +9,7 @@ from typing import Any, Self
 from eventstore.dialect import SQLITE
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, locate, open_store
-from eventstore.sqlite.busy_wait import BUSY_TIMEOUT_S
-from eventstore.sqlite.log import SqliteStore
-from eventstore.store import Reader
+from eventstore.store import PATIENCE_S, Reader, Store
 from projections.errors import StaleReadModels
 from projections.folds.job import Job
 from projections.read_models import jobs
@@ -48,10 +46,10 @@ class Queue:
         self.location: Location = locate(arguments.path_from(path))
         self.actor = current_user() if actor is None else arguments.actor_from(actor)
         self.clock = clock or SystemClock()
-        self.store: SqliteStore = open_store(
+        self.store: Store = open_store(
             self.location.path, create=True, schema=first_schema(SQLITE), on_wait=on_wait
         )
-        self._reading = Reading(self.location, self.store.identity)
+        self._reading = Reading(self.location, self.store.key)
         self._cache = TransactionCache()
         self._is_closed = False
         self._bring_up_to_date()
@@ -73,7 +71,7 @@ class Queue:
     def write(self, actor: str | None = None) -> Iterator[Session]:
         """Run one write transaction, which is committed and announced when the block ends.
 
-        Raises what SqliteStore.write raises.
+        Raises what Store.write raises.
         """
         with self.prepare(actor) as session:
             yield session
@@ -81,11 +79,11 @@ class Queue:
 
     @contextmanager
     def prepare(
-        self, actor: str | None = None, patience_s: float = BUSY_TIMEOUT_S
+        self, actor: str | None = None, patience_s: float = PATIENCE_S
     ) -> Iterator[Session]:
         """Run one write transaction up to its commit, which the caller runs: `session.commit`.
 
-        patience_s and the rules for the commit are those of SqliteStore.prepare.
+        patience_s and the rules for the commit are those of Store.prepare.
         """
         self._refuse_if_closed()
         at_us = self.clock.wall_us()

@@ -8,7 +8,7 @@ import stat
 from typing import Literal, NamedTuple
 
 from eventstore.errors import DISK_FULL, ForeignFile, Full, ReadOnly, StorageFailed, Unusable
-from eventstore.file_identity import file_identity
+from eventstore.file_identity import file_key
 from eventstore.parts import real_name, whole_of
 from eventstore.sqlite.copying import (
     check_copy,
@@ -16,10 +16,9 @@ from eventstore.sqlite.copying import (
     delete_outputs,
     first_hash_of_copy,
 )
-from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.opening import look_inside
 from eventstore.sqlite.renaming import NO_LINKS, rename_new
-from eventstore.store import Head, OnProgress
+from eventstore.store import Head, OnProgress, Store
 
 from .errors import Refusal
 from .outputs.check import OutputProblem, outputs_of_copy
@@ -63,7 +62,7 @@ class Backup(NamedTuple):
 
 
 def backup(
-    store: SqliteStore,
+    store: Store,
     target: str,
     if_exists: IfExists = "refuse",
     on_progress: OnProgress = lambda _, __: None,
@@ -77,13 +76,13 @@ def backup(
     building = f"{target}.{os.urandom(6).hex()}.new"
     try:
         _make(building, target)
-        head = copy_pages(store.path, building, lambda done, of: on_progress(done, 2 * of))
+        head = copy_pages(store.label, building, lambda done, of: on_progress(done, 2 * of))
         sync(building, os.O_RDONLY)
         copy = check_copy(
-            building, store.path, head, lambda done, of: on_progress(of + done, 2 * of)
+            building, store.label, head, lambda done, of: on_progress(of + done, 2 * of)
         )
         copied = copy_outputs(store.side_folder.existing("outputs"), copy.in_files, f"{building}.d")
-        problems = outputs_of_copy(building, store.path, f"{building}.d")
+        problems = outputs_of_copy(building, store.label, f"{building}.d")
         copied -= _leave_out_changed(problems, building)
         size = os.stat(building).st_size
         _put_in_place(building, target, if_exists)
@@ -114,7 +113,7 @@ def _leave_out_changed(problems: list[OutputProblem], building: str) -> set[str]
     return folders
 
 
-def _refuse(store: SqliteStore, target: str, if_exists: IfExists) -> None:
+def _refuse(store: Store, target: str, if_exists: IfExists) -> None:
     """Check the target before anything is written."""
     _refuse_part_of_a_queue(store, target)
     # SQLite would copy the records of a stray WAL into the new file.
@@ -129,9 +128,9 @@ def _refuse(store: SqliteStore, target: str, if_exists: IfExists) -> None:
     _refuse_shared(f"{target}.d")
 
 
-def _refuse_part_of_a_queue(store: SqliteStore, target: str) -> None:
+def _refuse_part_of_a_queue(store: Store, target: str) -> None:
     """Raise NoPlace if the target is the queue, or has the name of a part of a queue file."""
-    if os.path.realpath(target) == store.path or file_identity(target) == store.identity:
+    if os.path.realpath(target) == store.label or file_key(target) == store.key:
         raise NoPlace(target, "is the queue itself")
     if real_name(target).startswith(f"{store.side_folder.path}/"):
         raise NoPlace(target, "is in the folder of the queue itself")
@@ -139,7 +138,7 @@ def _refuse_part_of_a_queue(store: SqliteStore, target: str) -> None:
         raise NoPlace(target, f"would be taken for a part of {os.path.basename(whole)}")
 
 
-def _refuse_other_than_a_backup(store: SqliteStore, target: str) -> None:
+def _refuse_other_than_a_backup(store: Store, target: str) -> None:
     """Raise NoPlace if the existing target is not an older state of this queue.
 
     The owner is not checked: files on a network share may belong to any user.

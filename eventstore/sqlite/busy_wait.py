@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 
-BUSY_TIMEOUT_S = 75.0
+from ..store import PATIENCE_S
+
 REPORTED_AFTER_S = 1.0
 
 OnWait = Callable[[str], None]
@@ -19,7 +20,7 @@ class Patience:
 
     def __init__(self, path: str, on_wait: OnWait | None = None) -> None:
         self._path, self._on_wait = path, on_wait
-        self.limit_s = BUSY_TIMEOUT_S
+        self.limit_s = PATIENCE_S
         self._since_s = 0.0
         self._reported = False
 

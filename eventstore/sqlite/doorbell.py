@@ -6,8 +6,6 @@ import stat
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from ..errors import StoreError
 
@@ -63,19 +61,8 @@ class SqliteDoorbell:
             pass
         os.close(self._descriptor)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class GuardedDoorbell:
+class SqliteGuardedDoorbell:
     """A bell that is created again when it is removed, such as by a program that cleans up folders.
 
     folder: returns a descriptor of the folder of bells, which it creates if it is missing.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import apsw
 
 from ..errors import Busy, FileTooLarge, Full, Incomplete, ReadOnly, StorageFailed, Unwritable
-from .busy_wait import BUSY_TIMEOUT_S
+from ..store import PATIENCE_S
 from .file_sizes import size_limit
 from .unwritable import has_no_inode, is_full, read_only, why_unwritable
 
@@ -39,7 +39,7 @@ def translated(path: str) -> Iterator[None]:
     except apsw.FullError:
         raise Full(path) from None
     except (apsw.BusyError, apsw.LockedError):
-        raise busy(path, BUSY_TIMEOUT_S) from None
+        raise busy(path, PATIENCE_S) from None
     except (apsw.ReadOnlyError, apsw.PermissionsError):
         raise read_only(path) from None
     except DAMAGED as error:

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..file_identity import file_identity
+
 _WRITE_LOCK = 120
 """The byte of the -shm whose lock lets one connection write.
 
@@ -40,13 +42,27 @@ def writer(path: str) -> Process | None:
 
 def users(path: str) -> list[Process]:
     """Return the other processes that have the file at `path` open. Linux only; elsewhere none."""
+    file = file_identity(path)
     try:
-        status = os.stat(path)
         pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
     except OSError:
         return []
-    file = (status.st_dev, status.st_ino)
-    return [process(pid) for pid in sorted(pids) if pid != os.getpid() and _has_open(pid, file)]
+    if file is None:
+        return []
+    return [process(pid) for pid in sorted(pids) if pid != os.getpid() and has_open(pid, file)]
+
+
+def has_open(pid: int, file: tuple[int, int]) -> bool:
+    """Return True if a process has a file open. file: its device and inode. Linux only.
+
+    False if the open files of the process may not be read.
+    """
+    folder = f"/proc/{pid}/fd"
+    try:
+        numbers = os.listdir(folder)
+    except OSError:  # the process belongs to another user, or has ended
+        return False
+    return any(file_identity(f"{folder}/{number}") == file for number in numbers)
 
 
 def process(pid: int) -> Process:
@@ -73,18 +89,6 @@ def _write_locks(inode: int | None) -> Iterator[tuple[int, int, int]]:
         if number == str(inode) and int(pid) > 0:
             last = 2**63 if fields[7] == "EOF" else int(fields[7])
             yield int(pid), int(fields[6]), last
-
-
-def _has_open(pid: int, file: tuple[int, int]) -> bool:
-    folder = f"/proc/{pid}/fd"
-    try:
-        for name in os.listdir(folder):
-            status = os.stat(f"{folder}/{name}")
-            if (status.st_dev, status.st_ino) == file:
-                return True
-    except OSError:  # the process belongs to another user, or has ended
-        return False
-    return False
 
 
 def _inode(path: str) -> int | None:

@@ -25,12 +25,12 @@ from ..errors import (
     TransactionOpen,
     Unusable,
 )
-from ..file_identity import file_identity
+from ..file_identity import file_identity, key_of
 from ..lock import Lock
 from ..side_folder import SideFolder
-from ..store import Head
-from .busy_wait import BUSY_TIMEOUT_S, OnWait, Patience
-from .doorbell import GuardedDoorbell, SqliteDoorbell, ring
+from ..store import PATIENCE_S, Head
+from .busy_wait import OnWait, Patience
+from .doorbell import SqliteDoorbell, SqliteGuardedDoorbell, ring
 from .error_translation import busy, translated
 from .file_name import record_use
 from .file_sizes import size_limit
@@ -77,11 +77,13 @@ class SqliteStore:
 
     def __init__(self, path: str, *, readonly: bool = False, on_wait: OnWait | None = None) -> None:
         """on_wait: called once if a lock has been waited for longer than a second."""
-        self.path, self.readonly = path, readonly
+        self.path = self.label = path
+        self.readonly = readonly
         self.side_folder = SideFolder(f"{path}.d")
         self._patience = Patience(path, on_wait)
         self._open_connection: apsw.Connection | None
-        self._open_connection, self.identity = _opened(path, readonly, self._patience)
+        self._open_connection, self._file = _opened(path, readonly, self._patience)
+        self.key = key_of(self._file)
         self._turn = allocate_lock()
         """Locked while a transaction is open: a connection has only one at a time."""
         self._commits, self._reset_at_s = 0, 0.0
@@ -108,7 +110,7 @@ class SqliteStore:
 
     @contextmanager
     def write(
-        self, actor: str, at_us: int, patience_s: float = BUSY_TIMEOUT_S
+        self, actor: str, at_us: int, patience_s: float = PATIENCE_S
     ) -> Iterator[SqliteTransaction]:
         """Run one write transaction, commit it when the block ends, and ring all doorbells.
 
@@ -122,7 +124,7 @@ class SqliteStore:
 
     @contextmanager
     def prepare(
-        self, actor: str, at_us: int, patience_s: float = BUSY_TIMEOUT_S
+        self, actor: str, at_us: int, patience_s: float = PATIENCE_S
     ) -> Iterator[SqliteTransaction]:
         """Run one write transaction up to its commit, which the caller runs: `transaction.commit`.
 
@@ -161,9 +163,14 @@ class SqliteStore:
         """Return a new doorbell for this process."""
         return SqliteDoorbell(self.side_folder.folder("bells"))
 
-    def guarded_doorbell(self) -> GuardedDoorbell:
+    def guarded_doorbell(self) -> SqliteGuardedDoorbell:
         """Return a new doorbell that is created again if another program removes it."""
-        return GuardedDoorbell(partial(self.side_folder.folder, "bells"))
+        return SqliteGuardedDoorbell(partial(self.side_folder.folder, "bells"))
+
+    def listeners(self) -> set[int]:
+        """Return the pids of the processes that have a doorbell."""
+        names = self.side_folder.names("bells")
+        return {int(pid) for name in names if (pid := name.partition("-")[0]).isdecimal()}
 
     def ring(self) -> None:
         """Wake all listeners. Never fails."""
@@ -174,12 +181,21 @@ class SqliteStore:
         if folder is not None:
             ring(folder)
 
+    def has_open(self, pid: int) -> bool:
+        """Return True if a process has this very file open, not a copy of it.
+
+        False if its open files may not be read.
+        """
+        from .lock_holders import has_open  # rarely needed
+
+        return has_open(pid, self._file)
+
     def refuse_gone(self) -> None:
         """Raise Gone if the path now leads to another file, or to none.
 
         Records written to a deleted file would be lost when this process ends.
         """
-        if file_identity(self.path) != self.identity:
+        if file_identity(self.path) != self._file:
             raise Gone(self.path)
 
     def close(self) -> None:
@@ -211,7 +227,7 @@ class SqliteStore:
         except apsw.BusyError:
             raise busy(self.path, patience_s) from None
         finally:
-            self._patience.limit_s = BUSY_TIMEOUT_S
+            self._patience.limit_s = PATIENCE_S
 
     def _record_use(self) -> None:
         """Record the path in the file, in the first write transaction of this store."""
@@ -262,7 +278,7 @@ class SqliteStore:
         except apsw.Error:
             self._reset_at_s = now_s + RESET_PAUSE_S  # a reader is active for longer
         finally:
-            self._patience.limit_s = BUSY_TIMEOUT_S
+            self._patience.limit_s = PATIENCE_S
 
     def _publish_path(self) -> None:
         """Move the new path from the -wal into the file itself.
@@ -284,7 +300,7 @@ class SqliteStore:
             raise Full(self.path) from None
         except apsw.BusyError:
             self._roll_back()
-            raise busy(self.path, BUSY_TIMEOUT_S) from None
+            raise busy(self.path, PATIENCE_S) from None
         except apsw.IOError as error:
             self._roll_back()
             self._settle(transaction, str(error))

@@ -9,7 +9,7 @@ from ..codec import recorded_from
 from ..dialect import SQLITE, Dialect
 from ..errors import ChainBroken
 from ..events.recorded import Recorded
-from ..store import Bindings, Head, RecordedOutput, Row
+from ..store import Bindings, Head, RecordedOutput, Row, StoredOutput
 from . import outputs
 
 COLUMNS = "position, stream, version, type, recorded_at, actor, batch, cause, data, hash"
@@ -152,6 +152,11 @@ class SqliteReader:
         """Return the position and hash of the last record."""
         position, hash_ = last_of(self.query(LAST))
         return Head(position, hash_.hex())
+
+    def output(self, job_id: str, attempt: int) -> StoredOutput | None:
+        """Return the stored output of an attempt; None if there is none."""
+        rows = self.query(outputs.GET, {"job": job_id, "attempt": attempt})
+        return StoredOutput(*rows[0]) if rows else None
 
     def hash_at(self, position: int) -> str | None:
         """Return the hash of a record in hexadecimal; None if there is none at this position."""

@@ -13,6 +13,7 @@ from ..events.fact import Fact
 from ..events.recorded import Recorded
 from ..store import Bindings, Row
 from ..tables import Statement
+from . import outputs
 from .reader import COLUMNS, LAST, SqliteReader, last_of
 
 # By the unique index of (stream, version).
@@ -82,6 +83,14 @@ class SqliteTransaction(SqliteReader):
         """Carry out a statement once for each row. table: the name of the table to change."""
         self.flush()
         self._connection.executemany(SQLITE.write(statement, table), rows)
+
+    def keep_output(self, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
+        """Store the output of an attempt, in the transaction that records its end.
+
+        kept: None if it is stored in files.
+        """
+        values = {"job": job_id, "attempt": attempt, "total_bytes": total_bytes, "kept": kept}
+        self.execute(outputs.PUT, values)
 
     def append(
         self,

@@ -3,8 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
-from eventstore.sqlite.log import SqliteStore
-from eventstore.store import OnProgress
+from eventstore.store import OnProgress, Store
 
 from ..errors import ReplayRunning
 from .collector import collector_off
@@ -20,7 +19,7 @@ PAUSED = 0.25
 machine a writer that wakes up first has to get a processor."""
 
 
-def replay(store: SqliteStore, on_progress: OnProgress = lambda _, __: None) -> int:
+def replay(store: Store, on_progress: OnProgress = lambda _, __: None) -> int:
     """Rebuild all read models from the log while other processes use the queue.
 
     Return the position that was reached. Raises ReplayRunning if another rebuild is running, and

@@ -13,9 +13,7 @@ from eventstore.errors import Gone, Missing, ReadOnly
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, open_store
 from eventstore.scratch import scratch
-from eventstore.sqlite.doorbell import SqliteDoorbell
-from eventstore.sqlite.log import SqliteStore
-from eventstore.store import Reader
+from eventstore.store import Doorbell, Reader, Store
 from projections.errors import NewerReadModels, StaleReadModels
 from projections.registry import checkpoint, first_schema, freshness
 
@@ -38,29 +36,29 @@ class Reading:
     A missing file is read as an empty queue, unless it was named by `--db`.
     """
 
-    def __init__(self, location: Location, file: tuple[int, int] | None = None) -> None:
-        """file: device and inode of the file that must be opened; None accepts any."""
-        self.location, self._file = location, file
-        self._store: SqliteStore | None = None
-        self._bell: SqliteDoorbell | None = None
+    def __init__(self, location: Location, key: str | None = None) -> None:
+        """key: of the queue that must be opened; None accepts any."""
+        self.location, self._key = location, key
+        self._store: Store | None = None
+        self._bell: Doorbell | None = None
         self._output: int | None = None
 
     @property
-    def store(self) -> SqliteStore | None:
+    def store(self) -> Store | None:
         """The open store; None while there is no file."""
         if self._store is None:
             try:
                 self._store = self._opened()
             except Missing:
-                if self._file is not None:
+                if self._key is not None:
                     raise Gone(self.location.path) from None
                 if self.location.named:
                     raise
         return self._store
 
-    def _opened(self) -> SqliteStore:
+    def _opened(self) -> Store:
         store = open_store(self.location.path, readonly=True)
-        if self._file not in (None, store.identity):
+        if self._key not in (None, store.key):
             store.close()
             raise Gone(self.location.path)
         return store

@@ -13,8 +13,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from eventstore.events.fact import Fact
-from eventstore.sqlite import outputs
-from eventstore.sqlite.transaction import SqliteTransaction
+from eventstore.store import Writer
 from projections import streams
 from projections.folds.config import Config
 from projections.folds.context import Context
@@ -82,7 +81,7 @@ class TransactionCache:
 class Session:
     """A write transaction: the events of all its requests are recorded together, or not at all."""
 
-    def __init__(self, tx: SqliteTransaction, cache: TransactionCache) -> None:
+    def __init__(self, tx: Writer, cache: TransactionCache) -> None:
         self._tx = tx
         self._cache = cache
         cache.begin(tx.last)
@@ -94,7 +93,7 @@ class Session:
         return self._tx.at_us
 
     @property
-    def tx(self) -> SqliteTransaction:
+    def tx(self) -> Writer:
         """The store's transaction, for queries: they see the results of all requests so far."""
         self._flush()
         return self._tx
@@ -149,7 +148,7 @@ class Session:
 
     def keep_output(self, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
         """Store the output of an attempt. kept: None if it is stored in files."""
-        outputs.put(self._tx, job_id, attempt, total_bytes, kept)
+        self._tx.keep_output(job_id, attempt, total_bytes, kept)
 
     def commit(self) -> None:
         """Commit the transaction, once, after its block has ended. May run in another thread."""

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from eventstore.errors import Gone
 from eventstore.location import Location
 from eventstore.store import Reader
 from projections.folds.worker import Worker
@@ -55,8 +56,10 @@ class Source:
 
 def _replaced(opened: Reading) -> bool:
     """Return whether the open file was replaced by another file or removed."""
+    if opened.store is None:
+        return False
     try:
-        status = os.stat(opened.location.path)
-    except (FileNotFoundError, NotADirectoryError):
-        return opened.store is not None
-    return opened.store is not None and opened.store.identity != (status.st_dev, status.st_ino)
+        opened.store.refuse_gone()
+    except Gone:
+        return True
+    return False

@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from eventstore.sqlite import outputs
 from eventstore.store import Reader
 from queuectl.outputs.reader import Piece, kept_output
 from queuectl.text.sizes import size
@@ -105,4 +104,4 @@ def end_offset(tx: Reader, source: Source, job_id: str, attempt: int, since: int
 def _all(tx: Reader, source: Source, job_id: str, attempt: int, since: int) -> Iterator[Piece]:
     store = source.reading().store
     side_folder = None if store is None else store.side_folder
-    return kept_output(outputs.get(tx, job_id, attempt), side_folder, job_id, attempt, since)
+    return kept_output(tx.output(job_id, attempt), side_folder, job_id, attempt, since)

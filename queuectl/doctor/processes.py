@@ -4,8 +4,7 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from eventstore.sqlite.log import SqliteStore
-from eventstore.store import Reader
+from eventstore.store import Reader, Store
 from projections.folds.job import Job
 from projections.folds.worker import Worker
 from projections.read_models import jobs, workers
@@ -24,7 +23,7 @@ class CheckedWorker(NamedTuple):
     """The jobs that it has claimed."""
 
 
-def check_workers(store: SqliteStore, tx: Reader) -> list[CheckedWorker]:
+def check_workers(store: Store, tx: Reader) -> list[CheckedWorker]:
     """Return the workers without a recorded end."""
     return [
         CheckedWorker(worker, is_alive(store, worker), jobs.of_worker(tx, worker.id))
@@ -32,13 +31,9 @@ def check_workers(store: SqliteStore, tx: Reader) -> list[CheckedWorker]:
     ]
 
 
-def marked(identity: tuple[int, int]) -> dict[int, str]:
-    """Return the cookie of each process that carries a mark of this queue file, by pid.
-
-    identity: device and inode of the file.
-    """
-    device, inode = identity
-    prefix = f"{VARIABLE}={device}:{inode}:".encode()
+def marked(queue_key: str) -> dict[int, str]:
+    """Return the cookie of each process that carries a mark of the queue with this key, by pid."""
+    prefix = f"{VARIABLE}={queue_key}:".encode()
     cookies = {}
     for pid in _pids():
         try:
@@ -52,7 +47,7 @@ def marked(identity: tuple[int, int]) -> dict[int, str]:
 
 
 def left_behind(
-    identity: tuple[int, int], before: dict[int, str], active: Iterable[CheckedWorker]
+    queue_key: str, before: dict[int, str], active: Iterable[CheckedWorker]
 ) -> tuple[list[int], bool]:
     """Return pids of leftover processes of attempts, and whether a takeover would end them all.
 
@@ -61,7 +56,7 @@ def left_behind(
     """
     living, lost = set(), []
     for worker, lives_, claims in active:
-        marks = [mark_of(identity, worker.started.token, job.id, job.attempt) for job in claims]
+        marks = [mark_of(queue_key, worker.started.token, job.id, job.attempt) for job in claims]
         if lives_:
             living |= {mark.cookie for mark in marks}
         else:
@@ -87,11 +82,11 @@ def frozen(active: Iterable[CheckedWorker]) -> dict[str, list[int]]:
 
 
 def unendable_processes(
-    identity: tuple[int, int], active: Iterable[CheckedWorker], now_us: int
+    queue_key: str, active: Iterable[CheckedWorker], now_us: int
 ) -> list[process_sweep.Unendable]:
     """Return processes that no signal ends, of attempts that should have ended. now_us: UTC."""
     marks = {
-        mark_of(identity, worker.started.token, job.id, job.attempt)
+        mark_of(queue_key, worker.started.token, job.id, job.attempt)
         for worker, _, claims in active
         for job in claims
         if worker.stop == "now" or _is_to_end(job, now_us)
@@ -107,26 +102,21 @@ def _is_to_end(job: Job, now_us: int) -> bool:
     )
 
 
-def unreachable(store: SqliteStore, active: Iterable[CheckedWorker]) -> tuple[int, list[str]]:
+def unreachable(store: Store, active: Iterable[CheckedWorker]) -> tuple[int, list[str]]:
     """Return the number of workers on this machine, and the ids of those without a doorbell."""
-    folder = store.side_folder.existing("bells")
-    names = os.listdir(folder) if folder is not None else []
-    pids = {name.partition("-")[0] for name in names}
+    pids = store.listeners()
     here = [
         checked.worker
         for checked in active
         if checked.worker.started.pid in living_processes(checked.worker)
     ]
-    return len(here), [worker.id for worker in here if str(worker.started.pid) not in pids]
+    return len(here), [worker.id for worker in here if worker.started.pid not in pids]
 
 
-def lock_files(store: SqliteStore, active: Iterable[CheckedWorker]) -> tuple[int, list[str]]:
+def lock_files(store: Store, active: Iterable[CheckedWorker]) -> tuple[int, list[str]]:
     """Return the number of held lock files, and the names of stale ones, sorted."""
-    folder = store.side_folder.existing("locks")
-    if folder is None:
-        return 0, []
     known = {name for checked in active for name in lock_names(checked.worker.id)}
-    names = os.listdir(folder)
+    names = store.side_folder.names("locks")
     stale = [name for name in names if name not in known and not store.lock(name).is_held()]
     return len(names) - len(stale), sorted(stale)
 

@@ -13,10 +13,9 @@ import projections
 import queuectl
 from eventstore.errors import Missing, StoreError
 from eventstore.location import Location
-from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.shared_file_systems import network_file_system
 from eventstore.sqlite.unwritable import why_unwritable
-from eventstore.store import Head, OnProgress, Reader
+from eventstore.store import Head, OnProgress, Reader, Store
 from eventstore.verify import verify
 from projections.read_models import counts, timers
 from projections.rebuild import malformed_tables
@@ -97,7 +96,7 @@ def _packages() -> Finding:
     return checks.packages(f"{words} (APSW {used['apsw']})", places)
 
 
-def _opened(reading: Reading) -> tuple[SqliteStore | None, StoreError | None]:
+def _opened(reading: Reading) -> tuple[Store | None, StoreError | None]:
     """Return the store, or the error of opening it; both None if there is no file yet."""
     try:
         return reading.store, None
@@ -141,9 +140,9 @@ def _around(path: str, folder: str, result: Examination) -> Iterator[Finding]:
     yield checks.leftovers(machine.unfinished_files(path))
 
 
-def _inside(store: SqliteStore) -> tuple[Head | None, list[Finding]]:
+def _inside(store: Store) -> tuple[Head | None, list[Finding]]:
     """Check the content of the file and the processes of its workers; return the head as well."""
-    cookies = processes.marked(store.identity)
+    cookies = processes.marked(store.key)
     head = None
     findings: list[Finding] = []
     try:
@@ -184,7 +183,7 @@ def _jobs(tx: Reader, active: list[processes.CheckedWorker]) -> Iterator[Finding
 
 
 def _alive(
-    store: SqliteStore, cookies: dict[int, str], active: list[processes.CheckedWorker]
+    store: Store, cookies: dict[int, str], active: list[processes.CheckedWorker]
 ) -> Iterator[Finding]:
     """Check the workers and their processes. cookies: of `processes.marked`."""
     dead = [checked for checked in active if not checked.lives]
@@ -194,14 +193,14 @@ def _alive(
         sum(len(checked.claims) for checked in dead),
         processes.frozen(active),
     )
-    if stuck := processes.unendable_processes(store.identity, active, time.time_ns() // 1_000):
+    if stuck := processes.unendable_processes(store.key, active, time.time_ns() // 1_000):
         yield checks.unendable(stuck)
-    yield checks.processes(*processes.left_behind(store.identity, cookies, active))
+    yield checks.processes(*processes.left_behind(store.key, cookies, active))
     yield checks.bells(*processes.unreachable(store, active))
     yield checks.locks(*processes.lock_files(store, active))
 
 
-def _deep(store: SqliteStore, on_progress: OnProgress) -> Iterator[Finding]:
+def _deep(store: Store, on_progress: OnProgress) -> Iterator[Finding]:
     """Check each record of the log, each page of the file, each row of the read models."""
     for name, check in (("log", _records), ("rows", _rows), ("outputs", _outputs)):
         try:
@@ -211,7 +210,7 @@ def _deep(store: SqliteStore, on_progress: OnProgress) -> Iterator[Finding]:
             yield Finding(name, problem, todo)
 
 
-def _records(store: SqliteStore, on_progress: OnProgress) -> list[Finding]:
+def _records(store: Store, on_progress: OnProgress) -> list[Finding]:
     with store.read() as tx:
         verdict = verify(tx, on_progress=on_progress)
         damage = tx.damage()
@@ -229,7 +228,7 @@ def _records(store: SqliteStore, on_progress: OnProgress) -> list[Finding]:
     ]
 
 
-def _rows(store: SqliteStore, on_progress: OnProgress) -> list[Finding]:
+def _rows(store: Store, on_progress: OnProgress) -> list[Finding]:
     from projections.rebuild import compare
 
     differences = compare(store, on_progress)
@@ -239,7 +238,7 @@ def _rows(store: SqliteStore, on_progress: OnProgress) -> list[Finding]:
     return [Finding("rows", "all match the log")]
 
 
-def _outputs(store: SqliteStore, on_progress: OnProgress) -> list[Finding]:
+def _outputs(store: Store, on_progress: OnProgress) -> list[Finding]:
     with store.read() as tx:
         folder = store.side_folder.existing("outputs")
         problems = list(check_outputs(tx, folder, on_progress=on_progress))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from eventstore.side_folder import SideFolder
-from eventstore.sqlite.outputs import StoredOutput
+from eventstore.store import StoredOutput
 
 from .writer import folder_name
 

@@ -270,7 +270,7 @@ class Attempt:
             return None
 
 
-def order(job: Job, context: Context | None, mark: Mark, queue_path: str) -> Order:
+def order(job: Job, context: Context | None, mark: Mark, queue_label: str) -> Order:
     """Return what to start for a job. An unknown context means `/` and the PATH of the worker."""
     env = {"PATH": context.path if context else os.environ.get("PATH", os.defpath)}
     env |= job.spec.env
@@ -278,7 +278,7 @@ def order(job: Job, context: Context | None, mark: Mark, queue_path: str) -> Ord
         "QUEUECTL_JOB": job.id,
         "QUEUECTL_ATTEMPT": str(job.attempt),
         "QUEUECTL_QUEUE": job.spec.queue,
-        "QUEUECTL_DB": queue_path,
+        "QUEUECTL_DB": queue_label,
     }
     return Order(job.spec.command, job.spec.argv, context.cwd if context else "/", env, mark)
 

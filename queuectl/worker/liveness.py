@@ -4,23 +4,21 @@ The log alone is not enough: if keeper and supervisor were killed, or the machin
 the death of the worker is not recorded until another worker takes over.
 """
 
-import os
 from collections.abc import Iterable
 
 from eventstore.errors import StoreError
-from eventstore.file_identity import file_identity
-from eventstore.sqlite.log import SqliteStore
+from eventstore.store import Store
 from projections.folds.worker import Worker
 
 from . import process_sweep
 
 
-def living(store: SqliteStore | None, active: Iterable[Worker]) -> list[Worker]:
+def living(store: Store | None, active: Iterable[Worker]) -> list[Worker]:
     """Return those of `active` that are alive. store: None if there is no queue file."""
     return [worker for worker in active if store is not None and is_alive(store, worker)]
 
 
-def is_alive(store: SqliteStore, worker: Worker) -> bool:
+def is_alive(store: Store, worker: Worker) -> bool:
     """Return whether the supervisor or the keeper of a worker serves this queue file.
 
     A worker that cannot be examined, such as another user's, is alive if the log says so. Nothing
@@ -30,12 +28,10 @@ def is_alive(store: SqliteStore, worker: Worker) -> bool:
     if not worker.active:
         return False
     try:
-        folder = store.side_folder.existing("locks")
+        locks = store.side_folder.names("locks")
         if living_processes(worker):
-            return _has_lock_file(folder, worker) or has_open(worker, store.identity)
-        return folder is not None and any(
-            store.lock(name).is_held() for name in lock_names(worker.id)
-        )
+            return any(name in locks for name in lock_names(worker.id)) or has_open(store, worker)
+        return any(name in locks and store.lock(name).is_held() for name in lock_names(worker.id))
     except (StoreError, OSError):
         return True
 
@@ -61,21 +57,12 @@ def living_processes(worker: Worker) -> list[int]:
     ]
 
 
-def has_open(worker: Worker, queue_file: tuple[int, int]) -> bool:
-    """Return whether the supervisor of a worker has this very file open, not a copy of it.
-
-    queue_file: its device and inode. False if the open files may not be read.
-    """
+def has_open(store: Store, worker: Worker) -> bool:
+    """Return whether the supervisor of a worker has this very queue open, not a copy of it."""
     started = worker.started
     if started.boot_id != boot_id() or process_sweep.started(started.pid) != started.pid_started:
         return False
-    try:
-        open_files = os.listdir(f"/proc/{started.pid}/fd")
-    except (FileNotFoundError, PermissionError):
-        return False
-    return any(
-        file_identity(f"/proc/{started.pid}/fd/{number}") == queue_file for number in open_files
-    )
+    return store.has_open(started.pid)
 
 
 def boot_id() -> str:
@@ -85,9 +72,3 @@ def boot_id() -> str:
             return file.read().strip()
     except FileNotFoundError:
         return ""
-
-
-def _has_lock_file(folder: int | None, worker: Worker) -> bool:
-    """Return whether this queue file's locks folder has a lock of the worker; a copy's does not."""
-    names = os.listdir(folder) if folder is not None else []
-    return any(name in names for name in lock_names(worker.id))

@@ -21,13 +21,12 @@ class Mark(NamedTuple):
     """Value of the soft RLIMIT_RTTIME (µs), in [2**62, 2**62 + 2**60): no program sets so many."""
 
 
-def mark_of(identity: tuple[int, int], token: str, job_id: str, attempt: int) -> Mark:
+def mark_of(queue_key: str, token: str, job_id: str, attempt: int) -> Mark:
     """Return the mark of an attempt.
 
-    identity: device and inode of the queue file, so that a copied queue never claims the processes
-    of the original. token: the random token of the worker, new at each start.
+    queue_key: the key of the queue's store, which a copy does not have: so a copied queue never
+    claims the processes of the original. token: the random token of the worker, new at each start.
     """
-    device, inode = identity
-    cookie = f"{device}:{inode}:{token}:{job_id}:{attempt}"
+    cookie = f"{queue_key}:{token}:{job_id}:{attempt}"
     digest = sha256(f"{VARIABLE}={cookie}".encode()).digest()
     return Mark(cookie, 2**62 + (int.from_bytes(digest[:8]) >> 4))

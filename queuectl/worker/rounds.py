@@ -145,7 +145,7 @@ class Rounds:
         """
         with self._queue.read() as tx:
             if (me := workers.get(tx, self._worker_id)) is None:
-                raise Gone(self._queue.store.path)
+                raise Gone(self._queue.store.label)
             claims = jobs.of_worker(tx, self._worker_id) if busy else []
             return LogState(
                 me=me,

@@ -8,6 +8,8 @@ from functools import partial
 from importlib import import_module
 from typing import NamedTuple
 
+from eventstore.location import load_store
+
 from .. import exit_codes
 from ..text.hints import with_db_option
 from .keeper import keep
@@ -22,8 +24,6 @@ LOADED_LATE = (
     "apscheduler.triggers.date",
     "concurrent.futures.thread",
     "difflib",
-    "eventstore.sqlite.creating",
-    "eventstore.sqlite.lock_holders",
     "json",
     "projections.rebuild",
     "shlex",
@@ -70,6 +70,7 @@ def _load() -> Callable[[str | None, Options, socket.socket, tuple[str, ...], in
     """
     for name in LOADED_LATE:
         import_module(name)
+    load_store()
     from .setup import supervise
 
     gc.freeze()

@@ -300,9 +300,9 @@ class Supervisor:
 
     def _launch(self, assignment: Assignment) -> None:
         slot, job, context = assignment
-        mark = mark_of(self._queue.store.identity, self._duty.token, job.id, job.attempt)
+        mark = mark_of(self._queue.store.key, self._duty.token, job.id, job.attempt)
         now_us = self._now_us()
-        started = self._launcher.start(order(job, context, mark, self._queue.store.path))
+        started = self._launcher.start(order(job, context, mark, self._queue.store.label))
         match started:
             case Child():
                 limit_bytes = job.spec.output_limit_bytes

@@ -98,7 +98,7 @@ def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
         with queue.read() as tx:
             claims = jobs.of_worker(tx, worker.id)
         token = worker.started.token
-        marks = [mark_of(queue.store.identity, token, job.id, job.attempt) for job in claims]
+        marks = [mark_of(queue.store.key, token, job.id, job.attempt) for job in claims]
         if not process_sweep.kill_all(marks):
             return None
         with queue.write(found_by) as session:
@@ -126,7 +126,7 @@ def _free_locks(queue: Queue, worker: Worker) -> list[Lock] | None:
         try:
             free = _is_acquired(lock, tries)
         except FileNotFoundError:
-            free = not has_open(worker, queue.store.identity)
+            free = not has_open(queue.store, worker)
         else:
             held.append(lock)
         if not free:
@@ -184,10 +184,9 @@ def tidy_locks(queue: Queue) -> None:
 
     Workers that died before their start or after their end was recorded, or a replay, leave them.
     """
-    folder = queue.store.side_folder.folder("locks")
     with queue.read() as tx:
         living = {name for worker in workers.active(tx) for name in lock_names(worker.id)}
-    for name in os.listdir(folder):
+    for name in queue.store.side_folder.names("locks"):
         if name not in living:
             lock = queue.store.lock(name)
             try:

@@ -12,6 +12,7 @@ from eventstore.errors import Busy, Full, OutcomeUnknown, StorageFailed, StreamC
 from eventstore.events.job import Enqueued
 from eventstore.location import open_store
 from eventstore.sqlite.log import SqliteStore
+from eventstore.store import Store
 from tests.faults.storage import Disk, failing_disk
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
@@ -24,7 +25,7 @@ def disk() -> Iterator[Disk]:
 
 
 @pytest.fixture
-def store(disk: Disk, tmp_path: Path) -> Iterator[SqliteStore]:
+def store(disk: Disk, tmp_path: Path) -> Iterator[Store]:
     opened = open_store(str(tmp_path / "queue.db"), create=True)
     append(opened, "1")
     yield opened
@@ -32,18 +33,18 @@ def store(disk: Disk, tmp_path: Path) -> Iterator[SqliteStore]:
     opened.close()
 
 
-def append(store: SqliteStore, stream: str) -> None:
+def append(store: Store, stream: str) -> None:
     with store.write("anna@box", 1) as tx:
         tx.append(stream, 0, [JOB])
 
 
-def streams(store: SqliteStore) -> list[str]:
+def streams(store: Store) -> list[str]:
     with store.read() as tx:
         assert first_break(tx.raw()) is None
         return [recorded.stream for recorded in tx.events()]
 
 
-def test_full_disk_is_a_refusal(disk: Disk, store: SqliteStore) -> None:
+def test_full_disk_is_a_refusal(disk: Disk, store: Store) -> None:
     disk.fault = lambda operation, name: apsw.FullError if operation == "write" else None
     with pytest.raises(Full, match="nothing was written"):
         append(store, "2")
@@ -53,14 +54,14 @@ def test_full_disk_is_a_refusal(disk: Disk, store: SqliteStore) -> None:
     assert streams(store) == ["1", "3"]
 
 
-def test_sync_that_always_fails_leaves_the_outcome_unknown(disk: Disk, store: SqliteStore) -> None:
+def test_sync_that_always_fails_leaves_the_outcome_unknown(disk: Disk, store: Store) -> None:
     disk.fault = lambda operation, name: apsw.IOError if operation == "sync" else None
     with pytest.raises(OutcomeUnknown, match=r"while position 2 of .* was recorded"):
         append(store, "2")
 
 
 def test_sync_that_fails_once_is_a_success_after_a_synced_checkpoint(
-    disk: Disk, store: SqliteStore
+    disk: Disk, store: Store
 ) -> None:
     failed: list[str] = []
 
@@ -81,7 +82,7 @@ def test_sync_that_fails_once_is_a_success_after_a_synced_checkpoint(
     assert failed[0].endswith("-wal")
 
 
-def test_failed_write_is_not_reported_as_success(disk: Disk, store: SqliteStore) -> None:
+def test_failed_write_is_not_reported_as_success(disk: Disk, store: Store) -> None:
     disk.fault = lambda operation, name: apsw.IOError if operation == "write" else None
     with pytest.raises(OutcomeUnknown):
         append(store, "2")
@@ -106,7 +107,7 @@ def test_failed_creation_of_a_queue_leaves_no_files(
     assert list(tmp_path.glob("new.db*")) == []
 
 
-def test_lock_conflict_at_the_commit_is_a_refusal(disk: Disk, store: SqliteStore) -> None:
+def test_lock_conflict_at_the_commit_is_a_refusal(disk: Disk, store: Store) -> None:
     disk.fault = lambda operation, name: apsw.BusyError if operation == "write" else None
     with pytest.raises(Busy):
         append(store, "2")
@@ -114,7 +115,7 @@ def test_lock_conflict_at_the_commit_is_a_refusal(disk: Disk, store: SqliteStore
     assert streams(store) == ["1"]
 
 
-def test_commit_without_events_that_fails_is_a_failure(disk: Disk, store: SqliteStore) -> None:
+def test_commit_without_events_that_fails_is_a_failure(disk: Disk, store: Store) -> None:
     disk.fault = lambda operation, name: apsw.IOError if operation == "write" else None
     with pytest.raises(StorageFailed), store.write("anna@box", 1) as tx:
         tx.execute("INSERT INTO outputs VALUES ('1', 1, 0, NULL)")
@@ -144,11 +145,13 @@ def test_the_record_at_its_position_decides_whether_a_failed_commit_is_recorded(
     tmp_path: Path, stream: str, refused: bool
 ) -> None:
     """Its own record and a checkpoint: recorded. Another record: refused, for good."""
-    store = open_store(str(tmp_path / "queue.db"), create=True)
+    path = str(tmp_path / "queue.db")
+    open_store(path, create=True).close()
+    store = SqliteStore(path)
     append(store, "1")
 
     def meanwhile() -> None:
-        other = open_store(store.path)
+        other = open_store(path)
         append(other, stream)
         other.close()
 

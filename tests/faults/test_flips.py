@@ -9,6 +9,7 @@ import pytest
 from eventstore.codec import decode
 from eventstore.errors import ChainBroken, StoreError
 from eventstore.location import open_store
+from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.reader import SqliteReader
 from eventstore.verify import Verdict, verify
 from queuectl.api import Queue
@@ -52,7 +53,7 @@ def test_record_of_impossible_size_is_reported(log: Log) -> None:
     with Queue(log.path) as queue:
         queue.enqueue("true " + "x" * 5_000, cwd="/")
         longest = queue.store.head()
-    store = open_store(log.path, readonly=True)
+    store = SqliteStore(log.path, readonly=True)
     store._connection.limit(apsw.SQLITE_LIMIT_LENGTH, 5_000)
     with store.read() as tx:
         broken = verify(tx).broken

@@ -7,7 +7,7 @@ import pytest
 
 from eventstore.events.job import Enqueued
 from eventstore.location import open_store
-from eventstore.sqlite.log import SqliteStore
+from eventstore.store import Store
 
 PAGE_BYTES = 4_096
 USUAL_BYTES = 2 * 1_000 * (PAGE_BYTES + 24)
@@ -16,7 +16,7 @@ LIMIT_BYTES = 64 << 20
 JOB = Enqueued(command="x" * 2_000, max_retries=3, backoff_base=2.0)
 
 
-def fill(store: SqliteStore, first: int, times: int, each: int = 1) -> None:
+def fill(store: Store, first: int, times: int, each: int = 1) -> None:
     """Commit `times` transactions of `each` jobs of about 2 kB, numbered from `first` on."""
     for number in range(first, first + times * each, each):
         with store.write("anna@box", 1) as tx:

@@ -13,7 +13,7 @@ import apsw
 from eventstore.errors import StoreError
 from eventstore.events.recorded import Recorded
 from eventstore.location import open_store
-from eventstore.sqlite.log import SqliteStore
+from eventstore.store import Store
 from eventstore.verify import verify
 from projections.folds.job import Job
 from queuectl.api import Queue
@@ -127,7 +127,7 @@ def _end(log: Log) -> str:
         return f"a traceback: {error!r}"
 
 
-def _checked(store: SqliteStore, log: Log) -> str:
+def _checked(store: Store, log: Log) -> str:
     with store.read() as tx:
         verdict = verify(tx)
         if not verdict.sound:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from eventstore.errors import StoreError
 from eventstore.location import open_store
-from eventstore.sqlite.log import SqliteStore
+from eventstore.store import Store
 from eventstore.verify import verify
 from projections.rebuild import compare
 from queuectl.api import Queue
@@ -148,7 +148,7 @@ def _by_program(path: str, image: Image, life: Life) -> None:
     shutil.rmtree(f"{path}.d", ignore_errors=True)
 
 
-def _verified(store: SqliteStore) -> int:
+def _verified(store: Store) -> int:
     """Return the last position of a sound log. Raises Loss."""
     with store.read() as tx:
         verdict = verify(tx)

@@ -7,8 +7,7 @@ import click
 
 from eventstore.chain import GENESIS
 from eventstore.errors import Missing, missing_head
-from eventstore.sqlite.log import SqliteStore
-from eventstore.store import Head
+from eventstore.store import Head, Store
 from eventstore.verify import Verdict
 from projections.rebuild import Difference
 
@@ -125,14 +124,14 @@ def verify_command(reading: Reading, out: Printer, expect: str | None, outputs: 
     return exit_codes.INTEGRITY if problems else exit_codes.DONE
 
 
-def _verdict(store: SqliteStore, expected: Head | None) -> Verdict:
+def _verdict(store: Store, expected: Head | None) -> Verdict:
     from eventstore.verify import verify
 
     with ProgressDisplay("verifying") as progress, store.read() as tx:
         return verify(tx, expected, progress.show)
 
 
-def _outputs(store: SqliteStore, in_files: bool) -> list[OutputProblem]:
+def _outputs(store: Store, in_files: bool) -> list[OutputProblem]:
     from ...outputs.check import check_outputs
 
     folder = store.side_folder.existing("outputs") if in_files else None

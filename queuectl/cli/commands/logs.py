@@ -9,8 +9,7 @@ from typing import NamedTuple
 import click
 
 from eventstore.events.job import Cancelled, Failed, Succeeded
-from eventstore.sqlite import outputs
-from eventstore.sqlite.outputs import StoredOutput
+from eventstore.store import StoredOutput
 from projections.folds.job import FINAL, Job
 from projections.read_models import contexts, runs
 from projections.read_models.runs import Run
@@ -160,7 +159,7 @@ def _read_view(reading: Reading, job_id: str, attempt: int) -> AttemptView:
     with reading.read() as tx:
         job = existing_job(tx, job_id)
         runs = job.state == "processing" and job.attempt == attempt
-        return AttemptView(job, attempt, not runs, outputs.get(tx, job_id, attempt))
+        return AttemptView(job, attempt, not runs, tx.output(job_id, attempt))
 
 
 def _print(to: Sink, reading: Reading, view: AttemptView, since: int, lines: int | None) -> int:

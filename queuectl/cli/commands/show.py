@@ -8,8 +8,7 @@ from typing import NamedTuple
 import click
 import msgspec
 
-from eventstore.file_identity import file_identity
-from eventstore.store import Reader
+from eventstore.store import Reader, Store
 from projections.folds.context import Context
 from projections.folds.job import Job
 from projections.folds.worker import Worker
@@ -81,7 +80,7 @@ def _read_view(tx: Reader, job: Job, reading: Reading) -> ShownJob:
     context = contexts.get(tx, job.spec.context)
     active = workers.active(tx)
     living = living_workers(reading.store, active)
-    stuck = _unendable(job, active, reading.location.path)
+    stuck = _unendable(job, active, reading.store)
     suspects = _suspects(tx, job, living)
     return ShownJob(job, context, runs.of_job(tx, job.born), living, suspects, stuck)
 
@@ -101,15 +100,14 @@ def _suspects(tx: Reader, job: Job, living: list[Worker]) -> list[str]:
     ]
 
 
-def _unendable(job: Job, active: list[Worker], path: str) -> list[str]:
+def _unendable(job: Job, active: list[Worker], store: Store | None) -> list[str]:
     from ...worker import process_sweep
     from ...worker.process_mark import mark_of
 
-    file = file_identity(path)
     tokens = [worker.started.token for worker in active if worker.id == job.worker]
-    if file is None or not tokens:
+    if store is None or not tokens:
         return []
-    processes = process_sweep.find_unendable({mark_of(file, tokens[0], job.id, job.attempt)})
+    processes = process_sweep.find_unendable({mark_of(store.key, tokens[0], job.id, job.attempt)})
     return [unendable_advice(*process) for process in processes]
 
 

@@ -2,8 +2,7 @@
 
 import click
 
-from eventstore.sqlite.log import SqliteStore
-from eventstore.store import Reader
+from eventstore.store import Reader, Store
 from projections.folds.job import Job, State
 from projections.folds.worker import Worker
 from projections.read_models import counts, jobs, ready, timers, workers
@@ -66,7 +65,7 @@ def _print_counts(total: Counts) -> None:
 
 
 def _print_workers_and_head(
-    out: Printer, store: SqliteStore | None, tx: Reader, queue_name: str | None
+    out: Printer, store: Store | None, tx: Reader, queue_name: str | None
 ) -> None:
     """Print the workers, the oldest waiting job, the next due time and the head, and hints."""
     now = SystemClock().wall_us()
@@ -124,7 +123,7 @@ def _dead(worker: Worker, claimed: int) -> str:
     )
 
 
-def _document(out: Printer, store: SqliteStore | None, tx: Reader, queue_name: str | None) -> None:
+def _document(out: Printer, store: Store | None, tx: Reader, queue_name: str | None) -> None:
     from ...json_shapes import status_shape, worker_shape
 
     active = workers.active(tx)

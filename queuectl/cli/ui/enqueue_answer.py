@@ -7,8 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from eventstore.sqlite.log import SqliteStore
-from eventstore.store import Reader
+from eventstore.store import Reader, Store
 from projections.folds.job import Job
 from projections.read_models import contexts, workers
 
@@ -75,7 +74,7 @@ class EnqueueAnswer:
         self._elsewhere = list(_elsewhere(tx, self.existing[:JOBS_NAMED]))
         self._active = workers.active(tx) if out.terminal else []
 
-    def look_for_workers(self, store: SqliteStore, out: Printer) -> None:
+    def look_for_workers(self, store: Store, out: Printer) -> None:
         """Look up, after the transaction, whether a living worker serves the queues of the jobs."""
         living = living_workers(store, self._active)
         self._no_worker = no_worker(living, self._queues) if out.terminal else None

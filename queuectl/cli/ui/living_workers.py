@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from eventstore.sqlite.log import SqliteStore
+from eventstore.store import Store
 from projections.folds.worker import Worker
 
 
-def living_workers(store: SqliteStore | None, active: Sequence[Worker]) -> list[Worker]:
+def living_workers(store: Store | None, active: Sequence[Worker]) -> list[Worker]:
     """Return those of `active` that are alive. store: None if there is no queue file.
 
     What examines processes is imported only if there is a worker to examine.

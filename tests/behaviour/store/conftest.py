@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eventstore.location import open_store
-from eventstore.sqlite.log import SqliteStore
+from eventstore.store import Store
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def path(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(path: str) -> Iterator[SqliteStore]:
+def store(path: str) -> Iterator[Store]:
     opened = open_store(path, create=True)
     yield opened
     opened.close()

@@ -10,25 +10,24 @@ from eventstore.chain import first_break
 from eventstore.errors import ChainBroken, Gone, StreamConflict
 from eventstore.events.job import Claimed, Enqueued, Requeued, Succeeded
 from eventstore.location import open_store
-from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.transaction import SqliteTransaction
+from eventstore.store import Store, Writer
 from tests.stranger import Refused, stranger
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
 CLAIMED = Claimed(attempt=1, worker="3f", slot=1)
 
 
-def append(store: SqliteStore, stream: str = "1", version: int = 0, times: int = 1) -> None:
+def append(store: Store, stream: str = "1", version: int = 0, times: int = 1) -> None:
     with store.write("anna@box", 1_700) as tx:
         tx.append(stream, version, [JOB] * times)
 
 
-def append_both(tx: SqliteTransaction, version: int) -> None:
+def append_both(tx: Writer, version: int) -> None:
     tx.append("2", 0, [JOB])
     tx.append("1", version, [CLAIMED])
 
 
-def test_events_are_stored_at_the_places_that_append_returns(store: SqliteStore) -> None:
+def test_events_are_stored_at_the_places_that_append_returns(store: Store) -> None:
     with store.write("anna@box", 1_700) as tx:
         first = tx.append("1", 0, [JOB, CLAIMED])
         second = tx.append("2", 0, [JOB])
@@ -42,7 +41,7 @@ def test_events_are_stored_at_the_places_that_append_returns(store: SqliteStore)
     assert (second[0].position, second[0].version, second[0].batch) == (3, 1, 1)
 
 
-def test_next_append_is_another_batch(store: SqliteStore) -> None:
+def test_next_append_is_another_batch(store: Store) -> None:
     append(store, "1")
     append(store, "2")
     with store.read() as tx:
@@ -50,7 +49,7 @@ def test_next_append_is_another_batch(store: SqliteStore) -> None:
 
 
 @pytest.mark.parametrize("version", [0, 2])
-def test_writer_that_expects_another_version_is_refused(store: SqliteStore, version: int) -> None:
+def test_writer_that_expects_another_version_is_refused(store: Store, version: int) -> None:
     append(store)
     with (
         pytest.raises(StreamConflict, match=f"stream 1 is at version 1, not {version}"),
@@ -60,7 +59,7 @@ def test_writer_that_expects_another_version_is_refused(store: SqliteStore, vers
     assert store.head().position == 1
 
 
-def test_exception_in_the_block_writes_nothing(store: SqliteStore) -> None:
+def test_exception_in_the_block_writes_nothing(store: Store) -> None:
     with pytest.raises(ZeroDivisionError), store.write("anna@box", 1_700) as tx:
         raise ZeroDivisionError(tx.append("1", 0, [JOB]))
     assert store.head().position == 0
@@ -77,7 +76,7 @@ def test_exception_in_the_block_writes_nothing(store: SqliteStore) -> None:
         "INSERT INTO events SELECT 9, 'x', 1, type, 1, '', 9, NULL, '{}', hash FROM events LIMIT 1",
     ],
 )
-def test_no_sql_statement_can_change_the_log(store: SqliteStore, path: str, statement: str) -> None:
+def test_no_sql_statement_can_change_the_log(store: Store, path: str, statement: str) -> None:
     append(store, times=1)
     with pytest.raises(Refused, match="IntegrityError: events are"):
         stranger(path, statement)
@@ -88,7 +87,7 @@ def test_no_sql_statement_can_change_the_log(store: SqliteStore, path: str, stat
         tx.execute(statement)
 
 
-def test_many_writers_leave_one_log_without_gaps(store: SqliteStore, path: str) -> None:
+def test_many_writers_leave_one_log_without_gaps(store: Store, path: str) -> None:
     def write(name: str) -> None:
         mine = open_store(path)
         for version in range(25):
@@ -107,14 +106,14 @@ def test_many_writers_leave_one_log_without_gaps(store: SqliteStore, path: str) 
     assert first_break(records) is None
 
 
-def test_event_that_could_not_be_decoded_is_not_written(store: SqliteStore) -> None:
+def test_event_that_could_not_be_decoded_is_not_written(store: Store) -> None:
     append(store)
     with pytest.raises(ChainBroken, match="duration_us"), store.write("anna@box", 1) as tx:
         tx.append("1", 1, [CLAIMED, Succeeded(attempt=1, duration_us=-1)])
     assert store.head().position == 1
 
 
-def test_actor_with_a_line_feed_is_refused(store: SqliteStore) -> None:
+def test_actor_with_a_line_feed_is_refused(store: Store) -> None:
     with pytest.raises(ValueError, match="line feed"), store.write("anna\nbob", 1) as tx:
         tx.append("1", 0, [JOB])
     assert store.head().position == 0
@@ -122,7 +121,7 @@ def test_actor_with_a_line_feed_is_refused(store: SqliteStore) -> None:
 
 @pytest.mark.parametrize("replaced", [False, True])
 def test_deleted_or_replaced_file_is_not_written_to(
-    store: SqliteStore, path: str, replaced: bool
+    store: Store, path: str, replaced: bool
 ) -> None:
     append(store)
     os.unlink(path)
@@ -135,7 +134,7 @@ def test_deleted_or_replaced_file_is_not_written_to(
     assert os.path.getsize(f"{path}-wal") == size
 
 
-def test_pythons_sqlite3_reads_the_log(store: SqliteStore, path: str) -> None:
+def test_pythons_sqlite3_reads_the_log(store: Store, path: str) -> None:
     with store.write("anna@box", 1_700) as tx:
         tx.append("1", 0, [JOB])
         tx.append("1", 1, [Requeued(why="dlq", reason="übung")])

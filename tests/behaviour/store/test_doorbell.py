@@ -3,27 +3,27 @@
 import os
 import resource
 import select
+from contextlib import closing
 
 from eventstore.events.job import Enqueued
 from eventstore.location import open_store
-from eventstore.sqlite.doorbell import SqliteDoorbell
-from eventstore.sqlite.log import SqliteStore
+from eventstore.store import Doorbell, Store
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
 
 
-def rung(bell: SqliteDoorbell) -> bool:
+def rung(bell: Doorbell) -> bool:
     return bool(select.select([bell], [], [], 0)[0])
 
 
-def append(store: SqliteStore, stream: str) -> None:
+def append(store: Store, stream: str) -> None:
     with store.write("anna@box", 1) as tx:
         tx.append(stream, 0, [JOB])
 
 
-def test_commit_rings_every_bell(store: SqliteStore, path: str) -> None:
+def test_commit_rings_every_bell(store: Store, path: str) -> None:
     other = open_store(path)
-    with store.doorbell() as mine, other.doorbell() as theirs:
+    with closing(store.doorbell()) as mine, closing(other.doorbell()) as theirs:
         assert not rung(mine)
         append(store, "1")
         assert rung(mine)
@@ -35,14 +35,14 @@ def test_commit_rings_every_bell(store: SqliteStore, path: str) -> None:
     other.close()
 
 
-def test_transaction_without_events_rings_no_bell(store: SqliteStore) -> None:
-    with store.doorbell() as bell:
+def test_transaction_without_events_rings_no_bell(store: Store) -> None:
+    with closing(store.doorbell()) as bell:
         with store.write("anna@box", 1):
             pass
         assert not rung(bell)
 
 
-def test_bell_of_a_dead_listener_is_removed(store: SqliteStore) -> None:
+def test_bell_of_a_dead_listener_is_removed(store: Store) -> None:
     child = os.fork()
     if child == 0:
         store.doorbell()
@@ -54,16 +54,16 @@ def test_bell_of_a_dead_listener_is_removed(store: SqliteStore) -> None:
     assert os.listdir(folder) == []
 
 
-def test_bell_that_is_being_created_is_not_removed(store: SqliteStore) -> None:
-    with store.doorbell():
+def test_bell_that_is_being_created_is_not_removed(store: Store) -> None:
+    with closing(store.doorbell()):
         folder = f"{store.side_folder.path}/bells"
         os.mkfifo(f"{folder}/.9-0")
         append(store, "1")
         assert ".9-0" in os.listdir(folder)
 
 
-def test_full_bell_never_blocks_a_writer(store: SqliteStore) -> None:
-    with store.doorbell() as bell:
+def test_full_bell_never_blocks_a_writer(store: Store) -> None:
+    with closing(store.doorbell()) as bell:
         folder = f"{store.side_folder.path}/bells"
         full = os.open(f"{folder}/{os.listdir(folder)[0]}", os.O_WRONLY | os.O_NONBLOCK)
         try:
@@ -76,14 +76,14 @@ def test_full_bell_never_blocks_a_writer(store: SqliteStore) -> None:
         os.close(full)
 
 
-def test_closed_bell_leaves_no_file(store: SqliteStore) -> None:
+def test_closed_bell_leaves_no_file(store: Store) -> None:
     store.doorbell().close()
     assert os.listdir(f"{store.side_folder.path}/bells") == []
 
 
-def test_commit_succeeds_if_no_bell_can_be_rung(store: SqliteStore) -> None:
+def test_commit_succeeds_if_no_bell_can_be_rung(store: Store) -> None:
     """No descriptor is free: the bell is kept, and rings after a later commit."""
-    with store.doorbell() as bell:
+    with closing(store.doorbell()) as bell:
         append(store, "1")
         bell.drain()
         usual = resource.getrlimit(resource.RLIMIT_NOFILE)

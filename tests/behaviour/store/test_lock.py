@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from eventstore.location import open_store
-from eventstore.sqlite.log import SqliteStore
+from eventstore.store import Store
 
 
-def test_lock_has_one_holder_at_a_time(store: SqliteStore, path: str) -> None:
+def test_lock_has_one_holder_at_a_time(store: Store, path: str) -> None:
     mine, other = store.lock("worker-3f"), open_store(path)
     assert mine.acquire()
     assert not other.lock("worker-3f").acquire()
@@ -20,12 +20,12 @@ def test_lock_has_one_holder_at_a_time(store: SqliteStore, path: str) -> None:
     other.close()
 
 
-def test_missing_lock_file_is_reported(store: SqliteStore) -> None:
+def test_missing_lock_file_is_reported(store: Store) -> None:
     with pytest.raises(FileNotFoundError):
         store.lock("worker-3f").acquire_existing()
 
 
-def test_lock_ends_with_its_process(store: SqliteStore) -> None:
+def test_lock_ends_with_its_process(store: Store) -> None:
     ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
@@ -40,7 +40,7 @@ def test_lock_ends_with_its_process(store: SqliteStore) -> None:
     assert store.lock("worker-3f").acquire()
 
 
-def test_lock_whose_descriptor_was_sent_stays_held(store: SqliteStore) -> None:
+def test_lock_whose_descriptor_was_sent_stays_held(store: Store) -> None:
     ours, theirs = socket.socketpair()
     lock = store.lock("worker-3f.keeper")
     assert lock.acquire()
@@ -52,7 +52,7 @@ def test_lock_whose_descriptor_was_sent_stays_held(store: SqliteStore) -> None:
     assert store.lock("worker-3f.keeper").acquire()
 
 
-def test_lock_files_are_private_to_the_user(store: SqliteStore) -> None:
+def test_lock_files_are_private_to_the_user(store: Store) -> None:
     store.lock("worker-3f").acquire()
     folder = store.side_folder.path
     assert os.stat(folder).st_mode & 0o777 == 0o700

@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +22,25 @@ from eventstore.errors import (
 )
 from eventstore.events.job import Enqueued
 from eventstore.location import open_store
-from eventstore.sqlite.log import SqliteStore
 from eventstore.sqlite.reader import SqliteReader
-from eventstore.sqlite.transaction import SqliteTransaction
+from eventstore.store import Store, Writer
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
 
 
-def append(store: SqliteStore, stream: str) -> None:
+def append(store: Store, stream: str) -> None:
     with store.write("anna@box", 1) as tx:
         tx.append(stream, 0, [JOB])
 
 
-def append_twice(tx: SqliteTransaction) -> None:
+def append_twice(tx: Writer) -> None:
     for _ in range(2):
         tx.append("1", 0, [JOB])
 
 
-def append_behind_its_back(tx: SqliteTransaction) -> None:
+def append_behind_its_back(tx: Writer) -> None:
     tx.append("1", 0, [JOB])
-    tx._connection.execute(
+    tx._connection.execute(  # type: ignore[attr-defined]
         "INSERT INTO events VALUES (1, '2', 1, 'x', 1, 'eve', 1, NULL, '{}', x'00')"
     )
 
@@ -84,7 +84,7 @@ def test_folders_created_by_another_process_are_used(
     ],
 )
 def test_folder_that_cannot_be_opened_is_reported(
-    store: SqliteStore,
+    store: Store,
     monkeypatch: pytest.MonkeyPatch,
     number: int,
     expected: type[StoreError],
@@ -94,8 +94,8 @@ def test_folder_that_cannot_be_opened_is_reported(
         store.lock("worker-3f")
 
 
-def test_bell_that_rang_thousands_of_times_is_drained(store: SqliteStore) -> None:
-    with store.doorbell() as bell:
+def test_bell_that_rang_thousands_of_times_is_drained(store: Store) -> None:
+    with closing(store.doorbell()) as bell:
         name = f"{store.side_folder.path}/bells/{os.listdir(store.side_folder.path + '/bells')[0]}"
         ringer = os.open(name, os.O_WRONLY | os.O_NONBLOCK)
         os.write(ringer, b"!" * 5_000)
@@ -105,8 +105,8 @@ def test_bell_that_rang_thousands_of_times_is_drained(store: SqliteStore) -> Non
         os.close(ringer)
 
 
-def test_file_that_is_no_bell_is_not_removed(store: SqliteStore, tmp_path: Path) -> None:
-    with store.doorbell():
+def test_file_that_is_no_bell_is_not_removed(store: Store, tmp_path: Path) -> None:
+    with closing(store.doorbell()):
         pass
     other = socket.socket(socket.AF_UNIX)
     os.chdir(f"{store.side_folder.path}/bells")  # the name of a socket has room for a hundred bytes
@@ -118,18 +118,18 @@ def test_file_that_is_no_bell_is_not_removed(store: SqliteStore, tmp_path: Path)
 
 
 def test_listener_that_ends_while_it_is_rung_is_no_error(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with store.doorbell():
+    with closing(store.doorbell()):
         monkeypatch.setattr(os, "write", failing(BrokenPipeError()))
         append(store, "1")
     assert store.head().position == 1
 
 
 def test_bell_that_another_process_removes_first_is_no_error(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with store.doorbell():
+    with closing(store.doorbell()):
         folder = store.side_folder.folder("bells")
         open_ = os.open
 
@@ -145,9 +145,9 @@ def test_bell_that_another_process_removes_first_is_no_error(
 
 
 def test_commit_succeeds_if_the_folder_of_bells_is_writable_by_others(
-    store: SqliteStore, path: str
+    store: Store, path: str
 ) -> None:
-    with store.doorbell():
+    with closing(store.doorbell()):
         os.chmod(f"{store.side_folder.path}/bells", 0o777)
         other = open_store(path)
         append(other, "1")
@@ -172,7 +172,7 @@ def test_file_that_sqlite_cannot_open_is_refused(
 
 
 def test_reader_without_shared_memory_does_not_ignore_the_wal(
-    store: SqliteStore, path: str, monkeypatch: pytest.MonkeyPatch
+    store: Store, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append(store, "1")
     monkeypatch.setattr(apsw, "Connection", failing(apsw.ReadOnlyError("no -shm")))
@@ -202,13 +202,13 @@ def test_failed_creation_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_writer_that_ignores_its_own_append_is_refused(store: SqliteStore) -> None:
+def test_writer_that_ignores_its_own_append_is_refused(store: Store) -> None:
     with pytest.raises(StreamConflict), store.write("anna@box", 1) as tx:
         append_twice(tx)
     assert store.head().position == 0
 
 
-def test_used_position_is_no_version_conflict(store: SqliteStore) -> None:
+def test_used_position_is_no_version_conflict(store: Store) -> None:
     with (
         pytest.raises(apsw.ConstraintError, match="only added at the end"),
         store.write("anna@box", 1) as tx,

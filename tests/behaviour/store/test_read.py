@@ -9,8 +9,7 @@ import pytest
 from eventstore.errors import ChainBroken, ReadOnly, StorageFailed
 from eventstore.events.job import Enqueued, FellDue
 from eventstore.location import open_store
-from eventstore.sqlite.log import SqliteStore
-from eventstore.store import Head
+from eventstore.store import Head, Store
 from eventstore.verify import Verdict, verify
 from tests.machine import BECOMES_OTHER_USER, OTHER_USER
 from tests.stranger import stranger, tamper
@@ -19,7 +18,7 @@ JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
 
 
 @pytest.fixture
-def filled(store: SqliteStore) -> SqliteStore:
+def filled(store: Store) -> Store:
     """A store with two streams of three events each, appended alternately."""
     for version in range(3):
         with store.write("anna@box", 1_700) as tx:
@@ -28,17 +27,17 @@ def filled(store: SqliteStore) -> SqliteStore:
     return store
 
 
-def positions(store: SqliteStore, **options: object) -> list[int]:
+def positions(store: Store, **options: object) -> list[int]:
     with store.read() as tx:
         return [recorded.position for recorded in tx.events(**options)]  # type: ignore[arg-type]
 
 
-def verdict(store: SqliteStore, expected: Head | None = None) -> Verdict:
+def verdict(store: Store, expected: Head | None = None) -> Verdict:
     with store.read() as tx:
         return verify(tx, expected)
 
 
-def test_events_come_in_order_from_a_position(filled: SqliteStore) -> None:
+def test_events_come_in_order_from_a_position(filled: Store) -> None:
     assert positions(filled) == [1, 2, 3, 4, 5, 6]
     assert positions(filled, after=4) == [5, 6]
     assert positions(filled, after=1, upto=3) == [2, 3]
@@ -47,7 +46,7 @@ def test_events_come_in_order_from_a_position(filled: SqliteStore) -> None:
     assert positions(filled, stream="3") == []
 
 
-def test_reader_sees_one_state_while_others_write(filled: SqliteStore, path: str) -> None:
+def test_reader_sees_one_state_while_others_write(filled: Store, path: str) -> None:
     reader = open_store(path, readonly=True)
     with reader.read() as tx:
         before = tx.head()
@@ -58,20 +57,20 @@ def test_reader_sees_one_state_while_others_write(filled: SqliteStore, path: str
     reader.close()
 
 
-def test_reader_cannot_write(filled: SqliteStore, path: str) -> None:
+def test_reader_cannot_write(filled: Store, path: str) -> None:
     reader = open_store(path, readonly=True)
     with pytest.raises(ReadOnly), reader.write("eve", 1):
         pass
     reader.close()
 
 
-def test_unchanged_log_is_verified(filled: SqliteStore) -> None:
+def test_unchanged_log_is_verified(filled: Store) -> None:
     result = verdict(filled, filled.head())
     assert result.sound
     assert (result.records, result.broken, result.missing_guards) == (6, None, ())
 
 
-def test_log_contains_an_earlier_head(store: SqliteStore) -> None:
+def test_log_contains_an_earlier_head(store: Store) -> None:
     with store.write("anna@box", 1) as tx:
         tx.append("1", 0, [JOB])
     earlier = store.head()
@@ -91,7 +90,7 @@ def test_log_contains_an_earlier_head(store: SqliteStore) -> None:
     ],
 )
 def test_change_is_reported_even_with_all_triggers_in_place(
-    filled: SqliteStore, path: str, statement: str, position: int
+    filled: Store, path: str, statement: str, position: int
 ) -> None:
     tamper(path, statement)
     result = verdict(filled)
@@ -100,12 +99,12 @@ def test_change_is_reported_even_with_all_triggers_in_place(
     assert result.broken.position == position
 
 
-def test_missing_trigger_is_reported(filled: SqliteStore, path: str) -> None:
+def test_missing_trigger_is_reported(filled: Store, path: str) -> None:
     stranger(path, "DROP TRIGGER events_never_change")
     assert verdict(filled).missing_guards == ("events_never_change",)
 
 
-def test_missing_tail_is_detected_by_a_head_kept_elsewhere(filled: SqliteStore, path: str) -> None:
+def test_missing_tail_is_detected_by_a_head_kept_elsewhere(filled: Store, path: str) -> None:
     kept = filled.head()
     tamper(path, "DELETE FROM events WHERE position > 4")
     assert verdict(filled).sound
@@ -114,7 +113,7 @@ def test_missing_tail_is_detected_by_a_head_kept_elsewhere(filled: SqliteStore, 
     assert result.contradicts
 
 
-def test_event_that_cannot_be_read_stops_the_reader(filled: SqliteStore, path: str) -> None:
+def test_event_that_cannot_be_read_stops_the_reader(filled: Store, path: str) -> None:
     tamper(path, "UPDATE events SET data = '{' WHERE position = 3")
     with pytest.raises(ChainBroken, match="damaged at position 3"):
         positions(filled)

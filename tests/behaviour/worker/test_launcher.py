@@ -45,7 +45,7 @@ def order(
     attempt: int = 1,
     **env: str,
 ) -> Order:
-    mark = mark_of((1, 2), TOKEN, "1", attempt)
+    mark = mark_of("1:2", TOKEN, "1", attempt)
     return Order(command, argv or None, str(cwd), {"PATH": path, **env}, mark)
 
 
@@ -311,7 +311,7 @@ from queuectl.worker.order import Order
 from queuectl.worker.process_mark import mark_of
 def supervise(line, before, kept_limit):
     launcher = OsLauncher()
-    mark = mark_of((1, 2), {TOKEN!r}, "closed", 1)
+    mark = mark_of("1:2", {TOKEN!r}, "closed", 1)
     child = launcher.start(Order("echo out; echo err >&2; cat", None, "/", {{}}, mark))
     os.waitpid(child.pid, 0)
     os._exit(0 if os.read(child.output, 100) == b"out\\nerr\\n" else 9)

@@ -19,7 +19,7 @@ from tests.machine import needs_another_user
 from tests.shapes import SHAPES, complete, in_folder
 
 TOKEN = uuid4().hex  # tests run in parallel, and must not kill the processes of others
-QUEUE = (1, 2)
+QUEUE = "1:2"
 
 
 @contextmanager
@@ -65,14 +65,14 @@ def test_limit_or_cookie_alone_is_enough(traces: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "near",
     [
-        ((1, 3), TOKEN, "1", 1),
+        ("1:3", TOKEN, "1", 1),
         (QUEUE, "other", "1", 1),
         (QUEUE, TOKEN, "11", 1),
         (QUEUE, TOKEN, "1", 2),
     ],
 )
 def test_processes_with_a_similar_mark_are_not_killed(
-    near: tuple[tuple[int, int], str, str, int], tmp_path: Path
+    near: tuple[str, str, str, int], tmp_path: Path
 ) -> None:
     with running("tree", tmp_path, mark_of(QUEUE, TOKEN, "1", 1)) as pids:
         assert kill_all([mark_of(*near)])

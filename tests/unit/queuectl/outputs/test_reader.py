@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eventstore.side_folder import SideFolder
-from eventstore.sqlite.outputs import StoredOutput
+from eventstore.store import StoredOutput
 from queuectl.outputs.reader import Piece, kept_output
 from queuectl.outputs.writer import OutputWriter
 

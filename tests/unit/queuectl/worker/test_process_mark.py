@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from queuectl.worker.process_mark import mark_of
 
-QUEUE = (64769, 1311)
+QUEUE = "64769:1311"
 
 
 def test_mark_names_queue_file_worker_job_and_attempt() -> None:
@@ -13,7 +13,7 @@ def test_mark_names_queue_file_worker_job_and_attempt() -> None:
 
 
 def test_a_copied_queue_has_different_marks() -> None:
-    copy = (64769, 1312)
+    copy = "64769:1312"
     assert mark_of(QUEUE, "5f", "42", 3) != mark_of(copy, "5f", "42", 3)
     assert mark_of(QUEUE, "5f", "42", 3).limit != mark_of(copy, "5f", "42", 3).limit
 

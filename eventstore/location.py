@@ -118,12 +118,14 @@ def open_store(
     readonly: bool = False,
     schema: Iterable[str] = (),
     on_wait: Callable[[str], None] | None = None,
+    wall_us: Callable[[], int] | None = None,
 ) -> Store:
     """Open the store at `path`. With `create`, create it if it is missing (the user's folder too).
 
     schema: statements for the tables next to the log in a new file. on_wait: called once, with a
-    message, if another process holds the write lock for longer than a second. Raises Missing,
-    ForeignFile, NewerFile, ReadOnly or StorageFailed.
+    message, if another process holds the write lock for longer than a second. wall_us: the clock
+    for records, UTC, microseconds; by default the store's own. Raises Missing, ForeignFile,
+    NewerFile, ReadOnly or StorageFailed.
     """
     from .sqlite.log import SqliteStore
 
@@ -132,7 +134,7 @@ def open_store(
 
         _make_own_folder(os.path.dirname(path))
         creating.create(path, schema)
-    return SqliteStore(path, readonly=readonly, on_wait=on_wait)
+    return SqliteStore(path, readonly=readonly, on_wait=on_wait, wall_us=wall_us)
 
 
 def load_store() -> None:

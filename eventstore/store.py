@@ -132,8 +132,8 @@ class Writer(Reader, Protocol):
 
     actor: str
     """Who writes."""
-    at_us: int
-    """The time of the records, UTC, microseconds."""
+    now_us: int
+    """The time of the transaction and of its records, by the store's clock: UTC, microseconds."""
     commit: Callable[[], None]
     """Commits the complete transaction, once; set when its block has ended."""
 
@@ -218,19 +218,14 @@ class Store(Protocol):
         Raises TransactionOpen if a transaction of this store is open.
         """
 
-    def write(
-        self, actor: str, at_us: int, patience_s: float = PATIENCE_S
-    ) -> AbstractContextManager[Writer]:
+    def write(self, actor: str, patience_s: float = PATIENCE_S) -> AbstractContextManager[Writer]:
         """Run one write transaction, commit it when the block ends, and ring all doorbells.
 
-        actor: who writes. at_us: the time of the records, UTC, microseconds. patience_s: how long
-        to wait for another writer. Raises Busy, Full, ReadOnly, Gone, StorageFailed or
-        TransactionOpen if nothing was written, or OutcomeUnknown.
+        actor: who writes. patience_s: how long to wait for another writer. Raises Busy, Full,
+        ReadOnly, Gone, StorageFailed or TransactionOpen if nothing was written, or OutcomeUnknown.
         """
 
-    def prepare(
-        self, actor: str, at_us: int, patience_s: float = PATIENCE_S
-    ) -> AbstractContextManager[Writer]:
+    def prepare(self, actor: str, patience_s: float = PATIENCE_S) -> AbstractContextManager[Writer]:
         """Run one write transaction up to its commit, which the caller runs: `transaction.commit`.
 
         Until the commit has returned or raised, nothing else may use this store. Parameters and

@@ -123,7 +123,7 @@ def fold_slice(tx: Writer, tables: Tables, log: Reader, reached: Reached, limit:
 
 def _maintenance(store: Store) -> Any:
     """Return a write transaction that appends no events."""
-    return store.write(actor="", at_us=0)
+    return store.write(actor="")
 
 
 def _swap(tx: Writer, generation: int, head: int) -> None:

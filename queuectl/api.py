@@ -47,7 +47,11 @@ class Queue:
         self.actor = current_user() if actor is None else arguments.actor_from(actor)
         self.clock = clock or SystemClock()
         self.store: Store = open_store(
-            self.location.path, create=True, schema=first_schema(SQLITE), on_wait=on_wait
+            self.location.path,
+            create=True,
+            schema=first_schema(SQLITE),
+            on_wait=on_wait,
+            wall_us=self.clock.wall_us,
         )
         self._reading = Reading(self.location, self.store.key)
         self._cache = TransactionCache()
@@ -86,9 +90,7 @@ class Queue:
         patience_s and the rules for the commit are those of Store.prepare.
         """
         self._refuse_if_closed()
-        at_us = self.clock.wall_us()
-        with self.store.prepare(actor or self.actor, at_us, patience_s) as tx:
-            tx.at_us = self.clock.wall_us()  # again, as waiting for the lock may take a minute
+        with self.store.prepare(actor or self.actor, patience_s) as tx:
             refuse_unfit(tx, head=tx.last[0])
             session = Session(tx, self._cache)
             yield session

@@ -7,7 +7,7 @@ thread; until that has returned, the store must not be used. See docs/decisions/
 import os
 import time
 from _thread import allocate_lock  # threading.Lock, without the import of its module
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Literal
@@ -75,10 +75,21 @@ def _opened(
 class SqliteStore:
     """An open queue file."""
 
-    def __init__(self, path: str, *, readonly: bool = False, on_wait: OnWait | None = None) -> None:
-        """on_wait: called once if a lock has been waited for longer than a second."""
+    def __init__(
+        self,
+        path: str,
+        *,
+        readonly: bool = False,
+        on_wait: OnWait | None = None,
+        wall_us: Callable[[], int] | None = None,
+    ) -> None:
+        """on_wait: called once if a lock has been waited for longer than a second.
+
+        wall_us: the clock for records, UTC, microseconds; None is the clock of this machine.
+        """
         self.path = self.label = path
         self.readonly = readonly
+        self._wall_us = wall_us or _machine_us
         self.side_folder = SideFolder(f"{path}.d")
         self._patience = Patience(path, on_wait)
         self._open_connection: apsw.Connection | None
@@ -109,23 +120,18 @@ class SqliteStore:
             self._turn.release()
 
     @contextmanager
-    def write(
-        self, actor: str, at_us: int, patience_s: float = PATIENCE_S
-    ) -> Iterator[SqliteTransaction]:
+    def write(self, actor: str, patience_s: float = PATIENCE_S) -> Iterator[SqliteTransaction]:
         """Run one write transaction, commit it when the block ends, and ring all doorbells.
 
-        actor: who writes. at_us: the time of the records, UTC, microseconds. patience_s: how long
-        to wait for another writer. Raises Busy, Full, ReadOnly, Gone, StorageFailed or
-        TransactionOpen if nothing was written, or OutcomeUnknown.
+        actor: who writes. patience_s: how long to wait for another writer. Raises Busy, Full,
+        ReadOnly, Gone, StorageFailed or TransactionOpen if nothing was written, or OutcomeUnknown.
         """
-        with self.prepare(actor, at_us, patience_s) as transaction:
+        with self.prepare(actor, patience_s) as transaction:
             yield transaction
         transaction.commit()
 
     @contextmanager
-    def prepare(
-        self, actor: str, at_us: int, patience_s: float = PATIENCE_S
-    ) -> Iterator[SqliteTransaction]:
+    def prepare(self, actor: str, patience_s: float = PATIENCE_S) -> Iterator[SqliteTransaction]:
         """Run one write transaction up to its commit, which the caller runs: `transaction.commit`.
 
         The commit may run in another thread, once. Until it has returned or raised, nothing else
@@ -139,7 +145,7 @@ class SqliteStore:
                 self._begin(patience_s)
                 self.refuse_gone()
                 self._record_use()
-                transaction = SqliteTransaction(self._connection, actor, at_us)
+                transaction = SqliteTransaction(self._connection, actor, self._wall_us())
                 yield transaction
                 transaction.flush()
         except BaseException:  # release the write lock after any error, also after Ctrl-C
@@ -333,6 +339,10 @@ class SqliteStore:
             "SELECT hash FROM events WHERE position = ?", (position,)
         ).fetchall()
         return bytes(rows[0][0]) if rows else None  # type: ignore[arg-type]
+
+
+def _machine_us() -> int:
+    return time.time_ns() // 1000
 
 
 def _size(path: str) -> int:

@@ -44,9 +44,9 @@ class SqliteTransaction(SqliteReader):
     commit: Callable[[], None]
     """Commits the complete transaction, once; set when its block has ended."""
 
-    def __init__(self, connection: apsw.Connection, actor: str, at_us: int) -> None:
+    def __init__(self, connection: apsw.Connection, actor: str, now_us: int) -> None:
         super().__init__(connection)
-        self.actor, self.at_us = actor, at_us
+        self.actor, self.now_us = actor, now_us
         self._position, self._hash = last_of(super().query(LAST))
         self._batch = self._position + 1
         self._held: list[Row] = []
@@ -169,7 +169,7 @@ class SqliteTransaction(SqliteReader):
     ) -> Recorded:
         position, data, kind = self._position + 1, codec.encode(event), codec.type_of(event)
         codec.decode(position, kind, data)  # an unreadable event could never be removed again
-        row = (position, stream, version, kind, self.at_us, actor, self._batch, cause, data)
+        row = (position, stream, version, kind, self.now_us, actor, self._batch, cause, data)
         self._hash = hash_of(self._hash, row)
         self._position = position
         self._held.append((*row, self._hash))

@@ -90,7 +90,7 @@ class Session:
     @property
     def at_us(self) -> int:
         """The time of this transaction: UTC, microseconds since 1970."""
-        return self._tx.at_us
+        return self._tx.now_us
 
     @property
     def tx(self) -> Writer:

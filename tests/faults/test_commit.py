@@ -34,7 +34,7 @@ def store(disk: Disk, tmp_path: Path) -> Iterator[Store]:
 
 
 def append(store: Store, stream: str) -> None:
-    with store.write("anna@box", 1) as tx:
+    with store.write("anna@box") as tx:
         tx.append(stream, 0, [JOB])
 
 
@@ -117,7 +117,7 @@ def test_lock_conflict_at_the_commit_is_a_refusal(disk: Disk, store: Store) -> N
 
 def test_commit_without_events_that_fails_is_a_failure(disk: Disk, store: Store) -> None:
     disk.fault = lambda operation, name: apsw.IOError if operation == "write" else None
-    with pytest.raises(StorageFailed), store.write("anna@box", 1) as tx:
+    with pytest.raises(StorageFailed), store.write("anna@box") as tx:
         tx.execute("INSERT INTO outputs VALUES ('1', 1, 0, NULL)")
 
 
@@ -147,11 +147,11 @@ def test_the_record_at_its_position_decides_whether_a_failed_commit_is_recorded(
     """Its own record and a checkpoint: recorded. Another record: refused, for good."""
     path = str(tmp_path / "queue.db")
     open_store(path, create=True).close()
-    store = SqliteStore(path)
+    store = SqliteStore(path, wall_us=lambda: 1)
     append(store, "1")
 
     def meanwhile() -> None:
-        other = open_store(path)
+        other = open_store(path, wall_us=lambda: 1)
         append(other, stream)
         other.close()
 

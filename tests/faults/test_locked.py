@@ -64,7 +64,7 @@ def test_who_gives_up_says_who_holds_the_lock(ctl: Ctl) -> None:
     store = open_store(str(ctl.db))
 
     def write() -> None:
-        with store.write("anna@box", 1, patience_s=0.2):
+        with store.write("anna@box", patience_s=0.2):
             pass
 
     with locked(ctl.db) as holder:

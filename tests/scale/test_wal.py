@@ -19,7 +19,7 @@ JOB = Enqueued(command="x" * 2_000, max_retries=3, backoff_base=2.0)
 def fill(store: Store, first: int, times: int, each: int = 1) -> None:
     """Commit `times` transactions of `each` jobs of about 2 kB, numbered from `first` on."""
     for number in range(first, first + times * each, each):
-        with store.write("anna@box", 1) as tx:
+        with store.write("anna@box") as tx:
             for offset in range(each):
                 tx.append(str(number + offset), 0, [JOB])
 

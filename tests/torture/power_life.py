@@ -192,5 +192,5 @@ class _Body:
 
     def _make_older(self) -> None:
         """Mark the read models as those of an older version: the next writer upgrades them."""
-        with self._open() as queue, queue.store.write("", 0) as tx:
+        with self._open() as queue, queue.store.write("") as tx:
             tx.execute("UPDATE checkpoint SET definition = 'jobs=0'")

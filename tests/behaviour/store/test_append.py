@@ -2,6 +2,8 @@
 
 import os
 import threading
+import time
+from collections.abc import Callable
 
 import apsw
 import pytest
@@ -18,7 +20,7 @@ CLAIMED = Claimed(attempt=1, worker="3f", slot=1)
 
 
 def append(store: Store, stream: str = "1", version: int = 0, times: int = 1) -> None:
-    with store.write("anna@box", 1_700) as tx:
+    with store.write("anna@box") as tx:
         tx.append(stream, version, [JOB] * times)
 
 
@@ -28,7 +30,7 @@ def append_both(tx: Writer, version: int) -> None:
 
 
 def test_events_are_stored_at_the_places_that_append_returns(store: Store) -> None:
-    with store.write("anna@box", 1_700) as tx:
+    with store.write("anna@box") as tx:
         first = tx.append("1", 0, [JOB, CLAIMED])
         second = tx.append("2", 0, [JOB])
     with store.read() as tx:
@@ -53,14 +55,14 @@ def test_writer_that_expects_another_version_is_refused(store: Store, version: i
     append(store)
     with (
         pytest.raises(StreamConflict, match=f"stream 1 is at version 1, not {version}"),
-        store.write("anna@box", 1_700) as tx,
+        store.write("anna@box") as tx,
     ):
         append_both(tx, version)
     assert store.head().position == 1
 
 
 def test_exception_in_the_block_writes_nothing(store: Store) -> None:
-    with pytest.raises(ZeroDivisionError), store.write("anna@box", 1_700) as tx:
+    with pytest.raises(ZeroDivisionError), store.write("anna@box") as tx:
         raise ZeroDivisionError(tx.append("1", 0, [JOB]))
     assert store.head().position == 0
     append(store)
@@ -82,18 +84,41 @@ def test_no_sql_statement_can_change_the_log(store: Store, path: str, statement:
         stranger(path, statement)
     with (
         pytest.raises(apsw.ConstraintError, match="events are"),
-        store.write("eve", 1) as tx,
+        store.write("eve") as tx,
     ):
         tx.execute(statement)
 
 
-def test_many_writers_leave_one_log_without_gaps(store: Store, path: str) -> None:
+def test_records_have_the_time_of_the_stores_clock(opened: Callable[..., Store]) -> None:
+    store = opened(create=True, wall_us=lambda: 1_700)
+    append(store)
+    with store.read() as tx:
+        assert [recorded.recorded_at_us for recorded in tx.events()] == [1_700]
+
+
+def test_time_spent_waiting_for_the_lock_counts(opened: Callable[..., Store]) -> None:
+    times_us = [1_000]
+    store = opened(create=True, wall_us=lambda: times_us[-1])
+    second = threading.Thread(target=lambda: append(opened(wall_us=lambda: times_us[-1]), "2"))
+    with store.write("anna@box") as tx:
+        second.start()
+        time.sleep(0.05)  # the second writer waits
+        times_us.append(2_000)
+        tx.append("1", 0, [JOB])
+        assert tx.now_us == 1_000
+    second.join()
+    with store.read() as tx:
+        assert [recorded.recorded_at_us for recorded in tx.events()] == [1_000, 2_000]
+
+
+def test_many_writers_leave_one_log_without_gaps(
+    store: Store, opened: Callable[..., Store]
+) -> None:
     def write(name: str) -> None:
-        mine = open_store(path)
+        mine = opened()
         for version in range(25):
-            with mine.write(name, 1_700) as tx:
+            with mine.write(name) as tx:
                 tx.append(name, version, [JOB])
-        mine.close()
 
     writers = [threading.Thread(target=write, args=(f"w{n}",)) for n in range(8)]
     for writer in writers:
@@ -108,13 +133,13 @@ def test_many_writers_leave_one_log_without_gaps(store: Store, path: str) -> Non
 
 def test_event_that_could_not_be_decoded_is_not_written(store: Store) -> None:
     append(store)
-    with pytest.raises(ChainBroken, match="duration_us"), store.write("anna@box", 1) as tx:
+    with pytest.raises(ChainBroken, match="duration_us"), store.write("anna@box") as tx:
         tx.append("1", 1, [CLAIMED, Succeeded(attempt=1, duration_us=-1)])
     assert store.head().position == 1
 
 
 def test_actor_with_a_line_feed_is_refused(store: Store) -> None:
-    with pytest.raises(ValueError, match="line feed"), store.write("anna\nbob", 1) as tx:
+    with pytest.raises(ValueError, match="line feed"), store.write("anna\nbob") as tx:
         tx.append("1", 0, [JOB])
     assert store.head().position == 0
 
@@ -135,7 +160,7 @@ def test_deleted_or_replaced_file_is_not_written_to(
 
 
 def test_pythons_sqlite3_reads_the_log(store: Store, path: str) -> None:
-    with store.write("anna@box", 1_700) as tx:
+    with store.write("anna@box") as tx:
         tx.append("1", 0, [JOB])
         tx.append("1", 1, [Requeued(why="dlq", reason="übung")])
     assert stranger(path, "SELECT type, data FROM events ORDER BY position") == [

@@ -3,10 +3,10 @@
 import os
 import resource
 import select
+from collections.abc import Callable
 from contextlib import closing
 
 from eventstore.events.job import Enqueued
-from eventstore.location import open_store
 from eventstore.store import Doorbell, Store
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
@@ -17,12 +17,12 @@ def rung(bell: Doorbell) -> bool:
 
 
 def append(store: Store, stream: str) -> None:
-    with store.write("anna@box", 1) as tx:
+    with store.write("anna@box") as tx:
         tx.append(stream, 0, [JOB])
 
 
-def test_commit_rings_every_bell(store: Store, path: str) -> None:
-    other = open_store(path)
+def test_commit_rings_every_bell(store: Store, opened: Callable[..., Store]) -> None:
+    other = opened()
     with closing(store.doorbell()) as mine, closing(other.doorbell()) as theirs:
         assert not rung(mine)
         append(store, "1")
@@ -32,12 +32,11 @@ def test_commit_rings_every_bell(store: Store, path: str) -> None:
         assert not rung(mine)
         append(other, "2")
         assert rung(mine)
-    other.close()
 
 
 def test_transaction_without_events_rings_no_bell(store: Store) -> None:
     with closing(store.doorbell()) as bell:
-        with store.write("anna@box", 1):
+        with store.write("anna@box"):
             pass
         assert not rung(bell)
 

@@ -3,21 +3,20 @@
 import fcntl
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from eventstore.location import open_store
 from eventstore.store import Store
 
 
-def test_lock_has_one_holder_at_a_time(store: Store, path: str) -> None:
-    mine, other = store.lock("worker-3f"), open_store(path)
+def test_lock_has_one_holder_at_a_time(store: Store, opened: Callable[..., Store]) -> None:
+    mine, other = store.lock("worker-3f"), opened()
     assert mine.acquire()
     assert not other.lock("worker-3f").acquire()
     mine.release()
     assert other.lock("worker-3f").acquire_existing()
-    other.close()
 
 
 def test_missing_lock_file_is_reported(store: Store) -> None:
@@ -60,12 +59,11 @@ def test_lock_files_are_private_to_the_user(store: Store) -> None:
 
 
 def test_lock_is_taken_again_if_its_file_is_removed_at_that_moment(
-    path: str, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last holder removes the file between open and flock: others would not find this lock."""
-    store = open_store(path, create=True)
     lock, taken = store.lock("worker-3f"), fcntl.flock
-    file = Path(f"{path}.d/locks/worker-3f")
+    file = Path(f"{store.side_folder.path}/locks/worker-3f")
 
     def removed_first(descriptor: int, how: int) -> None:
         monkeypatch.setattr(fcntl, "flock", taken)
@@ -77,4 +75,3 @@ def test_lock_is_taken_again_if_its_file_is_removed_at_that_moment(
     assert lock.has_file()
     assert not store.lock("worker-3f").acquire()
     lock.release()
-    store.close()

@@ -115,7 +115,7 @@ def test_processes_that_create_at_once_share_one_file(path: str, tmp_path: Path)
     def create(name: str) -> None:
         try:
             store = open_store(path, create=True)
-            with store.write("anna@box", 1) as tx:
+            with store.write("anna@box") as tx:
                 tx.append(name, 0, [JOB])
             store.close()
         except StoreError as error:
@@ -135,7 +135,7 @@ def test_processes_that_create_at_once_share_one_file(path: str, tmp_path: Path)
 
 def test_leftover_wal_is_not_used_for_a_new_file(path: str) -> None:
     store = open_store(path, create=True)
-    with store.write("anna@box", 1) as tx:
+    with store.write("anna@box") as tx:
         tx.append("1", 0, [JOB])
     os.unlink(path)
     with pytest.raises(ForeignFile, match=r"is missing, but its queue\.db-wal exists"):

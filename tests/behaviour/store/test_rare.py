@@ -29,7 +29,7 @@ JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
 
 
 def append(store: Store, stream: str) -> None:
-    with store.write("anna@box", 1) as tx:
+    with store.write("anna@box") as tx:
         tx.append(stream, 0, [JOB])
 
 
@@ -203,7 +203,7 @@ def test_failed_creation_leaves_no_file(
 
 
 def test_writer_that_ignores_its_own_append_is_refused(store: Store) -> None:
-    with pytest.raises(StreamConflict), store.write("anna@box", 1) as tx:
+    with pytest.raises(StreamConflict), store.write("anna@box") as tx:
         append_twice(tx)
     assert store.head().position == 0
 
@@ -211,7 +211,7 @@ def test_writer_that_ignores_its_own_append_is_refused(store: Store) -> None:
 def test_used_position_is_no_version_conflict(store: Store) -> None:
     with (
         pytest.raises(apsw.ConstraintError, match="only added at the end"),
-        store.write("anna@box", 1) as tx,
+        store.write("anna@box") as tx,
     ):
         append_behind_its_back(tx)
     assert store.head().position == 0

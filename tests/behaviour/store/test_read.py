@@ -21,7 +21,7 @@ JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
 def filled(store: Store) -> Store:
     """A store with two streams of three events each, appended alternately."""
     for version in range(3):
-        with store.write("anna@box", 1_700) as tx:
+        with store.write("anna@box") as tx:
             for stream in ("1", "2"):
                 tx.append(stream, version, [FellDue() if version else JOB])
     return store
@@ -46,22 +46,22 @@ def test_events_come_in_order_from_a_position(filled: Store) -> None:
     assert positions(filled, stream="3") == []
 
 
-def test_reader_sees_one_state_while_others_write(filled: Store, path: str) -> None:
-    reader = open_store(path, readonly=True)
+def test_reader_sees_one_state_while_others_write(
+    filled: Store, opened: Callable[..., Store]
+) -> None:
+    reader = opened(readonly=True)
     with reader.read() as tx:
         before = tx.head()
-        with filled.write("anna@box", 1) as writing:
+        with filled.write("anna@box") as writing:
             writing.append("3", 0, [JOB])
         assert tx.head() == before
     assert reader.head().position == 7
-    reader.close()
 
 
-def test_reader_cannot_write(filled: Store, path: str) -> None:
-    reader = open_store(path, readonly=True)
-    with pytest.raises(ReadOnly), reader.write("eve", 1):
+def test_reader_cannot_write(filled: Store, opened: Callable[..., Store]) -> None:
+    reader = opened(readonly=True)
+    with pytest.raises(ReadOnly), reader.write("eve"):
         pass
-    reader.close()
 
 
 def test_unchanged_log_is_verified(filled: Store) -> None:
@@ -71,10 +71,10 @@ def test_unchanged_log_is_verified(filled: Store) -> None:
 
 
 def test_log_contains_an_earlier_head(store: Store) -> None:
-    with store.write("anna@box", 1) as tx:
+    with store.write("anna@box") as tx:
         tx.append("1", 0, [JOB])
     earlier = store.head()
-    with store.write("anna@box", 1) as tx:
+    with store.write("anna@box") as tx:
         tx.append("2", 0, [JOB])
     assert verdict(store, earlier).sound
 
@@ -121,7 +121,7 @@ def test_event_that_cannot_be_read_stops_the_reader(filled: Store, path: str) ->
 
 def test_damaged_page_is_reported(path: str) -> None:
     store = open_store(path, create=True)
-    with store.write("anna@box", 1) as tx:
+    with store.write("anna@box") as tx:
         for n in range(2000):
             tx.append(str(n), 0, [JOB])
     store.close()
@@ -142,7 +142,7 @@ def test_queue_in_a_read_only_folder_can_be_read() -> None:
     with TemporaryDirectory(dir="/tmp") as folder:
         path = f"{folder}/queue.db"
         store = open_store(path, create=True)
-        with store.write("anna@box", 1) as tx:
+        with store.write("anna@box") as tx:
             tx.append("1", 0, [JOB])
         store.close()
         if BECOMES_OTHER_USER:  # modes do not stop root

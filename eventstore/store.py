@@ -12,6 +12,7 @@ from .tables import Statement
 
 if TYPE_CHECKING:
     from .lock import Lock
+    from .output_files import Piece
     from .side_folder import SideFolder
 
 PATIENCE_S = 75.0
@@ -234,6 +235,9 @@ class Store(Protocol):
 
     def head(self) -> Head:
         """Return the position and hash of the last record."""
+
+    def pieces(self, job_id: str, attempt: int, since: int = 0) -> Iterator["Piece"]:
+        """Yield what is kept now of an attempt's long output from offset `since` on, in order."""
 
     def lock(self, name: str) -> "Lock":
         """Return the lock with this name; it is not acquired yet."""

@@ -81,8 +81,8 @@ def backup(
         copy = check_copy(
             building, store.label, head, lambda done, of: on_progress(of + done, 2 * of)
         )
-        copied = copy_outputs(store.side_folder.existing("outputs"), copy.in_files, f"{building}.d")
-        problems = outputs_of_copy(building, store.label, f"{building}.d")
+        copied = copy_outputs(store.pieces, copy.in_files, f"{building}.d")
+        problems = outputs_of_copy(building, store.label)
         copied -= _leave_out_changed(problems, building)
         size = os.stat(building).st_size
         _put_in_place(building, target, if_exists)

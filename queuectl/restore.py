@@ -20,6 +20,7 @@ from eventstore.errors import (
 )
 from eventstore.file_identity import file_identity
 from eventstore.lock import Lock
+from eventstore.output_files import pieces_next_to
 from eventstore.side_folder import SideFolder
 from eventstore.sqlite.copying import Copy, check_copy
 from eventstore.sqlite.creating import refuse_part
@@ -33,7 +34,7 @@ from eventstore.store import Head, OnProgress
 from .backup import IfExists
 from .errors import Refusal
 from .outputs.check import OutputProblem, outputs_of_copy
-from .outputs.copies import CREATE, FOLDER, clear, copy_outputs, sync
+from .outputs.copies import CREATE, clear, copy_outputs, sync
 
 
 class NoBackup(Unusable):
@@ -135,14 +136,14 @@ def restore(
     _refuse_workers(path)
     kept_as = _kept_name(path) if target.exists or _leftovers(path) else None
     if dry_run:
-        missing = _missing_outputs(backup, backup, f"{backup}.d")
+        missing = _missing_outputs(backup, backup)
         return Restored(path, copy.head, kept_as, target.discarded, len(copy.in_files), missing)
     building = f"{path}.{os.urandom(6).hex()}.new"
     try:
         _copy_file(backup, building)
         copy = _checked(building, backup, expected, on_progress)
         outputs = _copy_backup_outputs(backup, copy, building)
-        missing = _missing_outputs(building, backup, f"{building}.d")
+        missing = _missing_outputs(building, backup)
         with exclusive_use(path) if target.exists else nullcontext():
             _exchange(building, path, kept_as)
         return Restored(path, copy.head, kept_as, target.discarded, outputs, missing)
@@ -262,22 +263,16 @@ def _copy_file(backup: str, building: str) -> None:
 
 
 def _copy_backup_outputs(backup: str, copy: Copy, building: str) -> int:
-    try:
-        folder = os.open(f"{backup}.d/outputs", FOLDER)
-    except FileNotFoundError:
-        return 0
-    try:
-        return len(copy_outputs(folder, copy.in_files, f"{building}.d"))
-    finally:
-        os.close(folder)
+    with pieces_next_to(backup) as pieces:
+        return len(copy_outputs(pieces, copy.in_files, f"{building}.d"))
 
 
-def _missing_outputs(file: str, backup: str, side_folder: str) -> list[OutputProblem]:
+def _missing_outputs(file: str, backup: str) -> list[OutputProblem]:
     """Return the outputs that a file lacks. backup: its name for the error.
 
     Raises ChangedOutput.
     """
-    problems = outputs_of_copy(file, backup, side_folder)
+    problems = outputs_of_copy(file, backup)
     for problem in problems:
         if problem.kind == "changed":
             raise ChangedOutput(backup, problem)

@@ -10,7 +10,7 @@ from _thread import allocate_lock  # threading.Lock, without the import of its m
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import apsw
 
@@ -38,6 +38,9 @@ from .opening import connect
 from .reader import SqliteReader
 from .transaction import SqliteTransaction
 from .wal_owner import record_wal
+
+if TYPE_CHECKING:
+    from ..output_files import Piece
 
 OPEN_TRIES = 10
 """How often opening is tried if the file is replaced at the same time."""
@@ -160,6 +163,12 @@ class SqliteStore:
         """Return the position and hash of the last record."""
         with self.read() as tx:
             return tx.head()
+
+    def pieces(self, job_id: str, attempt: int, since: int = 0) -> Iterator["Piece"]:
+        """Yield what an attempt's files contain now from offset `since` on, in order."""
+        from ..output_files import pieces  # most commands read no output
+
+        return pieces(self.side_folder.existing("outputs"), job_id, attempt, since)
 
     def lock(self, name: str) -> Lock:
         """Return the lock with this name; it is not acquired yet."""

@@ -4,8 +4,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from eventstore.output_files import Piece
 from eventstore.store import Reader
-from queuectl.outputs.reader import Piece, kept_output
+from queuectl.outputs.reader import kept_output
 from queuectl.text.sizes import size
 
 from .connections import Source
@@ -103,5 +104,4 @@ def end_offset(tx: Reader, source: Source, job_id: str, attempt: int, since: int
 
 def _all(tx: Reader, source: Source, job_id: str, attempt: int, since: int) -> Iterator[Piece]:
     store = source.reading().store
-    side_folder = None if store is None else store.side_folder
-    return kept_output(tx.output(job_id, attempt), side_folder, job_id, attempt, since)
+    return kept_output(tx.output(job_id, attempt), store, job_id, attempt, since)

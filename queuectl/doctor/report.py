@@ -240,6 +240,5 @@ def _rows(store: Store, on_progress: OnProgress) -> list[Finding]:
 
 def _outputs(store: Store, on_progress: OnProgress) -> list[Finding]:
     with store.read() as tx:
-        folder = store.side_folder.existing("outputs")
-        problems = list(check_outputs(tx, folder, on_progress=on_progress))
+        problems = list(check_outputs(tx, store.pieces, on_progress=on_progress))
     return [checks.outputs(problems)]

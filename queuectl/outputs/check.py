@@ -1,17 +1,15 @@
 """Compare the outputs of attempts with the sizes and SHA-256 digests that the log has of them."""
 
-import os
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
+from eventstore.output_files import Piece, Pieces, folder_name, pieces_next_to
 from eventstore.sqlite.copying import open_copy
 from eventstore.store import OnProgress, Reader
 
 from ..text.sizes import size
-from .copies import FOLDER
-from .reader import Piece, pieces, pieces_before
-from .writer import folder_name
+from .reader import pieces_before
 
 REPORTED_EVERY = 1_000
 
@@ -36,13 +34,13 @@ class OutputProblem(NamedTuple):
 
 def check_outputs(
     tx: Reader,
-    folder: int | None,
+    pieces: Pieces,
     where: Where = "rows and files",
     on_progress: OnProgress = lambda _, __: None,
 ) -> Iterator[OutputProblem]:
     """Yield each output that is not what the log recorded, in the order of the log.
 
-    folder: descriptor of the folder of all outputs; None if there is none.
+    pieces: returns the output of an attempt that is stored in files.
     """
     end = tx.head().position
     for count, row in enumerate(tx.recorded_outputs()):
@@ -55,7 +53,7 @@ def check_outputs(
             if where == "rows":
                 continue
             name = folder_name(job, attempt)
-            stored = _data(pieces_before(pieces(folder, job, attempt), total_bytes))
+            stored = _data(pieces_before(pieces(job, attempt), total_bytes))
         if kind := _compared(stored, kept_bytes or 0, digest):
             yield _problem(job, attempt, kind, name, position, kept_bytes or 0)
     for job, attempt in tx.unrecorded_outputs():
@@ -63,26 +61,13 @@ def check_outputs(
         yield OutputProblem(job, attempt, "changed", None, 0, words)
 
 
-def outputs_of_copy(path: str, name: str, side_folder: str) -> list[OutputProblem]:
+def outputs_of_copy(path: str, name: str) -> list[OutputProblem]:
     """Check all outputs of a copy that no other process has open.
 
-    name: the file that error messages name. side_folder: the path of its side folder. Raises
-    StorageFailed.
+    name: the file that error messages name. Raises StorageFailed.
     """
-    folder = _open_folder(side_folder)
-    try:
-        with open_copy(path, name) as tx:
-            return list(check_outputs(tx, folder))
-    finally:
-        if folder is not None:
-            os.close(folder)
-
-
-def _open_folder(side_folder: str) -> int | None:
-    try:
-        return os.open(os.path.join(side_folder, "outputs"), FOLDER)
-    except FileNotFoundError:
-        return None
+    with pieces_next_to(path) as pieces, open_copy(path, name) as tx:
+        return list(check_outputs(tx, pieces))
 
 
 def _data(stored: Iterable[Piece]) -> Iterator[bytes]:

@@ -1,38 +1,32 @@
-"""Copy the long outputs of attempts, which are stored in files next to the queue file."""
+"""Copy the long outputs of attempts into the folder of a copy of the queue."""
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
-from .writer import folder_name
+from eventstore.output_files import Piece, Pieces, folder_name
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def copy_outputs(source: int | None, named: Iterable[tuple[str, int]], into: str) -> set[str]:
-    """Copy the files of ended attempts, which no longer change.
+def copy_outputs(pieces: Pieces, named: Iterable[tuple[str, int]], into: str) -> set[str]:
+    """Copy the long output of ended attempts, which no longer changes.
 
-    source: descriptor of the folder of all outputs; None copies nothing. named: job id and attempt
-    number of each. into: path of the side folder to create. Returns the names of the folders that
-    were copied; an attempt whose files were removed has none.
+    pieces: returns the output of an attempt. named: job id and attempt number of each. into: path
+    of the side folder to create. Returns the names of the folders that were written; an attempt of
+    which nothing is kept has none.
     """
-    if source is None:
-        return set()
     copied = set()
     for job_id, attempt in named:
-        name = folder_name(job_id, attempt)
-        try:
-            folder = os.open(name, FOLDER, dir_fd=source)
-        except FileNotFoundError:
+        kept = pieces(job_id, attempt)
+        if (first := next(kept, None)) is None:
             continue
-        try:
-            for parent in (into, os.path.join(into, "outputs")):
-                own_folder(parent)
-            _copy_folder(folder, os.path.join(into, "outputs", name))
-        finally:
-            os.close(folder)
+        name = folder_name(job_id, attempt)
+        for parent in (into, os.path.join(into, "outputs")):
+            own_folder(parent)
+        _write(chain((first,), kept), os.path.join(into, "outputs", name))
         copied.add(name)
     return copied
 
@@ -43,16 +37,19 @@ def own_folder(path: str) -> None:
         os.mkdir(path, 0o700)
 
 
-def _copy_folder(source: int, into: str) -> None:
+def _write(kept: Iterator[Piece], into: str) -> None:
+    """Write pieces into a new folder: one file for each gapless part of the output."""
     os.mkdir(into, 0o700)
-    for name in os.listdir(source):
-        with (
-            open(os.open(name, _READ, dir_fd=source), "rb") as read,
-            open(os.open(os.path.join(into, name), CREATE, 0o600), "wb") as written,
-        ):
-            shutil.copyfileobj(read, written)
-            written.flush()
-            os.fsync(written.fileno())
+    piece = next(kept, None)
+    while piece is not None:
+        end = piece.offset
+        with open(os.open(os.path.join(into, str(end)), CREATE, 0o600), "wb") as file:
+            while piece is not None and piece.offset == end:
+                file.write(piece.data)
+                end = piece.end
+                piece = next(kept, None)
+            file.flush()
+            os.fsync(file.fileno())
     sync(into, FOLDER)
 
 

@@ -1,36 +1,14 @@
-"""Store the output of an attempt, up to a limit: short output in memory, long output in files.
+"""Store the output of an attempt, up to a limit: short output in memory, long output in files."""
 
-The files of an attempt are in a folder of their own, `<job>.<attempt>/`. Each file is named after
-the offset in the stream at which it begins. The first file is the head and holds half of the limit.
-The later files hold a quarter each, and the last two of them are kept. If a file does not end at
-the offset of the next one, output is missing between them. `reader.py` reads the files.
-"""
-
-import os
 from collections.abc import Callable
 from functools import cached_property
 from hashlib import sha256
 from typing import NamedTuple
 
+from eventstore.output_files import OutputFiles
+
 IN_MEMORY_BYTES = 65_536
 """Output up to this size is stored in the database, with the result, and needs no files."""
-
-LONGEST_NAME_BYTES = 200
-"""The longest id that is used as a folder name: file systems allow 255 bytes, a few only 143."""
-
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-def folder_name(job_id: str, attempt: int) -> str:
-    """Return the name of the folder of an attempt's files, within the folder of all outputs.
-
-    An id that is too long for a file name is replaced by `$` and its digest; no id begins with `$`.
-    """
-    name = job_id.encode()
-    if len(name) > LONGEST_NAME_BYTES:
-        return f"${sha256(name).hexdigest()}.{attempt}"
-    return f"{job_id}.{attempt}"
 
 
 class Kept(NamedTuple):
@@ -62,10 +40,9 @@ class OutputWriter:
         self.spilt = False
 
     @cached_property
-    def _files(self) -> "_Files":
+    def _files(self) -> OutputFiles:
         """Created when first used: only long output, and output that is followed, needs files."""
-        name = folder_name(self._job_id, self._attempt)
-        return _Files(self._folder, name, self._limit_bytes)
+        return OutputFiles(self._folder, self._job_id, self._attempt, self._limit_bytes)
 
     def take(self, data: bytes) -> None:
         """Add bytes that the attempt printed."""
@@ -102,154 +79,3 @@ class OutputWriter:
         if self.spilt:
             self._files.remove()
             self._files.close()
-
-
-class _Files:
-    """The files with the head and the tail of a stream.
-
-    If the disk is full, output is lost but the job goes on; the gap between two files shows it.
-    """
-
-    def __init__(self, folder: Callable[[], int], name: str, limit_bytes: int) -> None:
-        self._parent, self._name = folder, name
-        self._quarter = limit_bytes // 4
-        self._half = limit_bytes - 2 * self._quarter
-        self._folder: int | None = None
-        self._segments: list[_Segment] = []
-        # Digests of the head, of everything that is kept, and of the head with the last segment:
-        # the last is what remains once the segment between them is dropped. So no file has to be
-        # read again to compute a digest.
-        self._of_head, self._of_all, self._of_ends = sha256(), sha256(), sha256()
-
-    def _begin_again(self) -> None:
-        """Start over after another program has removed the files: keep only later output."""
-        self.close()
-        self._segments.clear()
-        self._of_head, self._of_all, self._of_ends = sha256(), sha256(), sha256()
-
-    @property
-    def size(self) -> int:
-        """The number of bytes kept."""
-        return sum(segment.size for segment in self._segments)
-
-    @property
-    def digest(self) -> str | None:
-        """The hex digest of the kept bytes; None if there are none."""
-        return self._of_all.hexdigest() if self.size else None
-
-    def write(self, offset: int, data: bytes) -> None:
-        """Keep `data`, which is at `offset` in the stream, as far as the limit allows."""
-        rest = memoryview(data)
-        if self._segments and self._segments[-1].removed:
-            self._begin_again()
-        try:
-            while rest and (segment := self._segment_at(offset)):
-                written = segment.write(rest)
-                self._digest(rest[:written])
-                rest, offset = rest[written:], offset + written
-        except OSError:  # the disk is full, or the folder was removed
-            if self._segments and not self._segments[-1].size:
-                self._segments.pop().remove()
-
-    def close(self) -> None:
-        """Close the descriptors. Nothing may be written afterwards."""
-        for segment in self._segments:
-            segment.close()
-        if self._folder is not None:
-            os.close(self._folder)
-            self._folder = None
-
-    def remove(self) -> None:
-        """Remove all files and their folder."""
-        while self._segments:
-            self._segments.pop().remove()
-        if self._folder is not None:
-            try:
-                os.rmdir(self._name, dir_fd=self._parent())
-            except OSError:
-                pass  # already removed, or another program put a file there
-
-    def _segment_at(self, offset: int) -> "_Segment | None":
-        """Return the segment for the byte at `offset`: the last one, or a new one.
-
-        None if the limit leaves no room for a tail.
-        """
-        last = self._segments[-1] if self._segments else None
-        if last and last.end == offset and last.room:
-            return last
-        limit = self._quarter if last else self._half
-        if not limit:
-            return None
-        if last:
-            last.close()
-        if len(self._segments) == 3:
-            self._segments.pop(1).remove()
-            self._of_all = self._of_ends
-        self._of_ends = self._of_head.copy()
-        self._segments.append(_Segment(self._own_folder(), offset, limit))
-        return self._segments[-1]
-
-    def _own_folder(self) -> int:
-        if self._folder is None:
-            parent = self._parent()
-            try:
-                os.mkdir(self._name, 0o700, dir_fd=parent)
-            except FileExistsError:
-                pass  # left from before the queue file was restored from a copy
-            self._folder = os.open(self._name, _FOLDER, dir_fd=parent)
-        return self._folder
-
-    def _digest(self, data: memoryview) -> None:
-        if len(self._segments) == 1:
-            self._of_head.update(data)
-        self._of_all.update(data)
-        self._of_ends.update(data)
-
-
-class _Segment:
-    """One file, which holds the stream from `offset` on, up to `limit` bytes."""
-
-    def __init__(self, folder: int, offset: int, limit: int) -> None:
-        self._folder, self._name, self._limit = folder, str(offset), limit
-        self.offset, self.size = offset, 0
-        self._unlink()
-        self._file: int | None = os.open(self._name, _CREATE, 0o600, dir_fd=folder)
-
-    @property
-    def end(self) -> int:
-        """The offset in the stream after the last byte."""
-        return self.offset + self.size
-
-    @property
-    def room(self) -> int:
-        """The number of bytes that still fit."""
-        return self._limit - self.size
-
-    @property
-    def removed(self) -> bool:
-        """Whether another program has removed the file while it is open."""
-        return self._file is not None and os.fstat(self._file).st_nlink == 0
-
-    def write(self, data: memoryview) -> int:
-        """Append as much as fits. Returns the number of bytes written."""
-        assert self._file is not None
-        written = os.write(self._file, data[: self.room])
-        self.size += written
-        return written
-
-    def close(self) -> None:
-        """Close the file. Nothing may be written afterwards."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-    def remove(self) -> None:
-        """Close and remove the file."""
-        self.close()
-        self._unlink()
-
-    def _unlink(self) -> None:
-        try:
-            os.unlink(self._name, dir_fd=self._folder)
-        except FileNotFoundError:
-            pass

@@ -134,10 +134,9 @@ def _verdict(store: Store, expected: Head | None) -> Verdict:
 def _outputs(store: Store, in_files: bool) -> list[OutputProblem]:
     from ...outputs.check import check_outputs
 
-    folder = store.side_folder.existing("outputs") if in_files else None
     with ProgressDisplay("verifying outputs") as progress, store.read() as tx:
         where: Where = "rows and files" if in_files else "rows"
-        return list(check_outputs(tx, folder, where, progress.show))
+        return list(check_outputs(tx, store.pieces, where, progress.show))
 
 
 def _problems(verdict: Verdict) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import click
 
 from eventstore.events.job import Cancelled, Failed, Succeeded
+from eventstore.output_files import Piece
 from eventstore.store import StoredOutput
 from projections.folds.job import FINAL, Job
 from projections.read_models import contexts, runs
@@ -19,7 +20,7 @@ from ...core.snapshot import Reading
 from ...errors import NotFound
 from ...escape import quoted, visible
 from ...json_shapes import path_of
-from ...outputs.reader import Piece, kept_output, last_lines
+from ...outputs.reader import kept_output, last_lines
 from ...text.durations import duration
 from ...text.hints import missing_program
 from ...text.numbers import plural
@@ -167,9 +168,8 @@ def _print(to: Sink, reading: Reading, view: AttemptView, since: int, lines: int
 
     lines: print only the last so many lines; None for all.
     """
-    side_folder = reading.store.side_folder if reading.store else None
     printed: Iterable[Piece] = kept_output(
-        view.output, side_folder, view.job.id, view.attempt, since
+        view.output, reading.store, view.job.id, view.attempt, since
     )
     if lines is not None:
         printed = last_lines(printed, lines)

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.outputs.reader import Piece, last_lines, piece_of, pieces
+from eventstore.output_files import Piece, pieces
+from queuectl.outputs.reader import last_lines, piece_of
 from queuectl.outputs.writer import IN_MEMORY_BYTES, OutputWriter
 
 LIMIT = 200_000

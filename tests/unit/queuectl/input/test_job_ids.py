@@ -2,10 +2,10 @@
 
 import pytest
 
+from eventstore.output_files import folder_name
 from queuectl.errors import BadInput
 from queuectl.escape import quoted
 from queuectl.input.job_ids import LONGEST_ID, check_id
-from queuectl.outputs.writer import folder_name
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import os
 
+from .errors import ForeignFile
+
 PARTS = ("-wal", "-shm", "-journal", ".d")
 """Suffixes of the queue file's path that SQLite and this program use for its parts."""
 
@@ -19,3 +21,9 @@ def whole_of(path: str) -> str | None:
         if whole != path and os.path.lexists(whole):
             return whole
     return None
+
+
+def refuse_part(path: str) -> None:
+    """Raise ForeignFile if a new file at `path` would have the name of another file's part."""
+    if not os.path.lexists(path) and (whole := whole_of(path)) is not None:
+        raise ForeignFile(path, f"would be taken for a part of {os.path.basename(whole)}")

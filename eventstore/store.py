@@ -239,6 +239,13 @@ class Store(Protocol):
     def pieces(self, job_id: str, attempt: int, since: int = 0) -> Iterator["Piece"]:
         """Yield what is kept now of an attempt's long output from offset `since` on, in order."""
 
+    def copy_to(self, path: str, on_progress: OnProgress = lambda _, __: None) -> Head:
+        """Copy the queue's current state, as a queue file, into the empty file at `path`.
+
+        Return the head of that state. The copy is not synced to disk yet. Raises Full, ReadOnly or
+        StorageFailed.
+        """
+
     def lock(self, name: str) -> "Lock":
         """Return the lock with this name; it is not acquired yet."""
 

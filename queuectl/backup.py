@@ -1,24 +1,23 @@
 """Backing up a queue in use: a verified snapshot of the file, and the long outputs of its jobs."""
 
-import errno
 import filecmp
 import os
 import shutil
 import stat
 from typing import Literal, NamedTuple
 
-from eventstore.errors import DISK_FULL, ForeignFile, Full, ReadOnly, StorageFailed, Unusable
+from eventstore.errors import ForeignFile, Full, Unusable
 from eventstore.file_identity import file_key
 from eventstore.parts import real_name, whole_of
-from eventstore.sqlite.copying import (
+from eventstore.queue_file import (
     check_copy,
-    copy_pages,
     delete_outputs,
     first_hash_of_copy,
+    refuse_other_than_a_queue,
 )
-from eventstore.sqlite.opening import look_inside
-from eventstore.sqlite.renaming import NO_LINKS, rename_new
+from eventstore.renaming import NO_LINKS, rename_new
 from eventstore.store import Head, OnProgress, Store
+from eventstore.write_access import write_error
 
 from .errors import Refusal
 from .outputs.check import OutputProblem, outputs_of_copy
@@ -76,7 +75,7 @@ def backup(
     building = f"{target}.{os.urandom(6).hex()}.new"
     try:
         _make(building, target)
-        head = copy_pages(store.label, building, lambda done, of: on_progress(done, 2 * of))
+        head = store.copy_to(building, lambda done, of: on_progress(done, 2 * of))
         sync(building, os.O_RDONLY)
         copy = check_copy(
             building, store.label, head, lambda done, of: on_progress(of + done, 2 * of)
@@ -90,7 +89,7 @@ def backup(
         _drop_others(f"{target}.d", copied | lost)  # the replaced backup may have a good copy
         return Backup(target, head, size, len(copied), problems)
     except OSError as error:
-        raise _unusable(error, target) from None
+        raise write_error(error, target) from None
     except Full:
         raise Full(target) from None
     finally:
@@ -150,7 +149,7 @@ def _refuse_other_than_a_backup(store: Store, target: str) -> None:
     if not os.path.isfile(target):
         raise NoPlace(target, "is no backup of a queue (is not a regular file)")
     try:
-        look_inside(target)
+        refuse_other_than_a_queue(target)
     except ForeignFile as error:
         raise NoPlace(target, f"is no backup of a queue ({error.what})") from None
     with store.read() as tx:
@@ -176,15 +175,7 @@ def _make(building: str, target: str) -> None:
     except (FileNotFoundError, NotADirectoryError):
         raise NoFolderForBackup(os.path.dirname(target)) from None
     except OSError as error:
-        raise _unusable(error, target) from None
-
-
-def _unusable(error: OSError, target: str) -> Full | ReadOnly | StorageFailed:
-    if error.errno in DISK_FULL:
-        return Full(target)
-    if error.errno in (errno.EACCES, errno.EROFS):
-        return ReadOnly(target, "mount" if error.errno == errno.EROFS else "modes")
-    return StorageFailed(target, str(error.strerror))
+        raise write_error(error, target) from None
 
 
 def _put_in_place(building: str, target: str, if_exists: IfExists) -> None:

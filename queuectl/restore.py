@@ -1,6 +1,5 @@
 """Replacing a queue by a verified backup, completely or not at all; the old queue is kept."""
 
-import errno
 import os
 import shutil
 import stat
@@ -10,26 +9,27 @@ from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 from eventstore.errors import (
-    DISK_FULL,
     ChainBroken,
     ForeignFile,
-    Full,
     NoFolder,
-    StorageFailed,
     Unusable,
 )
 from eventstore.file_identity import file_identity
 from eventstore.lock import Lock
 from eventstore.output_files import pieces_next_to
+from eventstore.parts import refuse_part
+from eventstore.queue_file import (
+    Copy,
+    LogEnds,
+    check_copy,
+    exclusive_use,
+    log_ends,
+    refuse_other_than_a_queue,
+)
+from eventstore.renaming import NO_LINKS
 from eventstore.side_folder import SideFolder
-from eventstore.sqlite.copying import Copy, check_copy
-from eventstore.sqlite.creating import refuse_part
-from eventstore.sqlite.log import SqliteStore
-from eventstore.sqlite.opening import inspect, look_inside
-from eventstore.sqlite.renaming import NO_LINKS
-from eventstore.sqlite.replacing import exclusive_use
-from eventstore.sqlite.unwritable import read_only
 from eventstore.store import Head, OnProgress
+from eventstore.write_access import write_error
 
 from .backup import IfExists
 from .errors import Refusal
@@ -102,16 +102,6 @@ class _Target(NamedTuple):
     discarded: int
 
 
-class _Log(NamedTuple):
-    """What is compared of the log that will be replaced."""
-
-    end: int
-    """Position of its last record."""
-    first_hash: str | None
-    hash_at_copy: str | None
-    """Its hash at the position at which the copy ends."""
-
-
 def restore(
     backup: str,
     path: str,
@@ -148,7 +138,7 @@ def restore(
             _exchange(building, path, kept_as)
         return Restored(path, copy.head, kept_as, target.discarded, outputs, missing)
     except OSError as error:
-        raise _unusable(error, path) from None
+        raise write_error(error, path) from None
     finally:
         clear(building)
 
@@ -171,7 +161,7 @@ def _refuse_backup(backup: str, path: str) -> None:
                 f" make a backup of it: queuectl --db {backup} backup FILE",
             )
     try:
-        look_inside(backup)
+        refuse_other_than_a_queue(backup)
     except ForeignFile as error:
         raise NoBackup(backup, error.what) from None
 
@@ -188,25 +178,16 @@ def _target(path: str, copy: Copy, backup: str, if_exists: IfExists) -> _Target:
     """Examine the queue that will be replaced. Raises WouldDiscard, or ForeignFile if no queue."""
     if not os.path.lexists(path):
         return _Target(exists=False, discarded=0)
-    inspect(path)
-    try:
-        store = SqliteStore(path, readonly=True)
-    except StorageFailed:  # a damaged queue may be replaced: that is the purpose of backups
+    log = log_ends(path, copy.head.position)
+    if log is None:  # a damaged queue may be replaced: that is the purpose of backups
         return _Target(exists=True, discarded=0)
-    try:
-        with store.read() as tx:
-            log = _Log(tx.head().position, tx.hash_at(1), tx.hash_at(copy.head.position))
-    except (StorageFailed, ChainBroken):
-        return _Target(exists=True, discarded=0)
-    finally:
-        store.close()
     discarded, what = _difference(log, copy, backup)
     if what and if_exists == "refuse":
         raise WouldDiscard(path, what)
     return _Target(exists=True, discarded=discarded)
 
 
-def _difference(log: _Log, copy: Copy, backup: str) -> tuple[int, str | None]:
+def _difference(log: LogEnds, copy: Copy, backup: str) -> tuple[int, str | None]:
     """Return how many events of the log are not in the copy, and a description of that."""
     head = copy.head
     end = log.end
@@ -215,7 +196,7 @@ def _difference(log: _Log, copy: Copy, backup: str) -> tuple[int, str | None]:
     if log.first_hash != copy.first_hash:
         return end, f"holds another queue than {backup}"
     if end > head.position:
-        if log.hash_at_copy != head.hash:
+        if log.hash != head.hash:
             return end, f"has another history than {backup}"
         after = end - head.position
         events = "1 event" if after == 1 else f"{after:,} events"
@@ -326,11 +307,3 @@ def _link(old: str, new: str, undo: Undo) -> None:
         if error.errno not in NO_LINKS:
             raise
         _move(old, new, undo)  # no hard links on this file system
-
-
-def _unusable(error: OSError, path: str) -> Unusable:
-    if error.errno in DISK_FULL:
-        return Full(path)
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return read_only(path)
-    return StorageFailed(path, str(error.strerror))

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 import apsw
 
 from ..errors import DISK_FULL, ForeignFile, Full, NoFolder, StorageFailed
-from ..parts import whole_of
+from ..parts import refuse_part
+from ..renaming import NO_LINKS, rename_new
+from ..shared_file_systems import network_file_system
+from ..write_access import read_only
 from . import file_name
 from .error_translation import translated
 from .opening import no_access, refuse_foreign_parts, refuse_not_utf8
-from .renaming import NO_LINKS, rename_new
 from .schema import APPLICATION_ID, FORMAT, SCHEMA
-from .shared_file_systems import network_file_system
-from .unwritable import read_only
 
 
 def create(path: str, extra: Iterable[str] = ()) -> None:
@@ -46,12 +46,6 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
     finally:
         for leftover in (building, f"{building}-wal", f"{building}-shm", f"{building}-journal"):
             _remove(leftover)
-
-
-def refuse_part(path: str) -> None:
-    """Raise ForeignFile if a new file at `path` would have the name of another file's part."""
-    if not os.path.lexists(path) and (whole := whole_of(path)) is not None:
-        raise ForeignFile(path, f"would be taken for a part of {os.path.basename(whole)}")
 
 
 def _refuse_leftovers(path: str) -> None:

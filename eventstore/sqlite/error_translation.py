@@ -8,10 +8,18 @@ from typing import NamedTuple
 
 import apsw
 
-from ..errors import Busy, FileTooLarge, Full, Incomplete, ReadOnly, StorageFailed, Unwritable
+from ..errors import (
+    Busy,
+    FileTooLarge,
+    Full,
+    Incomplete,
+    ReadOnly,
+    StorageFailed,
+    Unusable,
+    Unwritable,
+)
 from ..store import PATIENCE_S
 from .file_sizes import size_limit
-from .unwritable import has_no_inode, is_full, read_only, why_unwritable
 
 DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.TooBigError)
 """Errors from reading a damaged file. TooBigError is included because the store never writes values
@@ -41,6 +49,8 @@ def translated(path: str) -> Iterator[None]:
     except (apsw.BusyError, apsw.LockedError):
         raise busy(path, PATIENCE_S) from None
     except (apsw.ReadOnlyError, apsw.PermissionsError):
+        from ..write_access import read_only  # here and below: rarely needed
+
         raise read_only(path) from None
     except DAMAGED as error:
         if (failed := failed_read()) is not None:
@@ -55,17 +65,22 @@ def translated(path: str) -> Iterator[None]:
             raise Incomplete(path, str(error)) from None
         raise
     except (apsw.IOError, apsw.CantOpenError, apsw.ProtocolError, apsw.NoMemError) as error:
-        if isinstance(error, apsw.IOError) and (limit := size_limit(path)) is not None:
-            raise FileTooLarge(path, limit) from None
-        # The -shm could not grow; readers need it as well. SQLite does not give the reason.
-        if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE and is_full(path):
-            raise Full(path) from None
-        if isinstance(error, apsw.CantOpenError) and has_no_inode(path):
-            raise Full(path) from None
-        why = None if isinstance(error, apsw.NoMemError) else _why_unwritable(path)
-        if why is not None:
-            raise ReadOnly(path, why) from None
-        raise StorageFailed(path, str(error)) from None
+        raise _of_the_system(error, path) from None
+
+
+def _of_the_system(error: apsw.Error, path: str) -> Unusable:
+    """Return the error for a system call of SQLite's that failed."""
+    from ..write_access import has_no_inode, is_full
+
+    if isinstance(error, apsw.IOError) and (limit := size_limit(path)) is not None:
+        return FileTooLarge(path, limit)
+    # The -shm could not grow; readers need it as well. SQLite does not give the reason.
+    if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE and is_full(path):
+        return Full(path)
+    if isinstance(error, apsw.CantOpenError) and has_no_inode(path):
+        return Full(path)
+    why = None if isinstance(error, apsw.NoMemError) else _why_unwritable(path)
+    return StorageFailed(path, str(error)) if why is None else ReadOnly(path, why)
 
 
 class FailedRead(NamedTuple):
@@ -97,6 +112,8 @@ def failed_read() -> FailedRead | None:
 
 
 def _why_unwritable(path: str) -> Unwritable | None:
+    from ..write_access import why_unwritable
+
     if (why := why_unwritable(path)) is not None:
         return why
     return "modes" if os.path.exists(path) and not os.access(path, os.W_OK) else None

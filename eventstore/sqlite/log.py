@@ -28,7 +28,7 @@ from ..errors import (
 from ..file_identity import file_identity, key_of
 from ..lock import Lock
 from ..side_folder import SideFolder
-from ..store import PATIENCE_S, Head
+from ..store import PATIENCE_S, Head, OnProgress
 from .busy_wait import OnWait, Patience
 from .doorbell import SqliteDoorbell, SqliteGuardedDoorbell, ring
 from .error_translation import busy, translated
@@ -169,6 +169,15 @@ class SqliteStore:
         from ..output_files import pieces  # most commands read no output
 
         return pieces(self.side_folder.existing("outputs"), job_id, attempt, since)
+
+    def copy_to(self, path: str, on_progress: OnProgress = lambda _, __: None) -> Head:
+        """Copy the queue's current state into the empty file at `path`; return its head.
+
+        The copy is not synced to disk yet. Raises Full, ReadOnly or StorageFailed.
+        """
+        from .copying import copy_pages  # only for backups
+
+        return copy_pages(self.path, path, on_progress)
 
     def lock(self, name: str) -> Lock:
         """Return the lock with this name; it is not acquired yet."""

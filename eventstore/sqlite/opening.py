@@ -7,12 +7,12 @@ from functools import partial
 import apsw
 
 from ..errors import ForeignFile, Missing, NewerFile, NoAccess, ReadOnly, Unusable
+from ..shared_file_systems import network_file_system
 from . import file_name
 from .busy_wait import Patience
 from .error_translation import translated
 from .schema import APPLICATION_ID, FORMAT
-from .shared_file_systems import network_file_system
-from .unwritable import open_frozen, refuse_endless_retry, uri, why_unwritable
+from .unwritable import open_frozen, refuse_endless_retry, uri
 from .wal_owner import refuse_other_wal
 
 
@@ -187,6 +187,8 @@ def _open_readonly(path: str, patience: Patience) -> apsw.Connection:
         connection.execute("SELECT 1 FROM events LIMIT 1").fetchall()
         return connection
     except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolError, ReadOnly):
+        from ..write_access import why_unwritable  # rarely needed
+
         if why_unwritable(path) is None:
             raise
         connection = open_frozen(path)

@@ -1,78 +1,29 @@
-"""Queue files that cannot be written: finding the reason, and reading them nevertheless.
+"""Reading queue files that cannot be written.
 
 After a disk error, ext4 remounts itself read-only. The newest records are often still in the -wal
 then, and no process can move them into the file.
 """
 
-import errno
 import os
 import stat
 from typing import Literal
 
 import apsw
 
-from ..errors import DISK_FULL, ReadOnly, Unwritable
+from ..errors import ReadOnly
 
 _URI = apsw.SQLITE_OPEN_URI
 _HEADER_BYTES = 32
-_PROBE_BYTES = 32_768
-"""The -shm grows by so much at a time."""
 _BIG_ENDIAN, _LITTLE_ENDIAN = 0x377F0683, 0x377F0682
-
-
-def why_unwritable(path: str) -> Unwritable | None:
-    """Return why no file can be created next to the file at `path`; None if it can.
-
-    This is tried with a nameless file (O_TMPFILE): when ext4 has stopped writing after an error,
-    mount flags and file modes do not show it.
-    """
-    folder = os.path.dirname(path)
-    error = _error_of_new_file(folder)
-    if isinstance(error, PermissionError):
-        return "modes"
-    if error is not None and error.errno == errno.EROFS:
-        return "mount"
-    if error is not None and not os.access(folder, os.W_OK):
-        return "modes"  # the file system has no nameless files, or the folder is missing
-    return None
-
-
-def has_no_inode(path: str) -> bool:
-    """Return True if no file can be created next to the file at `path` because the disk is full."""
-    error = _error_of_new_file(os.path.dirname(path))
-    return error is not None and error.errno in DISK_FULL
-
-
-def is_full(path: str) -> bool:
-    """Return True if nothing can be written next to the file at `path` as the disk is full."""
-    from tempfile import TemporaryFile  # rarely needed
-
-    try:
-        with TemporaryFile(dir=os.path.dirname(path), buffering=0) as file:
-            file.write(bytes(_PROBE_BYTES))
-    except OSError as error:
-        return error.errno in DISK_FULL
-    return False
-
-
-def _error_of_new_file(folder: str) -> OSError | None:
-    """Return the error of creating a nameless file in `folder`; None if it can be created."""
-    try:
-        os.close(os.open(folder, os.O_RDWR | getattr(os, "O_TMPFILE", 0), 0o600))
-    except OSError as error:
-        return error
-    return None
-
-
-def read_only(path: str) -> ReadOnly:
-    """Return the error for a write to the file at `path` that was not permitted."""
-    return ReadOnly(path, why_unwritable(path) or "modes")
 
 
 def refuse_endless_retry(path: str) -> None:
     """Raise ReadOnly if SQLite would try for 10 s to read a damaged -wal that it cannot repair."""
-    if not _wal_can_be_read(path) and (why := why_unwritable(path)) is not None:
-        raise ReadOnly(path, why)
+    if not _wal_can_be_read(path):
+        from ..write_access import why_unwritable  # rarely needed
+
+        if (why := why_unwritable(path)) is not None:
+            raise ReadOnly(path, why)
 
 
 def open_frozen(path: str) -> apsw.Connection:

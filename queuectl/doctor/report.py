@@ -6,15 +6,12 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import apsw
-
 import eventstore
 import projections
 import queuectl
 from eventstore.errors import Missing, StoreError
 from eventstore.location import Location
-from eventstore.sqlite.shared_file_systems import network_file_system
-from eventstore.sqlite.unwritable import why_unwritable
+from eventstore.queue_file import library_versions
 from eventstore.store import Head, OnProgress, Reader, Store
 from eventstore.verify import verify
 from projections.read_models import counts, timers
@@ -25,8 +22,9 @@ from ..core.clock import SystemClock
 from ..core.snapshot import Reading
 from ..outputs.check import check_outputs
 from ..text.numbers import plural
-from . import checks, machine, processes
+from . import checks, processes, queue_file
 from .checks import Finding
+from .queue_file import FileFacts
 
 COUNTED_AT_MOST = 1_000
 """The most overdue jobs to count: counting costs as much as reading them."""
@@ -39,10 +37,7 @@ class Examination(NamedTuple):
     versions: dict[str, str]
     head: Head | None
     """The last event; None if the file could not be opened."""
-    wal_bytes: int
-    free_bytes: int | None
-    fsync: float | OSError | None
-    """Median milliseconds, or the error of the write; None if there is no folder."""
+    file: FileFacts
 
     @property
     def healthy(self) -> bool:
@@ -57,18 +52,17 @@ def examine(reading: Reading, deep: bool, on_progress: OnProgress) -> Examinatio
     """
     path = reading.location.path
     store, refused = _opened(reading)
-    folder = os.path.dirname(path)
-    has_folder = os.path.isdir(folder) and os.access(folder, os.X_OK)
+    facts = queue_file.facts_of(path)
     result = Examination(
-        findings=[_packages(), _file(reading.location, refused)],
+        findings=[
+            _packages(),
+            _file(reading.location, refused),
+            *queue_file.check_file(path, facts),
+        ],
         versions=versions(),
         head=None,
-        wal_bytes=machine.size_of(f"{path}-wal"),
-        free_bytes=machine.free_space(folder)[0] if has_folder else None,
-        fsync=machine.measure_fsync(folder) if has_folder else None,
+        file=facts,
     )
-    if has_folder:
-        result.findings.extend(_around(path, folder, result))
     if store is None:
         return result
     head, inside = _inside(store)
@@ -83,8 +77,7 @@ def versions() -> dict[str, str]:
     return {
         "queuectl": queuectl.__version__,
         "python": platform.python_version(),
-        "sqlite": apsw.sqlite_lib_version(),
-        "apsw": apsw.apsw_version(),
+        **library_versions(),
     }
 
 
@@ -120,24 +113,6 @@ def _file(location: Location, refused: StoreError | None) -> Finding:
         return Finding("file", words)
     todo = "enqueue a job, which creates it, or name another file with --db"
     return Finding("file", f"{words} does not exist", todo, note=True)
-
-
-def _around(path: str, folder: str, result: Examination) -> Iterator[Finding]:
-    yield checks.place(machine.entry(folder), os.geteuid())
-    if entries := machine.entries(path):
-        yield checks.modes(entries, os.geteuid())
-    yield checks.wal(result.wal_bytes)
-    yield checks.room(*machine.free_space(folder))
-    if isinstance(result.fsync, OSError):
-        why = why_unwritable(path)
-        yield checks.unwritable(machine.entry(folder), os.geteuid(), why, result.fsync)
-    elif result.fsync is not None:
-        yield checks.fsync(result.fsync)
-    overridden = os.environ.get("QUEUECTL_ALLOW_NETWORK") == "1"
-    yield checks.network(network_file_system(folder, os.stat(folder).st_dev), overridden)
-    yield checks.descriptors(*machine.open_files())
-    yield checks.marks(machine.may_mark())
-    yield checks.leftovers(machine.unfinished_files(path))
 
 
 def _inside(store: Store) -> tuple[Head | None, list[Finding]]:

@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Literal, NamedTuple
 
 from eventstore.output_files import Piece, Pieces, folder_name, pieces_next_to
-from eventstore.sqlite.copying import open_copy
+from eventstore.queue_file import open_copy
 from eventstore.store import OnProgress, Reader
 
 from ..text.sizes import size

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from eventstore.sqlite.shared_file_systems import SHARED
+from eventstore.shared_file_systems import SHARED
 from queuectl.api import Queue
 from queuectl.doctor import checks
 from queuectl.doctor.checks import Entry, Finding

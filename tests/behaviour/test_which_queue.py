@@ -9,7 +9,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from eventstore.sqlite.renaming import rename_new
+from eventstore.renaming import rename_new
 from queuectl import BadInput, Queue, QueueError, StoreError
 from queuectl.errors import IdTaken
 from tests.ctl import DEADLINE_S, PROGRAM, Ctl

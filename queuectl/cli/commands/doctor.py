@@ -64,7 +64,8 @@ def _picture(out: Printer, reading: Reading, examination: Examination, verbose: 
 def _document(out: Printer, reading: Reading, examination: Examination) -> None:
     from ...json_shapes import CheckShape, Checkup
 
-    ms = examination.fsync if isinstance(examination.fsync, float) else None
+    file = examination.file
+    ms = file.fsync if isinstance(file.fsync, float) else None
     checks = [
         CheckShape(
             check=finding.check,
@@ -83,8 +84,8 @@ def _document(out: Printer, reading: Reading, examination: Examination) -> None:
             why=reading.location.why,
             versions=examination.versions,
             head_hash=examination.head.hash if examination.head else None,
-            wal_bytes=examination.wal_bytes,
-            free_bytes=examination.free_bytes,
+            wal_bytes=file.wal_bytes,
+            free_bytes=file.free_bytes,
             fsync_s=None if ms is None else ms / 1000,
             checks=checks,
         )

@@ -7,8 +7,8 @@ import apsw
 import pytest
 
 from eventstore.errors import Busy, Full, Incomplete, ReadOnly, StorageFailed
+from eventstore.shared_file_systems import network_file_system
 from eventstore.sqlite.error_translation import translated
-from eventstore.sqlite.shared_file_systems import network_file_system
 
 
 @pytest.mark.parametrize(

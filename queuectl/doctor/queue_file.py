@@ -1,0 +1,57 @@
+"""The checks of a queue file and its folder from outside, without opening the database."""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from eventstore.shared_file_systems import network_file_system
+from eventstore.write_access import why_unwritable
+
+from . import checks, machine
+from .checks import Finding
+
+
+class FileFacts(NamedTuple):
+    """What was measured of a queue file and its folder."""
+
+    wal_bytes: int
+    free_bytes: int | None
+    fsync: float | OSError | None
+    """Median milliseconds, or the error of the write; None if there is no folder."""
+
+
+def facts_of(path: str) -> FileFacts:
+    """Measure the queue file at `path` and its folder; either may be missing."""
+    folder = os.path.dirname(path)
+    usable = _is_usable(folder)
+    return FileFacts(
+        wal_bytes=machine.size_of(f"{path}-wal"),
+        free_bytes=machine.free_space(folder)[0] if usable else None,
+        fsync=machine.measure_fsync(folder) if usable else None,
+    )
+
+
+def check_file(path: str, facts: FileFacts) -> Iterator[Finding]:
+    """Check the modes, the disk and the leftovers of a queue file; nothing without its folder."""
+    folder = os.path.dirname(path)
+    if not _is_usable(folder):
+        return
+    yield checks.place(machine.entry(folder), os.geteuid())
+    if entries := machine.entries(path):
+        yield checks.modes(entries, os.geteuid())
+    yield checks.wal(facts.wal_bytes)
+    yield checks.room(*machine.free_space(folder))
+    if isinstance(facts.fsync, OSError):
+        why = why_unwritable(path)
+        yield checks.unwritable(machine.entry(folder), os.geteuid(), why, facts.fsync)
+    elif facts.fsync is not None:
+        yield checks.fsync(facts.fsync)
+    overridden = os.environ.get("QUEUECTL_ALLOW_NETWORK") == "1"
+    yield checks.network(network_file_system(folder, os.stat(folder).st_dev), overridden)
+    yield checks.descriptors(*machine.open_files())
+    yield checks.marks(machine.may_mark())
+    yield checks.leftovers(machine.unfinished_files(path))
+
+
+def _is_usable(folder: str) -> bool:
+    return os.path.isdir(folder) and os.access(folder, os.X_OK)

@@ -1,13 +1,15 @@
-"""Finding the queue file that the user means, and opening it."""
+"""Finding the queue that the user means, and opening it."""
 
 import os
 import stat
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from .dialect import SQLITE, Dialect
 from .errors import (
     FolderNotMade,
     ForeignFile,
+    Missing,
     NoAccess,
     NoHome,
     NotYourHome,
@@ -17,23 +19,30 @@ from .errors import (
 from .file_identity import file_identity
 from .store import Store
 
+Schema = Callable[[Dialect], Iterable[str]]
+
 
 class Location(NamedTuple):
-    """The path of the queue file, and why this file was chosen."""
+    """The place of a queue, and why it was chosen. Only this module knows how to read a place."""
 
-    path: str
-    """Absolute, links resolved."""
+    name: str
+    """For people, and for `open_store`: the absolute path of the queue file, links resolved."""
     why: str
     """`--db`, `QUEUECTL_DB`, `working directory` or `your own`."""
 
     @property
     def reason(self) -> str:
-        """Why this file was chosen, in words for the user."""
+        """Why this place was chosen, in words for the user."""
         return _REASONS.get(self.why, self.why)
 
     @property
+    def file(self) -> str:
+        """The path of the queue file, for what is done with files."""
+        return self.name
+
+    @property
     def named(self) -> bool:
-        """True if the file was named by `--db`: then even a command that reads requires it."""
+        """True if the place was named by `--db`: then even a command that reads requires it."""
         return self.why == "--db"
 
 
@@ -61,6 +70,22 @@ def locate(named: str | None = None) -> Location:
     if os.path.lexists("queue.db"):
         return Location(_followed("queue.db"), "working directory")
     return Location(_followed(_own()), "your own")
+
+
+def exists(location: Location) -> bool:
+    """Return True if there is a queue, or something else, at this place."""
+    return os.path.lexists(location.name)
+
+
+def missing(location: Location) -> Missing:
+    """Return the error for a place at which there is no queue."""
+    folder = os.path.dirname(location.name)
+    return Missing(location.name, None if os.path.isdir(folder) else folder)
+
+
+def leads_to(name: str, location: Location) -> bool:
+    """Return True if the place called `name` is this location, perhaps by another path."""
+    return file_identity(name) == file_identity(location.name)
 
 
 def _no_option(path: str) -> str:
@@ -112,29 +137,29 @@ def _own() -> str:
 
 
 def open_store(
-    path: str,
+    name: str,
     *,
     create: bool = False,
     readonly: bool = False,
-    schema: Iterable[str] = (),
+    schema: Schema = lambda _: (),
     on_wait: Callable[[str], None] | None = None,
     wall_us: Callable[[], int] | None = None,
 ) -> Store:
-    """Open the store at `path`. With `create`, create it if it is missing (the user's folder too).
+    """Open the queue called `name`. With `create`, create a missing one, and the user's own folder.
 
-    schema: statements for the tables next to the log in a new file. on_wait: called once, with a
-    message, if another process holds the write lock for longer than a second. wall_us: the clock
-    for records, UTC, microseconds; by default the store's own. Raises Missing, ForeignFile,
-    NewerFile, ReadOnly or StorageFailed.
+    schema: returns the statements for the tables next to the log in a new queue. on_wait: called
+    once, with a message, if another process holds the write lock for longer than a second. wall_us:
+    the clock for records, UTC, microseconds; by default the store's own. Raises Missing,
+    ForeignFile, NewerFile, ReadOnly or StorageFailed.
     """
     from .sqlite.log import SqliteStore
 
-    if create and not os.path.lexists(path):
+    if create and not os.path.lexists(name):
         from .sqlite import creating  # once in the life of a queue
 
-        _make_own_folder(os.path.dirname(path))
-        creating.create(path, schema)
-    return SqliteStore(path, readonly=readonly, on_wait=on_wait, wall_us=wall_us)
+        _make_own_folder(os.path.dirname(name))
+        creating.create(name, schema(SQLITE))
+    return SqliteStore(name, readonly=readonly, on_wait=on_wait, wall_us=wall_us)
 
 
 def load_store() -> None:

@@ -1,8 +1,10 @@
 """The names of the files and folders that belong to a queue file."""
 
 import os
+from collections.abc import Iterable
 
 from .errors import ForeignFile
+from .file_identity import file_identity
 
 PARTS = ("-wal", "-shm", "-journal", ".d")
 """Suffixes of the queue file's path that SQLite and this program use for its parts."""
@@ -27,3 +29,21 @@ def refuse_part(path: str) -> None:
     """Raise ForeignFile if a new file at `path` would have the name of another file's part."""
     if not os.path.lexists(path) and (whole := whole_of(path)) is not None:
         raise ForeignFile(path, f"would be taken for a part of {os.path.basename(whole)}")
+
+
+def part_of_any(file: str, queue_files: Iterable[str]) -> str | None:
+    """Return why this file would be a queue file or look like a part of one; None if it is not."""
+    path = real_name(file)
+    for queue_file in queue_files:
+        name = os.path.basename(queue_file)
+        if (
+            path == real_name(queue_file)
+            or file_identity(file) == file_identity(queue_file) is not None
+        ):
+            return f"it is the same file as {name}"
+        if path.startswith(f"{real_name(queue_file)}.d/"):
+            return f"it is in the folder {name}.d"
+        if path.removeprefix(real_name(queue_file)) in PARTS:
+            return f"it would be taken for a part of {name}"
+    whole = whole_of(file)
+    return f"it would be taken for a part of {os.path.basename(whole)}" if whole else None

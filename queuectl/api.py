@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Self
 
-from eventstore.dialect import SQLITE
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, locate, open_store
 from eventstore.store import PATIENCE_S, Reader, Store
@@ -47,9 +46,9 @@ class Queue:
         self.actor = current_user() if actor is None else arguments.actor_from(actor)
         self.clock = clock or SystemClock()
         self.store: Store = open_store(
-            self.location.path,
+            self.location.name,
             create=True,
-            schema=first_schema(SQLITE),
+            schema=first_schema,
             on_wait=on_wait,
             wall_us=self.clock.wall_us,
         )
@@ -189,7 +188,7 @@ class Queue:
 
     def _refuse_if_closed(self) -> None:
         if self._is_closed:
-            raise Closed(self.location.path)
+            raise Closed(self.location.name)
 
     def _one(self, request: AnyRequest) -> Job:
         job = self.send(request)[0]

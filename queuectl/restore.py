@@ -151,7 +151,7 @@ def _refuse_backup(backup: str, path: str) -> None:
     if not stat.S_ISREG(status.st_mode):
         what = "is a directory" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
         raise NoBackup(backup, what)
-    if file_identity(path) == (status.st_dev, status.st_ino):
+    if file_identity(path) == file_identity(backup):
         raise NoBackup(backup, "is the queue itself")
     for part in (f"{backup}-wal", f"{backup}-journal"):
         if os.path.lexists(part) and os.lstat(part).st_size:

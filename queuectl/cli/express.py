@@ -10,7 +10,7 @@ import sys
 import msgspec
 
 from eventstore.errors import Busy, OutcomeUnknown, StoreError
-from eventstore.location import locate
+from eventstore.location import exists, locate
 
 from .. import exit_codes
 from ..api import Queue
@@ -39,7 +39,7 @@ def enqueue(words: list[str]) -> int | None:
     if line is None or _is_interactive():
         return None
     try:
-        if not os.path.exists(locate(line.db).path):  # click reports where it creates it
+        if not exists(locate(line.db)):  # click reports where it creates it
             return None
         new = _job(line)
         if new.run_at_us is not None or (new.delay_us is not None and os.isatty(2)):

@@ -4,8 +4,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from eventstore.file_identity import file_identity
-from eventstore.location import Location
+from eventstore.location import Location, leads_to
 from eventstore.store import Reader
 from projections.folds.job import FINAL, Job
 from projections.read_models import jobs
@@ -59,8 +58,8 @@ def running_here(tx: Reader, location: Location) -> Job | None:
 
     A process that outlives its attempt inherits the environment variables: None as well.
     """
-    job_id, path = os.environ.get("QUEUECTL_JOB"), os.environ.get("QUEUECTL_DB")
-    if not job_id or not path or file_identity(path) != file_identity(location.path):
+    job_id, name = os.environ.get("QUEUECTL_JOB"), os.environ.get("QUEUECTL_DB")
+    if not job_id or not name or not leads_to(name, location):
         return None
     job = jobs.get(tx, job_id)
     attempt = os.environ.get("QUEUECTL_ATTEMPT")

@@ -51,16 +51,16 @@ class Reading:
                 self._store = self._opened()
             except Missing:
                 if self._key is not None:
-                    raise Gone(self.location.path) from None
+                    raise Gone(self.location.name) from None
                 if self.location.named:
                     raise
         return self._store
 
     def _opened(self) -> Store:
-        store = open_store(self.location.path, readonly=True)
+        store = open_store(self.location.name, readonly=True)
         if self._key not in (None, store.key):
             store.close()
-            raise Gone(self.location.path)
+            raise Gone(self.location.name)
         return store
 
     @contextmanager

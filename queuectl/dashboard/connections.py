@@ -1,12 +1,11 @@
 """Read-only connections to the queue file, one per thread, renewed if the file is replaced."""
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from eventstore.errors import Gone
-from eventstore.location import Location
+from eventstore.location import Location, exists
 from eventstore.store import Reader
 from projections.folds.worker import Worker
 from projections.read_models import workers
@@ -17,8 +16,8 @@ from queuectl.worker.liveness import living
 class Source:
     """A queue file that many threads read; each thread has its own connection."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, name: str) -> None:
+        self.name = name
         self._of_thread = threading.local()
         self._has_existed = False
         """Whether a missing file is an error; before it ever existed, it is an empty queue."""
@@ -37,9 +36,9 @@ class Source:
         opened: Reading | None = getattr(self._of_thread, "reading", None)
         if opened is None or _replaced(opened):
             self.close()
-            opened = Reading(Location(self.path, "--db" if self._has_existed else "dashboard"))
+            opened = Reading(Location(self.name, "--db" if self._has_existed else "dashboard"))
             self._of_thread.reading = opened
-        self._has_existed = self._has_existed or os.path.exists(self.path)
+        self._has_existed = self._has_existed or exists(opened.location)
         return opened
 
     def living(self, tx: Reader) -> list[Worker]:

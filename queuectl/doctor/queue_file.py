@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from eventstore.errors import StoreError
+from eventstore.location import Location, exists
 from eventstore.shared_file_systems import network_file_system
 from eventstore.write_access import why_unwritable
 
@@ -29,6 +31,23 @@ def facts_of(path: str) -> FileFacts:
         free_bytes=machine.free_space(folder)[0] if usable else None,
         fsync=machine.measure_fsync(folder) if usable else None,
     )
+
+
+def check_place(location: Location, refused: StoreError | None) -> Finding:
+    """Check that there is a queue file. refused: the error of opening it, if there was one."""
+    words = f"{location.file} ({location.reason})"
+    if refused is not None:
+        problem, _, todo = str(refused).partition("; ")
+        problem = problem.removeprefix(location.file).strip()
+        space = "" if problem.startswith(":") else " "
+        return Finding("file", f"{words}{space}{problem}", todo or "name another file with --db")
+    folder = os.path.dirname(location.file)
+    if not os.path.isdir(folder) and location.why != "your own":
+        return Finding("file", f"{words}: there is no folder {folder}", f"mkdir {folder}")
+    if exists(location):
+        return Finding("file", words)
+    todo = "enqueue a job, which creates it, or name another file with --db"
+    return Finding("file", f"{words} does not exist", todo, note=True)
 
 
 def check_file(path: str, facts: FileFacts) -> Iterator[Finding]:

@@ -10,7 +10,6 @@ import eventstore
 import projections
 import queuectl
 from eventstore.errors import Missing, StoreError
-from eventstore.location import Location
 from eventstore.queue_file import library_versions
 from eventstore.store import Head, OnProgress, Reader, Store
 from eventstore.verify import verify
@@ -50,13 +49,13 @@ def examine(reading: Reading, deep: bool, on_progress: OnProgress) -> Examinatio
 
     Raises Missing if a file was named that does not exist.
     """
-    path = reading.location.path
+    path = reading.location.file
     store, refused = _opened(reading)
     facts = queue_file.facts_of(path)
     result = Examination(
         findings=[
             _packages(),
-            _file(reading.location, refused),
+            queue_file.check_place(reading.location, refused),
             *queue_file.check_file(path, facts),
         ],
         versions=versions(),
@@ -97,22 +96,6 @@ def _opened(reading: Reading) -> tuple[Store | None, StoreError | None]:
         raise
     except StoreError as error:
         return None, error
-
-
-def _file(location: Location, refused: StoreError | None) -> Finding:
-    words = f"{location.path} ({location.reason})"
-    if refused is not None:
-        problem, _, todo = str(refused).partition("; ")
-        problem = problem.removeprefix(location.path).strip()
-        space = "" if problem.startswith(":") else " "
-        return Finding("file", f"{words}{space}{problem}", todo or "name another file with --db")
-    folder = os.path.dirname(location.path)
-    if not os.path.isdir(folder) and location.why != "your own":
-        return Finding("file", f"{words}: there is no folder {folder}", f"mkdir {folder}")
-    if os.path.lexists(location.path):
-        return Finding("file", words)
-    todo = "enqueue a job, which creates it, or name another file with --db"
-    return Finding("file", f"{words} does not exist", todo, note=True)
 
 
 def _inside(store: Store) -> tuple[Head | None, list[Finding]]:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from eventstore.events.job import Dead
 from eventstore.events.recorded import Recorded
 from eventstore.events.worker import WorkerStarted
-from eventstore.location import locate
+from eventstore.location import exists, locate
 from eventstore.store import Reader
 from projections.read_models import counts, workers
 from projections.streams import named
@@ -77,11 +77,11 @@ def supervise(
     signals = Signals()
     _allow_descriptors(DESCRIPTORS + DESCRIPTORS_A_JOB * options.slots)
     worker_id = secrets.token_hex(3)
-    file = locate(path).path
-    missing = not os.path.lexists(file)
+    location = locate(path)
+    missing = not exists(location)
     with Queue(path, actor=worker_id, on_wait=_say) as queue:
         if missing:  # with --quiet too: the path may be mistyped
-            _say(f"created queue {file}")
+            _say(f"created queue {location.name}")
         if options.until_empty:
             _refuse_endless(queue, options.queues)
         _keep_from_jobs()
@@ -121,7 +121,7 @@ def _work(
         jobs=options.verbose or (os.isatty(2) and not options.quiet),
         quiet=options.quiet,
         terminal=os.isatty(2),
-        db=queue.location.path if queue.location.named else None,
+        db=queue.location.name if queue.location.named else None,
     )
     committer = Committer()
     with Timers() as alarm:
@@ -171,7 +171,7 @@ def _serve(
             StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)),
             keeper.before,
         )
-        console.greet(duty.worker_id, duty.slots, duty.queues, queue.location.path)
+        console.greet(duty.worker_id, duty.slots, duty.queues, queue.location.name)
         _say_unused(queue, options.queues, console)
         reason = supervisor.run()
     presence.leave()

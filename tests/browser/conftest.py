@@ -78,5 +78,5 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 @pytest.fixture
 def server(scene: Scene) -> Iterator[Served]:
     """A dashboard of that queue."""
-    with served(Path(scene.queue.location.path)) as server:
+    with served(Path(scene.queue.location.name)) as server:
         yield server

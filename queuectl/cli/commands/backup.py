@@ -42,9 +42,9 @@ def backup_command(reading: Reading, out: Printer, file: str, force: bool, head:
     from ...backup import backup
 
     if reading.store is None:
-        raise Missing(reading.location.path)
+        raise Missing(reading.location.name)
     target = os.path.abspath(file)
-    databases = (reading.location.path, target)
+    databases = (reading.location.file, target)
     with closing(HeadFile(head, databases)) if head else nullcontext() as head_file:
         with ProgressDisplay("copying") as progress:
             done = backup(reading.store, target, "replace" if force else "refuse", progress.show)

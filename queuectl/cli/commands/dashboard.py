@@ -67,7 +67,7 @@ def dashboard_command(
     access = _token(token, token_file)
     location = locate(named_db())
     with options.open_queue(create=False):  # migrates an old queue file
-        path = location.path
+        path = location.name
     try:
         serve(path, host, port, access, open_browser, prefix=path_prefix, trusted_hosts=names)
     except OSError as error:

@@ -58,7 +58,7 @@ def _picture(out: Printer, reading: Reading, examination: Examination, verbose: 
     summary = ", ".join(counts) if counts else "everything is in order"
     location = reading.location
     more = "" if verbose else f"; {plural(len(levels), 'check')} (--verbose shows all)"
-    line(f"{visible(location.path)} ({location.reason}): {summary}{more}")
+    line(f"{visible(location.name)} ({location.reason}): {summary}{more}")
 
 
 def _document(out: Printer, reading: Reading, examination: Examination) -> None:
@@ -80,7 +80,7 @@ def _document(out: Printer, reading: Reading, examination: Examination) -> None:
         Checkup(
             position=examination.head.position if examination.head else 0,
             well=examination.healthy,
-            db=reading.location.path,
+            db=reading.location.name,
             why=reading.location.why,
             versions=examination.versions,
             head_hash=examination.head.hash if examination.head else None,

@@ -34,7 +34,7 @@ DIFFERENCES_SHOWN = 20
 def replay_command(reading: Reading, out: Printer, check: bool) -> int:
     """Rebuild the views from the log, or only compare them."""
     if reading.store is None:
-        raise Missing(reading.location.path)
+        raise Missing(reading.location.name)
     with ProgressDisplay("replaying") as progress:
         if not check:
             from ...core.replay import replay
@@ -109,7 +109,7 @@ def _shape(difference: Difference) -> DifferenceShape:
 def verify_command(reading: Reading, out: Printer, expect: str | None, outputs: bool) -> int:
     """Verify the log, and outputs against the log; exit 5 if any was changed."""
     if reading.store is None:  # a missing file must not count as verified
-        raise Missing(reading.location.path)
+        raise Missing(reading.location.name)
     verdict = _verdict(reading.store, None if expect is None else head_from(expect))
     found = [] if verdict.broken else _outputs(reading.store, outputs)
     problems = [*_problems(verdict), *(problem.words for problem in found)]

@@ -66,7 +66,7 @@ def list_command(
 def _queue_line(location: Location, width: int) -> str:
     """Return the line that names the queue file. The beginning of a long path is left out."""
     before, after = "Queue: ", f" ({location.reason})"
-    path, room = visible(location.path), width - len(before) - len(after)
+    path, room = visible(location.name), width - len(before) - len(after)
     if len(path) > room:
         after, room = "", width - len(before)
     return f"{before}{path if len(path) <= room else f'…{path[1 - room :]}'}{after}"

@@ -49,7 +49,7 @@ def restore_command(
     with ProgressDisplay("verifying") as progress:
         done = restore(
             source,
-            location.path,
+            location.file,
             expected,
             "replace" if force else "refuse",
             dry_run=dry_run,

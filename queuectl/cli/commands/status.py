@@ -43,7 +43,7 @@ def status_command(
                 _document(out, reading.store, tx, queue)
             else:
                 _print_counts(counts.total(tx, queue))
-                line(f"Queue: {visible(reading.location.path)} ({reading.location.reason})")
+                line(f"Queue: {visible(reading.location.name)} ({reading.location.reason})")
                 _print_workers_and_head(out, reading.store, tx, queue)
 
     watch(reading, out, show, watch_s)

@@ -6,8 +6,7 @@ import stat
 from collections.abc import Iterable
 
 from eventstore.errors import Unusable
-from eventstore.file_identity import file_identity
-from eventstore.parts import PARTS, real_name, whole_of
+from eventstore.parts import part_of_any
 from eventstore.store import Head
 
 from ...errors import BadInput
@@ -56,7 +55,7 @@ class HeadFile:
         Raises HeadNotWritten.
         """
         self._file, self._building = file, f"{file}.{os.urandom(6).hex()}.new"
-        problem = _conflict(os.path.abspath(file), databases) or _other_content(file)
+        problem = part_of_any(os.path.abspath(file), databases) or _other_content(file)
         if problem is not None:
             raise HeadNotWritten(file, problem)
         try:
@@ -81,24 +80,6 @@ class HeadFile:
             os.unlink(self._building)
         except FileNotFoundError:
             pass
-
-
-def _conflict(file: str, databases: Iterable[str]) -> str | None:
-    """Return why this file would be a database or look like a part of one; None if it is not."""
-    path = real_name(file)
-    for database in databases:
-        name = os.path.basename(database)
-        if (
-            path == real_name(database)
-            or file_identity(file) == file_identity(database) is not None
-        ):
-            return f"it is the same file as {name}"
-        if path.startswith(f"{real_name(database)}.d/"):
-            return f"it is in the folder {name}.d"
-        if path.removeprefix(real_name(database)) in PARTS:
-            return f"it would be taken for a part of {name}"
-    whole = whole_of(file)
-    return f"it would be taken for a part of {os.path.basename(whole)}" if whole else None
 
 
 def _other_content(file: str) -> str | None:

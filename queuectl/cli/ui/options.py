@@ -95,21 +95,19 @@ def open_queue(*, create: bool = True) -> "Queue":
     With --dry-run, or without `create`, a missing queue is not created: a temporary empty queue is
     returned. Raises Missing if `create` is false and --db names a missing file.
     """
-    from eventstore.errors import Missing
-    from eventstore.location import locate
+    from eventstore.location import exists, locate, missing
 
     from ...api import Queue
 
     location = locate(named_db())
-    missing = not os.path.lexists(location.path)
-    if missing and not create and location.named:
-        folder = os.path.dirname(location.path)
-        raise Missing(location.path, None if os.path.isdir(folder) else folder)
-    if missing and (not create or click.get_current_context().params.get("dry_run")):
+    is_new = not exists(location)
+    if is_new and not create and location.named:
+        raise missing(location)
+    if is_new and (not create or click.get_current_context().params.get("dry_run")):
         return _temporary_queue()
-    target = Queue(location.path if location.named else None, on_wait=note)
-    if missing:
-        note(f"created queue {location.path}")
+    target = Queue(location.name if location.named else None, on_wait=note)
+    if is_new:
+        note(f"created queue {location.name}")
     return target
 
 

@@ -29,4 +29,4 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 @pytest.fixture
 def client(scene: Scene) -> FlaskClient:
     """A client of that queue's dashboard, without a network."""
-    return create_app(scene.queue.location.path).test_client()
+    return create_app(scene.queue.location.name).test_client()

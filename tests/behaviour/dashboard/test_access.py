@@ -67,7 +67,7 @@ def test_other_sites_may_only_link_to_a_page(client: FlaskClient) -> None:
 
 
 def test_token_in_the_address_is_replaced_by_a_cookie(scene: Scene) -> None:
-    client = create_app(scene.queue.location.path, token="sesame seed").test_client()
+    client = create_app(scene.queue.location.name, token="sesame seed").test_client()
     assert client.get("/").status_code == 401
     assert client.get("/jobs.json").status_code == 401
     assert client.get("/?token=wrong").status_code == 401
@@ -87,7 +87,7 @@ def test_token_in_the_address_is_replaced_by_a_cookie(scene: Scene) -> None:
 def test_another_user_of_the_machine_is_refused(
     scene: Scene, token: str | None, refused: int
 ) -> None:
-    with served(Path(scene.queue.location.path), f"'127.0.0.1', 0, {token!r}") as server:
+    with served(Path(scene.queue.location.name), f"'127.0.0.1', 0, {token!r}") as server:
         client = get_context("fork").Process(target=_ask_as_nobody, args=(server, refused))
         client.start()
         client.join(30)

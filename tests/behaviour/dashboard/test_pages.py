@@ -206,7 +206,7 @@ def test_job_text_is_shown_as_text(tmp_path: Path, text: str) -> None:
     )
     scene.claim(job.id)
     scene.finish(job.id, 1, output=text)
-    client = create_app(scene.queue.location.path).test_client()
+    client = create_app(scene.queue.location.name).test_client()
     for page in (*PAGES, f"/jobs/{job.id}"):
         shown = client.get(page).text
         assert "<script>alert" not in shown

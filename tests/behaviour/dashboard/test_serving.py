@@ -20,7 +20,7 @@ from tests.served import Served, served
 
 
 def test_all_addresses_begin_with_the_prefix(scene: Scene) -> None:
-    path = Path(scene.queue.location.path)
+    path = Path(scene.queue.location.name)
     with served(path, "'127.0.0.1', 0, prefix='/queue'") as server:
         page = server.ask("/queue/jobs?state=dead")
         assert page.status == 200
@@ -42,7 +42,7 @@ def test_vendored_files_have_the_listed_hashes(folder: str) -> None:
 
 
 def test_server_warns_if_others_can_connect(scene: Scene) -> None:
-    path = Path(scene.queue.location.path)
+    path = Path(scene.queue.location.name)
     with served(path, "'0.0.0.0', 0") as server:
         assert server.running.says("anyone who can reach this address can read the pages")
         assert server.ask("/", Host="evil.example").status == 400
@@ -59,7 +59,7 @@ def test_subcommand_serves_until_interrupted(ctl: Ctl) -> None:
 
 
 def test_real_server_checks_host_method_and_site(scene: Scene) -> None:
-    with served(Path(scene.queue.location.path)) as server:
+    with served(Path(scene.queue.location.name)) as server:
         assert server.ask("/").status == 200
         assert server.ask("/", Host="evil.example").status == 400
         assert server.ask("/", "POST").status == 405
@@ -68,7 +68,7 @@ def test_real_server_checks_host_method_and_site(scene: Scene) -> None:
 
 
 def test_stream_reports_new_events_with_their_position(scene: Scene) -> None:
-    with served(Path(scene.queue.location.path)) as server:
+    with served(Path(scene.queue.location.name)) as server:
         position = json.loads(server.ask("/status.json").text)["position"]
         with server.stream(f"/stream?after={position}") as lines:
             assert next(lines) == ": live"
@@ -105,7 +105,7 @@ def _event(lines: Iterator[str]) -> list[str]:
 
 
 def test_pages_are_answered_while_every_stream_is_taken(scene: Scene) -> None:
-    with served(Path(scene.queue.location.path)) as server, ExitStack() as open_streams:
+    with served(Path(scene.queue.location.name)) as server, ExitStack() as open_streams:
         for _ in range(MAX_STREAMS):
             lines = open_streams.enter_context(server.stream("/stream?after=1"))
             assert next(lines) == ": live"
@@ -131,7 +131,7 @@ def test_server_stops_at_once_while_streams_are_open(scene: Scene) -> None:
 
 
 def _stops_within(limit_s: float, scene: Scene) -> bool:
-    with served(Path(scene.queue.location.path)) as server, server.stream("/stream") as lines:
+    with served(Path(scene.queue.location.name)) as server, server.stream("/stream") as lines:
         assert next(lines) == ": live"
         began = time.monotonic()
         server.running.kill()

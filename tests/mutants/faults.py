@@ -124,7 +124,7 @@ FAULTS = (
                 "WHEN NEW.position < 0",
             ),
         ),
-        ("tests/behaviour/store/test_append.py",),
+        ("tests/behaviour/queue_file/test_changes_from_outside.py",),
     ),
     Fault(
         "time is a float",

@@ -167,7 +167,6 @@ def load_store() -> None:
 
     Call it in a program that runs on after its files were replaced or removed.
     """
-    from . import write_access  # noqa: F401
     from .sqlite import creating, lock_holders, log  # noqa: F401
 
 

@@ -34,7 +34,7 @@ class Copy(NamedTuple):
 
 
 class LogEnds(NamedTuple):
-    """What tells whether a log continues another one."""
+    """The parts of a log that show whether it continues another one."""
 
     end: int
     """Position of its last record."""

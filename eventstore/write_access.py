@@ -1,12 +1,12 @@
-"""Whether files can be created next to a file, and if not, why not."""
+"""Why a queue file cannot be written: modes, mounts, a full disk, the limit of `ulimit -f`."""
 
 import errno
 import os
 
 from .errors import DISK_FULL, Full, ReadOnly, StorageFailed, Unusable, Unwritable
 
-_PROBE_BYTES = 32_768
-"""The -shm grows by so much at a time."""
+_GROWTH_BYTES = 32_768
+"""Step by which the -shm grows; the file and its -wal grow by less."""
 
 
 def why_unwritable(path: str) -> Unwritable | None:
@@ -38,7 +38,7 @@ def is_full(path: str) -> bool:
 
     try:
         with TemporaryFile(dir=os.path.dirname(path), buffering=0) as file:
-            file.write(bytes(_PROBE_BYTES))
+            file.write(bytes(_GROWTH_BYTES))
     except OSError as error:
         return error.errno in DISK_FULL
     return False
@@ -65,3 +65,21 @@ def write_error(error: OSError, path: str) -> Unusable:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return read_only(path)
     return StorageFailed(path, str(error.strerror))
+
+
+def size_limit(path: str) -> int | None:
+    """Return the limit in bytes if the queue file, its -wal or -shm has reached it; else None."""
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    largest = max(_size(f"{path}{suffix}") for suffix in ("", "-wal", "-shm"))
+    return limit if largest + _GROWTH_BYTES > limit else None
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

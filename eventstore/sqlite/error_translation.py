@@ -19,7 +19,7 @@ from ..errors import (
     Unwritable,
 )
 from ..store import PATIENCE_S
-from .file_sizes import size_limit
+from ..write_access import has_no_inode, is_full, read_only, size_limit, why_unwritable
 
 DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.TooBigError)
 """Errors from reading a damaged file. TooBigError is included because the store never writes values
@@ -49,8 +49,6 @@ def translated(path: str) -> Iterator[None]:
     except (apsw.BusyError, apsw.LockedError):
         raise busy(path, PATIENCE_S) from None
     except (apsw.ReadOnlyError, apsw.PermissionsError):
-        from ..write_access import read_only  # here and below: rarely needed
-
         raise read_only(path) from None
     except DAMAGED as error:
         if (failed := failed_read()) is not None:
@@ -70,8 +68,6 @@ def translated(path: str) -> Iterator[None]:
 
 def _of_the_system(error: apsw.Error, path: str) -> Unusable:
     """Return the error for a system call of SQLite's that failed."""
-    from ..write_access import has_no_inode, is_full
-
     if isinstance(error, apsw.IOError) and (limit := size_limit(path)) is not None:
         return FileTooLarge(path, limit)
     # The -shm could not grow; readers need it as well. SQLite does not give the reason.
@@ -112,8 +108,6 @@ def failed_read() -> FailedRead | None:
 
 
 def _why_unwritable(path: str) -> Unwritable | None:
-    from ..write_access import why_unwritable
-
     if (why := why_unwritable(path)) is not None:
         return why
     return "modes" if os.path.exists(path) and not os.access(path, os.W_OK) else None

@@ -17,13 +17,10 @@ import apsw
 from ..errors import (
     Full,
     Gone,
-    OutcomeUnknown,
     ReadOnly,
     StorageFailed,
     StoreError,
-    StreamConflict,
     TransactionOpen,
-    Unusable,
 )
 from ..file_identity import file_identity, key_of
 from ..lock import Lock
@@ -33,17 +30,13 @@ from .busy_wait import OnWait, Patience
 from .doorbell import SqliteDoorbell, SqliteGuardedDoorbell, ring
 from .error_translation import busy, translated
 from .file_name import record_use
-from .file_sizes import size_limit
-from .opening import connect
+from .opening import connect, connect_to_file
 from .reader import SqliteReader
-from .transaction import SqliteTransaction
+from .transaction import SqliteTransaction, settle
 from .wal_owner import record_wal
 
 if TYPE_CHECKING:
     from ..output_files import Piece
-
-OPEN_TRIES = 10
-"""How often opening is tried if the file is replaced at the same time."""
 
 WAL_RESET_BYTES = 64 << 20
 """Size above which the WAL is reset to length 0."""
@@ -51,28 +44,6 @@ COMMITS_PER_CHECK = 16
 """The size of the WAL is checked after this many commits."""
 RESET_PATIENCE_S, RESET_PAUSE_S = 0.1, 2.0
 """How long a reset may block other writers, and the pause after a reset that failed."""
-
-
-def _opened(
-    path: str, readonly: bool, patience: Patience
-) -> tuple[apsw.Connection, tuple[int, int]]:
-    """Return a connection, and device and inode of the file that it has open.
-
-    If the file is replaced at the same time, it is opened again: a connection to the old file with
-    the identity of the new one would let a writer damage both.
-    """
-    for _ in range(OPEN_TRIES):
-        before = file_identity(path)
-        try:
-            connection = connect(path, readonly=readonly, patience=patience)
-        except StoreError:
-            if file_identity(path) == before:
-                raise
-            continue
-        if before is not None and file_identity(path) == before:
-            return connection, before
-        connection.close()
-    raise Gone(path)
 
 
 class SqliteStore:
@@ -96,7 +67,7 @@ class SqliteStore:
         self.side_folder = SideFolder(f"{path}.d")
         self._patience = Patience(path, on_wait)
         self._open_connection: apsw.Connection | None
-        self._open_connection, self._file = _opened(path, readonly, self._patience)
+        self._open_connection, self._file = connect_to_file(path, readonly, self._patience)
         self.key = key_of(self._file)
         self._turn = allocate_lock()
         """Locked while a transaction is open: a connection has only one at a time."""
@@ -327,36 +298,13 @@ class SqliteStore:
             raise busy(self.path, PATIENCE_S) from None
         except apsw.IOError as error:
             self._roll_back()
-            self._settle(transaction, str(error))
+            if not transaction.appended:
+                raise StorageFailed(self.path, str(error)) from None
+            settle(self.path, transaction.last, self._reopened)
 
-    def _settle(self, transaction: SqliteTransaction, error: str) -> None:
-        """Find out whether a commit that failed with an I/O error was written to disk nevertheless.
-
-        Return if it was: a complete checkpoint, with its fsync, has succeeded since. Raise
-        StreamConflict if it was not: another commit has its position. Raise OutcomeUnknown
-        otherwise.
-        """
-        if not transaction.appended:
-            raise StorageFailed(self.path, error)
-        limit = size_limit(self.path)
-        cause = "the disk failed" if limit is None else "the limit of ulimit -f was reached"
-        position, hash_ = transaction.last
-        try:
-            self._disconnect()
-            stored = self._hash_at(position)
-            if stored is not None and stored != hash_:
-                raise StreamConflict("", position - 1, position)
-            remaining = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        except (apsw.Error, Unusable):  # also if it reports that nothing was written
-            raise OutcomeUnknown(self.path, position, cause) from None
-        if stored is None or remaining != (0, 0):
-            raise OutcomeUnknown(self.path, position, cause)
-
-    def _hash_at(self, position: int) -> bytes | None:
-        rows = self._connection.execute(
-            "SELECT hash FROM events WHERE position = ?", (position,)
-        ).fetchall()
-        return bytes(rows[0][0]) if rows else None  # type: ignore[arg-type]
+    def _reopened(self) -> apsw.Connection:
+        self._disconnect()
+        return self._connection
 
 
 def _machine_us() -> int:

@@ -6,14 +6,19 @@ from functools import partial
 
 import apsw
 
-from ..errors import ForeignFile, Missing, NewerFile, NoAccess, ReadOnly, Unusable
+from ..errors import ForeignFile, Gone, Missing, NewerFile, NoAccess, ReadOnly, StoreError, Unusable
+from ..file_identity import file_identity
 from ..shared_file_systems import network_file_system
+from ..write_access import why_unwritable
 from . import file_name
 from .busy_wait import Patience
 from .error_translation import translated
 from .schema import APPLICATION_ID, FORMAT
 from .unwritable import open_frozen, refuse_endless_retry, uri
 from .wal_owner import refuse_other_wal
+
+OPEN_TRIES = 10
+"""How often opening is tried if the file is replaced at the same time."""
 
 
 def connect(
@@ -35,6 +40,28 @@ def connect(
             connection.close()
             raise
         return connection
+
+
+def connect_to_file(
+    path: str, readonly: bool, patience: Patience
+) -> tuple[apsw.Connection, tuple[int, int]]:
+    """Return a connection, and device and inode of the file that it has open.
+
+    If the file is replaced at the same time, it is opened again: a connection to the old file with
+    the identity of the new one would let a writer damage both.
+    """
+    for _ in range(OPEN_TRIES):
+        before = file_identity(path)
+        try:
+            connection = connect(path, readonly=readonly, patience=patience)
+        except StoreError:
+            if file_identity(path) == before:
+                raise
+            continue
+        if before is not None and file_identity(path) == before:
+            return connection, before
+        connection.close()
+    raise Gone(path)
 
 
 def inspect(path: str) -> None:
@@ -187,8 +214,6 @@ def _open_readonly(path: str, patience: Patience) -> apsw.Connection:
         connection.execute("SELECT 1 FROM events LIMIT 1").fetchall()
         return connection
     except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolError, ReadOnly):
-        from ..write_access import why_unwritable  # rarely needed
-
         if why_unwritable(path) is None:
             raise
         connection = open_frozen(path)

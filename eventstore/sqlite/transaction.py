@@ -8,11 +8,12 @@ import msgspec
 from .. import codec
 from ..chain import hash_of
 from ..dialect import SQLITE
-from ..errors import StreamConflict
+from ..errors import OutcomeUnknown, StreamConflict, Unusable
 from ..events.fact import Fact
 from ..events.recorded import Recorded
 from ..store import Bindings, Row
 from ..tables import Statement
+from ..write_access import size_limit
 from . import outputs
 from .reader import COLUMNS, LAST, SqliteReader, last_of
 
@@ -27,6 +28,9 @@ MISSING_VERSIONS = """
      WHERE NOT EXISTS (SELECT 1 FROM events WHERE stream = value ->> 0 AND version = value ->> 1)"""
 
 INSERT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+# By the primary key.
+HASH_AT = "SELECT hash FROM events WHERE position = :position"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -174,3 +178,30 @@ class SqliteTransaction(SqliteReader):
         self._position = position
         self._held.append((*row, self._hash))
         return Recorded(*row, self._hash, event)  # type: ignore[arg-type]
+
+
+def settle(path: str, last: tuple[int, bytes], reopened: Callable[[], apsw.Connection]) -> None:
+    """Return if a commit that failed with an I/O error is stored nevertheless.
+
+    It is if a complete checkpoint, with its fsync, has succeeded since. last: position and hash of
+    the last record of the commit. reopened: closes the connection and opens another one. Raises
+    StreamConflict if another commit has its position, and OutcomeUnknown otherwise.
+    """
+    limit = size_limit(path)
+    cause = "the disk failed" if limit is None else "the limit of ulimit -f was reached"
+    position, hash_ = last
+    try:
+        connection = reopened()
+        stored = _hash_at(connection, position)
+        if stored is not None and stored != hash_:
+            raise StreamConflict("", position - 1, position)
+        remaining = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except (apsw.Error, Unusable):  # also if it reports that nothing was written
+        raise OutcomeUnknown(path, position, cause) from None
+    if stored is None or remaining != (0, 0):
+        raise OutcomeUnknown(path, position, cause)
+
+
+def _hash_at(connection: apsw.Connection, position: int) -> bytes | None:
+    rows = connection.execute(HASH_AT, {"position": position}).fetchall()
+    return bytes(rows[0][0]) if rows else None  # type: ignore[arg-type]

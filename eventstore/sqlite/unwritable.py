@@ -11,6 +11,7 @@ from typing import Literal
 import apsw
 
 from ..errors import ReadOnly
+from ..write_access import why_unwritable
 
 _URI = apsw.SQLITE_OPEN_URI
 _HEADER_BYTES = 32
@@ -19,11 +20,8 @@ _BIG_ENDIAN, _LITTLE_ENDIAN = 0x377F0683, 0x377F0682
 
 def refuse_endless_retry(path: str) -> None:
     """Raise ReadOnly if SQLite would try for 10 s to read a damaged -wal that it cannot repair."""
-    if not _wal_can_be_read(path):
-        from ..write_access import why_unwritable  # rarely needed
-
-        if (why := why_unwritable(path)) is not None:
-            raise ReadOnly(path, why)
+    if not _wal_can_be_read(path) and (why := why_unwritable(path)) is not None:
+        raise ReadOnly(path, why)
 
 
 def open_frozen(path: str) -> apsw.Connection:

@@ -69,7 +69,7 @@ def test_a_sound_wal_is_not_taken_for_a_torn_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check is for a -wal that SQLite would try to read repeatedly for 10 s."""
-    monkeypatch.setattr("eventstore.write_access.why_unwritable", lambda _: "mount")
+    monkeypatch.setattr("eventstore.sqlite.unwritable.why_unwritable", lambda _: "mount")
     path = tmp_path / "queue.db"
     Queue(path).close()
     leave_a_wal(path)

@@ -3,6 +3,8 @@
 Times are RFC 3339 in UTC, durations in seconds, sizes in bytes; absent values are null.
 """
 
+from typing import Any
+
 import msgspec
 
 from eventstore.events.job import Enqueued
@@ -287,21 +289,20 @@ def policy_shape(job: Job, context: Context | None) -> PolicyShape:
     """Return the policy of a job. context: where the job was enqueued, if that was recorded."""
     spec = job.spec
     return PolicyShape(
-        backoff_base=spec.backoff_base,
-        backoff_max_s=spec.backoff_max_us / 1_000_000,
-        jitter=spec.jitter,
-        timeout_s=seconds(spec.timeout_us),
-        grace_s=spec.grace_us / 1_000_000,
-        output_limit_bytes=spec.output_limit_bytes,
-        success_exit=spec.success_exit,
-        success_signal=spec.success_signal,
-        no_retry_exit=spec.no_retry_exit,
-        no_retry_signal=spec.no_retry_signal,
         cwd=context.cwd if context else None,
         path=path_of(spec, context),
-        env=spec.env,
-        background=spec.background,
+        **{name: _option(spec, name) for name in _OPTIONS_IN_FORCE},
     )
+
+
+_OPTIONS_IN_FORCE = [name for name in PolicyShape.__struct_fields__ if name not in ("cwd", "path")]
+
+
+def _option(spec: Enqueued, name: str) -> Any:
+    """Return the option that is shown as `name`: durations are in seconds, as `grace_s`."""
+    if name.endswith("_s"):
+        return seconds(getattr(spec, name.removesuffix("_s") + "_us"))
+    return getattr(spec, name)
 
 
 def path_of(spec: Enqueued, context: Context | None) -> str | None:

@@ -74,16 +74,8 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     background: Literal["end", "keep"] = "end"
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings in force, for jobs that do not override them."""
-
-    max_retries: int
-    backoff_base: float
-    backoff_max_us: int
-    jitter: float
-    timeout_us: int | None
-    grace_us: int
-    output_limit_bytes: int
+Policy = tuple[tuple[str, int | float | None], ...]
+"""The settings in force, by field of NewJob, for jobs that do not override them."""
 
 
 class Enqueue(OfJob, frozen=True, kw_only=True):

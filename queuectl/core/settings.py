@@ -34,6 +34,9 @@ _NUMBERS: dict[ValueKind, tuple[str, str]] = {
 }
 
 
+_UNITS: dict[ValueKind, str] = {"duration": "_us", "size": "_bytes"}
+
+
 class Setting(msgspec.Struct, frozen=True):
     """A setting. Default and bounds are in the stored unit."""
 
@@ -44,6 +47,11 @@ class Setting(msgspec.Struct, frozen=True):
     help: str
     off: str | None = None
     """The word for 0, if 0 means that there is no limit."""
+
+    @property
+    def field(self) -> str:
+        """The field for it in NewJob and in the event `enqueued`."""
+        return self.key.replace("-", "_") + _UNITS.get(self.kind, "")
 
     def named(self, key: str) -> Self:
         """Return the same setting with another name, for error messages."""
@@ -77,6 +85,16 @@ class Setting(msgspec.Struct, frozen=True):
         if self.kind == "duration":
             return self._bounded(duration_named(self.key, value))
         return self._bounded(value)
+
+    def in_force(self, value: SettingValue | None) -> Number | None:
+        """Return the value for a job without the option; None means that there is no limit.
+
+        value: the value that was set, None for the default.
+        """
+        number = float(self.default if value is None else value)
+        if self.off and number == 0:
+            return None
+        return number if self.kind == "number" else int(number)
 
     def show(self, value: SettingValue) -> str:
         """Return a stored value as a person would type it."""
@@ -146,16 +164,6 @@ def setting(key: str) -> Setting:
 
 def policy(values: Mapping[str, SettingValue]) -> Policy:
     """Return the policy for jobs without options. values: the values that were set, by key."""
-
-    def in_force(key: str) -> float:
-        return float(values.get(key, SETTINGS[key].default))
-
-    return Policy(
-        max_retries=int(in_force("max-retries")),
-        backoff_base=in_force("backoff-base"),
-        backoff_max_us=int(in_force("backoff-max")),
-        jitter=in_force("jitter"),
-        timeout_us=int(in_force("timeout")) or None,
-        grace_us=int(in_force("grace")),
-        output_limit_bytes=int(in_force("output-limit")),
+    return tuple(
+        (setting.field, setting.in_force(values.get(key))) for key, setting in SETTINGS.items()
     )

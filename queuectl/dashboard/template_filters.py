@@ -9,9 +9,9 @@ from projections.folds.job import Job
 from projections.streams import is_job, named
 from queuectl.escape import visible
 from queuectl.event_wording import what
+from queuectl.input.job_options import option_lines
 from queuectl.text.causes import cause_words
 from queuectl.text.durations import duration
-from queuectl.text.exit_lists import endings_text, successes_text
 from queuectl.text.numbers import plural
 from queuectl.text.outcomes import manner, memory, outcome_word, stragglers
 from queuectl.text.sizes import size
@@ -35,8 +35,6 @@ def install(app: Flask) -> None:
         duration=duration,
         size=size,
         plain=visible,
-        endings=endings_text,
-        successes=successes_text,
         failure=failure,
         lines=lines,
         clock=clock,
@@ -52,6 +50,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals.update(
         plural=plural,
         is_job=is_job,
+        option_lines=option_lines,
         stream_named=named,
         what=what,
         outcome_word=outcome_word,

@@ -31,7 +31,7 @@ from ..core.job_waiting import running_here
 from ..core.requests import RequestStop, StartWorker
 from ..errors import NeverEmpty
 from ..escape import visible
-from ..input.job_spec import name_of_queue
+from ..input.job_values import name_of_queue
 from ..text.hints import unused_queue
 from . import process_sweep
 from .committer import Committer

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, TYPE_CHECKING, Any
 
@@ -11,7 +11,9 @@ import click
 from ...core.clock import SystemClock
 from ...core.collector import collector_off
 from ...core.requests import NewJob
+from ...core.settings import SETTINGS
 from ...errors import BadInput, IdTaken, QueueError, Refusal
+from ...input.job_options import OPTIONS, JobOption
 from ...input.job_spec import as_option, new_job
 from ..ui import options
 from ..ui.enqueue_answer import EnqueueAnswer
@@ -78,6 +80,34 @@ def _words_after_dashes() -> int:
     return int(click.get_current_context().meta[_WORDS_AFTER_DASHES])
 
 
+def _job_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add an option for each option of a job."""
+    for option in reversed(OPTIONS):
+        command = _click_option(option)(command)
+    return command
+
+
+def _click_option(option: JobOption) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    names = (as_option(option.key), option.short)
+    return click.option(
+        *(name for name in names if name),
+        metavar=option.metavar,
+        type=_type(option),
+        multiple=option.repeatable,
+        shell_complete=options.completed_by(option.completion) if option.completion else None,
+        help=option.help,
+    )
+
+
+def _type(option: JobOption) -> click.ParamType[Any] | None:
+    """Return the type of an option that is a number in JSON, too; None for text."""
+    if option.bounds:
+        return Whole(*option.bounds)
+    if option.setting and SETTINGS[option.setting].kind in ("count", "number"):
+        return OfSetting(option.setting)
+    return None
+
+
 @click.command(
     "enqueue",
     cls=EnqueueCommand,
@@ -99,86 +129,7 @@ def _words_after_dashes() -> int:
     shell_complete=options.completed_by("files"),
     help="Read jobs from F: a JSON object, an array, or one object per line (- for stdin).",
 )
-@click.option(
-    "--id",
-    metavar="ID",
-    help="Custom job ID. Enqueueing the same job with the same ID again does nothing.",
-)
-@click.option("--name", metavar="TEXT", help="Human-readable name.")
-@click.option(
-    "--tag",
-    "-t",
-    metavar="K=V",
-    shell_complete=options.completed_by("tags"),
-    multiple=True,
-    help="Add a tag (repeatable).",
-)
-@options.queue_name("Queue name [default: default].")
-@click.option(
-    "--priority",
-    metavar="N",
-    type=Whole(-1_000_000, 1_000_000),
-    help="Priority; higher runs first [default: 0].",
-)
-@click.option(
-    "--delay", metavar="D", help="Wait this long before the first run: 90 (seconds), 5m, 1h30m."
-)
-@click.option(
-    "--run-at",
-    metavar="WHEN",
-    help="Run no earlier than this time: 14:05, 'tomorrow 9:00', ISO 8601.",
-)
-@click.option(
-    "--max-retries",
-    metavar="N",
-    type=OfSetting("max-retries"),
-    help="Retries after the first attempt.",
-)
-@click.option(
-    "--backoff-base",
-    metavar="B",
-    type=OfSetting("backoff-base"),
-    help="Exponential backoff base: retry k waits B**k seconds.",
-)
-@click.option("--backoff-max", metavar="D", help="Maximum delay between retries.")
-@click.option(
-    "--jitter",
-    metavar="F",
-    type=OfSetting("jitter"),
-    help="Randomize this fraction of each delay (0 to 1).",
-)
-@click.option(
-    "--no-retry-exit",
-    metavar="CODES",
-    help="Do not retry after these exit codes or signals: 64,SIGKILL; 137 is also signal 9.",
-)
-@click.option(
-    "--success-exit",
-    metavar="CODES",
-    help="Also count these as success (besides 0): 3,SIGTERM; 'only:3' excludes 0.",
-)
-@click.option("--timeout", metavar="D", help="Stop an attempt after this long ('none': no limit).")
-@click.option("--grace", metavar="D", help="Time between SIGTERM and SIGKILL.")
-@click.option(
-    "--output-limit",
-    metavar="SIZE",
-    help="Maximum output to keep per attempt, its beginning and its end: 512K, 10M.",
-)
-@click.option(
-    "--cwd",
-    metavar="DIR",
-    shell_complete=options.completed_by("folders"),
-    help="Working directory [default: current].",
-)
-@click.option(
-    "--background",
-    metavar="end|keep",
-    shell_complete=options.completed_by("background"),
-    help="End processes that a finished job leaves running, or keep them [default: end].",
-)
-@click.option(
-    "--env", metavar="K=V", multiple=True, help="Set an environment variable (repeatable)."
-)
+@_job_options
 @options.dry_run
 @options.printer
 def enqueue_command(

@@ -19,13 +19,13 @@ from ...core.clock import SystemClock
 from ...core.decisions.job import runs_alone
 from ...core.snapshot import Reading
 from ...escape import quoted, visible
+from ...input.job_options import option_lines
 from ...json_shapes import JobDetail, JobDocument, job_detail, path_of
-from ...text.durations import age, exact_duration
-from ...text.exit_lists import endings_text, successes_text, zero_explained
+from ...text.durations import age
+from ...text.exit_lists import zero_explained
 from ...text.hints import missing_program, no_worker
 from ...text.outcomes import stragglers
 from ...text.processes import unendable_advice
-from ...text.sizes import size_text
 from ...text.timestamps import ago, moment
 from ..ui import options
 from ..ui.columns import ATTEMPT_COLUMNS, ended, output_hint, state
@@ -166,15 +166,7 @@ def _facts(view: ShownJob, now: int) -> Iterator[tuple[str, str]]:
     if spec.tags:
         yield "tags", " ".join(f"{key}={text}" for key, text in spec.tags.items())
     yield "enqueued", f"{moment(job.enqueued_at_us, now)}, {ago(job.enqueued_at_us, now)}"
-    yield "retries", _retries(job)
-    timeout = "none" if spec.timeout_us is None else exact_duration(spec.timeout_us)
-    yield "timeout", timeout
-    if spec.success_exit != (0,) or spec.success_signal:
-        yield "success", successes_text(spec.success_exit, spec.success_signal)
-    if spec.no_retry_exit or spec.no_retry_signal:
-        yield "no retry", f"after {endings_text(spec.no_retry_exit, spec.no_retry_signal)}"
-    yield "grace", f"{exact_duration(spec.grace_us)} from TERM to KILL"
-    yield "output", f"at most {size_text(spec.output_limit_bytes)} of each attempt are kept"
+    yield from option_lines(job)
     path = path_of(spec, view.context)
     if view.context:
         yield "directory", view.context.cwd
@@ -182,8 +174,6 @@ def _facts(view: ShownJob, now: int) -> Iterator[tuple[str, str]]:
         yield "PATH", path
     if spec.env:
         yield "variables", " ".join(spec.env)
-    if spec.background == "keep":
-        yield "background", "processes that it leaves running are kept"
     for run in view.runs:
         if processes := stragglers(run.stragglers, run.straggler_names):
             yield f"attempt {run.attempt}", processes
@@ -193,17 +183,6 @@ def _facts(view: ShownJob, now: int) -> Iterator[tuple[str, str]]:
         yield "last ended", f"{ended(job)}{zero_explained(job)}"
     if job.failure == "not-found" or (job.failure == "exit" and job.exit_code == SHELL_NOT_FOUND):
         yield "hint", with_named_db(missing_program(spec, path))
-
-
-def _retries(job: Job) -> str:
-    spec = job.spec
-    again = f", round {job.round}" if job.round > 1 else ""
-    jitter = f", jitter {spec.jitter:g}" if spec.jitter else ""
-    most = exact_duration(spec.backoff_max_us)
-    return (
-        f"{job.retries_used} of {spec.max_retries} used{again};"
-        f" retry k after {spec.backoff_base:g} ** k seconds, at most {most}{jitter}"
-    )
 
 
 def _next_step(view: ShownJob, now: int) -> str:

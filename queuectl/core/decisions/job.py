@@ -154,8 +154,8 @@ def _enqueued(request: Enqueue) -> Enqueued:
 @lru_cache(maxsize=64)
 def _without_options(policy: Policy, context: int) -> Enqueued:
     """Return the event for a job without options; computed once for all jobs of a file."""
-    facts = {**_REQUIRED, **asdict(policy), "timeout_us": policy.timeout_us or None}
-    return Enqueued(**_with_usual_objects({**facts, "context": context}))
+    facts: dict[str, Any] = {**_REQUIRED, **dict(policy), "context": context}
+    return Enqueued(**_with_usual_objects(facts))
 
 
 def _with_usual_objects(facts: dict[str, Any]) -> dict[str, Any]:

@@ -34,12 +34,12 @@ from queuectl.core.requests import (
     Lose,
     NewJob,
     Outcome,
-    Policy,
     Rearm,
     Release,
     Retry,
     RetryDead,
 )
+from queuectl.core.settings import policy
 from queuectl.errors import (
     AlreadyFinal,
     IdTaken,
@@ -51,15 +51,7 @@ from queuectl.errors import (
 )
 from tests.given import BEGAN_US, SECOND_US, enqueued, given
 
-POLICY = Policy(
-    max_retries=3,
-    backoff_base=2.0,
-    backoff_max_us=3600 * SECOND_US,
-    jitter=0.0,
-    timeout_us=None,
-    grace_us=10 * SECOND_US,
-    output_limit_bytes=10_485_760,
-)
+POLICY = policy({})
 CLAIMED = Claimed(attempt=1, worker="3f", slot=1)
 NOW = BEGAN_US + 60 * SECOND_US
 
@@ -129,12 +121,12 @@ def test_job_is_enqueued_with_the_policy_in_force() -> None:
 
 
 @pytest.mark.parametrize(
-    "policy",
+    "values",
     [{}, {"max_retries": 0}, {"jitter": 0.5, "timeout_us": 9}, {"output_limit_bytes": 1}],
 )
-def test_job_without_options_is_recorded_like_any_other(policy: Any) -> None:
+def test_job_without_options_is_recorded_like_any_other(values: Any) -> None:
     """The shortcut for jobs without options records the same bytes."""
-    in_force = msgspec.structs.replace(POLICY, **policy)
+    in_force = tuple({**dict(POLICY), **values}.items())
     plain = msgspec.structs.replace(enqueue_request(), policy=in_force, context=7)
     named = msgspec.structs.replace(plain, new=NewJob(command="true", name="x"))
     (short,), (long,) = decide(None, plain), decide(None, named)  # type: ignore[misc]

@@ -2,10 +2,10 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
-from .dialect import SQLITE, Dialect
+from .dialect import SQLITE
 from .errors import (
     FolderNotMade,
     ForeignFile,
@@ -17,9 +17,7 @@ from .errors import (
     OptionAsPath,
 )
 from .file_identity import file_identity
-from .store import Store
-
-Schema = Callable[[Dialect], Iterable[str]]
+from .store import Schema, Store
 
 
 class Location(NamedTuple):

@@ -3,14 +3,15 @@
 It is SQLite's for every store.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .store import Writer
+from .dialect import SQLITE
+from .store import Schema, Writer
 
 
 @contextmanager
-def scratch(schema: Iterable[str]) -> Iterator[Writer]:
+def scratch(schema: Schema) -> Iterator[Writer]:
     """Return a transaction on an empty temporary database with these tables.
 
     SQLite moves it to disk if it grows, so memory stays constant; it is deleted when closed.
@@ -25,7 +26,7 @@ def scratch(schema: Iterable[str]) -> Iterator[Writer]:
         for statement in (EVENTS, OUTPUTS):
             connection.execute(statement)
         connection.execute("PRAGMA synchronous=OFF; PRAGMA journal_mode=OFF; BEGIN").fetchall()
-        for statement in schema:
+        for statement in schema(SQLITE):
             connection.execute(statement)
         yield SqliteTransaction(connection, "", 0)
     finally:

@@ -21,6 +21,9 @@ PATIENCE_S = 75.0
 Bindings = Mapping[str, Any] | tuple[Any, ...]
 Row = tuple[Any, ...]
 
+Schema = Callable[[Dialect], Iterable[str]]
+"""Returns the statements that create tables next to the log."""
+
 OnProgress = Callable[[int, int], None]
 """Called now and then during a long operation, with the amount done and the total."""
 

@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple
 
 from eventstore.chain import GENESIS, RawRecord, first_break
 from eventstore.codec import recorded_from
-from eventstore.dialect import SQLITE
 from eventstore.errors import ChainBroken
 from eventstore.scratch import scratch
 from eventstore.store import OnProgress, Reader, Store, Writer
@@ -193,7 +192,7 @@ def compare(store: Store, on_progress: OnProgress = lambda _, __: None) -> list[
 
     Writes nothing; workers can keep running. Raises ChainBroken at a damaged record.
     """
-    with store.read() as live, scratch(schema(SQLITE)) as rebuilt:
+    with store.read() as live, scratch(schema) as rebuilt:
         head = live.head().position
         reached = Reached(0, GENESIS)
         while reached.position < head:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from eventstore.dialect import SQLITE
 from eventstore.errors import Gone, Missing, ReadOnly
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, open_store
@@ -71,7 +70,7 @@ class Reading:
         """
         store = self.store
         if store is None:
-            with scratch(first_schema(SQLITE)) as tx:
+            with scratch(first_schema) as tx:
                 yield tx
             return
         with store.read() as reader:

@@ -29,13 +29,13 @@ _HERE = Path(__file__).parent
 
 
 def create_app(
-    path: str,
+    place: str,
     *,
     host: str = "127.0.0.1",
     token: str | None = None,
     trusted_hosts: tuple[str, ...] = (),
 ) -> Flask:
-    """Return the app for the queue file at `path` (absolute), bound to `host`.
+    """Return the app for the queue at `place` (the name of its Location), bound to `host`.
 
     token: the access token; None admits everyone who can connect, except other users of this
     machine. trusted_hosts: further `Host` names to answer to, such as the name of a proxy.
@@ -43,16 +43,16 @@ def create_app(
     app = Flask(__name__, static_url_path=f"/static/{_digest(_HERE / 'static')}")
     # Browsers may cache for a year: the digest in the address changes with the content.
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 31_536_000
-    source = Source(path)
+    source = Source(place)
     app.extensions["queue"] = source
     app.extensions["log_watcher"] = LogWatcher(source, MAX_STREAMS)
     access.install(app, token, access.trusted_hosts(host, trusted_hosts))
     app.before_request(refuse_unknown_parameters)
     template_filters.install(app)
     app.jinja_env.globals.update(
-        ctl=_commands(path),
-        db_option=_db_option(path),
-        queue_path=path,
+        ctl=_commands(place),
+        db_option=_db_option(place),
+        queue_place=place,
         version=queuectl.__version__,
         zone=_zone,
     )
@@ -63,14 +63,14 @@ def create_app(
     return app
 
 
-def _db_option(path: str) -> str:
-    """Return ` --db PATH`, or nothing if commands use this queue without it in any directory."""
-    return "" if _is_own(path) else f" --db {shlex.quote(path)}"
+def _db_option(place: str) -> str:
+    """Return ` --db PLACE`, or nothing if commands use this queue without it in any directory."""
+    return "" if _is_own(place) else f" --db {shlex.quote(place)}"
 
 
-def _commands(path: str) -> Callable[..., str]:
+def _commands(place: str) -> Callable[..., str]:
     """Return a function that formats a command line for this queue from a subcommand's words."""
-    option = _db_option(path)
+    option = _db_option(place)
 
     def ctl(*words: object) -> str:
         typed = [str(word) for word in words]
@@ -81,10 +81,10 @@ def _commands(path: str) -> Callable[..., str]:
     return ctl
 
 
-def _is_own(path: str) -> bool:
+def _is_own(place: str) -> bool:
     """Return whether commands that name no queue use this one in any directory."""
     try:
-        return locate() == (path, "your own")
+        return locate() == (place, "your own")
     except (ForeignFile, NoHome):  # the working directory contains a foreign link
         return False
 

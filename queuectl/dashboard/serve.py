@@ -20,7 +20,7 @@ PAGE_THREADS = 8
 
 
 def serve(
-    path: str,
+    place: str,
     host: str,
     port: int,
     token: str | None = None,
@@ -29,12 +29,12 @@ def serve(
     prefix: str = "",
     trusted_hosts: tuple[str, ...] = (),
 ) -> None:
-    """Serve the queue file at `path` until SIGINT, SIGTERM or SIGHUP; port 0 picks a free one.
+    """Serve the queue at `place` until SIGINT, SIGTERM or SIGHUP; port 0 picks a free one.
 
     prefix: the URL path under which a proxy shows the pages: empty, or as `addresses.prefix`
     returns it. Prints the address on stderr. Raises OSError if it cannot be bound.
     """
-    app = create_app(path, host=host, token=token, trusted_hosts=trusted_hosts)
+    app = create_app(place, host=host, token=token, trusted_hosts=trusted_hosts)
     _warm_up(app)
     sockets: dict[int, Any] = {}
     server = create_server(
@@ -54,7 +54,7 @@ def serve(
     refuse_bodies(sockets)
     address = f"http://{_url_host(host)}:{_port(server)}{prefix}/"
     where = f"{address}, on all addresses of this machine" if host in _ALL else address
-    print(f"dashboard of {path} at {where} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+    print(f"dashboard of {place} at {where} (Ctrl-C stops it)", file=sys.stderr, flush=True)
     if not token and not _is_local(host):
         text = "warning: anyone who can reach this address can read the pages; set QUEUECTL_TOKEN"
         print(text, file=sys.stderr)

@@ -67,9 +67,9 @@ def dashboard_command(
     access = _token(token, token_file)
     location = locate(named_db())
     with options.open_queue(create=False):  # migrates an old queue file
-        path = location.name
+        place = location.name
     try:
-        serve(path, host, port, access, open_browser, prefix=path_prefix, trusted_hosts=names)
+        serve(place, host, port, access, open_browser, prefix=path_prefix, trusted_hosts=names)
     except OSError as error:
         raise BadInput(f"{host}:{port}: {os.strerror(error.errno or 0)}; choose another") from None
     end_line()

@@ -6,6 +6,7 @@ See docs/decisions/0013.
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -56,6 +57,17 @@ class Dialect(NamedTuple):
         """Return the SQL that carries out a statement on the table `name`, once for each row."""
         return statement.rendered(self.name, name, self._rendered)
 
+    def insert(self, table: str, columns: Sequence[str], rows: int = 1) -> str:
+        """Return the SQL that adds so many rows at once; their values follow each other."""
+        width = len(columns)
+        values = ", ".join(self._row(width, first) for first in range(1, rows * width + 1, width))
+        return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}"
+
+    def _row(self, width: int, first: int) -> str:
+        """Return the places of the values of a row. first: number of the first value."""
+        numbers = range(first, first + width)
+        return f"({', '.join(self.placeholder.format(number=number) for number in numbers)})"
+
     def query(self, sql: str) -> str:
         """Return a query with this database's way to name values."""
         return _with_parameters(sql, self.named)
@@ -79,7 +91,7 @@ class Dialect(NamedTuple):
         if statement.how == "update":
             changes = ", ".join(f"{column} = {places[column]}" for column in others)
             return f"UPDATE {name} SET {changes} WHERE {same_key}"
-        insert = f"INSERT INTO {name} ({', '.join(places)}) VALUES ({', '.join(places.values())})"
+        insert = self.insert(name, statement.columns)
         if statement.how == "insert":
             return insert
         change = _ON_CONFLICT[statement.how]

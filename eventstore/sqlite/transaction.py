@@ -15,6 +15,7 @@ from ..store import Bindings, Row
 from ..tables import Statement
 from ..write_access import size_limit
 from . import outputs
+from .inserting import insert
 from .reader import COLUMNS, LAST, SqliteReader, last_of
 
 # By the unique index of (stream, version).
@@ -27,7 +28,7 @@ MISSING_VERSIONS = """
     SELECT value ->> 0 FROM json_each(?)
      WHERE NOT EXISTS (SELECT 1 FROM events WHERE stream = value ->> 0 AND version = value ->> 1)"""
 
-INSERT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COLUMNS = tuple(COLUMNS.split(", "))
 
 # By the primary key.
 HASH_AT = "SELECT hash FROM events WHERE position = :position"
@@ -86,7 +87,10 @@ class SqliteTransaction(SqliteReader):
     def write(self, statement: Statement, rows: Sequence[Row], table: str) -> None:
         """Carry out a statement once for each row. table: the name of the table to change."""
         self.flush()
-        self._connection.executemany(SQLITE.write(statement, table), rows)
+        if statement.how == "insert":
+            insert(self._connection, table, statement.columns, rows)
+        else:
+            self._connection.executemany(SQLITE.write(statement, table), rows)
 
     def keep_output(self, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
         """Store the output of an attempt, in the transaction that records its end.
@@ -134,7 +138,7 @@ class SqliteTransaction(SqliteReader):
         expected, self._expected = self._expected, []
         self._refuse_missing_versions(expected)
         try:
-            self._connection.executemany(INSERT, held)
+            insert(self._connection, "events", _COLUMNS, held)
         except apsw.ConstraintError:
             self._refuse_newer_versions(expected)
             raise

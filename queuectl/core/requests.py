@@ -42,7 +42,7 @@ class OfJob(Request, frozen=True, kw_only=True):
         return self.job_id
 
 
-class NewJob(msgspec.Struct, frozen=True, kw_only=True):
+class NewJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A job to enqueue. None means the setting in force. Either `command` or `argv` is set."""
 
     command: str | None = None

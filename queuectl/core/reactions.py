@@ -3,7 +3,7 @@
 A reaction is called when the changes of streams of its kind have been written to the read models,
 so its queries see them. It yields requests, each with the position of the event that led to it. Its
 requests must not be refused in the state that its queries have shown: a refusal is raised, and then
-the transaction writes nothing. See docs/decisions/0014.
+the transaction writes nothing. See docs/decisions/0015.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

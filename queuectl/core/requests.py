@@ -74,8 +74,11 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     background: Literal["end", "keep"] = "end"
 
 
-Policy = tuple[tuple[str, int | float | None], ...]
-"""The settings in force, by field of NewJob, for jobs that do not override them."""
+class Policy(msgspec.Struct, frozen=True, cache_hash=True):
+    """The settings in force, for jobs that do not override them. Hashed for each job."""
+
+    values: tuple[tuple[str, int | float | None], ...]
+    """By field of NewJob."""
 
 
 class Enqueue(OfJob, frozen=True, kw_only=True):

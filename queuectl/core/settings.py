@@ -164,6 +164,8 @@ def setting(key: str) -> Setting:
 
 def policy(values: Mapping[str, SettingValue]) -> Policy:
     """Return the policy for jobs without options. values: the values that were set, by key."""
-    return tuple(
-        (setting.field, setting.in_force(values.get(key))) for key, setting in SETTINGS.items()
+    return Policy(
+        tuple(
+            (setting.field, setting.in_force(values.get(key))) for key, setting in SETTINGS.items()
+        )
     )

@@ -154,7 +154,7 @@ def _enqueued(request: Enqueue) -> Enqueued:
 @lru_cache(maxsize=64)
 def _without_options(policy: Policy, context: int) -> Enqueued:
     """Return the event for a job without options; computed once for all jobs of a file."""
-    facts: dict[str, Any] = {**_REQUIRED, **dict(policy), "context": context}
+    facts: dict[str, Any] = {**_REQUIRED, **dict(policy.values), "context": context}
     return Enqueued(**_with_usual_objects(facts))
 
 

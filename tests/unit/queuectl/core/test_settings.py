@@ -71,5 +71,5 @@ def test_shown_value_can_be_typed_again(key: str, data: st.DataObject) -> None:
 
 
 def test_policy_is_the_set_values_and_the_defaults() -> None:
-    chosen = dict(policy({"max-retries": 5, "timeout": 0}))
+    chosen = dict(policy({"max-retries": 5, "timeout": 0}).values)
     assert (chosen["max_retries"], chosen["backoff_base"], chosen["timeout_us"]) == (5, 2.0, None)

@@ -34,6 +34,7 @@ from queuectl.core.requests import (
     Lose,
     NewJob,
     Outcome,
+    Policy,
     Rearm,
     Release,
     Retry,
@@ -126,7 +127,7 @@ def test_job_is_enqueued_with_the_policy_in_force() -> None:
 )
 def test_job_without_options_is_recorded_like_any_other(values: Any) -> None:
     """The shortcut for jobs without options records the same bytes."""
-    in_force = tuple({**dict(POLICY), **values}.items())
+    in_force = Policy(tuple({**dict(POLICY.values), **values}.items()))
     plain = msgspec.structs.replace(enqueue_request(), policy=in_force, context=7)
     named = msgspec.structs.replace(plain, new=NewJob(command="true", name="x"))
     (short,), (long,) = decide(None, plain), decide(None, named)  # type: ignore[misc]

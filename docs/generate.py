@@ -4,15 +4,17 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from docs.manpage import manpage
-from eventstore.events import config, context, job, worker
+from eventstore.events import job
 from eventstore.events.fact import kebab
 from eventstore.events.recorded import EVENT_TYPES, Recorded
+from projections.kinds import KINDS
 from queuectl import json_shapes
 from queuectl.cli.commands.config import SETTING_COLUMNS as config_columns
 from queuectl.cli.main import root
@@ -88,16 +90,17 @@ field changes, but not when fields are added. A page of the dashboard that canno
 an `ErrorDocument` with an HTTP status of 400 or above.
 """
 
-KINDS = {
-    "A job: the stream is its id": job,
-    "A worker: `$worker:ID`": worker,
-    "The configuration: `$config`": config,
-    "Where jobs came from: `$context`": context,
+KIND_TITLES = {
+    "job": "A job: the stream is its id",
+    "worker": "A worker: `$worker:ID`",
+    "config": "The configuration: `$config`",
+    "context": "Where jobs came from: `$context`",
 }
 
+EVENT_MODULES = {kind: import_module(f"eventstore.events.{kind}") for kind in KINDS}
 
 SHAPE_MODULES = {
-    module.__name__ for module in (*KINDS.values(), json_shapes, cli_answers, page_shapes)
+    module.__name__ for module in (*EVENT_MODULES.values(), json_shapes, cli_answers, page_shapes)
 }
 
 
@@ -147,8 +150,8 @@ def events() -> str:
         "## The fields of every event\n",
         *_fields(Recorded, skip=("data", "event")),
     ]
-    for title, module in KINDS.items():
-        parts.append(f"\n## {title}\n\n{inspect.getdoc(module)}\n")
+    for name, module in EVENT_MODULES.items():
+        parts.append(f"\n## {KIND_TITLES[name]}\n\n{inspect.getdoc(module)}\n")
         for kind in EVENT_TYPES.values():
             if kind.__module__ == module.__name__:
                 parts.append(f"### {kebab(kind.__name__)}\n\n{inspect.getdoc(kind)}\n")

@@ -85,7 +85,10 @@ def _title(out: Printer, job: Job) -> str:
     return f"{which}{command}  {out.painted(state(job), job.state)}{since}"
 
 
-ALWAYS = [form for kind in KINDS.values() if not is_job(form := kind.form) and ":" not in form]
+OTHER_STREAMS = sorted(kind.form for kind in KINDS.values() if not is_job(kind.form))
+"""The names of streams that are no job's."""
+
+ALWAYS = [form for form in OTHER_STREAMS if ":" not in form]
 """Streams that exist even if they have no event: the only ones of their kinds."""
 
 TAIL = 10
@@ -186,8 +189,8 @@ def _named(reading: Reading, stream: str | None) -> str | None:
     if is_job(stream):
         raise NoSuchJob(stream)
     raise NotFound(
-        f"unknown stream {stream!r:.100}; others are $config, $context and $worker:ID"
-        " (queuectl worker list --all)"
+        f"unknown stream {stream!r:.100}; others are {', '.join(OTHER_STREAMS[:-1])} and"
+        f" {OTHER_STREAMS[-1]} (queuectl worker list --all)"
     )
 
 

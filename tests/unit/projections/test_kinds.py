@@ -6,6 +6,7 @@ import pytest
 
 from eventstore.events.recorded import EVENT_TYPES
 from projections.kinds import KINDS
+from projections.registry import READ_MODELS
 from projections.streams import is_job, kind_of, name_in, named
 from queuectl.cli.commands.events import events_command
 
@@ -33,6 +34,10 @@ def test_stream_contains_the_name_that_it_was_given() -> None:
 def test_every_event_type_belongs_to_the_kind_that_its_file_is_named_after() -> None:
     files = {event.__module__.rpartition(".")[2] for event in EVENT_TYPES.values()}
     assert files == set(KINDS)
+
+
+def test_every_kind_has_a_read_model() -> None:
+    assert {model.kind for model in READ_MODELS} == set(KINDS)
 
 
 def test_names_of_streams_are_of_the_kinds_that_have_them() -> None:

@@ -163,6 +163,8 @@ class Supervisor:
         while self._news.died:
             self._peers.died(self._news.died.pop())
             self._news.ready = True
+        if self._peers.check_again(now_us):
+            self._news.ready = True
 
     def _read_log(self, now_us: int, *, everyone: bool) -> None:
         """Read requests to this worker, jobs to claim, and who else works.
@@ -205,10 +207,15 @@ class Supervisor:
             self._rounds.results.append(Result(attempt.job, attempt.outcome(), attempt))
 
     def _facts(self) -> Facts:
-        events_us = (self._running.next_us(), self._alarm.next_retry())
+        committing = self._committer.busy
+        events_us = (
+            self._running.next_us(),
+            self._alarm.next_retry(),
+            None if committing else self._peers.next_us(),
+        )
         return Facts(
             now_us=self._now_us(),
-            committing=self._committer.busy,
+            committing=committing,
             unrecorded=self._rounds.waits,
             due=self._news.due,
             ready=self._news.ready,

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterable
 from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
+from typing import NamedTuple
 
 from eventstore.errors import Busy, Full
 from eventstore.lock import Lock
@@ -23,20 +24,38 @@ from ..text.numbers import plural
 from . import process_sweep
 from .console import Console
 from .liveness import boot_id, has_open, living_processes, lock_names
+from .pace import LOOK_AGAIN_US
 from .process_mark import mark_of
 from .selector import Selector
 
 TRIES, PAUSE_S = 5, 0.002
 """Of taking a lock of a worker that is gone: a check whether it is held takes it for a moment."""
+CHECK_AGAIN_US = 100_000
+"""How soon to check a worker again that is gone and could not be taken over; then twice as long."""
+
+
+class Recheck(NamedTuple):
+    """An additional check of a worker that is gone, before the regular one."""
+
+    at_us: int
+    """By the monotonic clock; 0 if the regular check comes first."""
+    pause_us: int
+    """How long it was waited for."""
 
 
 class Peers:
-    """The other workers of this queue, watched by pidfds and by a regular check."""
+    """The other workers of this queue, watched by pidfds and by a regular check.
+
+    A worker that is gone may not be taken over at once: a process that its supervisor was starting
+    holds its locks until its program runs, and the processes of its jobs may take long to die. It
+    is checked again soon; but ever later, since it may also run in another container.
+    """
 
     def __init__(self, queue: Queue, worker_id: str, selector: Selector, console: Console) -> None:
         self._queue, self._worker_id = queue, worker_id
         self._selector, self._console = selector, console
         self._known: dict[str, Worker] = {}
+        self._rechecks: dict[str, Recheck] = {}
 
     def look(self, active: list[Worker], *, again: bool) -> None:
         """Take over the jobs of dead workers, watch the others. again: check known ones as well."""
@@ -53,6 +72,26 @@ class Peers:
         """Check a worker of which a process has ended; its other process may still be running."""
         if worker_id in self._known:
             self._check(self._known[worker_id])
+
+    def next_us(self) -> int | None:
+        """Return when `check_again` has something; None if never. By the monotonic clock."""
+        times_us = [recheck.at_us for recheck in self._rechecks.values()]
+        return min((at_us for at_us in times_us if at_us), default=None)
+
+    def check_again(self, now_us: int) -> bool:
+        """Check workers that could not be taken over before. Return whether there were any."""
+        due = [name for name, recheck in self._rechecks.items() if 0 < recheck.at_us <= now_us]
+        for worker_id in due:
+            self._check(self._known[worker_id])
+        return bool(due)
+
+    def _recheck(self, worker_id: str) -> None:
+        """Set the next additional check; none if it would not come before the regular one."""
+        last = self._rechecks.get(worker_id)
+        pause_us = 2 * last.pause_us if last else CHECK_AGAIN_US
+        is_early = pause_us < LOOK_AGAIN_US
+        at_us = self._queue.clock.monotonic_us() + pause_us if is_early else 0
+        self._rechecks[worker_id] = Recheck(at_us, pause_us if is_early else LOOK_AGAIN_US)
 
     def _check(self, peer: Worker) -> None:
         try:
@@ -73,6 +112,8 @@ class Peers:
             (started.pid, started.pid_started),
             (started.keeper_pid, started.keeper_pid_started),
         )
+        if not living_processes(peer):
+            self._recheck(peer.id)
 
     def _dead(self, job_ids: list[str]) -> list[Job]:
         with self._queue.read() as tx:
@@ -81,6 +122,7 @@ class Peers:
 
     def _forget(self, worker_id: str) -> None:
         self._known.pop(worker_id, None)
+        self._rechecks.pop(worker_id, None)
         self._selector.unwatch(worker_id)
 
 

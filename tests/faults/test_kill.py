@@ -7,8 +7,9 @@ from signal import SIGCONT, SIGSTOP
 
 import pytest
 
+from queuectl.worker.liveness import lock_names
 from tests.ctl import UNPOLLED_S, Running, until
-from tests.house import House, kill, kill_both
+from tests.house import House, freeze, kill, kill_both
 from tests.shapes import SHAPES, complete, in_folder
 
 
@@ -85,6 +86,31 @@ def test_running_worker_takes_over_from_a_killed_one(house: House) -> None:
             assert other.says("took over 1 job of worker ").endswith(", which had died")
             assert house.wait(job) == ["completed"]
     assert in_folder(house.work) == []
+
+
+def test_lock_of_a_killed_worker_that_is_held_a_little_longer_delays_no_takeover(
+    house: House,
+) -> None:
+    """A process that it was just starting holds its locks until its program runs."""
+    with house.worker(slots=1) as running:
+        job = begun(house, running, "plain")
+        with house.worker(slots=1) as other:
+            assert house.wait(house.enqueue("true")) == ["completed"]  # its first check is over
+            both = (other.pid, house.supervisor(other))
+            freeze(*both)
+            dead = house.workers()[0]
+            kill_both(running.pid, house.supervisor(running))
+            lock = house.queue.store.lock(lock_names(dead.id)[0])
+            assert lock.acquire()
+            for pid in both:
+                os.kill(pid, SIGCONT)
+            assert house.wait(house.enqueue("true")) == ["completed"]
+            assert house.event_types(job) == ["enqueued", "claimed"]
+            lock.release()
+            released = time.monotonic()
+            house.wait_for(job, "requeued", why="worker-lost")
+            assert time.monotonic() - released < UNPOLLED_S
+            assert house.wait(job) == ["completed"]
 
 
 def test_job_that_kills_its_worker_three_times_is_dead(house: House) -> None:

@@ -32,7 +32,7 @@ DAWDLING = Fault(
         Edit(
             "queuectl/worker/keeper.py",
             "        restarts.append(time.monotonic())\n",
-            "        restarts.append(time.monotonic())\n        time.sleep(1.1)\n",
+            "        restarts.append(time.monotonic())\n        time.sleep(5)\n",
         ),
     ),
     (),
@@ -56,24 +56,29 @@ def test_job_of_a_killed_supervisor_is_claimed_again_at_once() -> None:
 @pytest.mark.proof
 @pytest.mark.parametrize(
     ("proof", "amount", "fault", "finding"),
-    [("kills", 6, CARELESS, ": overlap "), ("reclaims", 2, DAWDLING, "reclaims: 1.")],
+    [("kills", 6, CARELESS, ": overlap "), ("reclaims", 1, DAWDLING, "reclaims: ")],
 )
 def test_kill_rounds_find_a_planted_fault(
     tmp_path: Path, proof: str, amount: int, fault: Fault, finding: str
 ) -> None:
     """The controls: the same rounds with a program in which a fault was planted."""
     copy_with(fault, tmp_path)
-    words = ["--only", proof, "--amount", str(amount)]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.torture", *words],
-        cwd=tmp_path,
-        env={name: os.environ[name] for name in os.environ if not name.startswith("COVERAGE_")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1, done.stderr
-    assert finding in done.stderr
+    findings = ""
+    for seed in range(0, 5 * amount, amount):  # on a slow machine a job may end before it overlaps
+        words = ["--only", proof, "--amount", str(amount), "--seed", str(seed)]
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.torture", *words],
+            cwd=tmp_path,
+            env={name: os.environ[name] for name in os.environ if not name.startswith("COVERAGE_")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        findings += done.stderr
+        if finding in done.stderr:
+            break
+    assert finding in findings
+    assert done.returncode == 1, findings
 
 
 def test_judge_reports_each_broken_guarantee(tmp_path: Path) -> None:

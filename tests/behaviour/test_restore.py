@@ -12,8 +12,9 @@ from queuectl import Queue
 from queuectl.restore import restore
 from tests.behaviour.test_backup import LONG, at
 from tests.behaviour.test_doctor import digests
-from tests.ctl import Ctl
+from tests.ctl import Ctl, until
 from tests.house import House, kill_both
+from tests.shapes import complete
 from tests.stranger import stranger, tamper
 
 
@@ -222,7 +223,7 @@ def test_jobs_of_a_killed_worker_are_taken_over_after_a_restore(ctl: Ctl) -> Non
     house = House(ctl.folder)
     job = house.enqueue("sleep 60")
     with house.worker() as running:
-        house.wait_for(job, "claimed")
+        until(lambda: complete("plain", house.work), "the job's process")
         ctl("backup", "monday.db")
         kill_both(running.pid, house.supervisor(running))
         running.ends()

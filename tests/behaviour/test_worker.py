@@ -3,7 +3,8 @@
 import os
 import signal
 
-from tests.ctl import Ctl
+from tests.ctl import Ctl, until
+from tests.shapes import complete
 
 
 def test_a_worker_prints_a_summary_when_it_exits(ctl: Ctl) -> None:
@@ -68,7 +69,7 @@ def test_stopping_an_ended_worker_is_reported(ctl: Ctl) -> None:
 def test_a_worker_that_died_is_not_waited_for(ctl: Ctl) -> None:
     job = ctl.enqueue("sleep 60")
     with ctl.worker() as worker:
-        ctl.wait_for(job, "claimed")
+        until(lambda: complete("plain", ctl.folder), "the job's process")
         (row,) = ctl("worker", "list", "--json").json["workers"]
         worker.kill(signal.SIGSTOP)
         os.kill(row["pid"], signal.SIGKILL)

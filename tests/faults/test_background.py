@@ -89,7 +89,7 @@ def test_what_a_kept_process_starts_later_is_kept_as_well(house: House) -> None:
 
 @pytest.mark.parametrize("how", ["timeout", "cancel", "worker lost"])
 def test_kept_processes_are_ended_too_if_the_attempt_was_stopped(house: House, how: str) -> None:
-    timeout = "1s" if how == "timeout" else None
+    timeout = "2s" if how == "timeout" else None
     job = house.enqueue(
         SERVER.format("sleep 600"), background="keep", timeout=timeout, grace=0.1, max_retries=0
     )
@@ -150,7 +150,7 @@ def test_process_that_marks_itself_as_kept_is_ended(house: House) -> None:
     job = house.enqueue(
         f"prlimit --pid $$ --rttime={kept}:unlimited; env -i sleep 600 & echo $! > server;"
         " env -i sleep 600",
-        timeout=1,
+        timeout=2,
         grace=0.1,
         max_retries=0,
     )

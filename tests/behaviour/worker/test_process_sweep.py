@@ -20,6 +20,7 @@ from tests.shapes import SHAPES, complete, in_folder
 
 TOKEN = uuid4().hex  # tests run in parallel, and must not kill the processes of others
 QUEUE = "1:2"
+WITHIN_S = 60.0
 
 
 @contextmanager
@@ -51,7 +52,7 @@ def test_all_processes_of_a_marked_job_are_found_and_killed(shape: str, tmp_path
     mark = mark_of(QUEUE, TOKEN, "1", 1)
     with running(shape, tmp_path, mark) as pids:
         assert set(survivors([mark])) >= set(pids)
-        assert kill_all([mark])
+        assert kill_all([mark], WITHIN_S)
         assert in_folder(tmp_path) == []
 
 
@@ -75,7 +76,7 @@ def test_processes_with_a_similar_mark_are_not_killed(
     near: tuple[str, str, str, int], tmp_path: Path
 ) -> None:
     with running("tree", tmp_path, mark_of(QUEUE, TOKEN, "1", 1)) as pids:
-        assert kill_all([mark_of(*near)])
+        assert kill_all([mark_of(*near)], WITHIN_S)
         assert complete("tree", tmp_path) == pids
 
 
@@ -85,7 +86,7 @@ def test_several_marks_are_killed_in_one_sweep(tmp_path: Path) -> None:
     for folder in folders:
         folder.mkdir()
     with running("plain", folders[0], marks[0]), running("deaf", folders[1], marks[1]):
-        assert kill_all(marks)
+        assert kill_all(marks, WITHIN_S)
         assert [in_folder(folder) for folder in folders] == [[], []]
 
 
@@ -131,7 +132,7 @@ def test_process_whose_first_thread_has_ended_is_alive(traces: str, tmp_path: Pa
         until(lambda: _state(process.pid) == "Z" or None, "the end of its first thread")
         assert alive(process.pid)
         assert survivors([mark]) == [process.pid]
-        assert kill_all([mark])
+        assert kill_all([mark], WITHIN_S)
         assert process.wait(DEADLINE_S) == -signal.SIGKILL
     finally:
         process.kill()
@@ -160,7 +161,7 @@ def test_chain_of_fast_forks_is_killed(number: int, tmp_path: Path) -> None:
     try:
         until(lambda: (beat.exists() and beat.stat().st_size > 50) or None, "the chain")
         chain.wait()
-        assert kill_all([mark], within_s=10)
+        assert kill_all([mark], WITHIN_S)
         length = beat.stat().st_size
         with pytest.raises(AssertionError):
             until(lambda: beat.stat().st_size > length or None, "another fork", deadline_s=0.3)

@@ -32,7 +32,7 @@ Reaction = Callable[[Reader, Sequence[Change[Any]]], Iterator[Led]]
 
 
 def claims_lost(tx: Reader, changes: Sequence[Change[Worker]]) -> Iterator[Led]:
-    """A worker that has ended holds no claims: the caller has ended the processes of its jobs."""
+    """Lose the claims of ended workers; the processes of their jobs have ended already."""
     for change in changes:
         worker = change.after
         if not worker.active:

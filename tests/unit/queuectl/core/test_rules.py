@@ -40,6 +40,7 @@ def test_requests_of_workers_and_timers_continue_the_stream_of_their_job() -> No
 
 
 def test_request_names_its_stream() -> None:
+    assert not {request for request in RULES if request.stream is Request.stream}
     assert all(request.kind == "job" for request in types(OfJob))
     assert Lose(job_id="7", attempt=1).stream == "7"
     assert LoseWorker(worker_id="3f", found_by="5b").stream == "$worker:3f"

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable
 
 from eventstore.events.job import Usage
 from projections.folds.job import FINAL, STATES, Job, State
@@ -23,13 +24,28 @@ LONGEST = 60
 """The most characters of a name or a command in a line about a job."""
 
 
+def write_to_stderr(text: str) -> None:
+    """Write one line. Never fails: the terminal may be closed, and the log has the same facts."""
+    try:
+        os.write(2, f"{text}\n".encode(errors="backslashreplace"))
+    except OSError:
+        pass
+
+
 class Console:
     """Lines to stderr. If `jobs` is set, the start and the result of each job are reported."""
 
     def __init__(
-        self, *, jobs: bool, quiet: bool = False, terminal: bool = False, db: str | None = None
+        self,
+        *,
+        jobs: bool,
+        quiet: bool = False,
+        terminal: bool = False,
+        db: str | None = None,
+        write: Callable[[str], None] = write_to_stderr,
     ) -> None:
         """quiet: report only problems. terminal: Ctrl-C can be pressed. db: value of `--db`."""
+        self._write = write
         self._terminal = terminal
         self._jobs, self._quiet, self._db = jobs, quiet, db
         self._last = ""
@@ -46,7 +62,7 @@ class Console:
         """Print a line about a problem, unless it equals the last line."""
         if text != self._last:
             self._last = text
-            _write(text)
+            self._write(text)
 
     def talk(self, text: str) -> None:
         """Print a line about normal operation, unless the worker is quiet."""
@@ -87,7 +103,7 @@ class Console:
         """Report that an attempt was started."""
         if self._jobs:
             retry = f", attempt {job.attempt}" if job.attempt > 1 else ""
-            _write(f"{_label(job)} started{retry}: {_shortened(job.spec.command)}")
+            self._write(f"{_label(job)} started{retry}: {_shortened(job.spec.command)}")
 
     def closing(self, reason: str) -> None:
         """Report that the worker exits: the reason, and how many jobs ended in which state."""
@@ -110,7 +126,7 @@ class Console:
         """Report a job that is dead because its worker was lost each time."""
         self._finals["dead"] += 1
         see = with_db_option("see queuectl dlq list", self._db)
-        _write(f"{_with_command(job)} dead: its worker was lost three times in a row; {see}")
+        self._write(f"{_with_command(job)} dead: its worker was lost three times in a row; {see}")
 
     def ended(self, result: Result, job: Job | None) -> None:
         """Report the result of an attempt. job: after it; None if the claim was superseded."""
@@ -126,7 +142,7 @@ class Console:
             usage = result.outcome.usage
             leftover = stragglers(usage.stragglers, usage.straggler_names)
             label = _label(job) if self._jobs else _with_command(job)
-            _write(f"{label} {_became(result, job)}{f'; {leftover}' if leftover else ''}{see}")
+            self._write(f"{label} {_became(result, job)}{f'; {leftover}' if leftover else ''}{see}")
 
     def _count(self, state: State) -> None:
         """Count an attempt that ended here. state: the state of its job after it."""
@@ -175,10 +191,3 @@ def _how(result: Result, usage: Usage, job: Job) -> str:
     words = visible(manner(outcome.ended, outcome.exit_code, outcome.signal, outcome.error))
     words += zero_explained(job)
     return f"{words} after {duration(usage.duration_us)}" if usage.duration_us else words
-
-
-def _write(text: str) -> None:
-    try:
-        os.write(2, f"{text}\n".encode(errors="backslashreplace"))
-    except OSError:
-        pass  # the terminal is closed; the event log has the same facts

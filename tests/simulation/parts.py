@@ -328,8 +328,7 @@ class SimulatedWorker:
         selector: Any = SimulatedSelector(self.world, self)
         presence: Any = self.bell
         committer: Any = self.committer
-        console = Console(jobs=False)
-        console.say = lambda text: None  # type: ignore[method-assign]
+        console = Console(jobs=False, write=lambda text: None)
         Supervisor(
             duty,
             queue,

@@ -37,7 +37,7 @@ RULES: Mapping[type[Request], Rule] = {
 }
 
 
-class Step(NamedTuple):
+class Part(NamedTuple):
     """A part of a decision that concerns several streams: the events of one of them."""
 
     request: AnyRequest
@@ -45,15 +45,15 @@ class Step(NamedTuple):
     """The state of its stream before."""
     events: tuple[Fact, ...]
     leader: int | None
-    """The index of the step that led to it; None for the first."""
+    """The index of the part that led to it; None for the first."""
 
 
-def steps_of(request: AnyRequest, state_of: Callable[[str], Any]) -> list[Step] | QueueError:
+def parts_of(request: AnyRequest, state_of: Callable[[str], Any]) -> list[Part] | QueueError:
     """Decide a request and all that follow from it, in order; or return the first refusal.
 
     state_of: returns the current state of a stream.
     """
-    steps: list[Step] = []
+    parts: list[Part] = []
     undecided: list[tuple[AnyRequest, int | None]] = [(request, None)]
     for further, leader in undecided:
         state = state_of(further.stream)
@@ -61,9 +61,9 @@ def steps_of(request: AnyRequest, state_of: Callable[[str], Any]) -> list[Step] 
         if isinstance(decision, QueueError):
             return decision
         if isinstance(decision, AndThen):
-            undecided += [(led, len(steps)) for led in decision.requests]
+            undecided += [(led, len(parts)) for led in decision.requests]
             decision = decision.events
-        steps.append(Step(further, state, decision, leader))
-    streams = [step.request.stream for step in steps]
+        parts.append(Part(further, state, decision, leader))
+    streams = [part.request.stream for part in parts]
     assert len(set(streams)) == len(streams), f"{request} leads twice to a stream of {streams}"
-    return steps
+    return parts

@@ -36,7 +36,7 @@ from .requests import (
     SetConfig,
     WorkerRequest,
 )
-from .rules import RULES, Step, steps_of
+from .rules import RULES, Part, parts_of
 from .settings import policy
 
 CONTEXTS_AT_MOST = 1_000
@@ -186,17 +186,17 @@ class Session:
         if isinstance(decision, QueueError):
             return decision
         if isinstance(decision, AndThen):
-            steps = steps_of(request, self._projector.state)
-            if isinstance(steps, QueueError):
-                return steps
-            self._append_all(steps, cause)
+            parts = parts_of(request, self._projector.state)
+            if isinstance(parts, QueueError):
+                return parts
+            self._append_all(parts, cause)
         elif decision:
             self._append(request, state, decision, cause)
         return self._projector.state(stream)
 
-    def _append_all(self, steps: list[Step], cause: int | None) -> None:
+    def _append_all(self, parts: list[Part], cause: int | None) -> None:
         last: list[int | None] = []
-        for request, state, events, leader in steps:
+        for request, state, events, leader in parts:
             led = cause if leader is None else last[leader]
             last.append(self._append(request, state, events, led) if events else None)
 

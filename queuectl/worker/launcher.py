@@ -25,9 +25,9 @@ from .order import (
     Exhausted,
     NotStarted,
     Order,
-    failure,
     not_entered,
     not_found,
+    start_failure,
 )
 from .orphans import Orphans
 from .path_search import absolute_candidates, find_program
@@ -135,7 +135,7 @@ class OsLauncher:
         try:
             return self._start_without_shell(order) or self._start(order)
         except OSError as error:
-            return failure(error, order)
+            return start_failure(error, order)
         finally:
             os.chdir("/")
 
@@ -341,7 +341,7 @@ def _enter_and_execute(order: Order, environment: Mapping[bytes, bytes]) -> byte
         try:
             os.execve(program, [word.encode() for word in order.words], environment)
         except OSError as error:
-            if isinstance(refusal := failure(error, order), NotStarted):
+            if isinstance(refusal := start_failure(error, order), NotStarted):
                 return msgspec.json.encode(refusal)
         time.sleep(EXECUTE_AGAIN_S)
 

@@ -30,7 +30,8 @@ def is_alive(store: Store, worker: Worker) -> bool:
     try:
         locks = store.side_folder.names("locks")
         if living_processes(worker):
-            return any(name in locks for name in lock_names(worker.id)) or has_open(store, worker)
+            has_lock = any(name in locks for name in lock_names(worker.id))
+            return has_lock or has_queue_open(store, worker)
         return any(name in locks and store.lock(name).is_held() for name in lock_names(worker.id))
     except (StoreError, OSError):
         return True
@@ -57,7 +58,7 @@ def living_processes(worker: Worker) -> list[int]:
     ]
 
 
-def has_open(store: Store, worker: Worker) -> bool:
+def has_queue_open(store: Store, worker: Worker) -> bool:
     """Return whether the supervisor of a worker has this very queue open, not a copy of it."""
     started = worker.started
     if started.boot_id != boot_id() or process_sweep.started(started.pid) != started.pid_started:

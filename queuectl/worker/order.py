@@ -84,7 +84,7 @@ def not_found(order: Order) -> NotStarted:
     return NotStarted("not-found", f"{order.program}: command not found")
 
 
-def failure(error: OSError, order: Order) -> NotStarted | Exhausted:
+def start_failure(error: OSError, order: Order) -> NotStarted | Exhausted:
     """Return why a program was not executed: a failure of its job, or a lack of resources."""
     number = error.errno or 0
     if number in EXHAUSTED:

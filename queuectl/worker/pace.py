@@ -56,7 +56,7 @@ class WaitUntil(NamedTuple):
     until_us: int
 
 
-Step = WriteNow | WaitUntil
+NextStep = WriteNow | WaitUntil
 
 
 class Pace:
@@ -72,7 +72,7 @@ class Pace:
         """How long to claim nothing if the next launch is refused."""
         self._locked_by, self._refusals = "", 0
 
-    def next_step(self, facts: Facts) -> Step:
+    def next_step(self, facts: Facts) -> NextStep:
         """Return what to do now."""
         if facts.committing:
             return WaitUntil(_earliest(facts.next_event_us, facts.now_us + LOOK_AGAIN_US))

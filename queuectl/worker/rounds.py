@@ -30,7 +30,7 @@ from ..core.transaction import Session
 from .attempt import Attempt
 from .timers import TimedRetry
 
-PATIENCE_S = 0.5
+ROUND_PATIENCE_S = 0.5
 """How long to wait for another writer: until then no timeout, signal or output is handled."""
 
 LOOK_BEYOND = 100
@@ -217,7 +217,7 @@ class Rounds:
 
     def _prepare(self, slots: list[int], due: bool, *, trusting: bool) -> Round:
         """trusting: do not read the jobs of the results; a changed one raises StreamConflict."""
-        with self._queue.prepare(self._worker_id, PATIENCE_S) as session:
+        with self._queue.prepare(self._worker_id, ROUND_PATIENCE_S) as session:
             before = session.tx.last[0]
             requeued = self._requeue_due(session) if due or self.overdue else 0
             suspect = None if self._suspect in self._ending() else self._suspect

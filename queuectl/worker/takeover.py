@@ -23,7 +23,7 @@ from ..core.requests import LoseWorker
 from ..text.numbers import plural
 from . import process_sweep
 from .console import Console
-from .liveness import boot_id, has_open, living_processes, lock_names
+from .liveness import boot_id, has_queue_open, living_processes, lock_names
 from .pace import LOOK_AGAIN_US
 from .process_mark import mark_of
 from .selector import Selector
@@ -168,7 +168,7 @@ def _free_locks(queue: Queue, worker: Worker) -> list[Lock] | None:
         try:
             free = _is_acquired(lock, tries)
         except FileNotFoundError:
-            free = not has_open(queue.store, worker)
+            free = not has_queue_open(queue.store, worker)
         else:
             held.append(lock)
         if not free:

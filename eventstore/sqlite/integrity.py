@@ -2,19 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ..chain import Break
 from ..errors import ChainBroken
-from ..store import Row
+from ..store import Reader, Row
 from .error_translation import DAMAGED, failed_read
 from .schema import TRIGGERS
 
-if TYPE_CHECKING:
-    from .reader import SqliteReader
 
-
-def records_until_damage(tx: "SqliteReader") -> Iterator[Row]:
+def records_until_damage(tx: Reader) -> Iterator[Row]:
     """Iterate over all records. Raises ChainBroken at a damaged page."""
     position = 0
     try:
@@ -27,7 +23,7 @@ def records_until_damage(tx: "SqliteReader") -> Iterator[Row]:
         raise ChainBroken(position + 1, f"the file is damaged here ({error})") from None
 
 
-def unindexed(tx: "SqliteReader") -> Break | None:
+def unindexed(tx: Reader) -> Break | None:
     """Return the first record that is missing from the (stream, version) index.
 
     This takes about a sixth of the time of a verification.
@@ -39,7 +35,7 @@ def unindexed(tx: "SqliteReader") -> Break | None:
     return Break(min(positions, default=1), f"the index of streams is damaged ({problems[0]})")
 
 
-def missing_triggers(tx: "SqliteReader") -> tuple[str, ...]:
+def missing_triggers(tx: Reader) -> tuple[str, ...]:
     """Return the names of the log's triggers that are missing or were changed."""
     rows = tx.query("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
     stored: dict[str, str] = dict(rows)

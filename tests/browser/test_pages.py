@@ -57,12 +57,14 @@ HOSTILE = (
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize(("address", "heading"), list(zip(PAGES, HEADINGS, strict=True)))
-def test_page_renders(lived: Served, page: Page, address: str, heading: str) -> None:
-    page.goto(lived.address + address)
-    expect(page.get_by_role("heading", level=1)).to_have_text(heading)
-    expect(page.get_by_role("navigation", name="Pages").locator("[aria-current]")).to_have_count(1)
-    expect(page.locator("html")).to_have_attribute("data-live", "on")
+def test_each_page_renders(lived: Served, page: Page) -> None:
+    """All in one test, so that `make test` starts one browser."""
+    for address, heading in zip(PAGES, HEADINGS, strict=True):
+        page.goto(lived.address + address)
+        expect(page.get_by_role("heading", level=1), address).to_have_text(heading)
+        current = page.get_by_role("navigation", name="Pages").locator("[aria-current]")
+        expect(current, address).to_have_count(1)
+        expect(page.locator("html"), address).to_have_attribute("data-live", "on")
 
 
 # axe takes seconds per page: `make test` checks few pages, `make prove` also all others.

@@ -18,6 +18,7 @@ from projections.read_models import workers
 from queuectl import Queue
 from queuectl.worker.process_sweep import alive, stopped
 from tests.ctl import DEADLINE_S, PROGRAM, Ctl, Running, until
+from tests.unsynced import unsynced
 
 
 class House:
@@ -27,7 +28,7 @@ class House:
         self.path = folder / "queue.db"
         self.work = work or folder / "work"
         self.work.mkdir(exist_ok=True)
-        self.queue = Queue(self.path)
+        self.queue = unsynced(Queue(self.path))
 
     def enqueue(self, command: str, **options: Any) -> str:
         """Enqueue a job that runs in the folder `work`, and return its id."""

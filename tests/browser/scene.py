@@ -14,6 +14,7 @@ from eventstore.lock import Lock
 from queuectl.api import Queue
 from queuectl.core.requests import Claim, ComeDue, EndWorker, Finish, Outcome, StartWorker
 from queuectl.worker.liveness import lock_names
+from tests.unsynced import unsynced
 
 MINUTE_US = 60_000_000
 
@@ -45,7 +46,7 @@ class Scene:
 
     def __init__(self, path: Path, started_us: int) -> None:
         self.now_us = started_us
-        self.queue = Queue(path, actor="anna@workshop", clock=self)
+        self.queue = unsynced(Queue(path, actor="anna@workshop", clock=self))
         self.draw = random.Random(7)
         self.locks: dict[str, Lock] = {}
 

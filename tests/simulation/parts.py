@@ -25,6 +25,7 @@ from queuectl.worker.selector import Woken
 from queuectl.worker.supervisor import Duty, Supervisor
 from queuectl.worker.timers import Timers
 from tests.given import worker_started
+from tests.unsynced import unsynced
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -305,6 +306,7 @@ class SimulatedWorker:
         queue.world = self.world
         try:
             Queue.__init__(queue, self.world.path, actor=self.worker_id, clock=self.world.clock)
+            unsynced(queue)
             self._held = [queue.store.lock(name) for name in lock_names(self.worker_id)]
             assert all(lock.acquire() for lock in self._held)
             self._supervise(queue)

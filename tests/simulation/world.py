@@ -35,6 +35,7 @@ from tests.simulation.parts import (
     SimulatedLauncher,
     SimulatedWorker,
 )
+from tests.unsynced import unsynced
 
 SHARED_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 """A folder in memory, where a commit does not wait for a disk."""
@@ -78,7 +79,7 @@ class World:
         self._pids = self._born = 0
         self._folder = mkdtemp(dir=SHARED_MEMORY)
         self.path = os.path.join(self._folder, "queue.db")
-        self.queue = Queue(self.path, actor="anna@box", clock=self.clock)
+        self.queue = unsynced(Queue(self.path, actor="anna@box", clock=self.clock))
         self.enqueued: list[str] = []
         self._wanted = workers
         self._workers: list[SimulatedWorker] = []

@@ -112,7 +112,7 @@ def _open(name: str, flags: int, folder: int | None) -> int | None:
 
 
 class OutputFiles:
-    """Writes the head and the tail of a stream.
+    """Writes the head and the tail of a stream; the first write makes the first file.
 
     folder: returns a descriptor of the folder of all outputs. limit_bytes: the maximum to keep. If
     the disk is full, output is lost but the job goes on; the gap between two files shows it.
@@ -122,6 +122,7 @@ class OutputFiles:
         self, folder: Callable[[], int], job_id: str, attempt: int, limit_bytes: int
     ) -> None:
         self._parent, self._name = folder, folder_name(job_id, attempt)
+        self.limit_bytes = limit_bytes
         self._quarter = limit_bytes // 4
         self._half = limit_bytes - 2 * self._quarter
         self._folder: int | None = None

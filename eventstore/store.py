@@ -12,7 +12,7 @@ from .tables import Statement
 
 if TYPE_CHECKING:
     from .lock import Lock
-    from .output_files import Piece
+    from .output_files import OutputFiles, Piece
     from .side_folder import SideFolder
 
 PATIENCE_S = 75.0
@@ -238,6 +238,9 @@ class Store(Protocol):
 
     def head(self) -> Head:
         """Return the position and hash of the last record."""
+
+    def output_files(self, job_id: str, attempt: int, limit_bytes: int) -> "OutputFiles":
+        """Return the files for an attempt's long output; none is made before the first write."""
 
     def pieces(self, job_id: str, attempt: int, since: int = 0) -> Iterator["Piece"]:
         """Yield what is kept now of an attempt's long output from offset `since` on, in order."""

@@ -36,7 +36,7 @@ from .transaction import SqliteTransaction, settle
 from .wal_owner import record_wal
 
 if TYPE_CHECKING:
-    from ..output_files import Piece
+    from ..output_files import OutputFiles, Piece
 
 WAL_RESET_BYTES = 64 << 20
 """Size above which the WAL is reset to length 0."""
@@ -134,6 +134,13 @@ class SqliteStore:
         """Return the position and hash of the last record."""
         with self.read() as tx:
             return tx.head()
+
+    def output_files(self, job_id: str, attempt: int, limit_bytes: int) -> "OutputFiles":
+        """Return the files for an attempt's long output; none is made before the first write."""
+        from ..output_files import OutputFiles  # only for workers
+
+        folder = partial(self.side_folder.folder, "outputs")
+        return OutputFiles(folder, job_id, attempt, limit_bytes)
 
     def pieces(self, job_id: str, attempt: int, since: int = 0) -> Iterator["Piece"]:
         """Yield what an attempt's files contain now from offset `since` on, in order."""

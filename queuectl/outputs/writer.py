@@ -1,7 +1,5 @@
 """Store the output of an attempt, up to a limit: short output in memory, long output in files."""
 
-from collections.abc import Callable
-from functools import cached_property
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -26,23 +24,15 @@ class Kept(NamedTuple):
 class OutputWriter:
     """Stores the output of one attempt.
 
-    folder: returns a descriptor of the folder of all outputs. limit_bytes: the maximum to keep.
+    files: for long output, and for output that is followed; others make no file.
     """
 
-    def __init__(
-        self, folder: Callable[[], int], job_id: str, attempt: int, limit_bytes: int
-    ) -> None:
-        self._folder, self._job_id, self._attempt = folder, job_id, attempt
-        self._limit_bytes = limit_bytes
-        self._most_in_memory = min(IN_MEMORY_BYTES, limit_bytes)
+    def __init__(self, files: OutputFiles) -> None:
+        self._files = files
+        self._most_in_memory = min(IN_MEMORY_BYTES, files.limit_bytes)
         self._memory = bytearray()
         self.total_bytes = 0
         self.spilt = False
-
-    @cached_property
-    def _files(self) -> OutputFiles:
-        """Created when first used: only long output, and output that is followed, needs files."""
-        return OutputFiles(self._folder, self._job_id, self._attempt, self._limit_bytes)
 
     def take(self, data: bytes) -> None:
         """Add bytes that the attempt printed."""

@@ -94,7 +94,7 @@ class Supervisor:
         self._prefetch = Prefetch(duty.slots)
         self._pace = Pace()
         self._news = News(rung=True)
-        self._outputs_folder()  # raises if it cannot be made
+        queue.store.side_folder.folder("outputs")  # raises if it cannot be made
 
     @property
     def interrupted(self) -> bool:
@@ -313,7 +313,8 @@ class Supervisor:
         match started:
             case Child():
                 limit_bytes = job.spec.output_limit_bytes
-                output = OutputWriter(self._outputs_folder, job.id, job.attempt, limit_bytes)
+                files = self._queue.store.output_files(job.id, job.attempt, limit_bytes)
+                output = OutputWriter(files)
                 self._running.add(Attempt(job, slot, mark, started, output, self._launcher, now_us))
                 self._console.started(job)
                 self._pace.launched()
@@ -325,10 +326,6 @@ class Supervisor:
                 self._pace.launch_refused(now_us)
                 self._prefetch.put_back(assignment)
                 self._rounds.releases += self._prefetch.release(started.error)
-
-    def _outputs_folder(self) -> int:
-        """Return a descriptor of the folder of long outputs, which is made if it is missing."""
-        return self._queue.store.side_folder.folder("outputs")
 
     def _reason_to_leave(self) -> Reason | None:
         """Return why to leave; None while something runs, or may come."""

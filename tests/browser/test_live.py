@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -19,9 +18,7 @@ def output(scene: Scene) -> Iterator[OutputWriter]:
     """The output of the running job 1, written by the test."""
     job = scene.queue.enqueue("make world")
     scene.claim(job.id)
-    output = OutputWriter(
-        partial(scene.queue.store.side_folder.folder, "outputs"), job.id, 1, 1_000_000
-    )
+    output = OutputWriter(scene.queue.store.output_files(job.id, 1, 1_000_000))
     output.take(LINES)
     output.spill()
     yield output

@@ -1,6 +1,5 @@
 """The pages in a real browser: rendering, safety, live updates and accessibility."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -208,9 +207,7 @@ def test_output_of_a_running_job_grows_on_the_page(
 ) -> None:
     job = scene.queue.enqueue("make world")
     scene.claim(job.id)
-    output = OutputWriter(
-        partial(scene.queue.store.side_folder.folder, "outputs"), job.id, 1, 1_000_000
-    )
+    output = OutputWriter(scene.queue.store.output_files(job.id, 1, 1_000_000))
     output.take(b"\x1b[32mfirst\x1b[0m\n")
     output.spill()
     page.goto(f"{server.address}/jobs/{job.id}")

@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Iterator
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -262,12 +261,12 @@ def test_links_in_the_side_folder_are_not_followed(sticky: Ctl, victim: Path) ->
     with pytest.raises(OSError, match="symbolic links"):
         store.lock("replay").acquire()
     store.ring()
-    output = OutputWriter(partial(store.side_folder.folder, "outputs"), "9", 1, 1_000_000)
+    output = OutputWriter(store.output_files("9", 1, 1_000_000))
     output.take(b"x" * 100_000)
     output.close()
     (side_folder / "outputs" / "8.1").mkdir(mode=0o700)
     (side_folder / "outputs" / "8.1" / "0").symlink_to(victim / "file")
-    output = OutputWriter(partial(store.side_folder.folder, "outputs"), "8", 1, 1_000_000)
+    output = OutputWriter(store.output_files("8", 1, 1_000_000))
     output.take(b"x" * 100_000)
     output.close()
     store.close()

@@ -3,12 +3,10 @@
 import os
 from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 from eventstore.events.job import Enqueued
 from eventstore.file_identity import file_key
-from eventstore.output_files import OutputFiles
 from eventstore.queue_file import check_copy
 from eventstore.store import Store, StoredOutput
 
@@ -50,7 +48,7 @@ def test_output_is_stored_with_the_transaction(store: Store) -> None:
 
 
 def test_pieces_of_a_long_output_come_in_order_and_from_an_offset(store: Store) -> None:
-    files = OutputFiles(partial(store.side_folder.folder, "outputs"), "1", 1, 1_000)
+    files = store.output_files("1", 1, 1_000)
     files.write(0, b"first\n")
     files.write(6, b"second\n")
     files.close()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventstore.output_files import Piece, pieces
+from eventstore.output_files import OutputFiles, Piece, pieces
 from queuectl.outputs.reader import last_lines, piece_of
 from queuectl.outputs.writer import IN_MEMORY_BYTES, OutputWriter
 
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Iterator[int]:
 
 
 def printed(folder: int, *chunks: bytes, limit: int = LIMIT) -> OutputWriter:
-    output = OutputWriter(lambda: folder, "42", 1, limit)
+    output = OutputWriter(OutputFiles(lambda: folder, "42", 1, limit))
     for chunk in chunks:
         output.take(chunk)
     return output
@@ -126,7 +126,7 @@ def test_a_missing_folder_loses_the_output_but_not_the_job(folder: int, tmp_path
 @given(st.integers(0, 3000), st.lists(st.binary(max_size=700), max_size=40), st.integers(0, 40))
 def test_digest_is_of_the_kept_output(limit: int, chunks: list[bytes], spill_after: int) -> None:
     root = os.open("/tmp", os.O_RDONLY)
-    output = OutputWriter(lambda: root, f"test{os.getpid()}", 1, limit)
+    output = OutputWriter(OutputFiles(lambda: root, f"test{os.getpid()}", 1, limit))
     for number, chunk in enumerate(chunks):
         if number == spill_after:
             output.spill()

@@ -1,7 +1,6 @@
 """Reading the kept output of an attempt, from the database or from files."""
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from queuectl.outputs.writer import OutputWriter
 def store(tmp_path: Path) -> Iterator[Store]:
     """A queue with the long output of attempt 1 of job 42."""
     opened = open_store(str(tmp_path / "queue.db"), create=True)
-    writer = OutputWriter(partial(opened.side_folder.folder, "outputs"), "42", 1, 1_000_000)
+    writer = OutputWriter(opened.output_files("42", 1, 1_000_000))
     writer.take(b"first\n")
     writer.spill()
     writer.take(b"second\n")

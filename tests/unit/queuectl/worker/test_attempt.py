@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from eventstore import codec
 from eventstore.events.job import Enqueued, Succeeded
+from eventstore.output_files import OutputFiles
 from projections.folds.job import Job
 from queuectl.outputs.writer import OutputWriter
 from queuectl.worker.attempt import EXIT_SEEN_US, STOP_SEEN_US, Attempt
@@ -41,7 +42,7 @@ def attempt(started_us: int, spec: Enqueued = SPEC) -> Attempt:
         changed_at_us=0,
         attempt=1,
     )
-    output = OutputWriter(lambda: -1, "1", 1, 1_000)
+    output = OutputWriter(OutputFiles(lambda: -1, "1", 1, 1_000))
     return Attempt(job, 1, Mark("cookie", 1), Child(7, None), output, launcher, started_us)
 
 

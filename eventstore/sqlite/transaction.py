@@ -1,16 +1,13 @@
-"""Appending events: one write transaction, which checks versions and computes hashes."""
+"""One write transaction of a queue file, and how the outcome of a failed commit is settled."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import apsw
 import msgspec
 
-from .. import codec
-from ..chain import hash_of
+from ..appending import Appending
 from ..dialect import SQLITE
 from ..errors import OutcomeUnknown, StreamConflict, Unusable
-from ..events.fact import Fact
-from ..events.recorded import Recorded
 from ..store import Bindings, Row
 from ..tables import Statement
 from ..write_access import size_limit
@@ -35,11 +32,8 @@ HASH_AT = "SELECT hash FROM events WHERE position = :position"
 
 _encode = msgspec.json.Encoder().encode
 
-RECORDS_PER_INSERT = 1_000
-"""Records are inserted together once this many are buffered."""
 
-
-class SqliteTransaction(SqliteReader):
+class SqliteTransaction(SqliteReader, Appending):
     """A write transaction: all that it appends is recorded together, or not at all.
 
     Appended records are buffered and inserted in batches; the buffer is flushed before each query,
@@ -50,24 +44,8 @@ class SqliteTransaction(SqliteReader):
     """Commits the complete transaction, once; set when its block has ended."""
 
     def __init__(self, connection: apsw.Connection, actor: str, now_us: int) -> None:
-        super().__init__(connection)
-        self.actor, self.now_us = actor, now_us
-        self._position, self._hash = last_of(super().query(LAST))
-        self._batch = self._position + 1
-        self._held: list[Row] = []
-        self._versions: dict[str, int] = {}
-        self._expected: list[tuple[str, int]] = []
-        """Streams and the versions that the writer expects, not yet compared with the log."""
-
-    @property
-    def appended(self) -> bool:
-        """True if at least one event was appended."""
-        return bool(self._position >= self._batch)
-
-    @property
-    def last(self) -> tuple[int, bytes]:
-        """Position and hash of the last record, including those of this transaction."""
-        return self._position, self._hash
+        SqliteReader.__init__(self, connection)
+        Appending.__init__(self, actor, now_us, last_of(super().query(LAST)))
 
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Return all rows of a statement."""
@@ -100,56 +78,14 @@ class SqliteTransaction(SqliteReader):
         values = {"job": job_id, "attempt": attempt, "total_bytes": total_bytes, "kept": kept}
         self.execute(outputs.PUT, values)
 
-    def append(
-        self,
-        stream: str,
-        expected_version: int,
-        events: Iterable[Fact],
-        *,
-        cause: int | None = None,
-        actor: str | None = None,
-    ) -> list[Recorded]:
-        """Append `events` to the log and return them with their places in it.
-
-        expected_version: version of the stream's last event that the writer knows, 0 for a new
-        stream. cause: position of the event that caused the first of them; each further event is
-        caused by the previous one. actor: if it differs from that of the transaction.
-
-        Raises StreamConflict (possibly later, when buffered records are inserted), or ChainBroken
-        if the encoded event cannot be decoded again. Nothing is written in both cases.
-        """
-        self._expect(stream, expected_version)
-        recorded = []
-        version = expected_version
-        for event in events:
-            version += 1
-            recorded.append(self._add(stream, version, event, cause, actor or self.actor))
-            cause = self._position
-        self._versions[stream] = version
-        if len(self._held) >= RECORDS_PER_INSERT:
-            self.flush()
-        return recorded
-
-    def flush(self) -> None:
-        """Insert the buffered records."""
-        if not self._held:
-            return
-        held, self._held = self._held, []
-        expected, self._expected = self._expected, []
+    def _insert(self, records: list[Row], expected: list[tuple[str, int]]) -> None:
+        """Insert records. The unique index refuses those of streams that others wrote to."""
         self._refuse_missing_versions(expected)
         try:
-            insert(self._connection, "events", _COLUMNS, held)
+            insert(self._connection, "events", _COLUMNS, records)
         except apsw.ConstraintError:
             self._refuse_newer_versions(expected)
             raise
-
-    def _expect(self, stream: str, version: int) -> None:
-        """Check the version of a stream that this transaction wrote to; note others for `flush`."""
-        current = self._versions.get(stream)
-        if current is None:
-            self._expected.append((stream, version))
-        elif current != version:
-            raise StreamConflict(stream, version, current)
 
     def _refuse_missing_versions(self, expected: list[tuple[str, int]]) -> None:
         """Raise StreamConflict if an expected version is higher than that in the log."""
@@ -171,17 +107,6 @@ class SqliteTransaction(SqliteReader):
         """Return the stream's version before this transaction; 0 for a new stream."""
         rows = super().query(VERSION, (stream, self._batch))
         return int(rows[0][0]) if rows else 0
-
-    def _add(
-        self, stream: str, version: int, event: Fact, cause: int | None, actor: str
-    ) -> Recorded:
-        position, data, kind = self._position + 1, codec.encode(event), codec.type_of(event)
-        codec.decode(position, kind, data)  # an unreadable event could never be removed again
-        row = (position, stream, version, kind, self.now_us, actor, self._batch, cause, data)
-        self._hash = hash_of(self._hash, row)
-        self._position = position
-        self._held.append((*row, self._hash))
-        return Recorded(*row, self._hash, event)  # type: ignore[arg-type]
 
 
 def settle(path: str, last: tuple[int, bytes], reopened: Callable[[], apsw.Connection]) -> None:

@@ -47,7 +47,7 @@ FAULTS = (
                 "",
             ),
             Edit(
-                "eventstore/sqlite/transaction.py",
+                "eventstore/appending.py",
                 "            raise StreamConflict(stream, version, current)\n",
                 "            pass\n",
             ),

@@ -22,7 +22,7 @@ def visible(text: str, keep: str = "") -> str:
 
 
 def quoted(word: str) -> str:
-    """Return a word as it must be typed in a shell."""
+    """Return a word as it must be typed in a shell: in quotes, if it needs them."""
     if re.fullmatch("[A-Za-z0-9_.@%+=:,/-]+", word):
         return word
     from shlex import quote
@@ -30,8 +30,11 @@ def quoted(word: str) -> str:
     return quote(word)
 
 
-def as_written(value: object) -> str:
-    """Return at most 100 characters of a value as the user wrote it: text in quotes, else JSON."""
+def for_errors(value: object) -> str:
+    """Return a value for an error message: text as Python's repr, other values as JSON.
+
+    The result is cut to 100 characters.
+    """
     if isinstance(value, str):
         return f"{value!r:.100}"
     from json import dumps

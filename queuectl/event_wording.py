@@ -36,8 +36,8 @@ from .text.outcomes import ending
 STOPS = {"drain": "finish running jobs", "now": "stop running jobs"}
 
 
-def what(event: Event, spec: Enqueued | None = None) -> str:
-    """Return what an event says besides its type.
+def event_text(event: Event, spec: Enqueued | None = None) -> str:
+    """Describe an event without its type: `attempt 2, waited 1.5s` for `claimed`.
 
     spec: the options of its job, if known; some descriptions are more precise with them.
     """
@@ -91,7 +91,7 @@ def _of_other_streams(event: WorkerEvent | ConfigEvent | ContextEvent) -> str:
 
 
 def _value(key: str, value: SettingValue | None) -> str:
-    """Return a stored value as users type it; as stored, if this version does not know the key."""
+    """Return a setting's value as users type it; unchanged, if this version lacks the setting."""
     if value is None:
         return "default"
     setting = SETTINGS.get(key)

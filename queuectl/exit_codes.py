@@ -1,8 +1,11 @@
-"""The exit codes of `queuectl`. Imports nothing, so that the entry point can load it first."""
+"""The exit codes of `queuectl`. `cli/error_codes.py` has the exit code of each error.
+
+Imports nothing, so that the entry point can load it first.
+"""
 
 DONE = 0
 NO = 1
-"""The answer is no: for example, a job that was waited for failed."""
+"""The answer is no: for example, `wait` ended because a job failed, or `doctor` found a problem."""
 USAGE = 2
 NOT_FOUND = 3
 REFUSED = 4

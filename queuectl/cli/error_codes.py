@@ -1,4 +1,7 @@
-"""The exit code of each error, in one place, so that the layers below know no exit codes."""
+"""The exit code of each error, in one place, so that the layers below know no exit codes.
+
+`queuectl/exit_codes.py` has the meaning of each code.
+"""
 
 from eventstore.errors import (
     ChainBroken,
@@ -30,5 +33,5 @@ CODES: dict[type[Exception], int] = {
 
 
 def code_of(error: QueueError | StoreError) -> int:
-    """Return the exit code of an error: that of its nearest class in `CODES`."""
-    return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+    """Return the exit code of an error: of its own class, else of its nearest base in `CODES`."""
+    return next(CODES[class_] for class_ in type(error).__mro__ if class_ in CODES)

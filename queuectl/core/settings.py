@@ -13,7 +13,7 @@ import msgspec
 from projections.folds.config import SettingValue
 
 from ..errors import BadInput, UnknownWord
-from ..escape import as_written
+from ..escape import for_errors
 from ..text.durations import LONGEST_US, SECOND_US, duration_named, duration_us, exact_duration
 from ..text.sizes import size_bytes, size_text
 from .requests import Policy
@@ -73,7 +73,7 @@ class Setting(msgspec.Struct, frozen=True):
         if isinstance(value, str) and self.kind in ("duration", "size"):
             return self.parse(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise BadInput(f"{self.key} must be a number, not {as_written(value)}")
+            raise BadInput(f"{self.key} must be a number, not {for_errors(value)}")
         if isinstance(value, float) and self.kind in ("count", "size"):
             if value.is_integer():  # JSON has only one type of number: 2.0 is 2
                 return self._bounded(int(value))

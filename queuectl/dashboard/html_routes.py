@@ -55,7 +55,7 @@ def since_us(span: charts.Span, now: int) -> int:
 
 
 def render_page(tx: Reader, template: str, **values: object) -> str:
-    """Return a page with its head and menu."""
+    """Return a page with its header and menu."""
     frame = queries.frame(tx, source())
     return render_template(template, frame=frame, now=now_us(), states=STATES, **values)
 

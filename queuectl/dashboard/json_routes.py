@@ -216,7 +216,7 @@ def events() -> Response:
             common.EventPage(
                 position=tx.head().position,
                 events=[common.event_shape(event) for event in listing.events],
-                next=_cursor(listing.next),
+                next=_cursor(listing.next_before),
             )
         )
 

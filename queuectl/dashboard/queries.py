@@ -23,23 +23,26 @@ EVENTS_SHOWN = 400
 ATTEMPTS_SHOWN = 200
 """Attempts of a job on its page."""
 MAX_EVENTS_SEARCHED = 20_000
-"""Events that are searched for one page of a type; a page whose search was cut says so."""
+"""Most events to search for a page of events of one type.
+
+If the search stops there, the page says so.
+"""
 READ_SIZE = 1_000
 """Events in one read."""
 MAX_STREAM_READS = 20
-"""Reads of a stream for one page of a type."""
+"""Most reads of a stream for a page of events of one type."""
 ENDED_WORKERS_SHOWN = 20
 
 
 class Frame(NamedTuple):
-    """The data in the head and the menu of every page."""
+    """The data in the header and the menu of every page."""
 
     head: Head
     counts: counts.Counts
     workers: list[Worker]
-    """Those that are alive."""
+    """The workers that are alive."""
     dead: list[Worker]
-    """Those that died and whose jobs no other worker has taken over yet."""
+    """The workers that died and whose jobs no other worker has taken over yet."""
     claimed: int
     """Jobs that living workers run or have claimed."""
 
@@ -70,9 +73,10 @@ class EventList(NamedTuple):
     """A page of the log, newest first."""
 
     events: list[Recorded]
-    next: int | None
-    looked_back_to: int | None
-    """The position at which a search was cut before the page was full; None if it was not."""
+    next_before: int | None
+    """The `before` of the next page; None if this is the last one."""
+    searched_to: int | None
+    """Where the search stopped before the page was full; None if it did not stop early."""
 
 
 class ActiveWorker(NamedTuple):
@@ -91,11 +95,11 @@ class WorkerList(NamedTuple):
 
 
 def frame(tx: Reader, source: Source) -> Frame:
-    """Return the data in the head and the menu of every page."""
+    """Return the data in the header and the menu of every page."""
     living, totals = source.living(tx), counts.total(tx)
     dead = [worker for worker in workers.active(tx) if worker not in living]
-    unserved = sum(len(jobs.of_worker(tx, worker.id)) for worker in dead)
-    return Frame(tx.head(), totals, living, dead, totals.states["processing"] - unserved)
+    claims_of_dead = sum(len(jobs.of_worker(tx, worker.id)) for worker in dead)
+    return Frame(tx.head(), totals, living, dead, totals.states["processing"] - claims_of_dead)
 
 
 def queue_names(tx: Reader) -> list[str]:
@@ -119,26 +123,26 @@ def job_view(tx: Reader, job_id: str) -> JobView | None:
 
 
 def event_list(
-    tx: Reader, stream: str | None, kind: str | None, before: int | None, limit: int
+    tx: Reader, stream: str | None, event_type: str | None, before: int | None, limit: int
 ) -> EventList:
     """Return at most `limit` events before the position `before`, newest first.
 
-    stream, kind: restrict them to a stream and to an event type.
+    stream, event_type: only events of this stream, of this type; None for all.
     """
     end = tx.head().position if before is None else before - 1
     if end <= 0:
         return EventList([], None, None)
     if stream is not None:
-        return _of_stream(tx, stream, kind, end, limit)
-    if kind is not None:
-        return _of_type(tx, kind, end, limit)
+        return _of_stream(tx, stream, event_type, end, limit)
+    if event_type is not None:
+        return _of_type(tx, event_type, end, limit)
     start = max(0, end - limit)
     events = list(tx.events(start, end))[::-1]
     return EventList(events, start + 1 if start else None, None)
 
 
-def _of_stream(tx: Reader, stream: str, kind: str | None, end: int, limit: int) -> EventList:
-    if kind is None:
+def _of_stream(tx: Reader, stream: str, event_type: str | None, end: int, limit: int) -> EventList:
+    if event_type is None:
         events = tx.newest(stream, limit + 1, end + 1)
         more = len(events) > limit
         return EventList(events[:limit], events[limit - 1].position if more else None, None)
@@ -146,7 +150,7 @@ def _of_stream(tx: Reader, stream: str, kind: str | None, end: int, limit: int) 
     upto = end + 1
     for _ in range(MAX_STREAM_READS):
         events = tx.newest(stream, READ_SIZE, upto)
-        matches += [event for event in events if event.type == kind]
+        matches += [event for event in events if event.type == event_type]
         if len(matches) > limit:
             return EventList(matches[:limit], matches[limit - 1].position, None)
         if len(events) < READ_SIZE:
@@ -155,14 +159,14 @@ def _of_stream(tx: Reader, stream: str, kind: str | None, end: int, limit: int) 
     return EventList(matches, upto, upto)
 
 
-def _of_type(tx: Reader, kind: str, end: int, limit: int) -> EventList:
+def _of_type(tx: Reader, event_type: str, end: int, limit: int) -> EventList:
     """Search the log backwards: no index is sorted by type."""
     floor = max(0, end - MAX_EVENTS_SEARCHED)
     matches: list[Recorded] = []
     upto = end
     while upto > floor and len(matches) < limit:
         after = max(floor, upto - READ_SIZE)
-        events = [recorded_from(raw) for raw in tx.raw(after, upto) if raw.type == kind]
+        events = [recorded_from(raw) for raw in tx.raw(after, upto) if raw.type == event_type]
         matches += events[::-1]
         upto = after
     if len(matches) >= limit:

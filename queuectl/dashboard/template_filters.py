@@ -8,12 +8,12 @@ from markupsafe import Markup, escape
 from projections.folds.job import Job
 from projections.streams import is_job, named
 from queuectl.escape import visible
-from queuectl.event_wording import what
+from queuectl.event_wording import event_text
 from queuectl.input.job_options import option_lines
 from queuectl.text.causes import cause_words
 from queuectl.text.durations import duration
 from queuectl.text.numbers import plural
-from queuectl.text.outcomes import manner, memory, outcome_word, stragglers
+from queuectl.text.outcomes import how_ended, memory, outcome_word, stragglers
 from queuectl.text.sizes import size
 from queuectl.text.timestamps import ago, clock, day, minute, rfc3339
 
@@ -52,7 +52,7 @@ def install(app: Flask) -> None:
         is_job=is_job,
         option_lines=option_lines,
         stream_named=named,
-        what=what,
+        event_text=event_text,
         outcome_word=outcome_word,
         ago=ago_element,
         elapsed=elapsed_element,
@@ -66,7 +66,7 @@ def install(app: Flask) -> None:
 
 
 def lines(text: str) -> str:
-    """Format job text of several lines: make control characters but newlines and tabs visible."""
+    """Return job text of several lines; control characters except newlines and tabs are visible."""
     return visible(text.replace("\r\n", "\n"), keep="\n\t")
 
 
@@ -76,7 +76,7 @@ def number(count: int) -> str:
 
 
 def percent(part: float) -> str:
-    """Format a number for an attribute of an SVG element."""
+    """Format a number with two decimals, for an attribute of an SVG element."""
     return f"{part:.2f}"
 
 
@@ -87,7 +87,7 @@ def short(text: str, most: int = 120) -> str:
 
 def failure(job: Job) -> str:
     """Return how the last attempt of a job failed, in the words of the command line."""
-    return manner(job.failure or "dead", job.exit_code, job.signal)
+    return how_ended(job.failure or "dead", job.exit_code, job.signal)
 
 
 def ago_element(at_us: int, now_us: int) -> Markup:

@@ -3,7 +3,7 @@
 import re
 
 from ..errors import BadInput
-from ..escape import as_written, visible
+from ..escape import for_errors, visible
 
 LONGEST_ID = 200
 """The maximum number of characters of an id."""
@@ -30,7 +30,7 @@ def check_id(label: str, job_id: str) -> str:
     if re.fullmatch(_PLAIN, job_id) and job_id.lower() not in RESERVED:
         return job_id
     if reason := _reason(job_id):
-        raise BadInput(f"{label} cannot be {as_written(job_id)}: {reason}; choose another")
+        raise BadInput(f"{label} cannot be {for_errors(job_id)}: {reason}; choose another")
     return job_id
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.settings import setting
 from ..errors import BadInput
-from ..escape import as_written
+from ..escape import for_errors
 from ..text.durations import duration_named, duration_us
 
 Check = Callable[[str, Any], object]
@@ -29,7 +29,7 @@ _VARIABLE = r"(?!QUEUECTL_)[^=\0]{1,200}"
 def text(key: str, value: Any) -> str:
     """Return text that can be recorded and passed to a program."""
     if not isinstance(value, str):
-        raise BadInput(f"{key} must be text, not {as_written(value)}")
+        raise BadInput(f"{key} must be text, not {for_errors(value)}")
     if "\0" in value:
         raise BadInput(f"{key} contains a NUL character, which no program can receive")
     try:
@@ -49,7 +49,7 @@ def command(key: str, value: Any) -> str:
 def argv(key: str, value: Any) -> tuple[str, ...]:
     """Return a list of arguments."""
     if not isinstance(value, list | tuple) or not value:
-        raise BadInput(f"{key} must be a list of at least one text, not {as_written(value)}")
+        raise BadInput(f"{key} must be a list of at least one text, not {for_errors(value)}")
     command(key, value[0])
     return tuple(text(key, word) for word in value)
 
@@ -57,7 +57,7 @@ def argv(key: str, value: Any) -> tuple[str, ...]:
 def _matching(pattern: str, rule: str) -> Check:
     def check(key: str, value: Any) -> str:
         if not re.fullmatch(pattern, text(key, value)):
-            raise BadInput(f"{key} must {rule}, not {as_written(value)}")
+            raise BadInput(f"{key} must {rule}, not {for_errors(value)}")
         return str(value)
 
     return check
@@ -77,7 +77,7 @@ def whole(lowest: int, highest: int) -> Check:
         if type(value) is not int or not lowest <= value <= highest:
             raise BadInput(
                 f"{key} must be a whole number from {lowest:,} to {highest:,},"
-                f" not {as_written(value)}"
+                f" not {for_errors(value)}"
             )
         return value
 
@@ -89,7 +89,7 @@ def duration(key: str, value: Any) -> int:
     if isinstance(value, str):
         return duration_us(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadInput(f'{key} must be a duration such as 90 or "5m", not {as_written(value)}')
+        raise BadInput(f'{key} must be a duration such as 90 or "5m", not {for_errors(value)}')
     return duration_named(key, value)
 
 
@@ -100,7 +100,7 @@ def _mapping(key: str, value: Any) -> Mapping[str, Any]:
     pairs = value if isinstance(value, list | tuple) else [value]
     for pair in pairs:
         if "=" not in text(key, pair):
-            raise BadInput(f"{key} must be K=V, not {as_written(pair)}")
+            raise BadInput(f"{key} must be K=V, not {for_errors(pair)}")
     texts: dict[str, str] = {}
     for name, word in (pair.split("=", 1) for pair in pairs):
         if texts.setdefault(name, word) != word:
@@ -128,7 +128,7 @@ def variables(key: str, value: Any) -> dict[str, str]:
 def background(key: str, value: Any) -> str:
     """Return `end` or `keep`."""
     if value not in BACKGROUND:
-        raise BadInput(f"{key!r} is end or keep, not {as_written(value)}")
+        raise BadInput(f"{key!r} is end or keep, not {for_errors(value)}")
     return str(value)
 
 

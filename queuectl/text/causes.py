@@ -8,7 +8,7 @@ from eventstore.events.job import FailureReason
 
 from ..errors import BadInput, nearest
 from .exit_lists import signal_number
-from .outcomes import manner
+from .outcomes import how_ended
 
 LAST_EXIT_CODE = 255
 LAST_RECORDED_SIGNAL = 128
@@ -35,8 +35,10 @@ def cause_words(cause: str) -> str:
     """
     kind, _, number = cause.partition(" ")
     if not number.isdecimal():
-        return manner(cause, None, None)
-    return manner(kind, int(number), None) if kind == "exit" else manner(kind, None, int(number))
+        return how_ended(cause, None, None)
+    return (
+        how_ended(kind, int(number), None) if kind == "exit" else how_ended(kind, None, int(number))
+    )
 
 
 def cause_from(text: str) -> str:

@@ -1,6 +1,8 @@
 """Format and parse durations: `250ms`, `2.3s`, `1m30s`, `3d4h`, `90`.
 
-The whole program uses these functions, so that a duration reads the same everywhere.
+The whole program uses these functions, so that a duration has the same form everywhere. The age of
+a time, `2m ago`, is formatted by `timestamps.ago`; on an open page, `dashboard/static/live.js`
+counts ages on, with the rules of this file.
 """
 
 import re
@@ -19,7 +21,8 @@ UNITS_US = {
     "ms": 1_000,
     "us": 1,
 }
-_WRITTEN = {unit: size for unit, size in UNITS_US.items() if unit != "w"}
+_UNITS_WRITTEN = {unit: size for unit, size in UNITS_US.items() if unit != "w"}
+"""Weeks are understood, but written as days."""
 LONGEST_US = 100 * 365 * UNITS_US["d"]
 """A hundred years: longer than any use, and far below the limit of a 64-bit integer."""
 
@@ -27,6 +30,7 @@ LONGEST_US = 100 * 365 * UNITS_US["d"]
 _NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,6})?)"
 _DURATION = "".join(rf"(?:{_NUMBER}{unit}\s*)?" for unit in UNITS_US)
 _LONG = (("d", "h"), ("h", "m"), ("m", "s"))
+"""The two units in which a duration of a minute or more is written."""
 
 
 def duration(us: int) -> str:
@@ -55,7 +59,7 @@ def age(us: int) -> str:
 def exact_duration(us: int) -> str:
     """Return the shortest exact text of a duration: `duration_us` parses it back to `us`."""
     parts = []
-    for unit, size in _WRITTEN.items():
+    for unit, size in _UNITS_WRITTEN.items():
         if us >= size:
             parts.append(f"{us // size}{unit}")
             us %= size
@@ -75,14 +79,14 @@ def duration_us(text: str) -> int:
 
 
 def duration_of(seconds: float) -> int:
-    """Return `seconds` in microseconds. Raises BadInput if it is negative, NaN or too long."""
+    """Convert seconds to microseconds. Raises BadInput if they are negative, NaN or too many."""
     if not seconds >= 0:
         raise BadInput(f"{seconds} is not a duration; it cannot be negative")
     return _bounded(f"{seconds} seconds", seconds * SECOND_US)
 
 
 def duration_named(key: str, seconds: float) -> int:
-    """Return `duration_of(seconds)`. Raises BadInput, which names the key that has the value."""
+    """Convert seconds to microseconds like `duration_of`. The message of BadInput names `key`."""
     try:
         return duration_of(seconds)
     except BadInput as error:
@@ -90,7 +94,7 @@ def duration_named(key: str, seconds: float) -> int:
 
 
 def _decimal(number: float) -> str:
-    """Format a number with one decimal unless that is 0: `2.3`, `38`."""
+    """Format a number with one decimal, or with none if that would be 0: `2.3`, `38`."""
     return f"{number:.1f}".removesuffix(".0")
 
 
@@ -109,7 +113,7 @@ def _long_units(us: int) -> tuple[str, str]:
 
 
 def _rounded(us: int, step_us: int) -> int:
-    """Return the nearest multiple of `step_us`; of two equally near ones the larger."""
+    """Return the nearest multiple of `step_us`, the larger one if two are equally near."""
     return (us + step_us // 2) // step_us * step_us
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from projections.folds.job import Job
 
 from ..errors import BadInput
-from ..escape import as_written
+from ..escape import for_errors
 from .outcomes import signal_name
 
 MOST_ENDINGS = 100
@@ -44,7 +44,7 @@ def endings(label: str, value: object) -> Endings:
         elif (number := signal_number(word)) is not None:
             signals.add(number)
         else:
-            raise BadInput(f"{label}: {as_written(word)} is no exit code and no signal; {_HELP}")
+            raise BadInput(f"{label}: {for_errors(word)} is no exit code and no signal; {_HELP}")
     return Endings(tuple(sorted(codes)), tuple(sorted(signals)))
 
 

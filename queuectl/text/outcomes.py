@@ -30,13 +30,13 @@ def signal_name(number: int) -> str:
         return f"signal:{number}"
 
 
-def manner(
+def how_ended(
     reason: str | None, exit_code: int | None, signal: int | None, error: str | None = None
 ) -> str:
-    """Describe the end of an attempt: `exit 1`, `signal 9 (SIGKILL)`, `timed out`.
+    """Describe how an attempt ended: `exit 1`, `signal 9 (SIGKILL)`, `timed out`.
 
-    reason: the recorded reason of a failure; None if the attempt did not fail. error: the system's
-    error message, if any: `ffmpeg: command not found`.
+    reason: the recorded reason of a failure; None if the attempt did not fail. error: the recorded
+    error message of the system, if any: `ffmpeg: command not found`.
     """
     if error and reason in _SELF_CONTAINED:
         return error
@@ -62,9 +62,9 @@ def stragglers(count: int | None, names: Iterable[str] | None) -> str:
 
 
 def outcome_word(run: Run) -> str:
-    """Return the outcome in a word or two: `succeeded`, `failed`, `timed out`, `running`."""
+    """Return the outcome in one or two words: `succeeded`, `failed`, `timed out`, `running`."""
     if run.outcome == "failed" and run.reason in ("timeout", "worker-lost", "worker-stopped"):
-        return manner(run.reason, None, None)
+        return how_ended(run.reason, None, None)
     return run.outcome or "running"
 
 
@@ -72,15 +72,18 @@ def outcome(run: Run) -> str:
     """Return the outcome and its details: `failed: exit 1`, `succeeded: exit 3`."""
     words = outcome_word(run)
     if words == "failed":
-        return f"failed: {manner(run.reason, run.exit_code, run.signal, run.error)}"
+        return f"failed: {how_ended(run.reason, run.exit_code, run.signal, run.error)}"
     if words == "succeeded" and (run.exit_code or run.signal):
-        return f"succeeded: {manner(None, run.exit_code, run.signal)}"
+        return f"succeeded: {how_ended(None, run.exit_code, run.signal)}"
     return words
 
 
 def ending(event: Usage) -> str:
-    """Return how an attempt ended, and after how long: `exit 1 after 38s`."""
-    words = _manner(event)
+    """Return how an attempt ended, after how long, and which processes it left behind.
+
+    `exit 1 after 38s; ended 1 background process: sleep`
+    """
+    words = _how_ended(event)
     if event.duration_us:
         words += f" after {duration(event.duration_us)}"
     processes = stragglers(event.stragglers, event.straggler_names)
@@ -94,11 +97,11 @@ def memory(exact_bytes: int | None, below_bytes: int | None) -> str:
     return "" if below_bytes is None else f"< {size(below_bytes)}"
 
 
-def _manner(event: Usage) -> str:
+def _how_ended(event: Usage) -> str:
     match event:
         case Failed():
-            return manner(event.reason, event.exit_code, event.signal, event.error)
+            return how_ended(event.reason, event.exit_code, event.signal, event.error)
         case Cancelled() | Succeeded():
-            return manner(None, event.exit_code, event.signal)
+            return how_ended(None, event.exit_code, event.signal)
         case _:
             return "ended"

@@ -1,4 +1,7 @@
-"""Format and parse points in time: `14:05`, `yesterday 14:05`, `2h-ago`, ISO 8601."""
+"""Format and parse points in time: `14:05`, `yesterday 14:05`, `2h-ago`, ISO 8601.
+
+`dashboard/static/live.js` formats ages like `ago`, so that they keep counting on an open page.
+"""
 
 import os
 import re
@@ -49,7 +52,7 @@ def past_us(text: str, now_us: int) -> int:
 
 
 def relative_us(text: str) -> int | None:
-    """Return the microseconds from now for `now`, `in 2h` and `+2h`; None for other text.
+    """Return how many microseconds from now `now`, `in 2h` or `+2h` is; None for other text.
 
     Raises BadInput for `in` or `+` without a duration.
     """
@@ -64,8 +67,8 @@ def relative_us(text: str) -> int | None:
 def coming_us(text: str, now_us: int) -> int:
     """Parse a time in the future: like `instant_us`, except for times of day that have passed.
 
-    Such a time means tomorrow, unless the clock will show it again today, in the hour that is
-    repeated when daylight saving time ends.
+    A passed time of day is a time tomorrow, unless the clock will show it again today: when
+    daylight saving time ends, an hour is repeated.
     """
     at_us = instant_us(text, now_us, example="'in 2h'")
     if at_us >= now_us or _normal(text).endswith("ago"):
@@ -79,9 +82,9 @@ def coming_us(text: str, now_us: int) -> int:
 
 
 def by_the_day(text: str) -> str | None:
-    """Return a time whose date depends on the current day, such as `tomorrow 9:00`; else None.
+    """Return the text if its date depends on the current day, such as `tomorrow 9:00`; else None.
 
-    The words are in lower case and separated by single spaces.
+    The result is in lower case, with single spaces.
     """
     words = _normal(text)
     return words if words.split(" ")[0] in _DAYS or re.fullmatch(_CLOCK, words) else None
@@ -102,7 +105,10 @@ def instant(at_us: int | None) -> str | None:
 
 
 def ago(at_us: int, now: int) -> str:
-    """Format a time as its distance from now: `2m ago`, `in 5s`. Both: UTC, microseconds."""
+    """Format a time as its distance from now: `2m ago`, `in 5s`.
+
+    at_us, now: UTC, microseconds since 1970. `tick` in live.js does the same on an open page.
+    """
     return f"in {age(at_us - now)}" if at_us > now else f"{age(now - at_us)} ago"
 
 
@@ -145,9 +151,10 @@ def _normal(text: str) -> str:
 
 
 def _at_us(text: str, now_us: int, fold: int) -> int:
-    """Parse a date and time. fold: 1 for the second of two equal local times.
+    """Parse a date and time; return UTC, microseconds since 1970.
 
-    Raises BadInput for a time out of range, and _NoTime for text that is not a time.
+    fold: 0 for the first and 1 for the second of two equal local times. Raises BadInput for a time
+    out of range, and _NoTime for text that is not a time.
     """
     try:
         at = _on_a_day(_normal(text), now_us) or datetime.fromisoformat(text.strip())

@@ -12,7 +12,7 @@ from ..text.durations import duration
 from ..text.exit_lists import zero_explained
 from ..text.hints import with_db_option
 from ..text.numbers import plural
-from ..text.outcomes import manner, stragglers
+from ..text.outcomes import how_ended, stragglers
 from ..text.processes import unendable_advice
 from .process_sweep import Unendable
 from .rounds import Result
@@ -188,6 +188,6 @@ def _became(result: Result, job: Job) -> str:
 
 def _how(result: Result, usage: Usage, job: Job) -> str:
     outcome = result.outcome
-    words = visible(manner(outcome.ended, outcome.exit_code, outcome.signal, outcome.error))
+    words = visible(how_ended(outcome.ended, outcome.exit_code, outcome.signal, outcome.error))
     words += zero_explained(job)
     return f"{words} after {duration(usage.duration_us)}" if usage.duration_us else words

@@ -28,7 +28,7 @@ from ...text.outcomes import stragglers
 from ...text.processes import unendable_advice
 from ...text.timestamps import ago, moment
 from ..ui import options
-from ..ui.columns import ATTEMPT_COLUMNS, ended, output_hint, state
+from ..ui.columns import ATTEMPT_COLUMNS, failure_text, output_hint, state
 from ..ui.invocation import with_named_db
 from ..ui.job_selection import existing_job
 from ..ui.living_workers import living_workers
@@ -179,8 +179,8 @@ def _facts(view: ShownJob, now: int) -> Iterator[tuple[str, str]]:
             yield f"attempt {run.attempt}", processes
     for words in view.unendable:
         yield "stuck", words
-    if ended(job):
-        yield "last ended", f"{ended(job)}{zero_explained(job)}"
+    if failure_text(job):
+        yield "last ended", f"{failure_text(job)}{zero_explained(job)}"
     if job.failure == "not-found" or (job.failure == "exit" and job.exit_code == SHELL_NOT_FOUND):
         yield "hint", with_named_db(missing_program(spec, path))
 

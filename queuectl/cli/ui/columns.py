@@ -9,9 +9,9 @@ from projections.folds.worker import Worker
 from projections.read_models.runs import Run
 
 from ...escape import quoted
-from ...event_wording import what
+from ...event_wording import event_text
 from ...text.durations import age, duration
-from ...text.outcomes import manner, memory, outcome
+from ...text.outcomes import how_ended, memory, outcome
 from ...text.sizes import size
 from ...text.timestamps import ago, clock, instant, rfc3339
 from .style import ID_WIDTH, TEXT_WIDTH, Column
@@ -35,15 +35,15 @@ def state(job: Job) -> str:
     return f"{GLYPHS[job.state]} {job.state}{cancelling}"
 
 
-def ended(job: Job) -> str:
-    """Return how the last ended attempt failed; empty if it did not."""
-    return manner(job.failure, job.exit_code, job.signal) if job.failure else ""
+def failure_text(job: Job) -> str:
+    """Return how the last finished attempt failed; empty if that attempt did not fail."""
+    return how_ended(job.failure, job.exit_code, job.signal) if job.failure else ""
 
 
 def output_hint(attempts: Sequence[Run], job: Job) -> list[str]:
-    """Return the line to type for the output of the last attempt that printed anything.
+    """Return a list with one hint: the command that prints the output of the last attempt with any.
 
-    A list of one hint, or an empty list.
+    Empty if no attempt printed anything. attempts: oldest first.
     """
     for run in reversed(attempts):
         if run.output_bytes:
@@ -53,7 +53,10 @@ def output_hint(attempts: Sequence[Run], job: Job) -> list[str]:
 
 
 def due_text(job: Job, now: int) -> str:
-    """Return when the next attempt is due: `in 5s`. `overdue` means that no worker runs."""
+    """Return when the next attempt is due: `in 5s`.
+
+    `overdue 2m`: the time has passed, and no worker has made the job pending yet.
+    """
     if job.due_at_us is None:
         return ""
     late = job.due_at_us <= now
@@ -65,11 +68,11 @@ def text_column(
     text: Callable[[T], str],
     *,
     wide: bool = False,
-    spare: bool = False,
-    folds: int = 0,
+    droppable: bool = False,
+    fold_width: int = 0,
 ) -> Column[T]:
     """Return a column that has the same text on a terminal and in a pipe."""
-    return Column(title, text, lambda row, _: text(row), wide, spare, folds)
+    return Column(title, text, lambda row, _: text(row), wide, droppable, fold_width)
 
 
 def time_column(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
@@ -82,31 +85,34 @@ def time_column(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
         at = at_us(row)
         return "" if at is None else ago(at, now)
 
-    return Column(title, plain, shown, spare=True)
+    return Column(title, plain, shown, droppable=True)
 
 
 JOB_COLUMNS: tuple[Column[Job], ...] = (
-    text_column("id", lambda job: job.id, folds=ID_WIDTH),
+    text_column("id", lambda job: job.id, fold_width=ID_WIDTH),
     Column("state", lambda job: job.state, lambda job, _: state(job)),
-    text_column("attempts", lambda job: str(job.attempts), spare=True),
+    text_column("attempts", lambda job: str(job.attempts), droppable=True),
     time_column("enqueued", lambda job: job.enqueued_at_us),
-    Column("next attempt", lambda job: instant(job.due_at_us) or "", due_text, spare=True),
+    Column("next attempt", lambda job: instant(job.due_at_us) or "", due_text, droppable=True),
     text_column("command", lambda job: job.spec.command, wide=True),
 )
 
+# The next three columns are shown only if the terminal is wide enough.
 REASON_COLUMN: Column[Job] = text_column(
-    "reason", lambda job: ended(job) if job.state in ("failed", "dead") else "", spare=True
+    "reason",
+    lambda job: failure_text(job) if job.state in ("failed", "dead") else "",
+    droppable=True,
 )
-QUEUE_COLUMN: Column[Job] = text_column("queue", lambda job: job.spec.queue, spare=True)
+QUEUE_COLUMN: Column[Job] = text_column("queue", lambda job: job.spec.queue, droppable=True)
 NAME_COLUMN: Column[Job] = text_column(
-    "name", lambda job: job.spec.name or "", spare=True, folds=TEXT_WIDTH
+    "name", lambda job: job.spec.name or "", droppable=True, fold_width=TEXT_WIDTH
 )
-"""Columns that only a wide terminal has room for."""
+
 
 DEAD_COLUMNS: tuple[Column[Job], ...] = (
-    text_column("id", lambda job: job.id, folds=ID_WIDTH),
-    text_column("attempts", lambda job: str(job.attempts), spare=True),
-    text_column("reason", ended, folds=TEXT_WIDTH),
+    text_column("id", lambda job: job.id, fold_width=ID_WIDTH),
+    text_column("attempts", lambda job: str(job.attempts), droppable=True),
+    text_column("reason", failure_text, fold_width=TEXT_WIDTH),
     time_column("dead since", lambda job: job.changed_at_us),
     text_column("command", lambda job: job.spec.command, wide=True),
 )
@@ -115,14 +121,22 @@ ATTEMPT_COLUMNS: tuple[Column[Run], ...] = (
     text_column("attempt", lambda run: str(run.attempt)),
     text_column("worker", lambda run: f"{run.worker}/{run.slot}"),
     time_column("began", lambda run: run.claimed_at_us),
-    text_column("outcome", outcome, folds=TEXT_WIDTH),
+    text_column("outcome", outcome, fold_width=TEXT_WIDTH),
     text_column(
-        "took", lambda run: "" if run.duration_us is None else duration(run.duration_us), spare=True
+        "took",
+        lambda run: "" if run.duration_us is None else duration(run.duration_us),
+        droppable=True,
     ),
-    text_column("cpu", lambda run: "" if run.cpu_us is None else duration(run.cpu_us), spare=True),
-    text_column("memory", lambda run: memory(run.memory_bytes, run.memory_below_bytes), spare=True),
     text_column(
-        "output", lambda run: "" if run.output_bytes is None else size(run.output_bytes), spare=True
+        "cpu", lambda run: "" if run.cpu_us is None else duration(run.cpu_us), droppable=True
+    ),
+    text_column(
+        "memory", lambda run: memory(run.memory_bytes, run.memory_below_bytes), droppable=True
+    ),
+    text_column(
+        "output",
+        lambda run: "" if run.output_bytes is None else size(run.output_bytes),
+        droppable=True,
     ),
 )
 
@@ -134,7 +148,7 @@ EVENT_COLUMNS: tuple[Column[Recorded], ...] = (
     text_column("stream", lambda row: row.stream),
     text_column("type", lambda row: row.type),
     text_column("actor", lambda row: row.actor),
-    Column("what", lambda row: row.data, lambda row, _: what(row.event), wide=True),
+    Column("what", lambda row: row.data, lambda row, _: event_text(row.event), wide=True),
 )
 
 
@@ -148,36 +162,36 @@ class WorkerRow(NamedTuple):
 
     @property
     def state(self) -> str:
-        """As the log has it, or `dead` if it died and no other worker has taken over yet."""
+        """The state in the log, or `dead` if it died and no other worker has taken over yet."""
         return "dead" if self.worker.active and not self.alive else self.worker.state
 
 
 WORKER_COLUMNS: tuple[Column[WorkerRow], ...] = (
     text_column("id", lambda row: row.worker.id),
-    text_column("name", lambda row: row.worker.started.name, folds=TEXT_WIDTH),
+    text_column("name", lambda row: row.worker.started.name, fold_width=TEXT_WIDTH),
     text_column("state", lambda row: row.state),
-    text_column("slots", lambda row: str(row.worker.started.slots), spare=True),
+    text_column("slots", lambda row: str(row.worker.started.slots), droppable=True),
     Column(
         "queues",
         lambda row: ",".join(row.worker.started.queues),
         lambda row, _: ", ".join(row.worker.started.queues) or "all",
-        spare=True,
+        droppable=True,
     ),
-    text_column("pid", lambda row: str(row.worker.started.pid), spare=True),
+    text_column("pid", lambda row: str(row.worker.started.pid), droppable=True),
     time_column("started", lambda row: row.worker.started_at_us),
-    text_column("ended", lambda row: row.worker.ended or "", spare=True),
+    text_column("ended", lambda row: row.worker.ended or "", droppable=True),
     Column(
         "jobs",
         lambda row: ",".join(row.jobs),
         lambda row, _: _job_list(row),
-        spare=True,
-        folds=TEXT_WIDTH,
+        droppable=True,
+        fold_width=TEXT_WIDTH,
     ),
 )
 
 
 def _job_list(row: WorkerRow) -> str:
-    """Return the ids of as many jobs as the worker has slots, and the number claimed ahead."""
+    """Return the ids of the first jobs, one per slot, and how many more are claimed."""
     slots = row.worker.started.slots
     ahead = len(row.jobs) - slots
     shown = ", ".join(row.jobs[:slots])

@@ -9,7 +9,7 @@ from eventstore.events.recorded import Recorded
 
 from ...core.clock import SystemClock
 from ...escape import visible
-from ...event_wording import what
+from ...event_wording import event_text
 from ...json_shapes import event_shape
 from ...text.durations import duration
 from ...text.timestamps import clock, day, rfc3339
@@ -56,7 +56,7 @@ class EventPrinter:
         self._print_new_day(recorded.recorded_at_us)
         if isinstance(recorded.event, Claimed):
             self._slots[recorded.stream, recorded.actor] = recorded.event.slot
-        description = visible(what(recorded.event, self._spec))
+        description = visible(event_text(recorded.event, self._spec))
         if self._spec is None:
             at = clock(recorded.recorded_at_us)
             where = f"{recorded.position:>6}  {at}  {recorded.stream:<10}"

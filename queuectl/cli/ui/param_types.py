@@ -7,7 +7,7 @@ import click
 
 from ...core.settings import setting
 from ...errors import NO_WORDS, BadInput, UnknownWord
-from ...escape import as_written
+from ...escape import for_errors
 from ...text.numbers import LARGEST_INTEGER, whole_number
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Whole(click.ParamType):  # type: ignore[type-arg]
         if self._highest == LARGEST_INTEGER:
             limits = f"of at least {self._lowest:,}"
         raise BadInput(
-            f"{option_name(param)} must be a whole number {limits}, not {as_written(text)}"
+            f"{option_name(param)} must be a whole number {limits}, not {for_errors(text)}"
         )
 
 
@@ -82,7 +82,7 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
         seconds = duration_us(str(value)) / 1_000_000
         if seconds < 0.1:
             raise BadInput(
-                f"{option_name(param)} must be at least 0.1 s, not {as_written(str(value))}"
+                f"{option_name(param)} must be at least 0.1 s, not {for_errors(str(value))}"
             )
         return seconds
 

@@ -30,9 +30,9 @@ def table(columns: tuple[Column[T], ...], rows: Sequence[T], now_us: int) -> Non
     for column in shown:
         layout.add_column(
             column.title,
-            no_wrap=not column.folds or (column is shown[0] and whole),
-            overflow="fold" if column.folds else "ellipsis",
-            max_width=column.folds or None,
+            no_wrap=not column.fold_width or (column is shown[0] and whole),
+            overflow="fold" if column.fold_width else "ellipsis",
+            max_width=column.fold_width or None,
             width=WIDE_AT_LEAST if column.wide else None,
             ratio=1 if column.wide else None,
         )
@@ -44,23 +44,26 @@ def table(columns: tuple[Column[T], ...], rows: Sequence[T], now_us: int) -> Non
 def _fitting(
     columns: tuple[Column[T], ...], rows: Sequence[T], now_us: int, width: int
 ) -> list[Column[T]]:
-    """Return the columns without the spare columns that are empty or do not fit."""
+    """Return the columns, without the droppable columns that are empty or do not fit."""
     longest = {column: _longest(column, rows, now_us) for column in columns}
-    shown = [column for column in columns if longest[column] or not column.spare]
+    shown = [column for column in columns if longest[column] or not column.droppable]
     for column in reversed(columns):
         needed = sum(_width(kept, longest[kept]) for kept in shown)
-        if column in shown and column.spare and needed - _GAP > width:
+        if column in shown and column.droppable and needed - _GAP > width:
             shown.remove(column)
     return shown
 
 
 def _leaves_room(columns: list[Column[T]], rows: Sequence[T], now_us: int, width: int) -> bool:
-    """Return whether the ids, in the first column, fit unfolded next to the narrowest others."""
+    """Return whether the ids, in the first column, fit unfolded.
+
+    The other columns are counted with their least width.
+    """
     ids, *others = columns
     longest = _longest(ids, rows, now_us)
-    least = [0 if column.folds else _longest(column, rows, now_us) for column in others]
+    least = [0 if column.fold_width else _longest(column, rows, now_us) for column in others]
     needed = longest + _GAP + sum(map(_width, others, least)) - _GAP
-    return longest <= (ids.folds or longest) and needed <= width
+    return longest <= (ids.fold_width or longest) and needed <= width
 
 
 def _longest(column: Column[T], rows: Sequence[T], now_us: int) -> int:
@@ -69,7 +72,7 @@ def _longest(column: Column[T], rows: Sequence[T], now_us: int) -> int:
 
 def _width(column: Column[T], longest: int) -> int:
     """Return the width of a column with the gap to the next. longest: width of its longest text."""
-    most = WIDE_AT_LEAST if column.wide else column.folds or longest
+    most = WIDE_AT_LEAST if column.wide else column.fold_width or longest
     return max(min(longest, most), cell_len(column.title)) + _GAP
 
 

@@ -34,12 +34,15 @@ class Column(NamedTuple, Generic[T]):
     """Its second argument is the current time, UTC, microseconds since 1970."""
     wide: bool = False
     """Whether the column takes the remaining width, and is cut if that is too small."""
-    spare: bool = False
-    """Whether to leave out the column if it is empty or does not fit, beginning at the right."""
-    folds: int = 0
+    droppable: bool = False
+    """Whether to leave out the column if it is empty, or if the terminal is too narrow.
+
+    The rightmost droppable column is left out first.
+    """
+    fold_width: int = 0
     """The width at which longer text is folded; 0 if it is never folded."""
 
 
 def colours_wanted() -> bool:
-    """Return whether colours may be used: not if NO_COLOR is set (see no-color.org)."""
+    """Return False if NO_COLOR is set (see no-color.org), else True."""
     return not os.environ.get("NO_COLOR")

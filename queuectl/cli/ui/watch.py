@@ -24,7 +24,10 @@ class _Page(StringIO):
 
 
 def watch(reading: Reading, out: Printer, show: Callable[[], None], every_s: float | None) -> None:
-    """Call `show` once; with `every_s`, call it on every change and at least that often."""
+    """Call `show` once; with `every_s`, on every change, and every `every_s` seconds without one.
+
+    `every_s` ends only by Ctrl-C. Raises click.UsageError if stdout is not a terminal.
+    """
     if every_s is None:
         show()
         return
@@ -41,7 +44,10 @@ def watch(reading: Reading, out: Printer, show: Callable[[], None], every_s: flo
 
 
 def _screen(lines: list[str]) -> str:
-    """Return the text for one screen. More lines would scroll, and stay in the scrollback."""
+    """Return the text that replaces the screen. Lines beyond its height are only counted.
+
+    A terminal would scroll for them, and keep each old screen in its scrollback.
+    """
     room = shutil.get_terminal_size().lines - 1
     shown = lines[:room]
     if len(lines) > room:

@@ -10,7 +10,8 @@ const notice = document.getElementById("notice");
 // Times.
 const UNITS = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
 
-// Format a duration as the server does: two units at most, rounded to the smaller: `38s`, `1m12s`, `3h4m`.
+// Format a duration like `age` in queuectl/text/durations.py: two units at most, rounded to the smaller:
+// `38s`, `1m12s`, `3h4m`. Change both together.
 function duration(seconds) {
   const unitsOf = whole => {
     const at = UNITS.findIndex(([, size]) => whole >= size);
@@ -29,6 +30,8 @@ function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// Update all times on the page. The same as `ago` in queuectl/text/timestamps.py, and `elapsed_element` in
+// queuectl/dashboard/template_filters.py: the time since a moment, without "ago".
 function tick() {
   if (document.hidden) return;
   for (const time of document.querySelectorAll("time[data-ago], time[data-elapsed]")) {

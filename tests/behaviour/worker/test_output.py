@@ -96,7 +96,7 @@ def test_slow_short_output_is_stored_in_the_database_too(folder: int, tmp_path: 
     assert output.finish().blob == b"first\nsecond\n"
     output.discard()
     assert list(tmp_path.iterdir()) == []
-    assert list(piece_of(b"first\nsecond\n", since=6)) == [Piece(6, b"second\n", 0)]
+    assert list(piece_of(b"first\nsecond\n", from_byte=6)) == [Piece(6, b"second\n", 0)]
 
 
 def test_follower_that_falls_behind_learns_how_much_it_missed(folder: int) -> None:

@@ -14,7 +14,7 @@ from eventstore.events.job import (
     Succeeded,
 )
 from eventstore.events.recorded import Event
-from queuectl.event_wording import what
+from queuectl.event_wording import event_text
 from queuectl.text.numbers import plural
 from queuectl.text.sizes import size
 
@@ -85,4 +85,4 @@ def test_a_count_of_one_has_a_singular_noun() -> None:
     ],
 )
 def test_an_event_is_described_by_the_details_of_its_fields(event: Event, words: str) -> None:
-    assert what(event, SPEC) == words
+    assert event_text(event, SPEC) == words

@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def test_output_is_read_from_the_database_if_it_is_stored_there(store: Store) -> None:
     output = StoredOutput(total_bytes=6, kept=b"stored")
-    assert list(kept_output(output, store, "42", 1, since=2)) == [Piece(2, b"ored", 0)]
+    assert list(kept_output(output, store, "42", 1, from_byte=2)) == [Piece(2, b"ored", 0)]
 
 
 def test_output_of_a_running_attempt_is_read_from_its_files(store: Store) -> None:

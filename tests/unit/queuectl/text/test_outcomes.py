@@ -2,7 +2,7 @@
 
 import pytest
 
-from queuectl.text.outcomes import manner
+from queuectl.text.outcomes import how_ended
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ from queuectl.text.outcomes import manner
     ],
 )
 def test_an_outcome_is_described_in_common_terms(words: str, ended: tuple[object, ...]) -> None:
-    assert manner(*ended) == words  # type: ignore[arg-type]
+    assert how_ended(*ended) == words  # type: ignore[arg-type]

@@ -61,7 +61,7 @@ class Attempt:
         now_us: int,
     ) -> None:
         self.job, self.slot, self.mark, self.child = job, slot, mark, child
-        self.printed: Kept | None = None
+        self.kept_output: Kept | None = None
         self._output, self._launcher = output, launcher
         self._started_us = now_us
         self._ended: Ended = "exit"
@@ -222,7 +222,7 @@ class Attempt:
             if not (data := self._read()):
                 break
             self._output.take(data)
-        self.printed = kept = self._output.finish()
+        self.kept_output = kept = self._output.finish()
         ended, refusal = self._ended, self._exit.refusal
         if ended == "exit" and refusal is not None:
             return Outcome(ended=refusal.reason, error=refusal.error)
@@ -249,7 +249,7 @@ class Attempt:
         """Close the pipe and the output files: the result is in the log."""
         if self.child.output is not None:
             os.close(self.child.output)
-        if self.printed is not None and self.printed.blob is not None:
+        if self.kept_output is not None and self.kept_output.blob is not None:
             self._output.discard()
         else:
             self._output.close()

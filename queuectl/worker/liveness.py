@@ -1,5 +1,6 @@
-"""The check whether a worker is alive, for takeovers and for all readers.
+"""The check whether a worker is alive, for commands and the dashboard.
 
+A takeover does not rely on it: it takes the locks of the worker itself (`takeover.take_over`).
 The log alone is not enough: if keeper and supervisor were killed, or the machine was switched off,
 the death of the worker is not recorded until another worker takes over.
 """
@@ -21,9 +22,9 @@ def living(store: Store | None, active: Iterable[Worker]) -> list[Worker]:
 def is_alive(store: Store, worker: Worker) -> bool:
     """Return whether the supervisor or the keeper of a worker serves this queue file.
 
-    A worker that cannot be examined, such as another user's, is alive if the log says so. Nothing
-    is written, and a lock is tried only if no process of the worker is seen: it may be in another
-    container.
+    A worker that cannot be examined, such as one of another user, counts as alive if the log says
+    so. Nothing is written. A lock is tried only if no process of the worker is visible here, since
+    the worker may run in another container.
     """
     if not worker.active:
         return False
@@ -43,18 +44,21 @@ def lock_names(worker_id: str) -> tuple[str, str]:
 
 
 def living_processes(worker: Worker) -> list[int]:
-    """Return the pids of a worker's keeper and supervisor, if they run on this machine."""
+    """Return the pids of a worker's keeper and supervisor that are alive on this machine.
+
+    The keeper is first.
+    """
     started = worker.started
     if started.boot_id != boot_id():
         return []
-    both = (
+    identities = (
         (started.keeper_pid, started.keeper_pid_started),
         (started.pid, started.pid_started),
     )
     return [
         pid
-        for pid, began in both
-        if process_sweep.started(pid) == began and process_sweep.alive(pid)
+        for pid, start_time in identities
+        if process_sweep.started(pid) == start_time and process_sweep.alive(pid)
     ]
 
 

@@ -1,21 +1,26 @@
-"""When a supervisor writes, for which slots, and when it wakes up. Pure: values in, values out.
+"""When a supervisor writes, and when it wakes up. No clock and no I/O: the times are parameters.
 
 A transaction costs more than a short job, so results wait for a moment and are recorded together,
-with the claims of the next jobs. The supervisor reports what happened, asks for the next step, and
-carries it out. Times are microseconds of the monotonic clock and are passed in.
+with the claims of the next jobs. The supervisor reports what happened, calls `next_step`, and
+carries out the step. `Pace` keeps only the deadlines that follow. Times are microseconds of the
+monotonic clock.
 """
 
 from typing import NamedTuple
 
 LOOK_AGAIN_US = 30_000_000
-"""How long to rely on being woken: clocks step, machines sleep, and a writer may die unheard."""
+"""How often to read the log even if nothing woke the loop.
+
+Clocks are set, machines sleep, and a writer may die before it rings the doorbell.
+"""
 RESULT_WAITS_US = 20_000
-"""Longest that a result waits to be recorded while prefetched jobs run."""
+"""The longest time for which a result waits to be recorded while prefetched jobs run."""
 TRY_AGAIN_US = 1_000_000
-"""Between two tries if the disk is full, and between the first two if a launch was refused."""
+"""Pause between two writes if the disk is full; also the first pause after a refused launch."""
 TRY_LOCK_AGAIN_US = 100_000
+"""Pause between two tries to write if another process holds the lock."""
 LOCKED_TOO_LONG = 4
-"""Tries, of half a second each, after which to name the process that has held the lock since."""
+"""Report the process that holds the lock after this many tries of half a second each."""
 
 
 class Facts(NamedTuple):
@@ -23,7 +28,7 @@ class Facts(NamedTuple):
 
     now_us: int
     committing: bool
-    """Whether a commit runs. Its end wakes the loop; until then nothing else is written."""
+    """Whether a commit runs. Its end wakes the loop; before that, nothing else is written."""
     unrecorded: bool
     """Whether results or other changes wait to be recorded."""
     due: bool
@@ -36,9 +41,9 @@ class Facts(NamedTuple):
     prefetched_until_us: int | None
     """When prefetched claims are to be released; None if there are none."""
     scarce: bool
-    """Whether they may run out while the next ones are being committed."""
+    """Whether the prefetched claims may run out before the next ones are committed."""
     next_event_us: int | None
-    """The next thing that happens by itself: a timeout, a retry, the end of a grace."""
+    """When the next timeout, retry or end of a grace period is due; None if there is none."""
 
 
 class WriteNow(NamedTuple):
@@ -47,11 +52,11 @@ class WriteNow(NamedTuple):
     claim: bool
     """Claim jobs for the free slots, and prefetch."""
     release_expired: bool
-    """Release prefetched claims that found no slot in time; other workers may have one."""
+    """Release prefetched claims that got no slot in time: other workers may have a free slot."""
 
 
 class WaitUntil(NamedTuple):
-    """Wait for something to happen."""
+    """Wait for an event, at most until `until_us`."""
 
     until_us: int
 
@@ -60,7 +65,7 @@ NextStep = WriteNow | WaitUntil
 
 
 class Pace:
-    """The deadlines that follow from what happened before."""
+    """The deadlines of a supervisor, computed from what it has reported."""
 
     def __init__(self) -> None:
         self._look_at_us = 0
@@ -93,15 +98,18 @@ class Pace:
             min(latest_us, self._claim_again_us) if claim and wants_claims else latest_us
         )
 
-    def look_is_due(self, now_us: int) -> bool:
-        """Return whether to read the log although nobody announced a change; then note it."""
+    def check_is_due(self, now_us: int) -> bool:
+        """Return whether to read the log even if nothing announced a change.
+
+        If so, the next check is due LOOK_AGAIN_US later.
+        """
         if now_us < self._look_at_us:
             return False
         self._look_at_us = now_us + LOOK_AGAIN_US
         return True
 
     def first_result(self, now_us: int) -> None:
-        """Note that a result waits to be recorded, and no other one."""
+        """Note that a result waits to be recorded. Call it for the first result of a round only."""
         self._record_by_us = now_us + RESULT_WAITS_US
 
     def written(self) -> None:
@@ -109,13 +117,13 @@ class Pace:
         self._write_again_us = self._refusals = 0
 
     def disk_full(self, now_us: int) -> None:
-        """Note that a transaction found no room."""
+        """Note that a transaction failed because the disk is full."""
         self._write_again_us = now_us + TRY_AGAIN_US
 
     def locked(self, now_us: int, holder: str) -> bool:
-        """Note that `holder` kept others from writing. Return whether to report it, true once.
+        """Note that `holder` has locked the queue. Return True if it is to be reported, once.
 
-        Many short transactions of others are a crowd, in which no process is to blame.
+        If the holder changes, the count starts again: many processes write, and none blocks it.
         """
         self._write_again_us = now_us + TRY_LOCK_AGAIN_US
         self._refusals = self._refusals + 1 if holder == self._locked_by else 1
@@ -127,15 +135,18 @@ class Pace:
         self._claim_pause_us = TRY_AGAIN_US
 
     def launch_refused(self, now_us: int) -> None:
-        """Note that the machine refused one: claim nothing for 1, 2, 4 … 30 seconds.
+        """Note that the machine refused to start a process: claim nothing for 1, 2, 4 … 30 seconds.
 
-        Each try is in the log, as a claim and its release.
+        The pauses grow because each try adds events to the log: a claim and its release.
         """
         self._claim_again_us = now_us + self._claim_pause_us
         self._claim_pause_us = min(2 * self._claim_pause_us, LOOK_AGAIN_US)
 
     def _record_at_us(self, facts: Facts) -> int:
-        """When to write, as long as prefetched jobs keep the slots busy; else now."""
+        """Return when to write; 0 means now.
+
+        Writes wait only while prefetched jobs fill the slots.
+        """
         if facts.prefetched_until_us is None or (facts.unrecorded and facts.scarce):
             return 0
         if not facts.unrecorded:

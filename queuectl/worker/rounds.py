@@ -1,8 +1,9 @@
-"""The reads and transactions of a worker: one transaction per round, with results, dues and claims.
+"""The reads and transactions of a worker: one transaction per round of its loop.
 
-`Rounds` holds all that waits to be recorded. `write` prepares one transaction for it; the commit of
-that may run in another thread (docs/decisions/0010). Until it has succeeded, the recorded items are
-kept as `taken up`, and `undo` makes them wait again.
+The transaction records results and jobs that fell due, and claims jobs. `Rounds` holds the items
+that this worker has not recorded yet. `write` prepares one transaction for all of them; its commit
+may run in another thread (docs/decisions/0010). Until the commit has succeeded, the items are kept
+in `_taken_up`; if it fails, `undo` makes them unrecorded again.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,24 +31,27 @@ from ..core.transaction import Session
 from .attempt import Attempt
 from .timers import TimedRetry
 
-ROUND_PATIENCE_S = 0.5
-"""How long to wait for another writer: until then no timeout, signal or output is handled."""
+LOCK_PATIENCE_S = 0.5
+"""Longest wait for the write lock.
 
-LOOK_BEYOND = 100
-"""Jobs to read beyond the number of free slots, if suspects among them have to wait."""
+It is short because the loop handles no timeout, signal or output while it waits.
+"""
 
-DUE_AT_MOST = 1_000
-"""Jobs that one transaction requeues, however many have fallen due at once."""
+MORE_JOBS_TO_READ = 100
+"""Jobs to read in addition to the number of free slots, if suspects among them have to wait."""
 
-WAITED_FOR: tuple[State, ...] = ("pending", "processing", "scheduled", "failed")
-"""States of jobs for which a worker with --until-empty stays."""
+MOST_DUE_JOBS = 1_000
+"""The most jobs that one transaction requeues because they have fallen due."""
+
+NOT_ENDED: tuple[State, ...] = ("pending", "processing", "scheduled", "failed")
+"""While a job has one of these states, a worker with --until-empty stays."""
 
 
 class Result(NamedTuple):
-    """The end of an attempt, held until it is in the log."""
+    """The end of an attempt, kept until it is in the log."""
 
     job: Job
-    """As it was when claimed."""
+    """Its state when it was claimed."""
     outcome: Outcome
     attempt: Attempt | None
     """The attempt; None if its process could not be started."""
@@ -70,22 +74,25 @@ class OwnRetry(NamedTuple):
 
 
 class Round(NamedTuple):
-    """A transaction that is written and not yet committed."""
+    """A transaction that is complete but not yet committed."""
 
     before: int
     """Position of the last event before it, by any writer."""
     position: int
-    """Of its last event."""
+    """Position of its last event."""
     ended: list[tuple[Result, Job | None]]
-    """The results, each with the new state of its job; None if the claim was superseded."""
+    """The results, each with the new state of its job.
+
+    None instead of a state if the log says that the claim is no longer current.
+    """
     claimed: list[Assignment]
     retries: list[OwnRetry]
     earliest_us: int | None
-    """When the next job falls due (UTC)."""
+    """When the next job falls due (UTC, microseconds)."""
     more_due: bool
-    """Whether more jobs have fallen due than one transaction requeues."""
+    """Whether more jobs may have fallen due than this transaction has requeued."""
     commit: Callable[[], None]
-    """Commits it, once; until then no claim of it may be launched."""
+    """Commits the transaction; call it once. Until it has returned, launch none of its claims."""
 
 
 class Unrecorded(NamedTuple):
@@ -93,7 +100,7 @@ class Unrecorded(NamedTuple):
 
     results: list[Result]
     releases: list[Release]
-    overdue: list[TimedRetry]
+    due_retries: list[TimedRetry]
     stop: Literal["drain", "now"] | None
     suspect: str | None
 
@@ -105,37 +112,43 @@ class LogState(NamedTuple):
     active: list[Worker]
     """All workers that have not ended."""
     cancelled: set[tuple[str, int]]
-    """Claims of this worker, by job and attempt, that somebody asked to cancel."""
+    """Job and attempt of each claim of this worker that a user asked to cancel."""
     earliest_us: int | None
-    """When the next job falls due (UTC)."""
-    ready: bool
+    """When the next job falls due (UTC, microseconds)."""
+    has_ready_jobs: bool
     """Whether there are jobs to claim."""
     clock_set_back: bool
-    """Whether jobs wait for a delay that, by the clock, has not begun yet."""
+    """Whether some delay begins in the future by the clock: then the clock was set back."""
     position: int
+    """Position of the last event, by any writer."""
 
 
 class Rounds:
-    """All that a worker has to record. A transaction that fails loses nothing of it."""
+    """The items that a worker still has to record. If a transaction fails, all of them are kept."""
 
     def __init__(
-        self, queue: Queue, worker_id: str, queues: tuple[str, ...], draw: Callable[[], float]
+        self,
+        queue: Queue,
+        worker_id: str,
+        queues: tuple[str, ...],
+        draw_jitter: Callable[[], float],
     ) -> None:
-        self._queue, self._worker_id, self._queues, self._draw = queue, worker_id, queues, draw
+        self._queue, self._worker_id, self._queues = queue, worker_id, queues
+        self._draw_jitter = draw_jitter
         self._contexts: dict[int, Context | None] = {}
         self._suspect: str | None = None
-        """The suspect that runs here, if any: see `_choose`."""
+        """Id of the suspect that this worker runs, if any: see `_choose`."""
         self.results: list[Result] = []
         self.releases: list[Release] = []
-        self.overdue: list[TimedRetry] = []
+        self.due_retries: list[TimedRetry] = []
         self.stop: Literal["drain", "now"] | None = None
-        """The stop that a signal asked for, recorded so that others see that this worker leaves."""
+        """The stop that a signal requested. It is recorded, so that others see it."""
         self._taken_up: Unrecorded | None = None
 
     @property
-    def waits(self) -> bool:
-        """Whether anything waits to be recorded."""
-        return bool(self.results or self.releases or self.overdue or self.stop)
+    def has_unrecorded(self) -> bool:
+        """Whether there are items to record."""
+        return bool(self.results or self.releases or self.due_retries or self.stop)
 
     def read_log(self, *, busy: bool) -> LogState:
         """Read the requests to this worker, the jobs to claim, and the other workers.
@@ -152,28 +165,34 @@ class Rounds:
                 active=workers.active(tx),
                 cancelled={(job.id, job.attempt) for job in claims if job.cancel_requested},
                 earliest_us=timers.earliest(tx),
-                ready=bool(ready.next_ready(tx, self._queues, 1)),
-                clock_set_back=bool(timers.begun_after(tx, self._early_us(), 1)),
+                has_ready_jobs=bool(ready.next_ready(tx, self._queues, 1)),
+                clock_set_back=bool(timers.begun_after(tx, self._latest_begin_us(), 1)),
                 position=tx.head().position,
             )
 
-    def _early_us(self) -> int:
-        """Return the time (UTC) after which a wait has begun only if the clock was set back."""
+    def _latest_begin_us(self) -> int:
+        """Return a time (UTC, microseconds).
+
+        A delay that began later than this shows that the clock was set back.
+        """
         return self._queue.clock.wall_us() + CLOCK_SLACK_US
 
     def refuse_gone(self) -> None:
-        """Raise Gone if the file was deleted or replaced: nobody rings the doorbell then."""
+        """Raise Gone if the file was deleted or replaced.
+
+        This must be checked, because no writer rings the doorbell of such a file.
+        """
         self._queue.store.refuse_gone()
 
-    def nothing_left(self) -> bool:
-        """Return whether no job of the served queues waits for anything or runs elsewhere."""
+    def all_jobs_ended(self) -> bool:
+        """Return whether all jobs of the served queues have ended."""
         with self._queue.read() as tx:
             by_queue = counts.by_queue(tx)
         served = self._queues or tuple(by_queue)
         states = [by_queue[queue].states for queue in served if queue in by_queue]
-        return not any(count[state] for count in states for state in WAITED_FOR)
+        return not any(count[state] for count in states for state in NOT_ENDED)
 
-    def nothing_to_run(self) -> bool:
+    def no_job_can_run(self) -> bool:
         """Return whether no job of the served queues can be claimed and none has fallen due."""
         with self._queue.read() as tx:
             earliest_us = timers.earliest(tx)
@@ -181,11 +200,11 @@ class Rounds:
             return not due and not ready.next_ready(tx, self._queues, 1)
 
     def abandon(self) -> None:
-        """Record that the keeper is dead and the worker leaves: its claims are lost, too.
+        """Record that this worker ends because its keeper is dead. Its other claims are lost.
 
-        The caller has killed all jobs whose end does not wait to be recorded.
+        The caller has killed every job, except those that ended and only wait to be recorded.
         """
-        if self.waits:
+        if self.has_unrecorded:
             self.write([], due=False).commit()
         with self._queue.write(self._worker_id) as session:
             session.send(EndWorker(worker_id=self._worker_id, reason="keeper-lost"))
@@ -196,33 +215,38 @@ class Rounds:
             return tx.head().position
 
     def write(self, slots: list[int], due: bool) -> Round:
-        """Prepare a transaction that records all that waits and claims a job for each of `slots`.
+        """Prepare a transaction that records all items and claims a job for each of `slots`.
 
-        due: also requeue jobs that have fallen due. The caller runs the commit of the result; if
-        that fails, it calls `undo`. Ended jobs are assumed to be unchanged since they were claimed;
-        if the log has other events of one, they are read, and the transaction is prepared again.
-        Raises the errors of the store; then nothing was written, and everything still waits.
+        due: also requeue jobs that have fallen due. Fewer jobs are claimed if fewer are ready. The
+        caller runs the commit of the result; if the commit fails, the caller calls `undo`.
+        Ended jobs are assumed to be unchanged since they were claimed. If the log has new events of
+        such a job, the jobs are read and the transaction is prepared again.
+        Raises the errors of the store; then nothing was written, and all items are still held.
         """
         try:
-            return self._prepare(slots, due, trusting=True)
+            return self._prepare(slots, due, assume_unchanged=True)
         except StreamConflict:
-            return self._prepare(slots, due, trusting=False)
+            return self._prepare(slots, due, assume_unchanged=False)
 
     def undo(self) -> None:
-        """Let the items of the last round wait again, for its commit has failed."""
+        """Make the items of the last round unrecorded again, because its commit has failed."""
         assert self._taken_up
-        results, releases, overdue, stop, self._suspect = self._taken_up
+        results, releases, due_retries, stop, self._suspect = self._taken_up
         self.results, self.releases = results + self.results, releases + self.releases
-        self.overdue, self.stop = overdue + self.overdue, self.stop or stop
+        self.due_retries, self.stop = due_retries + self.due_retries, self.stop or stop
 
-    def _prepare(self, slots: list[int], due: bool, *, trusting: bool) -> Round:
-        """trusting: do not read the jobs of the results; a changed one raises StreamConflict."""
-        with self._queue.prepare(self._worker_id, ROUND_PATIENCE_S) as session:
+    def _prepare(self, slots: list[int], due: bool, *, assume_unchanged: bool) -> Round:
+        """Prepare the transaction of `write`.
+
+        assume_unchanged: do not read the jobs of the results. If one has changed, StreamConflict is
+        raised.
+        """
+        with self._queue.prepare(self._worker_id, LOCK_PATIENCE_S) as session:
             before = session.tx.last[0]
-            requeued = self._requeue_due(session) if due or self.overdue else 0
+            requeued = self._requeue_due(session) if due or self.due_retries else 0
             suspect = None if self._suspect in self._ending() else self._suspect
             chosen = self._choose(session, len(slots), suspect) if slots else []
-            if trusting:
+            if assume_unchanged:
                 session.assume(result.job for result in self.results)
             session.preload(
                 [*(result.job.id for result in self.results), *(job.job_id for job in chosen)]
@@ -234,74 +258,78 @@ class Rounds:
                 how, reason = self.stop, "a signal"
                 session.send(RequestStop(worker_id=self._worker_id, how=how, reason=reason))
             claimed = list(self._claim(session, slots, chosen))
-            done = Round(
+            prepared = Round(
                 before=before,
                 position=session.tx.last[0],
                 ended=ended,
                 claimed=claimed,
                 retries=list(_retries(ended, session.at_us)),
                 earliest_us=timers.earliest(session.tx),
-                more_due=requeued == DUE_AT_MOST,
+                more_due=requeued == MOST_DUE_JOBS,
                 commit=session.commit,
             )
         self._taken_up = Unrecorded(
-            self.results, self.releases, self.overdue, self.stop, self._suspect
+            self.results, self.releases, self.due_retries, self.stop, self._suspect
         )
-        self.results, self.releases, self.overdue, self.stop = [], [], [], None
+        self.results, self.releases, self.due_retries, self.stop = [], [], [], None
         self._suspect = next((job.job_id for job in _suspects(chosen)), suspect)
-        return done
+        return prepared
 
     def _ending(self) -> set[str]:
-        """The jobs whose claims this transaction ends."""
+        """Return the ids of the jobs whose claims this transaction ends."""
         results = {result.job.id for result in self.results}
         return results | {release.job_id for release in self.releases}
 
     def _finish(self, session: Session, result: Result) -> Job | None:
+        """Record a result and the output. Return the new state of the job; None if refused."""
         job = session.send(
             Finish(
                 job_id=result.job.id,
                 attempt=result.job.attempt,
                 worker=self._worker_id,
                 outcome=result.outcome,
-                jitter=self._draw(),
+                jitter=self._draw_jitter(),
                 at_us=session.at_us,
             )
         )
         if not isinstance(job, Job):
             return None
-        printed = result.attempt.printed if result.attempt else None
-        if printed and printed.total_bytes:
-            session.keep_output(job.id, result.job.attempt, printed.total_bytes, printed.blob)
+        output = result.attempt.kept_output if result.attempt else None
+        if output and output.total_bytes:
+            session.keep_output(job.id, result.job.attempt, output.total_bytes, output.blob)
         return job
 
     def _requeue_due(self, session: Session) -> int:
-        """Requeue jobs that have fallen due by the wall clock, or own retries by the monotonic one.
+        """Requeue jobs that are due by the wall clock, and own retries due by the monotonic clock.
 
-        After the clock was set back, begin waits again that by the clock have not begun yet. Return
-        the number of jobs.
+        Restart each delay whose beginning is in the future by the clock. Return the number of jobs
+        due by the wall clock, or of restarted delays if there are more of these: if it is
+        MOST_DUE_JOBS, there may be more of them.
         """
-        for retry in self.overdue:
+        for retry in self.due_retries:
             session.send(ComeDue(job_id=retry.job_id, at_us=max(retry.due_at_us, session.at_us)))
-        due = timers.due(session.tx, session.at_us, DUE_AT_MOST)
+        due = timers.due(session.tx, session.at_us, MOST_DUE_JOBS)
         for job_id in due:
             session.send(ComeDue(job_id=job_id, at_us=session.at_us))
-        early = timers.begun_after(session.tx, session.at_us + CLOCK_SLACK_US, DUE_AT_MOST)
-        for job_id in early:
+        restarted = timers.begun_after(session.tx, session.at_us + CLOCK_SLACK_US, MOST_DUE_JOBS)
+        for job_id in restarted:
             session.send(Rearm(job_id=job_id, at_us=session.at_us))
-        return max(len(due), len(early))
+        return max(len(due), len(restarted))
 
     def _choose(self, session: Session, number: int, suspect: str | None) -> list[ready.Ready]:
-        """Return the next jobs to claim, at most one suspect among them and those that run here.
+        """Return the next jobs to claim, at most `number`, in the order in which they are to run.
 
-        A suspect is a job that the next lost worker would make dead, though another job may be the
-        one that kills workers. Suspects therefore run one at a time, next to ordinary jobs.
+        suspect: the id of the suspect that this worker runs; None if it runs none. A suspect is a
+        job that becomes dead if its worker dies once more, though another job may be the one that
+        kills workers. So at most one suspect is chosen or already running in this worker, next to
+        ordinary jobs.
         """
         candidates = ready.next_ready(session.tx, self._queues, number)
         suspects = _suspects(candidates)
         if not suspects:
             return candidates
         if len(suspects) + (suspect is not None) > 1:
-            candidates = ready.next_ready(session.tx, self._queues, number + LOOK_BEYOND)
+            candidates = ready.next_ready(session.tx, self._queues, number + MORE_JOBS_TO_READ)
             suspects = _suspects(candidates)
         postponed = suspects if suspect is not None else suspects[1:]
         return [job for job in candidates if job not in postponed][:number]
@@ -309,6 +337,7 @@ class Rounds:
     def _claim(
         self, session: Session, slots: list[int], chosen: list[ready.Ready]
     ) -> Iterator[Assignment]:
+        """Claim the chosen jobs, one per slot."""
         for slot, (job_id, _) in zip(slots, chosen, strict=False):
             job = session.send(
                 Claim(job_id=job_id, worker=self._worker_id, slot=slot, at_us=session.at_us)
@@ -317,17 +346,19 @@ class Rounds:
             yield Assignment(slot, job, self._context(session, job.spec.context))
 
     def _context(self, session: Session, position: int) -> Context | None:
+        """Return the context that the event at `position` recorded; None if there is none."""
         if position not in self._contexts:
             self._contexts[position] = contexts.get(session.tx, position) if position else None
         return self._contexts[position]
 
 
 def _suspects(candidates: list[ready.Ready]) -> list[ready.Ready]:
-    """Return the jobs that the next lost worker would make dead."""
+    """Return the jobs that become dead if their worker dies once more."""
     return [job for job in candidates if job.lost_in_row >= MOST_LOST_IN_ROW - 1]
 
 
 def _retries(ended: list[tuple[Result, Job | None]], at_us: int) -> Iterator[OwnRetry]:
+    """Yield the retries that these results have scheduled. at_us: the time of the transaction."""
     for _, job in ended:
         if job is not None and job.due_at_us is not None:
             yield OwnRetry(job.id, job.due_at_us, job.due_at_us - at_us)

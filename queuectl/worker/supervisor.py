@@ -1,12 +1,12 @@
-"""The loop of a worker: take in what happened, record and claim in one transaction, launch, wait.
+"""The loop of a worker: handle events, record and claim in one transaction, launch, wait.
 
-One thread runs the loop; everything is driven by events, so an idle worker costs nothing. Only a
-commit may run at the same time, in the committer's thread (docs/decisions/0010). Until its outcome
-is taken in, the loop neither writes nor reads the log. `Running` owns the attempts, `Prefetch` the
-claims that wait for a slot (docs/decisions/0007), `Rounds` the results that wait to be recorded,
-and `Pace` decides when to write and when to wake up. Two orders must hold: a job is launched only
-after the commit of its claim has returned, and the results of a refused write are kept until it
-succeeds.
+One thread runs the loop. It sleeps until an event arrives, so an idle worker uses almost no CPU.
+Only a commit may run at the same time, in the committer's thread (docs/decisions/0010). Until the
+loop has handled the outcome of the commit, it neither writes nor reads the log. `Running` owns the
+attempts, `Prefetch` the claims that wait for a slot (docs/decisions/0007), `Rounds` the results
+that wait to be recorded, and `Pace` decides when to write and when to wake up. Two orders must
+hold: a job is launched only after the commit of its claim has returned, and the results of a
+refused write are kept until it succeeds.
 
 Clock, launcher and randomness are passed in.
 """
@@ -42,23 +42,23 @@ Reason = Literal["drained", "stopped", "until-empty", "until-idle", "keeper-lost
 
 
 class Duty(NamedTuple):
-    """Who the worker is, and what it is to do."""
+    """The identity of a worker, its queues, and when it ends by itself."""
 
     worker_id: str
     token: str
     slots: int
     queues: tuple[str, ...]
-    """The queues it serves; empty is all."""
+    """The queues that it serves; empty means all."""
     until_empty: bool
     until_idle: bool = False
-    """Leave once no job can run now, whatever falls due later or runs elsewhere."""
+    """End when no job can run now, even if jobs fall due later or run in other workers."""
 
 
 class News(msgspec.Struct):
-    """What this worker knows of the log, and has heard of since."""
+    """The events of other processes that this worker has not handled yet."""
 
     position: int = 0
-    """Of the last event that it has read or written."""
+    """Position of the last event that this worker has read or written."""
     rung: bool = False
     """Whether events may have been appended since."""
     ready: bool = False
@@ -66,7 +66,7 @@ class News(msgspec.Struct):
     due: bool = False
     """Whether delayed jobs or retries have fallen due."""
     died: list[str] = []
-    """Workers of which a process has ended."""
+    """Ids of workers whose keeper or supervisor has ended."""
 
 
 class Supervisor:
@@ -81,43 +81,47 @@ class Supervisor:
         selector: Selector,
         committer: Committer,
         launcher: Launcher,
-        draw: Callable[[], float],
+        draw_jitter: Callable[[], float],
         console: Console,
     ) -> None:
         self._duty, self._queue, self._presence, self._alarm = duty, queue, presence, alarm
         self._selector, self._committer, self._launcher = selector, committer, launcher
         self._console = console
         self._stopping = Stopping()
-        self._rounds = Rounds(queue, duty.worker_id, duty.queues, draw)
+        self._rounds = Rounds(queue, duty.worker_id, duty.queues, draw_jitter)
         self._peers = Peers(queue, duty.worker_id, selector, console)
         self._running = Running(duty.slots, launcher, selector, console)
         self._prefetch = Prefetch(duty.slots)
         self._pace = Pace()
         self._news = News(rung=True)
-        queue.store.side_folder.folder("outputs")  # raises if it cannot be made
+        queue.store.side_folder.folder("outputs")  # raises if it cannot be created
 
     @property
     def interrupted(self) -> bool:
-        """Whether two or more signals asked for the end. A recorded stop is no interruption."""
+        """Whether two or more stop signals arrived.
+
+        A stop that is only in the log does not count.
+        """
         return self._stopping.signals > 1
 
     def run(self) -> Reason:
-        """Work until it is time to leave, and record that. Raises the errors of the store."""
-        woken = self._selector.wait(0)  # a stop that came to a supervisor before this one
+        """Work until there is a reason to end; record and return it. Raises the store's errors."""
+        woken = self._selector.wait(0)  # a stop signal for an earlier supervisor
         while not woken.keeper_gone:
             self._take_in(woken)
             self._launch_assigned()
             until_us = self._write_if_due()
-            if (reason := self._reason_to_leave()) is not None:
+            if (reason := self._reason_to_end()) is not None:
                 self._queue.send(EndWorker(worker_id=self._duty.worker_id, reason=reason))
                 return reason
             woken = self._selector.wait(until_us - self._now_us())
         return self._leave_without_keeper()
 
     def _take_in(self, woken: Woken) -> None:
+        """Handle the events since the last wait. The order of the steps matters."""
         if woken.committed:
             self._take_in_commit()
-        now_us = self._now_us()  # later than the begin of any attempt that may have ended
+        now_us = self._now_us()  # read after the commit: later than the start of every attempt
         if woken.hangup or woken.stops or woken.passed_on:
             self._handle_signals(woken, now_us)
         self._note_news(woken, now_us)
@@ -128,12 +132,12 @@ class Supervisor:
         if woken.children:
             self._running.reap(now_us)
         if self._running.free_slots(now_us):
-            self._launch_assigned()  # first of all, for a slot is empty
+            self._launch_assigned()  # before all other work, so that no slot stays free
         self._collect_results(now_us)
         self._running.remind(now_us)
 
     def _handle_signals(self, woken: Woken, now_us: int) -> None:
-        """Signals have asked for the end."""
+        """Handle stop signals: note how urgent they are, and that a stop must be recorded."""
         if woken.hangup:
             self._stopping.asked("drain")
         self._stopping.signalled(woken.stops, woken.passed_on)
@@ -141,20 +145,20 @@ class Supervisor:
         self._rounds.stop = "now" if self._stopping.urgency > Urgency.DRAIN else "drain"
 
     def _note_news(self, woken: Woken, now_us: int) -> None:
-        """Note what others did; the log is read once no commit is under way."""
+        """Note alarms, new events and ended workers. The log is read later, when no commit runs."""
         if woken.alarm:
             self._alarm.take()
             self._news.due = True
-        self._rounds.overdue += self._alarm.overdue(now_us)
+        self._rounds.due_retries += self._alarm.due_retries(now_us)
         if woken.rung:
             self._presence.drain()
             self._news.rung = True
         self._news.died += woken.died
 
     def _read_news(self, now_us: int) -> None:
-        """Read the log if others have written, and now and then although nobody rang."""
+        """Read the log if others have written; and regularly, even if no doorbell rang."""
         rung, self._news.rung = self._news.rung, False
-        if self._pace.look_is_due(now_us):
+        if self._pace.check_is_due(now_us):
             self._rounds.refuse_gone()
             self._presence.check()
             self._read_log(now_us, everyone=True)
@@ -167,14 +171,14 @@ class Supervisor:
             self._news.ready = True
 
     def _read_log(self, now_us: int, *, everyone: bool) -> None:
-        """Read requests to this worker, jobs to claim, and who else works.
+        """Read the requests to this worker, whether there are jobs to claim, and the other workers.
 
-        everyone: also look after the workers that were seen alive before.
+        everyone: also check the workers that were alive at the last check.
         """
         state = self._rounds.read_log(busy=bool(len(self._running) or self._prefetch))
-        self._news.ready, self._news.position = state.ready, state.position
+        self._news.ready, self._news.position = state.has_ready_jobs, state.position
         self._news.due = self._news.due or state.clock_set_back
-        if not state.me.active:  # our lock files were removed, and another worker took us for dead
+        if not state.me.active:  # the lock files were removed, and another worker took over
             raise WorkerEnded(state.me.id, state.me.state)
         self._stopping.asked(state.me.stop)
         self._running.cancel(state.cancelled, now_us)
@@ -183,14 +187,17 @@ class Supervisor:
         self._peers.look(state.active, again=everyone)
 
     def _arm(self, earliest_us: int | None) -> None:
-        """Set the alarm. A time that has passed is handled in this round, or the next."""
+        """Set the alarm.
+
+        earliest_us: UTC. If it has passed, this round or the next requeues the job.
+        """
         if earliest_us is not None and earliest_us <= self._queue.clock.wall_us():
             self._news.due = True
             earliest_us = None
         self._alarm.arm(earliest_us)
 
     def _apply_urgency(self, now_us: int) -> None:
-        """Once the urgency has risen, release prefetched claims and end attempts as it asks."""
+        """If the urgency has risen, release prefetched claims and end attempts accordingly."""
         if (urgency := self._stopping.risen()) is None:
             return
         self._rounds.releases += self._prefetch.release("the worker is stopping")
@@ -199,7 +206,7 @@ class Supervisor:
         self._running.stop(urgency, now_us)
 
     def _collect_results(self, now_us: int) -> None:
-        """Turn attempts whose outcome is decided into results, which are recorded together."""
+        """Turn attempts whose outcome is final into results, which are recorded together."""
         decided = self._running.decided(now_us)
         if decided and not self._rounds.results:
             self._pace.first_result(now_us)
@@ -216,7 +223,7 @@ class Supervisor:
         return Facts(
             now_us=self._now_us(),
             committing=committing,
-            unrecorded=self._rounds.waits,
+            unrecorded=self._rounds.has_unrecorded,
             due=self._news.due,
             ready=self._news.ready,
             free=bool(self._running.free()),
@@ -227,7 +234,7 @@ class Supervisor:
         )
 
     def _write_if_due(self) -> int:
-        """Run one transaction if it is time for one. Return how long to wait at the most."""
+        """Run one transaction if it is due. Return the monotonic time (µs) to wait for at most."""
         step = self._pace.next_step(self._facts())
         if isinstance(step, WriteNow):
             self._write(step)
@@ -235,20 +242,21 @@ class Supervisor:
         return step.until_us if isinstance(step, WaitUntil) else self._now_us()
 
     def _write(self, step: WriteNow) -> None:
+        """Prepare a round, and commit it: in the other thread if jobs run or are claimed ahead."""
         now_us = self._now_us()
         if step.release_expired:
             self._rounds.releases += self._prefetch.release_expired(now_us)
         slots = self._slots_to_claim(step, now_us)
         try:
-            done = self._rounds.write(slots, self._news.due)
+            prepared = self._rounds.write(slots, self._news.due)
         except (Full, Busy) as error:
             self._back_off(error)
             return
-        self._news.ready, self._news.due = len(done.claimed) == len(slots), done.more_due
+        self._news.ready, self._news.due = len(prepared.claimed) == len(slots), prepared.more_due
         if len(self._running) or self._prefetch:
-            self._committer.start(done)  # in its thread, for the loop has other work
+            self._committer.start(prepared)  # in the other thread, as the loop has work
         else:
-            self._finish(done, done.commit)
+            self._finish(prepared, prepared.commit)
 
     def _slots_to_claim(self, step: WriteNow, now_us: int) -> list[int]:
         """Return a slot for each job to claim; several may be prefetched for one."""
@@ -257,11 +265,11 @@ class Supervisor:
         return self._prefetch.slots(self._running.free(), self._rounds.results, now_us)
 
     def _take_in_commit(self) -> None:
-        """The commit in the committer's thread has ended."""
+        """Handle the end of the commit in the committer's thread."""
         self._finish(self._committer.round, self._committer.outcome)
 
-    def _finish(self, done: Round, commit: Callable[[], None]) -> None:
-        """Commit, and take in what was written; if that fails, it waits to be written again."""
+    def _finish(self, prepared: Round, commit: Callable[[], None]) -> None:
+        """Commit and handle the recorded round. If that fails, its items are recorded later."""
         try:
             commit()
         except (Full, Busy, StreamConflict) as error:
@@ -270,10 +278,10 @@ class Supervisor:
             if not isinstance(error, StreamConflict):  # else the next round reads the other events
                 self._back_off(error)
         else:
-            self._take_in_round(done)
+            self._take_in_round(prepared)
 
     def _back_off(self, error: Full | Busy) -> None:
-        """The store refuses writes at the moment. Keep what waits, and try again later."""
+        """Try again later, as the store refuses writes now; after a third stop signal, raise."""
         if self._stopping.urgency == Urgency.AT_ONCE:
             raise error
         if isinstance(error, Full):
@@ -282,30 +290,31 @@ class Supervisor:
         elif self._pace.locked(self._now_us(), error.holder):
             self._console.say(f"waiting for {error.holder}, which has locked the queue")
 
-    def _take_in_round(self, done: Round) -> None:
-        """The round is in the log; only now its claims may be launched."""
+    def _take_in_round(self, committed: Round) -> None:
+        """Handle a round that is in the log: only now its claims may be launched."""
         self._pace.written()
-        if done.before == self._news.position:  # else events of others have yet to be read
-            self._news.position = done.position
-        self._arm(done.earliest_us)
+        if committed.before == self._news.position:  # else there are events of others to read
+            self._news.position = committed.position
+        self._arm(committed.earliest_us)
         now_us = self._now_us()
-        for retry in done.retries:
+        for retry in committed.retries:
             self._alarm.add_retry(retry.job_id, retry.due_at_us, now_us + retry.delay_us)
-        self._prefetch.add(done.claimed, now_us)
+        self._prefetch.add(committed.claimed, now_us)
         if self._stopping.urgency:  # requested while the claims were being committed
             self._rounds.releases += self._prefetch.release("the worker is stopping")
         self._launch_assigned()
-        for result, job in done.ended:
+        for result, job in committed.ended:
             if result.attempt:
                 result.attempt.recorded()
             self._console.ended(result, job)
 
     def _launch_assigned(self) -> None:
-        """Launch claimed jobs, as far as there are free slots."""
+        """Launch claimed jobs while there are free slots."""
         while self._prefetch and (free := self._running.free()):
             self._launch(self._prefetch.next(free))
 
     def _launch(self, assignment: Assignment) -> None:
+        """Start the job. If the machine lacks resources, release all claims and pause."""
         slot, job, context = assignment
         mark = mark_of(self._queue.store.key, self._duty.token, job.id, job.attempt)
         now_us = self._now_us()
@@ -327,21 +336,21 @@ class Supervisor:
                 self._prefetch.put_back(assignment)
                 self._rounds.releases += self._prefetch.release(started.error)
 
-    def _reason_to_leave(self) -> Reason | None:
-        """Return why to leave; None while something runs, or may come."""
+    def _reason_to_end(self) -> Reason | None:
+        """Return why the worker ends now; None if it continues."""
         if len(self._running) or not self._running.all_decided or self._prefetch:
             return None
-        if self._rounds.waits or self._committer.busy:
+        if self._rounds.has_unrecorded or self._committer.busy:
             return None
         if self._stopping.urgency:
             return "drained" if self._stopping.urgency == Urgency.DRAIN else "stopped"
-        if self._duty.until_empty and self._rounds.nothing_left():
+        if self._duty.until_empty and self._rounds.all_jobs_ended():
             return "until-empty"
-        return "until-idle" if self._duty.until_idle and self._rounds.nothing_to_run() else None
+        return "until-idle" if self._duty.until_idle and self._rounds.no_job_can_run() else None
 
     def _leave_without_keeper(self) -> Reason:
-        """The keeper is dead: nobody would end the jobs if this process died, too."""
-        self._stopping.asked("now")  # so that jobs whose claim is being committed do not begin
+        """End all jobs and the worker: the keeper is dead, and could not end them after a crash."""
+        self._stopping.asked("now")  # so that no job begins whose claim is being committed
         if self._committer.busy:
             self._take_in_commit()
         self._collect_results(self._now_us() + EXIT_SEEN_US)

@@ -20,7 +20,7 @@ class TimedRetry(NamedTuple):
     at_us: int
     """When it is due by the monotonic clock, independent of changes of the wall clock."""
     due_at_us: int
-    """The same by the wall clock, UTC, as recorded."""
+    """When it is due by the wall clock (UTC, microseconds), as recorded."""
     job_id: str
 
 
@@ -31,7 +31,7 @@ class Timers:
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
-        self._armed: int | None = None
+        self._alarm_at_us: int | None = None
         self._retries: list[TimedRetry] = []
 
     def start(self) -> None:
@@ -39,38 +39,41 @@ class Timers:
         self._scheduler  # noqa: B018
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable after the alarm went off."""
+        """Return a descriptor that is readable after the alarm has fired."""
         return self._read
 
     def take(self) -> None:
-        """Reset the alarm after it went off; none is armed afterwards."""
+        """Reset the alarm after it has fired; no alarm is set afterwards."""
         try:
             os.read(self._read, 4096)
         except BlockingIOError:
             return
-        self._armed = None
+        self._alarm_at_us = None
 
     def arm(self, due_at_us: int | None) -> None:
         """Set the alarm to this time (UTC, microseconds); None switches it off."""
-        if due_at_us == self._armed:
+        if due_at_us == self._alarm_at_us:
             return
-        self._armed = due_at_us
+        self._alarm_at_us = due_at_us
         if due_at_us is None:
             self._scheduler.remove_all_jobs()
             return
         when = datetime.fromtimestamp(min(due_at_us, _LATEST_US) / 1e6, UTC)
-        self._scheduler.add_job(self._go_off, "date", run_date=when, id=JOB, replace_existing=True)
+        self._scheduler.add_job(self._fire, "date", run_date=when, id=JOB, replace_existing=True)
 
     def add_retry(self, job_id: str, due_at_us: int, at_us: int) -> None:
-        """Remember a retry that is due at `due_at_us` (UTC), `at_us` by the monotonic clock."""
+        """Remember a retry.
+
+        It is due at `due_at_us` (UTC), which is `at_us` on the monotonic clock.
+        """
         heappush(self._retries, TimedRetry(at_us, due_at_us, job_id))
 
     def next_retry(self) -> int | None:
         """Return when the next remembered retry is due (monotonic clock); None if there is none."""
         return self._retries[0].at_us if self._retries else None
 
-    def overdue(self, now_us: int) -> list[TimedRetry]:
-        """Return and forget the retries that are due by the monotonic clock."""
+    def due_retries(self, now_us: int) -> list[TimedRetry]:
+        """Remove and return the retries that are due by the monotonic clock, the earliest first."""
         due = []
         while self._retries and self._retries[0].at_us <= now_us:
             due.append(heappop(self._retries))
@@ -85,7 +88,7 @@ class Timers:
     def close(self) -> None:
         """Stop the scheduler and close the pipe."""
         if "_scheduler" in self.__dict__:
-            # Wait for an alarm that is going off now: its thread would fail if shut down during it.
+            # Wait for an alarm that is firing now: its thread fails if it is shut down during that.
             self._scheduler.remove_all_jobs()
             self._scheduler.shutdown(wait=True)
         os.close(self._read)
@@ -114,7 +117,7 @@ class Timers:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return scheduler
 
-    def _go_off(self) -> None:
+    def _fire(self) -> None:
         try:
             os.write(self._write, b"!")
         except BlockingIOError:

@@ -112,7 +112,7 @@ class _Printed:
     """The attempt of a result, of which only the output is used."""
 
     def __init__(self, text: bytes) -> None:
-        self.printed = Kept(len(text), len(text), sha256(text).hexdigest(), text)
+        self.kept_output = Kept(len(text), len(text), sha256(text).hexdigest(), text)
 
 
 class _Body:
@@ -185,7 +185,7 @@ class _Body:
 
     def _reopen(self) -> None:
         """Close the worker's connection and start another: in between the WAL is checkpointed."""
-        if self._rounds.waits:
+        if self._rounds.has_unrecorded:
             self._rounds.write([], due=False).commit()
         self._queue.close()
         self._begin()

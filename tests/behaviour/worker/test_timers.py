@@ -73,6 +73,6 @@ def test_own_retries_are_due_by_the_monotonic_clock(timers: Timers) -> None:
     timers.add_retry("2", due_at_us=900, at_us=20)
     timers.add_retry("1", due_at_us=500, at_us=10)
     assert timers.next_retry() == 10
-    assert [retry.job_id for retry in timers.overdue(15)] == ["1"]
-    assert [(retry.job_id, retry.due_at_us) for retry in timers.overdue(99)] == [("2", 900)]
+    assert [retry.job_id for retry in timers.due_retries(15)] == ["1"]
+    assert [(retry.job_id, retry.due_at_us) for retry in timers.due_retries(99)] == [("2", 900)]
     assert timers.next_retry() is None

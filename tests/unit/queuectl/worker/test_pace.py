@@ -30,15 +30,15 @@ RECORD = WriteNow(claim=False, release_expired=False)
 
 def pace_after_look(now_us: int = 1_000) -> Pace:
     pace = Pace()
-    assert pace.look_is_due(now_us)
+    assert pace.check_is_due(now_us)
     return pace
 
 
 def test_idle_worker_sleeps_until_it_reads_the_log_again() -> None:
     pace = pace_after_look()
     assert pace.next_step(IDLE) == WaitUntil(1_000 + LOOK_AGAIN_US)
-    assert not pace.look_is_due(1_000 + LOOK_AGAIN_US - 1)
-    assert pace.look_is_due(1_000 + LOOK_AGAIN_US)
+    assert not pace.check_is_due(1_000 + LOOK_AGAIN_US - 1)
+    assert pace.check_is_due(1_000 + LOOK_AGAIN_US)
 
 
 def test_worker_wakes_up_for_the_next_timeout() -> None:

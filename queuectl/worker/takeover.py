@@ -112,7 +112,9 @@ class Peers:
             (started.pid, started.pid_started),
             (started.keeper_pid, started.keeper_pid_started),
         )
-        if not living_processes(peer):
+        if living_processes(peer):
+            self._rechecks.pop(peer.id, None)
+        else:
             self._recheck(peer.id)
 
     def _dead(self, job_ids: list[str]) -> list[Job]:

@@ -72,9 +72,9 @@ class Queue:
 
     @contextmanager
     def write(self, actor: str | None = None) -> Iterator[Session]:
-        """Run one write transaction, which is committed and announced when the block ends.
+        """Run one write transaction. When the block ends, commit it and notify the listeners.
 
-        Raises what Store.write raises.
+        Raises the errors of Store.write.
         """
         with self.prepare(actor) as session:
             yield session
@@ -149,15 +149,16 @@ class Queue:
         Raises NoSuchJob, or AlreadyFinal if the job is completed or dead.
         """
         reason = arguments.reason_from(reason)
-        return self._one(Cancel(job_id=arguments.id_from(job_id), reason=reason))
+        return self._change_job(Cancel(job_id=arguments.id_from(job_id), reason=reason))
 
     def retry(self, job_id: str, reason: str | None = None) -> Job:
-        """Make a job available now: one that waits for a retry or a delay, or is dead.
+        """Make a job pending at once that waits for a retry or a delay, or is dead.
 
-        A dead job gets a new round of retries. Does nothing to a pending job. Raises NotWaiting.
+        A dead job gets all its retries again. A pending job is not changed. Raises NotWaiting for
+        other states, and NoSuchJob.
         """
         reason = arguments.reason_from(reason)
-        return self._one(Retry(job_id=arguments.id_from(job_id), reason=reason))
+        return self._change_job(Retry(job_id=arguments.id_from(job_id), reason=reason))
 
     def wait(
         self, *job_ids: str, timeout_s: float | str | None = None, any_of: bool = False
@@ -177,7 +178,10 @@ class Queue:
         return wait_for(self._reading, ids, timeout_s=limit_s, any_of=any_of)
 
     def events(self, since: int = 0) -> Iterator[Recorded]:
-        """Iterate over the events after this position, in order, up to the end of the log."""
+        """Return an iterator over the events after position `since`, up to the end of the log.
+
+        The events are in the order of the log.
+        """
         self._refuse_if_closed()
         return self._events(arguments.position_from(since))
 
@@ -190,7 +194,8 @@ class Queue:
         if self._is_closed:
             raise Closed(self.location.name)
 
-    def _one(self, request: AnyRequest) -> Job:
+    def _change_job(self, request: AnyRequest) -> Job:
+        """Send one request and return the job after it."""
         job = self.send(request)[0]
         assert isinstance(job, Job)
         return job
@@ -211,7 +216,7 @@ def _or_raise(answer: Any) -> Any:
 
 
 def current_user() -> str:
-    """Return `user@host`. The user is taken from the account, as the environment can be changed."""
+    """Return `user@host`. The user is that of the process: the environment could be changed."""
     try:
         user = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

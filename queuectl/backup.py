@@ -1,4 +1,4 @@
-"""Backing up a queue in use: a verified snapshot of the file, and the long outputs of its jobs."""
+"""Back up a queue in use: a verified snapshot of the file, and the long outputs of its jobs."""
 
 import filecmp
 import os
@@ -57,7 +57,7 @@ class Backup(NamedTuple):
     outputs: int
     """Number of attempts whose long output was copied into `<path>.d`."""
     problems: list[OutputProblem]
-    """Outputs that are missing in the queue, or were left out since they were changed."""
+    """Outputs that are missing in the queue, or were left out because they were changed."""
 
 
 def backup(
@@ -68,13 +68,14 @@ def backup(
 ) -> Backup:
     """Write the current state of the queue to `target` (absolute), completely or not at all.
 
-    The file gets its name after it was verified and synced to disk. Workers can keep running.
+    if_exists: whether an older backup of this queue is replaced. The file gets its name after it
+    was verified and synced to disk. Workers can keep running.
     Raises BackupExists, ChainBroken if the log is damaged, or Unusable if it cannot be written.
     """
-    _refuse(store, target, if_exists)
+    _refuse_target(store, target, if_exists)
     building = f"{target}.{os.urandom(6).hex()}.new"
     try:
-        _make(building, target)
+        _create_empty(building, target)
         head = store.copy_to(building, lambda done, of: on_progress(done, 2 * of))
         sync(building, os.O_RDONLY)
         copy = check_copy(
@@ -85,8 +86,9 @@ def backup(
         copied -= _leave_out_changed(problems, building)
         size = os.stat(building).st_size
         _put_in_place(building, target, if_exists)
-        lost = {problem.folder for problem in problems if problem.folder is not None}
-        _drop_others(f"{target}.d", copied | lost)  # the replaced backup may have a good copy
+        incomplete = {problem.folder for problem in problems if problem.folder is not None}
+        # Keep the incomplete ones: the replaced backup may have a good copy.
+        _drop_others(f"{target}.d", copied | incomplete)
         return Backup(target, head, size, len(copied), problems)
     except OSError as error:
         raise write_error(error, target) from None
@@ -112,7 +114,7 @@ def _leave_out_changed(problems: list[OutputProblem], building: str) -> set[str]
     return folders
 
 
-def _refuse(store: Store, target: str, if_exists: IfExists) -> None:
+def _refuse_target(store: Store, target: str, if_exists: IfExists) -> None:
     """Check the target before anything is written."""
     _refuse_part_of_a_queue(store, target)
     # SQLite would copy the records of a stray WAL into the new file.
@@ -153,8 +155,8 @@ def _refuse_other_than_a_backup(store: Store, target: str) -> None:
     except ForeignFile as error:
         raise NoPlace(target, f"is no backup of a queue ({error.what})") from None
     with store.read() as tx:
-        ours = tx.hash_at(1)
-    if (theirs := first_hash_of_copy(target)) is not None and theirs != ours:
+        first_hash = tx.hash_at(1)
+    if (other_hash := first_hash_of_copy(target)) is not None and other_hash != first_hash:
         raise NoPlace(target, "holds another queue")
 
 
@@ -169,7 +171,7 @@ def _refuse_shared(folder: str) -> None:
         raise NoPlace(folder, "may be written by others (chmod go-w fixes that)")
 
 
-def _make(building: str, target: str) -> None:
+def _create_empty(building: str, target: str) -> None:
     try:
         os.close(os.open(building, CREATE, 0o600))
     except (FileNotFoundError, NotADirectoryError):
@@ -179,7 +181,7 @@ def _make(building: str, target: str) -> None:
 
 
 def _put_in_place(building: str, target: str, if_exists: IfExists) -> None:
-    """Move the outputs, then the file: so a backup with its name always has all its outputs."""
+    """Move the outputs, then the file. So a backup that has its name has all its outputs, too."""
     _put_outputs(f"{building}.d", f"{target}.d")
     if if_exists == "replace":
         os.rename(building, target)
@@ -197,7 +199,10 @@ def _put_in_place(building: str, target: str, if_exists: IfExists) -> None:
 
 
 def _put_outputs(building: str, target: str) -> None:
-    """Add the outputs to those of an older backup, which are needed until it is replaced."""
+    """Move the outputs to the folder of the backup.
+
+    The outputs of an older backup are not removed: it needs them until it is replaced.
+    """
     new, old = os.path.join(building, "outputs"), os.path.join(target, "outputs")
     if not os.path.lexists(new):
         return
@@ -208,14 +213,14 @@ def _put_outputs(building: str, target: str) -> None:
         return
     own_folder(old)
     for name in os.listdir(new):
-        if not _same(os.path.join(new, name), os.path.join(old, name)):
+        if not _is_same_output(os.path.join(new, name), os.path.join(old, name)):
             shutil.rmtree(os.path.join(old, name), ignore_errors=True)
             os.rename(os.path.join(new, name), os.path.join(old, name))
     for folder in (old, target):
         sync(folder, FOLDER)
 
 
-def _same(new: str, old: str) -> bool:
+def _is_same_output(new: str, old: str) -> bool:
     """Return True if the old folder has the same output.
 
     After a restore, the same attempt may have run again with another output.
@@ -227,7 +232,7 @@ def _same(new: str, old: str) -> bool:
 
 
 def _drop_others(folder: str, names: set[str]) -> None:
-    """Delete the outputs to which only the replaced backup referred."""
+    """Delete the outputs that only the replaced backup needed. names: the folders to keep."""
     outputs = os.path.join(folder, "outputs")
     if os.path.isdir(outputs):
         for name in set(os.listdir(outputs)) - names:

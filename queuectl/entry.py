@@ -1,4 +1,4 @@
-"""The entry point: set the handling of Ctrl-C and decode the arguments before other imports.
+"""The entry point. It sets how Ctrl-C is handled and decodes the arguments before other imports.
 
 The order of these steps keeps short commands fast. See docs/decisions/0009.
 """
@@ -23,23 +23,23 @@ def program() -> None:
     except KeyboardInterrupt:
         code = exit_codes.INTERRUPTED
     except MemoryError:
-        code = _say_limit("out of memory")
+        code = _report_limit("out of memory")
     except (OSError, ImportError) as error:
         if isinstance(error, ModuleNotFoundError):
             raise
-        code = _say_limit(str(error))
+        code = _report_limit(str(error))
     os._exit(code)
 
 
-def _say_limit(what: str) -> int:
-    """Report an error after which this program's own modules cannot be loaded or used."""
+def _report_limit(what: str) -> int:
+    """Report that the system refused memory or a file that this program needs. Return the code."""
     return _refuse(
         f"{what}; the limits of this shell (ulimit -a) may be too low", exit_codes.DATABASE
     )
 
 
 def _refuse(why: str, code: int) -> int:
-    """Write to stderr, if possible, why nothing was done. Return the exit code."""
+    """Write to stderr why nothing was done, if that is possible. Return `code`."""
     try:
         os.write(2, f"error: {why}\n".encode(errors="backslashreplace"))
     except OSError:
@@ -57,7 +57,7 @@ def _flush_messages() -> None:
 
 
 def _run() -> int:
-    # A shell lets commands with `&` ignore SIGINT; then it stays ignored.
+    # A shell starts a command with `&` so that it ignores SIGINT. Do not change that.
     handled = getsignal(SIGINT) is default_int_handler
     if handled:
         signal(SIGINT, SIG_DFL)  # nothing is open yet, so Ctrl-C may end the process at once
@@ -84,12 +84,12 @@ def _run() -> int:
 
 
 def _import_expensive_modules() -> None:
-    """Import modules in a way that is faster, or reports errors better, than their default."""
+    """Import modules that would take longer, or print tracebacks, if other modules did it."""
     try:
         import _blake2  # noqa: F401
         import _hashlib  # noqa: F401  # without memory, hashlib would print tracebacks for these
     except ModuleNotFoundError:
-        pass  # this Python has them built in, or not at all
+        pass  # in this Python they are built in, or do not exist
     if "typing_extensions" not in sys.modules:
         # msgspec would import it, which takes a tenth of an `enqueue` and is not needed here.
         sys.modules["typing_extensions"] = None  # type: ignore[assignment]

@@ -22,7 +22,7 @@ class QueueError(Exception):
 
 
 class BadInput(QueueError):
-    """The input is invalid, independent of the state of the queue."""
+    """The input is invalid in any state of the queue."""
 
 
 class NoSuchTime(BadInput):
@@ -35,6 +35,7 @@ class NoSuchTime(BadInput):
 class UnknownWord(BadInput):
     """The word is not one of the known words.
 
+    what: the kind of word, such as `state`. otherwise: what to do if no known word is similar.
     foreign_words: words of other programs, each with the known word of the same meaning.
     """
 
@@ -55,16 +56,19 @@ class UnknownWord(BadInput):
 def nearest(
     word: str, known: Iterable[str], foreign_words: Mapping[str, str] = NO_WORDS
 ) -> str | None:
-    """Return the known word for a mistyped word, or a word of another program; None if unclear."""
+    """Return the known word that a mistyped word probably means; None if unclear.
+
+    foreign_words: words of other programs, each with the known word of the same meaning.
+    """
     from difflib import get_close_matches
 
     plain = word[:100].lower()
     if plain in foreign_words:
         return foreign_words[plain]
-    if near := get_close_matches(plain, list(known), n=1):
-        return near[0]
-    strange = get_close_matches(plain, foreign_words, n=1, cutoff=0.8)
-    return foreign_words[strange[0]] if strange else None
+    if similar := get_close_matches(plain, list(known), n=1):
+        return similar[0]
+    foreign = get_close_matches(plain, foreign_words, n=1, cutoff=0.8)
+    return foreign_words[foreign[0]] if foreign else None
 
 
 class NotFound(QueueError):
@@ -121,7 +125,7 @@ class NotPending(Refusal):
 
 
 class NotDue(Refusal):
-    """A job is not due: it does not wait for a time, or its time has not come."""
+    """A job is not due: it does not wait for a time, or the time is in the future."""
 
     def __init__(self, job_id: str, state: State) -> None:
         super().__init__(
@@ -222,7 +226,7 @@ class NeverEmpty(Refusal):
 
 
 class TimedOut(QueueError):
-    """The jobs that were waited for did not end in time."""
+    """Not all jobs that a caller waited for have ended before the timeout."""
 
     def __init__(
         self, waiting: Sequence[tuple[str, State]], timeout_s: float, in_words: str

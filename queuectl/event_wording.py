@@ -34,6 +34,7 @@ from .text.numbers import plural
 from .text.outcomes import ending
 
 STOPS = {"drain": "finish running jobs", "now": "stop running jobs"}
+"""What a worker does with its jobs after each kind of stop request."""
 
 
 def event_text(event: Event, spec: Enqueued | None = None) -> str:
@@ -61,12 +62,12 @@ def event_text(event: Event, spec: Enqueued | None = None) -> str:
         case Dead():
             return _dead(event, spec)
         case Requeued():
-            return _because(_requeued(event), event.reason)
+            return _with_reason(_requeued(event), event.reason)
         case CancelRequested():
-            return _because(f"attempt {event.attempt}", event.reason)
+            return _with_reason(f"attempt {event.attempt}", event.reason)
         case Cancelled():
             how = "while waiting" if event.attempt is None else ending(event)
-            return _because(how, event.reason)
+            return _with_reason(how, event.reason)
         case _:
             return _of_other_streams(event)
 
@@ -76,14 +77,14 @@ def _of_other_streams(event: WorkerEvent | ConfigEvent | ContextEvent) -> str:
         case WorkerStarted():
             return f"{event.name}, {plural(event.slots, 'slot')}, pid {event.pid} on {event.host}"
         case StopRequested():
-            return _because(STOPS[event.how], event.reason)
+            return _with_reason(STOPS[event.how], event.reason)
         case WorkerStopped():
             return event.reason.replace("-", " ")
         case WorkerLost():
             return f"found dead by {event.found_by}"
         case ConfigChanged():
             before, after = _value(event.key, event.before), _value(event.key, event.value)
-            return _because(f"{event.key}: {before} → {after}", event.reason)
+            return _with_reason(f"{event.key}: {before} → {after}", event.reason)
         case ContextRecorded():
             return event.cwd
         case _:
@@ -130,5 +131,5 @@ def _dead(event: Dead, spec: Enqueued | None) -> str:
     return f"retries used up ({spec.max_retries} of {spec.max_retries})"
 
 
-def _because(words: str, reason: str | None) -> str:
+def _with_reason(words: str, reason: str | None) -> str:
     return f"{words}: {reason}" if reason else words

@@ -1,5 +1,6 @@
 """The exit codes of `queuectl`. `cli/error_codes.py` has the exit code of each error.
 
+`docs/generate.py` describes them for users.
 Imports nothing, so that the entry point can load it first.
 """
 

@@ -1,4 +1,4 @@
-"""The JSON documents that both commands and pages answer, and functions that build them.
+"""The JSON documents that both commands and pages return, and functions that build them.
 
 Times are RFC 3339 in UTC, durations in seconds, sizes in bytes; absent values are null.
 """
@@ -26,7 +26,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Document(Shape, frozen=True, kw_only=True):
-    """The fields of every document. `position`: the position of the log that it was read at."""
+    """The fields of every document. `position`: the last position of the log when it was read."""
 
     schema: int = SCHEMA_VERSION
     position: int
@@ -133,7 +133,7 @@ class JobDocument(Document, frozen=True, kw_only=True):
 
 
 class EventShape(Shape, frozen=True, kw_only=True):
-    """A recorded event. `data` is verbatim as stored."""
+    """A recorded event. `data` is exactly as stored."""
 
     position: int
     stream: str
@@ -158,14 +158,14 @@ class EventPage(Document, frozen=True, kw_only=True):
 
 
 class WorkerShape(Shape, frozen=True, kw_only=True):
-    """A worker: one life of a supervisor."""
+    """A worker: one supervisor process, from its start to its end."""
 
     id: str
     name: str
     state: str
-    """As the log has it: `running`, `stopping`, `stopped` or `lost`."""
+    """The state in the log: `running`, `stopping`, `stopped` or `lost`."""
     alive: bool
-    """False if it has ended, and if it died and no other worker has taken over its jobs yet."""
+    """False if it has ended, or if it died and no other worker has taken over its jobs yet."""
     host: str
     pid: int
     slots: int
@@ -218,7 +218,7 @@ class Status(Document, frozen=True, kw_only=True):
     counts: dict[str, int]
     metrics: Metrics
     workers: list[WorkerShape]
-    """The workers that have not ended as far as the log knows; see `alive`."""
+    """The workers whose end is not recorded; see `alive`."""
     oldest_waiting: OldestWaiting | None
     next_due_at: str | None
     head_hash: str
@@ -238,12 +238,12 @@ class CheckShape(Shape, frozen=True, kw_only=True):
 
 
 class Checkup(Document, frozen=True, kw_only=True):
-    """`doctor`: its checks. `position` is 0 and `head_hash` null if the file cannot be opened."""
+    """`doctor`: all checks. `position` is 0 and `head_hash` null if the file cannot be opened."""
 
     well: bool
     db: str
     why: str
-    """`--db`, `QUEUECTL_DB`, `working directory` or `your own`."""
+    """How the file was chosen: `--db`, `QUEUECTL_DB`, `working directory` or `your own`."""
     versions: dict[str, str]
     head_hash: str | None
     wal_bytes: int
@@ -254,7 +254,7 @@ class Checkup(Document, frozen=True, kw_only=True):
 
 
 def seconds(us: int | None) -> float | None:
-    """Return microseconds as seconds."""
+    """Convert microseconds to seconds; None stays None."""
     return None if us is None else us / 1_000_000
 
 
@@ -286,7 +286,7 @@ def job_shape(job: Job) -> JobShape:
 
 
 def policy_shape(job: Job, context: Context | None) -> PolicyShape:
-    """Return the policy of a job. context: where the job was enqueued, if that was recorded."""
+    """Return the policy of a job. context: the directory and PATH that were recorded with it."""
     spec = job.spec
     return PolicyShape(
         cwd=context.cwd if context else None,
@@ -299,7 +299,7 @@ _OPTIONS_IN_FORCE = [name for name in PolicyShape.__struct_fields__ if name not 
 
 
 def _option(spec: Enqueued, name: str) -> Any:
-    """Return the option that is shown as `name`: durations are in seconds, as `grace_s`."""
+    """Return the value of the field `name` of PolicyShape; `…_s` is in seconds."""
     if name.endswith("_s"):
         return seconds(getattr(spec, name.removesuffix("_s") + "_us"))
     return getattr(spec, name)

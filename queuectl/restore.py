@@ -1,4 +1,4 @@
-"""Replacing a queue by a verified backup, completely or not at all; the old queue is kept."""
+"""Replace a queue by a verified backup, completely or not at all; the old queue is kept."""
 
 import os
 import shutil
@@ -115,7 +115,7 @@ def restore(
 
     expected: a head that the backup must contain. if_exists: whether to replace a queue that has
     events that are not in the backup. Raises NoBackup, DamagedBackup, ChangedOutput, HeadMissing,
-    WorkersRunning, WouldDiscard, or Unusable; nothing was changed then.
+    WorkersRunning, WouldDiscard, or Unusable. If it raises, the queue has not been changed.
     """
     _refuse_backup(backup, path)
     if not os.path.isdir(os.path.dirname(path)):
@@ -175,7 +175,10 @@ def _checked(file: str, backup: str, expected: Head | None, on_progress: OnProgr
 
 
 def _target(path: str, copy: Copy, backup: str, if_exists: IfExists) -> _Target:
-    """Examine the queue that will be replaced. Raises WouldDiscard, or ForeignFile if no queue."""
+    """Examine the queue that will be replaced.
+
+    Raises WouldDiscard, or ForeignFile if the file is not a queue.
+    """
     if not os.path.lexists(path):
         return _Target(exists=False, discarded=0)
     log = log_ends(path, copy.head.position)
@@ -188,7 +191,7 @@ def _target(path: str, copy: Copy, backup: str, if_exists: IfExists) -> _Target:
 
 
 def _difference(log: LogEnds, copy: Copy, backup: str) -> tuple[int, str | None]:
-    """Return how many events of the log are not in the copy, and a description of that."""
+    """Return how many events of the log are not in the copy, and why; (0, None) if none are."""
     head = copy.head
     end = log.end
     if end == 0:
@@ -230,7 +233,7 @@ def _kept_name(path: str) -> str:
 
 
 def _leftovers(path: str) -> list[str]:
-    """Return the suffixes of existing files that would be used as parts of the restored queue."""
+    """Return the suffixes of existing files that the restored queue would use as its own."""
     suffixes = ("-wal", "-shm", "-journal", ".d")
     return [suffix for suffix in suffixes if os.path.lexists(path + suffix)]
 
@@ -249,9 +252,9 @@ def _copy_backup_outputs(backup: str, copy: Copy, building: str) -> int:
 
 
 def _missing_outputs(file: str, backup: str) -> list[OutputProblem]:
-    """Return the outputs that a file lacks. backup: its name for the error.
+    """Return a problem for each output that a file lacks. backup: the name of the file in errors.
 
-    Raises ChangedOutput.
+    Raises ChangedOutput if an output has been changed.
     """
     problems = outputs_of_copy(file, backup)
     for problem in problems:
@@ -263,10 +266,10 @@ def _missing_outputs(file: str, backup: str) -> list[OutputProblem]:
 def _exchange(building: str, path: str, kept_as: str | None) -> None:
     """Replace the old queue by the new one; undo all steps if one of them fails.
 
-    A file with the name of the queue exists at every moment. The side folder is moved first, so
-    that no output is missing to which the new file refers.
+    A file with the name of the queue exists at every moment. The side folder is moved before the
+    file, so that no output of the new file is missing.
     """
-    with _undone() as undo:
+    with _undo_on_error() as undo:
         if kept_as is not None:
             for suffix in _leftovers(path):
                 _move(path + suffix, kept_as + suffix, undo)
@@ -282,7 +285,7 @@ Undo = list[Callable[[], None]]
 
 
 @contextmanager
-def _undone() -> Iterator[Undo]:
+def _undo_on_error() -> Iterator[Undo]:
     """Collect functions that undo the steps; if the block fails, call them in reverse order."""
     steps: Undo = []
     try:

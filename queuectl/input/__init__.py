@@ -1,1 +1,1 @@
-"""Jobs as people write them: options, JSON, files and Python values, made into NewJob."""
+"""Convert jobs as people write them (options, JSON, files, Python values) to NewJob."""

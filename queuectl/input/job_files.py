@@ -26,10 +26,10 @@ LINE_BYTES = 16 << 20
 """The maximum size of a line, far more than a job that can run needs."""
 
 CHUNK = 1_000
-"""Jobs that a spool writes and reads together."""
+"""The number of jobs that a spool writes and reads at a time."""
 
 Placed = tuple[int, NewJob]
-"""A job and its line; 0 if the file has not one job per line."""
+"""The number of a line (from 1), and the job on it. The line is 0 if a job is not one line."""
 
 _SIZE = Struct("!Q")
 """The length in bytes of the next chunk in a spool."""
@@ -94,7 +94,7 @@ class Spool:
             progress(self._count)
 
     def _write(self, chunk: list[Placed]) -> None:
-        """Append to the temporary file. Raises TemporaryFull, which does not blame `source`."""
+        """Append to the temporary file. Raises TemporaryFull, which names its folder."""
         packed = _packer.encode(chunk)
         try:
             self._file.write(_SIZE.pack(len(packed)) + packed)
@@ -186,9 +186,9 @@ def _job(text: bytes, now_us: int) -> NewJob:
 
 
 def _any_number(text: bytes) -> Any:
-    """Decode a JSON text. A number beyond the range of a double is infinite: its key refuses it.
+    """Decode a JSON text like msgspec.json.decode, and raise the same errors.
 
-    Raises what msgspec.json.decode raises.
+    A number beyond the range of a double becomes infinity, which the check of its key refuses.
     """
     try:
         return msgspec.json.decode(text)
@@ -217,7 +217,7 @@ def _decoded(decode: Callable[[bytes], Any], text: bytes) -> Any:
 
 
 def _fault(error: str, text: bytes) -> str:
-    """Return msgspec's error in clearer words.
+    """Return an error message that is clearer than `error`, which is msgspec's.
 
     msgspec calls half a surrogate pair truncated, and gives positions in bytes only.
     """

@@ -1,4 +1,4 @@
-"""Filters of jobs as people type them, in options or in addresses, turned into a `Filter`."""
+"""Convert filters of jobs, as people type them in options or addresses, to a `Filter`."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ from ..text.causes import cause_from
 from ..text.timestamps import past_us
 
 LONGEST_SEARCH = 400
-"""Characters of a text to search for."""
+"""The maximum number of characters of a text to search for."""
 
 
 def job_filter(
@@ -47,9 +47,9 @@ def job_filter(
 
 
 def position_or_time(text: str) -> tuple[int | None, int | None]:
-    """Return the position that `@4711` names, or the time (UTC, microseconds) of other text.
+    """Return (4711, None) for the position `@4711`, and (None, time) for a time.
 
-    One of the two is None. Raises BadInput.
+    The time is UTC, microseconds since 1970. Raises BadInput.
     """
     if match := re.fullmatch(r"@([0-9]{1,18})", text):
         return int(match[1]), None

@@ -1,4 +1,4 @@
-"""Check ids that clients choose: text that a person can read, type and mistake for nothing else."""
+"""Check ids that clients choose: a person must be able to read, type and recognize them."""
 
 import re
 
@@ -54,7 +54,7 @@ def _reason(job_id: str) -> str | None:
 
 
 def _ambiguity(job_id: str) -> str | None:
-    """Return why a person who reads this id could not type it: another id would look the same."""
+    """Return why a person who reads this id might type another one; None if it is unambiguous."""
     from unicodedata import is_normalized
 
     if (shown := visible(job_id)) != job_id:

@@ -35,13 +35,13 @@ class JobOption(msgspec.Struct, frozen=True, kw_only=True):
     """The function of `cli.ui.completion` that completes its value."""
     repeatable: bool = False
     setting: str | None = None
-    """The setting that is in force without it."""
+    """The setting whose value is in force if the option is not given."""
     bounds: tuple[int, int] | None = None
     """The lowest and highest value of a whole number without a setting."""
     label: str = ""
-    """The word before it where it is shown."""
+    """The word that is shown before its value."""
     shown: Callable[[Job], str | None] | None = None
-    """Returns how it is shown of a job; None if it is not worth a line."""
+    """Returns the text that people see for a job; None if they see no line for it."""
 
 
 def option_lines(job: Job) -> Iterator[tuple[str, str]]:
@@ -65,7 +65,10 @@ def _of_setting(key: str, metavar: str, help_: str, **more: Any) -> JobOption:
 
 
 def _in_words(key: str, words: str = "{}") -> Callable[[Job], str]:
-    """Return how the option of a setting is shown. words: text around its value."""
+    """Return a function that formats the value that a job has for a setting, for `shown`.
+
+    words: the text around the value.
+    """
     setting = SETTINGS[key]
     return lambda job: words.format(setting.show(getattr(job.spec, setting.field) or 0))
 

@@ -1,4 +1,4 @@
-"""A new job from the keys of its JSON, or from the options of `enqueue`."""
+"""Make a new job from the keys of its JSON, or from the options of `enqueue`."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -11,10 +11,10 @@ from .job_options import OPTIONS
 from .job_values import Check, argv, command, tags
 
 ARGUMENT_BYTES = 131_071
-"""The longest argument that Linux accepts: 32 pages, less the NUL that ends it."""
+"""The longest argument that Linux accepts: 32 pages, minus the NUL that ends it."""
 
 UTF8_BYTES = 4
-"""The most bytes of a character in UTF-8."""
+"""The maximum size of a character in UTF-8."""
 
 TOGETHER_BYTES = 1 << 20
 """The limit for arguments and environment together.
@@ -73,11 +73,11 @@ def new_job(keys: Mapping[str, Any], now_us: int, named: Callable[[str], str] = 
 
 
 def _unknown(keys: list[str]) -> str:
-    """Return one error for all unknown keys, with what to do about each."""
+    """Return one error message about all unknown keys, with what to do about each."""
     from .other_keys import FOREIGN_KEYS, SET_BY_THE_QUEUE
 
-    own = [key for key in keys if key in SET_BY_THE_QUEUE]
-    parts = [f"leave out {', '.join(own)}: the queue sets them itself"] if own else []
+    results = [key for key in keys if key in SET_BY_THE_QUEUE]
+    parts = [f"leave out {', '.join(results)}: the queue sets them itself"] if results else []
     if "jobs" in keys:
         return "this is a list of jobs inside an object; give the array alone (jq .jobs)"
     unknown = [key for key in keys if key not in SET_BY_THE_QUEUE]

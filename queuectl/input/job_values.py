@@ -1,7 +1,7 @@
 """The checks of the values of a job's keys.
 
-Each takes the name of the key, for the error, and the value as JSON or Python has it. It returns
-the value to store, or raises BadInput.
+Each takes the name of the key, for the error message, and the value from JSON or from Python. It
+returns the value to store, or raises BadInput.
 """
 
 import os
@@ -40,7 +40,7 @@ def text(key: str, value: Any) -> str:
 
 
 def command(key: str, value: Any) -> str:
-    """Return shell text, or the first word of an argument list, that is not empty."""
+    """Return the text of a shell command, which must not be empty."""
     if not text(key, value).strip():
         raise BadInput(f"{key} is empty: there is nothing to run")
     return str(value)
@@ -55,6 +55,8 @@ def argv(key: str, value: Any) -> tuple[str, ...]:
 
 
 def _matching(pattern: str, rule: str) -> Check:
+    """Return the check for text that matches the pattern. rule: the words after `KEY must`."""
+
     def check(key: str, value: Any) -> str:
         if not re.fullmatch(pattern, text(key, value)):
             raise BadInput(f"{key} must {rule}, not {for_errors(value)}")
@@ -94,7 +96,7 @@ def duration(key: str, value: Any) -> int:
 
 
 def _mapping(key: str, value: Any) -> Mapping[str, Any]:
-    """Return a mapping from an object, one `K=V` or a list of them. Raises BadInput."""
+    """Return the value as a mapping. value: a mapping, `K=V`, or a list of `K=V`."""
     if isinstance(value, Mapping):
         return value
     pairs = value if isinstance(value, list | tuple) else [value]

@@ -1,4 +1,4 @@
-"""Keys that a job has in answers and in other programs, for the errors about unknown keys."""
+"""Keys of jobs in answers of QueueCTL and in other programs, for errors about unknown keys."""
 
 SET_BY_THE_QUEUE = frozenset(
     {

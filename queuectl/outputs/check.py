@@ -1,4 +1,4 @@
-"""Compare the outputs of attempts with the sizes and SHA-256 digests that the log has of them."""
+"""Compare the outputs of attempts with their sizes and SHA-256 digests in the log."""
 
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
@@ -12,22 +12,23 @@ from ..text.sizes import size
 from .reader import pieces_before
 
 REPORTED_EVERY = 1_000
+"""The number of outputs between two reports of the progress."""
 
 Where = Literal["rows", "rows and files"]
 """Which outputs to check: only the short ones in the database, or the long ones in files too."""
 
 
 class OutputProblem(NamedTuple):
-    """An output that is not what its attempt's last event recorded."""
+    """An output that differs from what the last event of its attempt recorded."""
 
     job: str
     attempt: int
     kind: Literal["changed", "missing"]
-    """changed: something is stored for it, and it has another digest. missing: nothing is."""
+    """changed: the stored output has another digest. missing: no output is stored."""
     folder: str | None
     """Name of the folder with its files; None if it is stored in the database."""
     position: int
-    """Of the event that recorded it; 0 if none did."""
+    """Position of the event that recorded the output; 0 if no event did."""
     words: str
     """The problem as a sentence without a full stop."""
 
@@ -38,9 +39,10 @@ def check_outputs(
     where: Where = "rows and files",
     on_progress: OnProgress = lambda _, __: None,
 ) -> Iterator[OutputProblem]:
-    """Yield each output that is not what the log recorded, in the order of the log.
+    """Yield a problem for each output that differs from the log, in the order of the log.
 
-    pieces: returns the output of an attempt that is stored in files.
+    Outputs that the log does not mention come last. pieces: returns the output of an attempt that
+    is stored in files.
     """
     end = tx.head().position
     for count, row in enumerate(tx.recorded_outputs()):
@@ -77,7 +79,7 @@ def _data(stored: Iterable[Piece]) -> Iterator[bytes]:
 def _compared(
     stored: Iterable[bytes], kept_bytes: int, digest: str | None
 ) -> Literal["changed", "missing"] | None:
-    """What is wrong with the stored bytes of an output; None if they are what was recorded."""
+    """Return what is wrong with the stored bytes of an output; None if they match the log."""
     actual, actual_bytes = sha256(), 0
     for data in stored:
         actual.update(data)

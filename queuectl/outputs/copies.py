@@ -8,18 +8,20 @@ from itertools import chain
 from eventstore.output_files import Piece, Pieces, folder_name
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""The flags to open a folder, but no link to one."""
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""The flags to create a file that does not exist, not even as a link."""
 
 
-def copy_outputs(pieces: Pieces, named: Iterable[tuple[str, int]], into: str) -> set[str]:
+def copy_outputs(pieces: Pieces, attempts: Iterable[tuple[str, int]], into: str) -> set[str]:
     """Copy the long output of ended attempts, which no longer changes.
 
-    pieces: returns the output of an attempt. named: job id and attempt number of each. into: path
-    of the side folder to create. Returns the names of the folders that were written; an attempt of
-    which nothing is kept has none.
+    pieces: returns the output of an attempt. attempts: job id and attempt number of each. into:
+    path of the side folder to create. Returns the names of the folders that were written; an
+    attempt without kept output gets no folder.
     """
     copied = set()
-    for job_id, attempt in named:
+    for job_id, attempt in attempts:
         kept = pieces(job_id, attempt)
         if (first := next(kept, None)) is None:
             continue
@@ -38,7 +40,7 @@ def own_folder(path: str) -> None:
 
 
 def _write(kept: Iterator[Piece], into: str) -> None:
-    """Write pieces into a new folder: one file for each gapless part of the output."""
+    """Write pieces into a new folder: one file for each part of the output without a gap."""
     os.mkdir(into, 0o700)
     piece = next(kept, None)
     while piece is not None:

@@ -24,7 +24,7 @@ class Kept(NamedTuple):
 class OutputWriter:
     """Stores the output of one attempt.
 
-    files: for long output, and for output that is followed; others make no file.
+    files: used for long output, and for output that a reader follows. Other output makes no file.
     """
 
     def __init__(self, files: OutputFiles) -> None:

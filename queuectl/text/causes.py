@@ -1,4 +1,4 @@
-"""Causes of death: how the last attempt of a dead job failed, as stored, shown and typed."""
+"""The cause of a dead job, which is how its last attempt failed: as stored, shown and typed."""
 
 import re
 from signal import Signals
@@ -23,7 +23,7 @@ _ERRORS = {
     "exec format error": "not-executable",
     "is a directory": "not-executable",
 }
-"""The last words of a recorded error, and the failure reason recorded with it."""
+"""For the last words of a recorded error message, the failure reason recorded with it."""
 
 _HELP = "write 'exit 1', 'signal 9', SIGKILL, 'timed out', 'command not found' or another cause"
 

@@ -93,7 +93,7 @@ def _code(word: object) -> int | None:
 
 
 def signal_number(word: object) -> int | None:
-    """Return the number of `SIGKILL`, `kill`, `signal:9` or `signal:KILL`; else None."""
+    """Return the number of `SIGKILL`, `kill`, `signal:9` or `signal:KILL`; None for other words."""
     from signal import Signals
 
     if not isinstance(word, str):

@@ -1,4 +1,4 @@
-"""Hints: lines to type next, complete with the `--db` of the queue that is in use."""
+"""Hints: command lines to type next, with the `--db` option of the queue in use."""
 
 import re
 import shlex
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from projections.folds.worker import Worker
 
 WORKERS_NAMED = 5
-"""Workers that a hint lists at most."""
+"""The maximum number of workers that a hint lists."""
 
 QUEUES_NAMED = 5
 """The maximum number of queues that a hint lists."""
@@ -58,7 +58,7 @@ def unused_queue(name: str, known: Iterable[str]) -> str:
 
 
 def dead_workers(workers: Sequence["Worker"]) -> str:
-    """A line about workers that died and whose jobs no other worker has taken over yet."""
+    """Return a line about workers that died and whose jobs no other worker has taken over yet."""
     names = ", ".join(worker.id for worker in workers[:WORKERS_NAMED])
     more = f" and {rest:,} more" if (rest := len(workers) - WORKERS_NAMED) > 0 else ""
     are, whose = ("is", "its") if len(workers) == 1 else ("are", "their")

@@ -159,10 +159,12 @@ def _clear(store: Store, tables: tuple[str, ...], pause: Pause) -> None:
 
 def _cleared(store: Store, table: str) -> bool:
     with _maintenance(store) as tx:
-        if table not in tx.tables():
+        columns = tx.tables().get(table)
+        if columns is None:
             return True
         known = _BY_NAME.get(table.rpartition("_")[0])
-        if known and tx.query(f"SELECT 1 FROM {table} LIMIT 1 OFFSET {DROPPED}"):
+        has_key = known is not None and {*known.key} <= {*columns}  # others may have changed it
+        if known and has_key and tx.query(f"SELECT 1 FROM {table} LIMIT 1 OFFSET {DROPPED}"):
             key = ", ".join(known.key)
             tx.execute(
                 f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} LIMIT {EMPTIED})"

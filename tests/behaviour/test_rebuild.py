@@ -145,6 +145,18 @@ def test_after_a_crash_the_old_or_the_new_tables_are_used(
     queue.close()
 
 
+def test_a_large_table_without_its_key_is_replaced(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.rebuild.DROPPED", 1)
+    queue = filled(path)
+    stranger(path, "ALTER TABLE jobs RENAME COLUMN born TO place")
+    replay(queue.store)
+    assert compare(queue.store) == []
+    assert leftovers(path) == set()
+    queue.close()
+
+
 def test_one_rebuild_at_a_time(path: str) -> None:
     queue = filled(path)
     lock = queue.store.lock("replay")

@@ -13,7 +13,7 @@ from queuectl.escape import visible
 from .peer_user import is_other_user
 
 TOKEN = "token"
-"""The parameter of an address that contains the access token."""
+"""The URL parameter that contains the access token."""
 
 _POLICY = {
     "default-src": "'none'",
@@ -55,9 +55,10 @@ def install(app: Flask, token: str | None, hosts: frozenset[str]) -> None:
 
 
 def trusted_hosts(host: str, more: tuple[str, ...] = ()) -> frozenset[str]:
-    """Return the `Host` names that a server bound to `host` answers to.
+    """Return the `Host` names that a server bound to `host` answers to, in lower case.
 
-    A name that another site resolves to this server's address (DNS rebinding) is not among them.
+    Any other name may belong to a site that resolves it to this server's address (DNS rebinding).
+    more: further names.
     """
     names = {"localhost", "127.0.0.1", "[::1]", *more}
     if _is_unspecified(host):
@@ -116,7 +117,7 @@ def _refuse_changes() -> None:
 
 
 def _refuse_other_sites() -> None:
-    """Refuse requests that another site makes, except links: no fetch, no image, no frame."""
+    """Refuse requests from pages of other sites, such as fetches and images. Links are allowed."""
     site = request.headers.get("Sec-Fetch-Site", "none")
     link = (
         request.headers.get("Sec-Fetch-Mode") == "navigate"
@@ -154,7 +155,7 @@ def _has_token(request: Request, token: str) -> bool:
 
 
 def _redirect_with_cookie(token: str) -> Response:
-    """Redirect to the address without the token, which a cookie replaces."""
+    """Redirect to the address without the token, and set the cookie that replaces the token."""
     answer = redirect(request.script_root + request.path, 303)
     answer.set_cookie(
         _cookie_name(),

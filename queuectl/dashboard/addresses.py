@@ -1,4 +1,4 @@
-"""Normalises the URL prefix and the host names that a person typed."""
+"""Normalise the URL prefix and the host names that a person typed."""
 
 import re
 from urllib.parse import urlsplit
@@ -8,7 +8,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?|\[[0-9A-Fa-f:.]
 
 
 def prefix(text: str) -> str:
-    """Return `/queue` for `queue`, `/queue/` and `/queue`; an empty text for `/` and no text.
+    """Return `/queue` for `queue`, `/queue/` and `/queue`; an empty text for `/` and for itself.
 
     Raises ValueError, with the reason, if the text cannot be the path of a URL.
     """

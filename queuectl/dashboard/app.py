@@ -23,7 +23,7 @@ from .log_watcher import LogWatcher
 from .query_params import refuse_unknown_parameters
 
 MAX_STREAMS = 16
-"""Streams of events at a time; each occupies a thread. Further pages poll."""
+"""The maximum number of open streams of events. Each occupies a thread; further pages poll."""
 
 _HERE = Path(__file__).parent
 
@@ -37,7 +37,7 @@ def create_app(
 ) -> Flask:
     """Return the app for the queue at `place` (the name of its Location), bound to `host`.
 
-    token: the access token; None admits everyone who can connect, except other users of this
+    token: the access token; None allows everyone who can connect, except other users of this
     machine. trusted_hosts: further `Host` names to answer to, such as the name of a proxy.
     """
     app = Flask(__name__, static_url_path=f"/static/{_digest(_HERE / 'static')}")
@@ -82,7 +82,7 @@ def _commands(place: str) -> Callable[..., str]:
 
 
 def _is_own(place: str) -> bool:
-    """Return whether commands that name no queue use this one in any directory."""
+    """Return whether commands without `--db` use this queue in any working directory."""
     try:
         return locate() == (place, "your own")
     except (ForeignFile, NoHome):  # the working directory contains a foreign link
@@ -124,7 +124,7 @@ def _error(code: int, title: str, text: str) -> Response:
 
 
 def _error_page(code: int, title: str, text: str) -> str:
-    """Return the page of an error, with the menu of the other pages if the queue is readable."""
+    """Return the HTML page of an error, with the menu of all pages if the queue is readable."""
     try:
         if code in (400, 404):
             with source().read() as tx:

@@ -11,10 +11,11 @@ from . import job_output
 from .connections import Source
 
 MAX_GROUPS_READ = 200
-"""Groups that are read to find the largest ones."""
+"""Most groups to read to find the largest ones."""
 TAIL_LINES = 3
+"""Last lines of an output that a group shows."""
 TAIL_BYTES = 4_000
-"""Bytes of an output that are read to show its last lines."""
+"""Bytes at the end of an output to read for its last lines."""
 
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
 
@@ -34,7 +35,7 @@ class DeadGroup(NamedTuple):
 
 
 def largest_groups(tx: Reader, queue: str | None = None) -> list[dead.Group]:
-    """Return the groups of one queue or of all, largest first."""
+    """Return the groups of one queue, or of all queues for None; the largest first."""
     groups = [
         group for group in dead.groups(tx, MAX_GROUPS_READ) if queue is None or group.queue == queue
     ]
@@ -54,7 +55,8 @@ def dead_groups(tx: Reader, source: Source, most: int, queue: str | None = None)
 def last_output_lines(tx: Reader, source: Source, job: Job) -> list[str]:
     """Return the last lines that the last attempt of `job` printed, without colours.
 
-    Empty lines are left out. A line rewritten with carriage returns is in its last state.
+    Empty lines are left out. If the job rewrote a line with carriage returns, its last state is
+    returned.
     """
     run = runs.get(tx, job.born, job.attempt)
     if run is None or not run.output_bytes:
@@ -65,5 +67,5 @@ def last_output_lines(tx: Reader, source: Source, job: Job) -> list[str]:
 
 
 def plain_lines(text: str) -> list[str]:
-    """Return the lines of an output without its escape sequences."""
+    """Split an output into lines, and remove its escape sequences."""
     return [line.rstrip("\r") for line in _ESCAPES.sub("", text).split("\n")]

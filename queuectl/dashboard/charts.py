@@ -1,4 +1,4 @@
-"""The numbers of SVG charts: throughput of an hour, a day or a week; states of a job over time."""
+"""Compute the numbers of SVG charts: the throughput, and the states of a job over time."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -14,11 +14,13 @@ _NICE = (1, 2, 5)
 
 
 class Span(NamedTuple):
-    """A length of time that a chart shows, and the minutes that each of its bars covers."""
+    """A length of time that a chart shows."""
 
     name: str
     bars: int
+    """The number of bars."""
     minutes: int
+    """The minutes that each bar covers."""
     marks: tuple[str, ...]
     """Labels of the axis, oldest first."""
 
@@ -42,6 +44,7 @@ class ChartBar(NamedTuple):
 
     step: Step
     x: float
+    """The left edge, in a picture that is 600 wide."""
     succeeded: float
     failed: float
     enqueued: float
@@ -52,7 +55,7 @@ class Scale(NamedTuple):
 
     top: int
     cut: Step | None
-    """The highest of the bars that are cut off at `top`; None if no bar is."""
+    """The highest of the bars that are cut off at `top`; None if no bar is cut off."""
 
 
 class Chart(NamedTuple):
@@ -65,12 +68,13 @@ class Chart(NamedTuple):
     ended: Scale
     enqueued: Scale
     sums: Step
+    """The sums of all steps; its time is that of the first step."""
 
 
 def throughput(span: Span, known: Sequence[Step], now_us: int) -> Chart:
     """Return the chart of `span`; its last bar contains `now_us` (UTC, microseconds).
 
-    known: the steps in which something happened, in order.
+    known: the steps in which something happened, oldest first.
     """
     step_us = span.minutes * MINUTE_US
     last = now_us // step_us
@@ -102,7 +106,10 @@ def _ended(step: Step) -> int:
 
 
 def scale(steps: Sequence[Step], height: Callable[[Step], int]) -> Scale:
-    """Return a scale that cuts off a few bars far above the others, so that these stay visible."""
+    """Return a scale that cuts off a few bars that are far higher than the others.
+
+    Otherwise the others would be too low to be seen. height: returns the number that a bar shows.
+    """
     heights = sorted(number for step in steps if (number := height(step)))
     if not heights:
         return Scale(nice(0), None)
@@ -135,7 +142,7 @@ def nice(highest: int) -> int:
 
 
 class StatePeriod(NamedTuple):
-    """A time that a job spent in one state. `x` and `width`: thousandths of its whole life."""
+    """A time that a job spent in one state. `x` and `width`: thousandths of its whole lifetime."""
 
     state: State
     x: float

@@ -1,4 +1,4 @@
-"""Data of the overview and of a queue's page: running jobs, queues, rates, jobs due next."""
+"""Read the data of the overview and of a queue's page: running jobs, queues, rates, due jobs."""
 
 from typing import NamedTuple
 
@@ -13,23 +13,25 @@ from .connections import Source
 from .job_list import JobRow, job_rows
 
 RUNNING_SHOWN = 20
-"""Running jobs on the overview and on a queue's page."""
+"""Most running jobs to show on the overview and on a queue's page."""
 MAX_RUNNING_READ = 500
-"""Running jobs that are read to find the ones that have run longest."""
+"""Most running jobs to read to find the ones that have run longest."""
 QUEUES_SHOWN = 10
-"""Queues on the overview."""
+"""Most queues to show on the overview."""
 MAX_QUEUES = 500
-"""Queues on the page of all queues."""
+"""Most queues to show on the page of all queues."""
 DUE_JOBS_SHOWN = 8
-"""Retries and delayed jobs on the overview."""
+"""Most retries and delayed jobs to show on the overview."""
 RECENT_SHOWN = 10
+"""Most jobs to show in the lists of new, ended and next jobs."""
 CAUSES_SHOWN = 5
+"""Most groups of dead jobs to show."""
 HOUR_US = 60 * throughput.MINUTE_US
 RATE_MINUTES = 5
 
 
 class Rates(NamedTuple):
-    """Recent numbers of attempts and jobs, of one queue or of all."""
+    """How many attempts and jobs there were recently, in one queue or in all."""
 
     per_minute: float
     """Attempts that ended, on average over the last `RATE_MINUTES`."""
@@ -82,6 +84,7 @@ class DueJobs(NamedTuple):
 
     jobs: list[Job]
     next: Due | None
+    """The cursor of the page after this one; None if this is the last one."""
 
 
 def overview_page(tx: Reader, source: Source, now_us: int) -> OverviewPage:
@@ -127,7 +130,7 @@ def is_queue(tx: Reader, name: str) -> bool:
 
 
 def running(tx: Reader, source: Source, now_us: int, queue: str | None = None) -> list[JobRow]:
-    """Return the jobs of living workers that have run longest, of one queue or of all."""
+    """Return the jobs of living workers that have run longest, in one queue or in all."""
     claimed = jobs.oldest(tx, jobs.Filter(states=("processing",), queue=queue), 0, MAX_RUNNING_READ)
     slots = {worker.id: worker.started.slots for worker in source.living(tx)}
     begun = in_slots([job for job in claimed if job.worker in slots], slots)
@@ -136,9 +139,10 @@ def running(tx: Reader, source: Source, now_us: int, queue: str | None = None) -
 
 
 def in_slots(claimed: list[Job], slots: dict[str, int]) -> list[Job]:
-    """Return the jobs that occupy a slot. slots: number of slots by id of the active worker.
+    """Return the claimed jobs that occupy a slot. slots: number of slots, by id of the worker.
 
-    A worker claims short jobs ahead of time and starts them in the order of their claims.
+    A worker claims short jobs ahead of time and starts them in the order of their claims, so the
+    first jobs of each worker, one per slot, are the running ones.
     """
     free_slots = dict(slots)
     begun: list[Job] = []
@@ -151,7 +155,7 @@ def in_slots(claimed: list[Job], slots: dict[str, int]) -> list[Job]:
 
 
 def queue_rows(tx: Reader, now_us: int, most: int = MAX_QUEUES) -> list[QueueRow]:
-    """Return at most `most` queues, those with most unfinished jobs first, then by name."""
+    """Return at most `most` queues: the ones with most unfinished jobs first, then by name."""
     queues = sorted(counts.by_queue(tx).items(), key=lambda item: (-_unfinished(item[1]), item[0]))
     hours = throughput.queues(tx, now_us - HOUR_US)
     return [_queue_row(tx, name, counted, hours) for name, counted in queues[:most]]
@@ -171,16 +175,16 @@ def _queue_row(
 
 
 def rates(tx: Reader, now_us: int, queue: str | None = None) -> Rates:
-    """Return the numbers of the last minutes and the last hour, of one queue or of all."""
+    """Return the numbers of the last minutes and the last hour, for one queue or for all."""
     hour = throughput.steps(tx, now_us - HOUR_US, 1, queue)
     since_us = now_us - RATE_MINUTES * throughput.MINUTE_US
-    lately = sum(
+    ended_lately = sum(
         step.succeeded + step.failed
         for step in hour
         if step.started_at_us + throughput.MINUTE_US > since_us
     )
     return Rates(
-        per_minute=lately / RATE_MINUTES,
+        per_minute=ended_lately / RATE_MINUTES,
         succeeded=sum(step.succeeded for step in hour),
         failed=sum(step.failed for step in hour),
         enqueued=sum(step.enqueued for step in hour),
@@ -188,7 +192,10 @@ def rates(tx: Reader, now_us: int, queue: str | None = None) -> Rates:
 
 
 def due_jobs(tx: Reader, after: Due | None, limit: int) -> DueJobs:
-    """Return a page of retries and delayed jobs, soonest first, from after the cursor `after`."""
+    """Return a page of retries and delayed jobs, soonest first.
+
+    after: the `next` of the page before; None for the first page.
+    """
     due = timers.upcoming(tx, limit + 1, after)
     has_more = len(due) > limit
     return DueJobs(

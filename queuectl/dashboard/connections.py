@@ -20,7 +20,7 @@ class Source:
         self.name = name
         self._of_thread = threading.local()
         self._has_existed = False
-        """Whether a missing file is an error; before it ever existed, it is an empty queue."""
+        """Whether the file ever existed: then a missing file is an error, else an empty queue."""
 
     @contextmanager
     def read(self) -> Iterator[Reader]:

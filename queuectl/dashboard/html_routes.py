@@ -26,7 +26,7 @@ from .query_params import (
 from .settings_history import settings_page
 
 GROUPS_SHOWN = 20
-"""Groups of dead jobs on the page of dead jobs."""
+"""Most groups to show on the page of dead jobs."""
 
 html_blueprint = Blueprint("pages", __name__)
 
@@ -38,7 +38,7 @@ def source() -> Source:
 
 
 def ctl(*words: object) -> str:
-    """Return the command line that a person types for this queue file."""
+    """Return the command line that a person types to run these words for this queue file."""
     line: str = current_app.jinja_env.globals["ctl"](*words)  # type: ignore[operator]
     return line
 
@@ -62,7 +62,7 @@ def render_page(tx: Reader, template: str, **values: object) -> str:
 
 @html_blueprint.get("/")
 def overview() -> ResponseReturnValue:
-    """The overview of all queues."""
+    """Return the overview of all queues."""
     span = span_param()
     with source().read() as tx:
         view = cockpit.overview_page(tx, source(), now_us())
@@ -79,7 +79,7 @@ def _chart(tx: Reader, span: charts.Span, queue: str | None = None) -> charts.Ch
 
 @html_blueprint.get("/jobs")
 def jobs() -> ResponseReturnValue:
-    """All jobs, filtered and sorted."""
+    """Return the list of jobs, filtered and sorted."""
     query = jobs_query()
     with source().read() as tx:
         listing = job_list(tx, query.filter, query.before, query.limit, now_us(), query.sort)
@@ -95,7 +95,7 @@ def jobs() -> ResponseReturnValue:
 
 @html_blueprint.get("/dlq")
 def dlq() -> ResponseReturnValue:
-    """The dead jobs, grouped by cause and as a list, newest first."""
+    """Return the page of dead jobs: grouped by cause, and as a list with the newest first."""
     query = dlq_query()
     with source().read() as tx:
         listing = job_list(tx, query.filter, query.before, query.limit, now_us(), query.sort)
@@ -105,7 +105,7 @@ def dlq() -> ResponseReturnValue:
 
 @html_blueprint.get("/jobs/<job_id>")
 def job(job_id: str) -> ResponseReturnValue:
-    """One job: its attempts, its output and its history."""
+    """Return the page of one job: its attempts, its output and its history."""
     with source().read() as tx:
         view = queries.job_view(tx, job_id)
         if view is None:
@@ -127,14 +127,14 @@ def job(job_id: str) -> ResponseReturnValue:
 
 @html_blueprint.get("/queues")
 def queues() -> ResponseReturnValue:
-    """The queues, those with most unfinished jobs first."""
+    """Return the page of all queues: the ones with most unfinished jobs first."""
     with source().read() as tx:
         return render_page(tx, "queues.html", rows=cockpit.queue_rows(tx, now_us()))
 
 
 @html_blueprint.get("/queues/<name>")
 def queue(name: str) -> ResponseReturnValue:
-    """One queue: its running, pending and dead jobs, and its throughput."""
+    """Return the page of one queue: its running, pending and dead jobs, and its throughput."""
     span = span_param()
     with source().read() as tx:
         view = cockpit.queue_page(tx, source(), name, now_us())
@@ -146,7 +146,7 @@ def queue(name: str) -> ResponseReturnValue:
 
 @html_blueprint.get("/upcoming")
 def upcoming() -> ResponseReturnValue:
-    """Retries and delayed jobs, soonest first."""
+    """Return the page of retries and delayed jobs, soonest first."""
     query = upcoming_query()
     with source().read() as tx:
         listing = cockpit.due_jobs(tx, query.after, query.limit)
@@ -155,7 +155,7 @@ def upcoming() -> ResponseReturnValue:
 
 @html_blueprint.get("/settings")
 def settings() -> ResponseReturnValue:
-    """The settings in force and all their changes."""
+    """Return the page of the settings in force and their changes."""
     before = before_param()
     with source().read() as tx:
         return render_page(tx, "settings.html", settings=settings_page(tx, before), before=before)
@@ -163,14 +163,14 @@ def settings() -> ResponseReturnValue:
 
 @html_blueprint.get("/workers")
 def workers() -> ResponseReturnValue:
-    """The workers with their jobs, and the workers that ended last."""
+    """Return the page of the workers with their jobs, and of the workers that ended last."""
     with source().read() as tx:
         return render_page(tx, "workers.html", view=queries.worker_list(tx, source()))
 
 
 @html_blueprint.get("/events")
 def events() -> ResponseReturnValue:
-    """The events of the log, newest first."""
+    """Return a page of the events of the log, newest first."""
     query = events_query()
     with source().read() as tx:
         listing = queries.event_list(tx, query.stream, query.type, query.before, query.limit)

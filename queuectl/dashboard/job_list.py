@@ -14,21 +14,19 @@ Sort = Literal["newest", "oldest", "latest", "longest", "attempts"]
 SORTS: tuple[Sort, ...] = ("newest", "oldest", "latest", "longest", "attempts")
 
 SORTED_AMONG = 1_000
-"""Jobs that are read and sorted if no index is in the requested order."""
+"""The number of newest jobs to read and sort if no index has the requested order."""
 SEARCH_S = 0.07
 """Seconds that the search for one page may take; the next page continues where it stopped."""
 SEARCH_WINDOW = 20_000
-"""Positions of the log that are searched between two checks of the clock."""
+"""The number of log positions to search between two checks of the clock."""
 
 
 class JobRow(NamedTuple):
-    """A job, and how long its last attempt ran or has been running, in microseconds.
-
-    The duration is None before the first attempt.
-    """
+    """A job in the list."""
 
     job: Job
     duration_us: int | None
+    """How long its last attempt ran or has been running; None before the first attempt."""
 
 
 class JobList(NamedTuple):
@@ -38,9 +36,9 @@ class JobList(NamedTuple):
     next: int | None
     """The cursor of the page after this one."""
     searched_to: int | None = None
-    """The position down to which a search came within its time; None if it was not cut."""
+    """The position where a search stopped because its time was up; None if it did not."""
     sorted_among: int | None = None
-    """How many jobs were sorted; None if these are all jobs of the list."""
+    """How many jobs were sorted; None if this page has all matching jobs, or is in log order."""
 
 
 def job_list(
@@ -62,7 +60,7 @@ def job_list(
 
 
 def _page(tx: Reader, matches: list[Job], limit: int, now_us: int) -> JobList:
-    """Return the first `limit` of the matches; if there are more, also the next cursor."""
+    """Return a page with the first `limit` of the matches, and a cursor if there are more."""
     shown = matches[:limit]
     has_more = len(matches) > limit
     return JobList(job_rows(tx, shown, now_us), shown[-1].born if has_more else None)
@@ -89,7 +87,10 @@ def _searched(
 
 
 def _with_searched_id(tx: Reader, which: jobs.Filter) -> list[Job]:
-    """Return the job whose id is the searched text, if it matches the other filters."""
+    """Return a list with the job whose id is the searched text.
+
+    Empty if there is no such job, or if it does not match the other filters.
+    """
     job = jobs.get(tx, which.search or "")
     if job is None or (which.states and job.state not in which.states):
         return []

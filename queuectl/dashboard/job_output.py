@@ -12,11 +12,11 @@ from queuectl.text.sizes import size
 from .connections import Source
 
 MAX_BYTES = 200_000
-"""Bytes of an output in one page or one answer, approximately."""
+"""The maximum number of output bytes in one page or one answer, approximately."""
 
 
 class Printed(NamedTuple):
-    """A part of an attempt's output. Offsets count all bytes printed, kept or not."""
+    """A part of an attempt's output. Offsets also count printed bytes that were not kept."""
 
     pieces: list[Piece]
 
@@ -32,7 +32,7 @@ class Printed(NamedTuple):
 
     @property
     def data(self) -> bytes:
-        """The bytes, with a line of text for each gap that was not kept."""
+        """The bytes, with a line of text in place of each gap, whose bytes were not kept."""
         return b"".join(_gap(piece) + piece.data for piece in self.pieces)
 
     @property
@@ -47,11 +47,11 @@ def _gap(piece: Piece) -> bytes:
     return f"\n[{size(piece.missing_bytes)} not kept]\n".encode()
 
 
-def first_part(tx: Reader, source: Source, job_id: str, attempt: int, since: int) -> Printed:
-    """Return at most MAX_BYTES from offset `since` on."""
+def first_part(tx: Reader, source: Source, job_id: str, attempt: int, from_byte: int) -> Printed:
+    """Return the output from offset `from_byte` on, at most MAX_BYTES."""
     part: list[Piece] = []
     size_bytes = 0
-    for piece in _all(tx, source, job_id, attempt, since):
+    for piece in _pieces_from(tx, source, job_id, attempt, from_byte):
         piece = piece._replace(data=piece.data[: MAX_BYTES - size_bytes])
         part.append(piece)
         size_bytes += len(piece.data)
@@ -68,14 +68,14 @@ def last_part(
     total: int | None,
     most: int = MAX_BYTES,
 ) -> Printed:
-    """Return about the last `most` bytes.
+    """Return about the last `most` bytes of the output.
 
     total: number of bytes that the attempt printed; None while it runs.
     """
-    since = max(0, (total or 0) - most)
+    from_byte = max(0, (total or 0) - most)
     part: deque[Piece] = deque()
     size_bytes = 0
-    for piece in _all(tx, source, job_id, attempt, since):
+    for piece in _pieces_from(tx, source, job_id, attempt, from_byte):
         part.append(piece)
         size_bytes += len(piece.data)
         while len(part) > 1 and size_bytes - len(part[0].data) >= most:
@@ -84,24 +84,29 @@ def last_part(
 
 
 def all_parts(source: Source, job_id: str, attempt: int) -> Iterator[bytes]:
-    """Yield the whole output printed so far, at most MAX_BYTES at a time."""
-    since = 0
+    """Yield the whole output that was printed so far, at most MAX_BYTES at a time."""
+    from_byte = 0
     while True:
         with source.read() as tx:
-            part = first_part(tx, source, job_id, attempt, since)
-        if part.end <= since:
+            part = first_part(tx, source, job_id, attempt, from_byte)
+        if part.end <= from_byte:
             return
         yield part.data
-        since = part.end
+        from_byte = part.end
 
 
-def end_offset(tx: Reader, source: Source, job_id: str, attempt: int, since: int) -> int:
-    """Return the offset up to which the output is kept now. since: an offset known to be kept."""
-    for piece in _all(tx, source, job_id, attempt, since):
-        since = piece.end
-    return since
+def end_offset(tx: Reader, source: Source, job_id: str, attempt: int, from_byte: int) -> int:
+    """Return the offset after the last byte that is kept now.
+
+    from_byte: the offset where the search begins; returned if nothing follows it.
+    """
+    for piece in _pieces_from(tx, source, job_id, attempt, from_byte):
+        from_byte = piece.end
+    return from_byte
 
 
-def _all(tx: Reader, source: Source, job_id: str, attempt: int, since: int) -> Iterator[Piece]:
+def _pieces_from(
+    tx: Reader, source: Source, job_id: str, attempt: int, from_byte: int
+) -> Iterator[Piece]:
     store = source.reading().store
-    return kept_output(tx.output(job_id, attempt), store, job_id, attempt, since)
+    return kept_output(tx.output(job_id, attempt), store, job_id, attempt, from_byte)

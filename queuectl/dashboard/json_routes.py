@@ -41,7 +41,7 @@ def _answer(document: common.Document) -> Response:
 
 @json_blueprint.get("/status.json")
 def status() -> Response:
-    """The overview of all queues."""
+    """Return the overview of all queues."""
     span = span_param()
     with source().read() as tx:
         now = now_us()
@@ -67,7 +67,7 @@ def status() -> Response:
 
 @json_blueprint.get("/jobs.json")
 def jobs() -> Response:
-    """The job list."""
+    """Return a page of the job list."""
     query = jobs_query()
     with source().read() as tx:
         listing = job_list(tx, query.filter, query.before, query.limit, now_us(), query.sort)
@@ -84,7 +84,7 @@ def jobs() -> Response:
 
 @json_blueprint.get("/dlq.json")
 def dlq() -> Response:
-    """The dead jobs, and their groups by cause."""
+    """Return a page of dead jobs; the first page also has their groups by cause."""
     query = dlq_query()
     with source().read() as tx:
         listing = job_list(tx, query.filter, query.before, query.limit, now_us(), query.sort)
@@ -105,7 +105,7 @@ def _cursor(number: int | None) -> str | None:
 
 @json_blueprint.get("/jobs/<job_id>.json")
 def job(job_id: str) -> ResponseReturnValue:
-    """One job with its attempts."""
+    """Return one job with its attempts."""
     with source().read() as tx:
         is_page = jobs_model.get(tx, f"{job_id}.json") is not None
     if is_page:  # an id may end in .json: then this is the HTML page of that job
@@ -120,7 +120,7 @@ def job(job_id: str) -> ResponseReturnValue:
 
 @json_blueprint.get("/queues.json")
 def queues() -> Response:
-    """The queues."""
+    """Return all queues."""
     with source().read() as tx:
         rows = cockpit.queue_rows(tx, now_us())
         return _answer(
@@ -132,7 +132,7 @@ def queues() -> Response:
 
 @json_blueprint.get("/queues/<name>.json")
 def queue(name: str) -> ResponseReturnValue:
-    """One queue."""
+    """Return one queue."""
     span = span_param()
     with source().read() as tx:
         now = now_us()
@@ -163,7 +163,7 @@ def _queue(
 
 @json_blueprint.get("/upcoming.json")
 def upcoming() -> Response:
-    """Retries and delayed jobs, soonest first."""
+    """Return a page of retries and delayed jobs, soonest first."""
     query = upcoming_query()
     with source().read() as tx:
         listing = cockpit.due_jobs(tx, query.after, query.limit)
@@ -178,7 +178,7 @@ def upcoming() -> Response:
 
 @json_blueprint.get("/settings.json")
 def settings() -> Response:
-    """The settings in force and their changes."""
+    """Return the settings in force and a page of their changes."""
     with source().read() as tx:
         page = settings_page(tx, before_param())
         return _answer(
@@ -193,7 +193,7 @@ def settings() -> Response:
 
 @json_blueprint.get("/workers.json")
 def workers() -> Response:
-    """The workers with their jobs, and the workers that ended last."""
+    """Return the workers with their jobs, and the workers that ended last."""
     with source().read() as tx:
         view = queries.worker_list(tx, source())
         shapes = [_worker(entry) for entry in view.active]
@@ -208,7 +208,7 @@ def _worker(entry: queries.ActiveWorker) -> common.WorkerShape:
 
 @json_blueprint.get("/events.json")
 def events() -> Response:
-    """The events of the log, newest first."""
+    """Return a page of the events of the log, newest first."""
     query = events_query()
     with source().read() as tx:
         listing = queries.event_list(tx, query.stream, query.type, query.before, query.limit)
@@ -223,7 +223,7 @@ def events() -> Response:
 
 @json_blueprint.get(f"/jobs/<job_id>/output/<int(max={LARGEST_INTEGER}):attempt>")
 def output(job_id: str, attempt: int) -> Response:
-    """The output of an attempt, byte for byte: a part from `?from=` on, or all with `?download`."""
+    """Return the bytes of an attempt's output: a part from `?from=` on, or all for `?download`."""
     if is_download():
         return _download(job_id, attempt)
     with source().read() as tx:
@@ -244,9 +244,9 @@ def _download(job_id: str, attempt: int) -> Response:
 
 @json_blueprint.get("/stream")
 def stream() -> Response:
-    """Server-sent events: `moved` when the log has grown, `output` when the output has.
+    """Return a stream of server-sent events: `moved` if the log has grown, `output` if the output.
 
-    The id of an event is the log position, so that a client that reconnects misses nothing.
+    The id of a `moved` event is the log position, so that a client that reconnects misses nothing.
     """
     log_watcher: LogWatcher = current_app.extensions["log_watcher"]
     is_disconnected = request.environ.get("waitress.client_disconnected", lambda: False)

@@ -1,4 +1,4 @@
-"""The JSON documents that only the dashboard answers, and functions that build them."""
+"""The JSON documents that only the dashboard returns, and functions that build them."""
 
 from collections.abc import Callable
 
@@ -34,25 +34,25 @@ class ListedJob(JobShape, frozen=True, kw_only=True):
     """A job in a list of the dashboard."""
 
     duration_s: float | None
-    """How long the last attempt ran, or has been running; null before the first."""
+    """How long the last attempt ran or has been running; null before the first attempt."""
 
 
 class ListedJobs(Document, frozen=True, kw_only=True):
-    """`/jobs.json`. `next`: `before` of the page after this one."""
+    """`/jobs.json`: jobs. `next`: the `before` parameter of the page after this one."""
 
     jobs: list[ListedJob]
     next: str | None
     searched_to: int | None
-    """Position down to which the log was searched; null if the search was not interrupted."""
+    """The position where the search stopped because its time was up; null if it did not."""
     sorted_among: int | None
-    """How many jobs were sorted; null if that is all of them."""
+    """How many jobs were sorted; null if this page has all matching jobs, or is in log order."""
 
 
 class CauseShape(Shape, frozen=True, kw_only=True):
     """Dead jobs of one queue whose last attempt failed in the same way."""
 
     cause: str
-    """`exit 1`, `signal 9`, or the recorded reason of the failure; `--cause` takes it."""
+    """`exit 1`, `signal 9`, or the recorded reason of the failure; `--cause` accepts it."""
     queue: str
     jobs: int
     """Number of jobs; 10,000 means 10,000 or more."""
@@ -61,7 +61,7 @@ class CauseShape(Shape, frozen=True, kw_only=True):
     last_lines: list[str]
     """The last lines that the newest job printed."""
     retry: str
-    """The command that requeues the group."""
+    """The command line that requeues the group."""
 
 
 class DeadPage(JobPage, frozen=True, kw_only=True):
@@ -91,17 +91,17 @@ class QueueShape(Shape, frozen=True, kw_only=True):
 
 
 class QueueList(Document, frozen=True, kw_only=True):
-    """`/queues.json`: the queues, those with most unfinished jobs first."""
+    """`/queues.json`: the queues; the ones with most unfinished jobs first."""
 
     queues: list[QueueShape]
 
 
 class QueueDocument(Document, frozen=True, kw_only=True):
-    """`/queues/NAME.json`."""
+    """`/queues/NAME.json`: one queue."""
 
     queue: QueueShape
     ended_per_minute: float
-    """Attempts that ended and counted, per minute, over the last five."""
+    """Attempts that ended per minute, in the last five minutes; counted as in `throughput`."""
     running: list[ListedJob]
     waiting: list[ListedJob]
     """In the order in which they will be claimed."""
@@ -111,7 +111,10 @@ class QueueDocument(Document, frozen=True, kw_only=True):
 
 
 class UpcomingPage(Document, frozen=True, kw_only=True):
-    """`/upcoming.json`: retries and delayed jobs, soonest first. `next`: `after` of the next."""
+    """`/upcoming.json`: retries and delayed jobs, soonest first.
+
+    `next`: the `after` parameter of the next page.
+    """
 
     jobs: list[JobShape]
     next: str | None
@@ -136,9 +139,9 @@ class OverviewDocument(Status, frozen=True, kw_only=True):
     """`/status.json`: the document of `status`, and the rest of the overview."""
 
     ended_per_minute: float
-    """Attempts that ended and counted, per minute, over the last five."""
+    """Attempts that ended per minute, in the last five minutes; counted as in `throughput`."""
     running: list[ListedJob]
-    """The jobs that have run longest first."""
+    """Running jobs; the ones that have run longest first."""
     queues: list[QueueShape]
     causes: list[CauseShape]
     upcoming: list[JobShape]
@@ -161,7 +164,7 @@ def listed_job(row: JobRow) -> ListedJob:
 
 
 def retry_words(cause: str, queue: str) -> tuple[str, ...]:
-    """Return the words of the subcommand that requeues a group of dead jobs."""
+    """Return the words after `queuectl` of the command line that requeues a group of dead jobs."""
     return ("dlq", "retry", "--cause", cause_words(cause), "--queue", queue)
 
 

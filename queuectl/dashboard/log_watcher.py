@@ -1,4 +1,4 @@
-"""Waits for the log to grow: one thread watches for all open streams, no thread if none is open.
+"""Wait for the log to grow: one thread watches it for all open streams.
 
 Each stream runs on a thread of the server and blocks in `wait`. The watcher thread starts with the
 first stream, waits at the doorbell, publishes each new position, and ends after the last stream.
@@ -16,7 +16,7 @@ from queuectl.core.snapshot import Reading
 from .connections import Source
 
 POSITION_CHECK_S = 1.0
-"""Seconds between two checks whether streams are open and the file is still the same."""
+"""Seconds between two checks that streams are open and that the file was not replaced."""
 
 
 class LogWatcher:
@@ -59,7 +59,10 @@ class LogWatcher:
             self._changed.notify_all()
 
     def wait(self, after: int, timeout_s: float) -> int:
-        """Wait until the position is not `after`, and return it; return `after` on timeout."""
+        """Wait until the log has another position than `after`, and return that position.
+
+        Return earlier after `timeout_s`, or if the server is stopping.
+        """
         with self._changed:
             self._changed.wait_for(
                 lambda: self._position not in (None, after) or self._closed, timeout_s

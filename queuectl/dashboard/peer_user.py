@@ -1,4 +1,4 @@
-"""The user of the process at the other end of a connection within this machine."""
+"""Find the user of the process at the other end of a connection within this machine."""
 
 import ipaddress
 import os
@@ -29,7 +29,10 @@ def _is_loopback(address: str) -> bool:
 
 
 def _owner(address: str, port: int, server_port: int) -> int | None:
-    """Return the user id of the socket at `address`:`port` that is connected to `server_port`."""
+    """Return the id of the user who owns the client's socket; None if it is unknown.
+
+    The socket has `port` and is connected to `server_port`; address: only its family is used.
+    """
     family = "tcp6" if ":" in address else "tcp"
     local, remote = f":{port:04X}", f":{server_port:04X}"
     try:

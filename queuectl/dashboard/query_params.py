@@ -47,9 +47,9 @@ REPEATABLE = "state"
 
 
 def refuse_unknown_parameters() -> None:
-    """Answer 400 to an unknown parameter of the requested page, or to one that is given twice.
+    """Answer 400 if the requested page has no such parameter, or if one is given twice.
 
-    Ignoring a mistyped filter would list more than was requested.
+    If a mistyped filter were ignored, the page would list more than was requested.
     """
     known = PARAMETERS.get((request.endpoint or "").rpartition(".")[2])
     if known is None:
@@ -74,7 +74,7 @@ class JobsQuery(msgspec.Struct, frozen=True, kw_only=True):
     before: int | None
     limit: int
     filter: Filter
-    """The same jobs, for the read model."""
+    """The same filter, for the read model."""
 
     @property
     def is_part(self) -> bool:
@@ -213,19 +213,19 @@ def before_param() -> int | None:
 
 
 def is_download() -> bool:
-    """Whether the whole output is requested as a file."""
+    """Return whether the whole output is requested as a file."""
     return "download" in request.args
 
 
 def events_query() -> EventsQuery:
     """Return the parameters of the request. Invalid ones are answered with 400."""
-    kind = _text("type")
-    if kind is not None and kind not in EVENT_TYPES:
+    event_type = _text("type")
+    if event_type is not None and event_type not in EVENT_TYPES:
         known = ", ".join(sorted(EVENT_TYPES))
-        abort(400, f"There is no event type {kind[:40]!r}; the types are {known}.")
+        abort(400, f"There is no event type {event_type[:40]!r}; the types are {known}.")
     return EventsQuery(
         stream=_text("stream"),
-        type=kind,
+        type=event_type,
         before=_number("before"),
         limit=min(_number("limit") or DEFAULT_LIMIT, MAX_LIMIT),
     )
@@ -256,7 +256,7 @@ def shown_output_param() -> ShownOutput | None:
 
 
 def first_byte_param() -> int:
-    """Return the offset in an output, in bytes, to begin with."""
+    """Return the offset (in bytes) of the first byte of an output to return; by default 0."""
     return _number("from") or 0
 
 

@@ -1,4 +1,4 @@
-"""Makes waitress read no request bodies: a read-only server needs none. See docs/decisions/0006."""
+"""Make waitress ignore request bodies: a read-only server needs none. See docs/decisions/0006."""
 
 from typing import Any
 

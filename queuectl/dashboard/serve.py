@@ -16,7 +16,7 @@ from .log_watcher import LogWatcher
 from .request_bodies import refuse_bodies
 
 PAGE_THREADS = 8
-"""Threads that are left for pages if all streams are open."""
+"""The number of threads that remain for pages if all streams are open."""
 
 
 def serve(
@@ -32,7 +32,7 @@ def serve(
     """Serve the queue at `place` until SIGINT, SIGTERM or SIGHUP; port 0 picks a free one.
 
     prefix: the URL path under which a proxy shows the pages: empty, or as `addresses.prefix`
-    returns it. Prints the address on stderr. Raises OSError if it cannot be bound.
+    returns it. Prints the address on stderr. Raises OSError if the server cannot listen there.
     """
     app = create_app(place, host=host, token=token, trusted_hosts=trusted_hosts)
     _warm_up(app)

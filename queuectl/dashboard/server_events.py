@@ -15,19 +15,19 @@ from .connections import Source
 from .log_watcher import LogWatcher
 
 QUIET_S = 2.0
-"""Seconds to wait for new events before checking whether the client is still connected."""
+"""Seconds between two checks that the client is still connected."""
 OUTPUT_S = 0.3
-"""Seconds between two checks whether a running job has printed more."""
+"""Seconds between two checks of the output of a running job."""
 WAITS_PER_COMMENT = 5
-"""Waits without an event before a comment is sent, so that proxies keep the connection open."""
+"""A comment is sent after this many waits without an event, so that proxies do not disconnect."""
 REST_S = 0.5
-"""Least seconds between two events: a page must not flicker while the log grows fast."""
+"""The minimum seconds between two events: a page must not flicker while the log grows fast."""
 RETURN_MS = 5_000
-"""When a client that was refused a stream comes back: it polls instead."""
+"""Milliseconds until a client that was refused a stream asks again. That is how it polls."""
 
 
 class ShownOutput(NamedTuple):
-    """The output that a page shows, up to the offset `end`."""
+    """The output of an attempt that a page shows, up to the offset `end` (in bytes)."""
 
     job_id: str
     attempt: int
@@ -43,8 +43,8 @@ def stream_events(
 ) -> Iterator[str]:
     """Yield the events of one stream until its client disconnects or the server stops.
 
-    position: the log position that the client's page shows. shown: the output on that page, of
-    which growth is reported; None if it shows none.
+    position: the log position that the client's page shows. shown: the output on that page, whose
+    growth is reported; None if the page shows no output.
     """
     with log_watcher.stream() as admitted:
         if not admitted:
@@ -62,7 +62,7 @@ def stream_events(
             try:
                 events += output.event(log_grew=bool(events))
             except StoreError:
-                return  # the page, fetched again, shows the error
+                return  # the client fetches the page again, which shows the error
             waits = 0 if events else waits + 1
             if events:
                 yield events
@@ -109,8 +109,8 @@ class _OutputGrowth:
             if job is None:
                 return ""
             self._running = job.state == "processing"
-            since = shown.end if job.attempt == shown.attempt else 0
-            end = job_output.end_offset(tx, self._source, job.id, job.attempt, since)
+            from_byte = shown.end if job.attempt == shown.attempt else 0
+            end = job_output.end_offset(tx, self._source, job.id, job.attempt, from_byte)
         self._shown = ShownOutput(job.id, job.attempt, end)
         if self._shown == shown:
             return ""

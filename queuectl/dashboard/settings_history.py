@@ -21,7 +21,7 @@ class EffectiveSetting(NamedTuple):
     value: SettingValue
     is_default: bool
     changed: LastChange | None
-    """None if it was never set."""
+    """None if the setting was never changed."""
 
     @property
     def text(self) -> str:
@@ -35,6 +35,7 @@ class SettingsPage(NamedTuple):
     in_force: list[EffectiveSetting]
     changes: list[Recorded]
     next: int | None
+    """The `before` of the next page of changes; None if this is the last one."""
 
 
 def settings_page(tx: Reader, before: int | None) -> SettingsPage:

@@ -42,7 +42,8 @@ function tick() {
   }
 }
 
-// The connection. If all streams are taken, the server sends `later` and closes it: then the page polls.
+// The connection for events. If too many pages are open, the server sends `later` and closes the connection;
+// then the page polls.
 const NOTICE_DELAY_MS = 2500;
 let polls = false, lostAt = null, noticeTimer = null;
 
@@ -74,7 +75,7 @@ document.addEventListener("htmx:sse:error", failed);
 document.addEventListener("htmx:sse:close", disconnected);
 live?.addEventListener("later", () => { polls = true; });
 
-// Pausing: the event `moved` is kept from htmx until the page resumes.
+// Pausing: htmx does not receive the event `moved` until the page resumes.
 let pausedAt = null, pausedPosition = null;
 
 document.addEventListener("moved", (event) => {

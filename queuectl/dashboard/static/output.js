@@ -2,8 +2,8 @@
 
 import {AnsiUp} from "./vendor/ansi_up.js";
 
-// Colours. ansi_up parses the escape sequences. This class builds nodes instead of its HTML, so that no
-// text of a job is parsed as HTML, and no style attribute is written, which the content policy refuses.
+// Colours. ansi_up parses the escape sequences. This class replaces its HTML by nodes, so that no text of a
+// job is parsed as HTML, and no style attribute is written: the content policy refuses style attributes.
 class Colours extends AnsiUp {
   nodes = [];
 
@@ -42,10 +42,10 @@ class Colours extends AnsiUp {
   }
 }
 
-// The server shows ESC as a picture. Before a colour or a link it is read as ESC again.
+// The server replaces ESC by its symbol. Before a colour or a link, the symbol is replaced by ESC again.
 const ESCAPE = /\u241b(?=\[[0-9;]*m|\]8;)/g;
 
-// Control characters, which the server makes visible, too.
+// Control characters to make visible, like `visible` in queuectl/escape.py.
 const CONTROLS = /[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 function shown(text) {
@@ -69,7 +69,7 @@ function paint(output) {
   return painter;
 }
 
-// Fetch the output after the last byte that is shown, up to offset `end`, without gap or repetition.
+// Append the output from the last byte that is shown up to offset `end`, without a gap or a repetition.
 async function grow(output, end) {
   const painter = paint(output);
   painter.end = Math.max(painter.end, end);

@@ -1,4 +1,9 @@
-"""The hash that links each record to the previous one: tamper-evident, not tamper-proof."""
+"""The hash that links each record to the previous one, so that changes of the log are detected.
+
+The log is tamper-evident, not tamper-proof: a change of a record is detected, since all later
+hashes depend on it. It is not prevented: who can write the file can compute all hashes anew. A head
+(position and hash) that is kept elsewhere detects that as well.
+"""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -9,7 +14,7 @@ GENESIS = bytes(32)
 
 
 class RawRecord(NamedTuple):
-    """A record as stored in its row, not decoded."""
+    """A record as it is stored in its row: the event is not decoded."""
 
     position: int
     stream: str
@@ -28,17 +33,19 @@ Content = tuple[int, str, int, str, int, str, int, int | None, str]
 
 
 class Break(NamedTuple):
-    """The first record that was changed or is missing."""
+    """The first position at which the chain is broken."""
 
     position: int
+    """Of the first record that was changed or is missing."""
     what: str
+    """A description of the problem."""
 
 
 def hash_of(previous: bytes, content: Content) -> bytes:
     """Return the SHA-256 of the previous hash, each column followed by LF, and the data.
 
     content: the columns of a record without its hash, as in RawRecord. Raises ValueError if a
-    column contains LF: two different records could have the same hash then.
+    column contains LF: otherwise two different records could have the same hash.
     """
     position, stream, version, type_name, recorded_at_us, actor, batch, cause, data = content
     head = (
@@ -53,7 +60,7 @@ def hash_of(previous: bytes, content: Content) -> bytes:
 def first_break(
     records: Iterable[RawRecord | tuple[Any, ...]], previous: bytes = GENESIS, after: int = 0
 ) -> Break | None:
-    """Return the first of `records` that does not fit the chain; None if all fit.
+    """Check the hash of each record; return the first break of the chain, or None.
 
     records: in order of position, from `after` + 1 on. previous: the hash of the record at `after`.
     """

@@ -1,4 +1,7 @@
-"""Encoding events as JSON, and decoding them. Verifying the log hashes the stored JSON as it is."""
+"""Encoding events as JSON, and decoding them.
+
+The hash of a record is computed from the stored JSON text, so that decoding cannot change it.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +20,7 @@ _names: dict[type[Fact], str] = {kind: name for name, kind in EVENT_TYPES.items(
 Upcaster = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
 
 UPCASTERS: dict[str, Upcaster] = {}
-"""Type name of an old form of an event -> function from its data to the current name and data."""
+"""By type name of an old form of an event: the function that returns its current name and data."""
 
 
 class _Decoders(dict[str, Callable[[str], Event]]):
@@ -47,20 +50,23 @@ def type_of(event: Fact) -> str:
 def encode(event: Fact) -> str:
     """Return the event's data as JSON: fields in the order of the class, without defaults.
 
-    Raises UnicodeEncodeError for text with lone surrogates: callers must refuse such text before.
+    Raises UnicodeEncodeError for text with lone surrogates: callers must refuse such text earlier.
     """
     return _encoder.encode(event).decode()
 
 
 def data_of(recorded: Recorded) -> str:
-    """Return the event's data in its current form: as stored, or encoded again if it was upcast."""
+    """Return the event's data as JSON in its current form.
+
+    This is the stored data, or a new encoding if the stored event has an old form.
+    """
     return encode(recorded.event) if recorded.type in UPCASTERS else recorded.data
 
 
 def decode(position: int, type_name: str, data: str) -> Event:
     """Return the event that `data` encodes.
 
-    Raises ChainBroken if the type is unknown or the data invalid: a reader stops, it never guesses.
+    Raises ChainBroken if the type is unknown or the data is invalid: a reader must never guess.
     """
     try:
         return _decoders[type_name](data)

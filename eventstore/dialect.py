@@ -16,29 +16,31 @@ _PARAMETER = re.compile(r"(?<!:):([a-z_]\w*)")
 
 
 class Dialect(NamedTuple):
-    """What differs, as text. `{column}`, `{key}` … are replaced."""
+    """The SQL texts that differ between databases. `{column}`, `{key}` … are replaced."""
 
     name: Literal["sqlite", "postgres"]
     types: dict[ColumnType, str]
     only_key: dict[ColumnType, str]
-    """The type of a column that is the only one of the primary key."""
+    """The type of a column that is the primary key alone."""
     table_end: str
-    """At the end of CREATE TABLE; `{clustered}` for a key of several columns, or of text."""
+    """The end of CREATE TABLE; `{clustered}` is filled if the key has several columns, or is text.
+    """
     clustered: str
+    """Stores the rows in the order of the key."""
     computed: str
     """A column that the store computes from `{value}`."""
     json_text: str
-    """The text of `{key}` in the JSON text of `{column}`; null if it is missing."""
+    """The value of `{key}` in the JSON text of `{column}`, as text; null if it is missing."""
     json_pairs: str
     """The pairs (key, value) of the object `{key}` in the JSON text of `{column}`, as a table."""
     among: str
-    """A subquery with the texts in a JSON array, which is bound as `{parameter}`."""
+    """A subquery that returns the texts of a JSON array; the array is bound as `{parameter}`."""
     like: str
     """The operator LIKE that ignores the case of ASCII letters."""
     placeholder: str
-    """The place of the value `{number}`, 1 for the first, in a statement that writes rows."""
+    """The placeholder of value `{number}` in a statement that writes rows; the first is 1."""
     named: str
-    """The place of the value with the name `{name}` in a query."""
+    """The placeholder of the value named `{name}` in a query."""
 
     def create(self, table: Table, name: str) -> str:
         """Return the statement that creates an empty table with this name."""
@@ -54,22 +56,22 @@ class Dialect(NamedTuple):
         return f"CREATE TABLE {name} (\n    " + ",\n    ".join(parts) + f"\n){end}"
 
     def write(self, statement: Statement, name: str) -> str:
-        """Return the SQL that carries out a statement on the table `name`, once for each row."""
+        """Return the SQL of a statement on the table `name`. It is executed once per row."""
         return statement.rendered(self.name, name, self._rendered)
 
     def insert(self, table: str, columns: Sequence[str], rows: int = 1) -> str:
-        """Return the SQL that adds so many rows at once; their values follow each other."""
+        """Return the SQL that inserts `rows` rows at once; it takes the values row after row."""
         width = len(columns)
         values = ", ".join(self._row(width, first) for first in range(1, rows * width + 1, width))
         return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}"
 
     def _row(self, width: int, first: int) -> str:
-        """Return the places of the values of a row. first: number of the first value."""
+        """Return the placeholders of a row in parentheses. first: number of the first value."""
         numbers = range(first, first + width)
         return f"({', '.join(self.placeholder.format(number=number) for number in numbers)})"
 
     def query(self, sql: str) -> str:
-        """Return a query with this database's way to name values."""
+        """Return the query with the placeholders of this database instead of `:name`."""
         return _with_parameters(sql, self.named)
 
     def _type(self, table: Table, column: str) -> str:
@@ -80,16 +82,19 @@ class Dialect(NamedTuple):
         return len(table.key) == 1 and table.columns[table.key[0]] == "integer"
 
     def _rendered(self, statement: Statement, name: str) -> str:
-        places = {
+        """Return the SQL of a statement. name: the name of the table to change."""
+        placeholders = {
             column: self.placeholder.format(number=number)
             for number, column in enumerate(statement.columns, 1)
         }
-        others = [column for column in places if column not in statement.table.key]
-        same_key = " AND ".join(f"{column} = {places[column]}" for column in statement.table.key)
+        others = [column for column in placeholders if column not in statement.table.key]
+        same_key = " AND ".join(
+            f"{column} = {placeholders[column]}" for column in statement.table.key
+        )
         if statement.how == "delete":
             return f"DELETE FROM {name} WHERE {same_key}"
         if statement.how == "update":
-            changes = ", ".join(f"{column} = {places[column]}" for column in others)
+            changes = ", ".join(f"{column} = {placeholders[column]}" for column in others)
             return f"UPDATE {name} SET {changes} WHERE {same_key}"
         insert = self.insert(name, statement.columns)
         if statement.how == "insert":

@@ -12,7 +12,7 @@ class StoreError(Exception):
 
 
 class StreamConflict(StoreError):
-    """Another writer was first; nothing was written."""
+    """Another writer has appended to the stream first; nothing was written."""
 
     def __init__(self, stream: str, expected: int, actual: int) -> None:
         super().__init__(
@@ -98,7 +98,7 @@ class NoAccess(Unusable):
     """A folder above the file cannot be entered."""
 
     def __init__(self, path: str, folder: str, owner: int, user: int) -> None:
-        """owner: of the folder. user: the user who runs this process."""
+        """owner: user id of the folder's owner. user: id of the user who runs this process."""
         if owner == user:
             todo = f"make it accessible: chmod u+rwx {folder}"
         else:
@@ -115,7 +115,7 @@ class ForeignFile(Unusable):
 
 
 class OptionAsPath(Unusable):
-    """The path begins like an option, so most likely it is one that was mistyped."""
+    """The path begins like an option, so it is probably a mistyped option."""
 
     def __init__(self, path: str) -> None:
         super().__init__(
@@ -125,11 +125,11 @@ class OptionAsPath(Unusable):
 
 
 class SecondName(Unusable):
-    """The file is in use under another path; each path would have its own -wal."""
+    """The file is used by another path; each path would have its own -wal."""
 
     @classmethod
     def linked(cls, path: str, first: str | None) -> Self:
-        """A hard link. first: the name to use instead, if it is known."""
+        """Return the error for a hard link. first: the name to use instead, if it is known."""
         if first is not None:
             return cls(
                 f"{path} is a second name (hard link) of the queue {first};"
@@ -142,7 +142,10 @@ class SecondName(Unusable):
 
     @classmethod
     def mounted(cls, path: str, source: str | None) -> Self:
-        """A bind mount of the file alone. source: its path in the mounted file system."""
+        """Return the error for a bind mount of the file alone.
+
+        source: its path in the mounted file system.
+        """
         return cls(
             f"{path} is a second name of {source or 'a queue'}, mounted here as a single file;"
             " mount the folder that contains it, so that the queue has its -wal next to it"
@@ -170,7 +173,7 @@ class OtherWal(Unusable):
 
 
 class NewerFile(Unusable):
-    """Written by a newer version."""
+    """The file was written by a newer version."""
 
     def __init__(self, path: str, format_: int, known: int) -> None:
         super().__init__(
@@ -198,7 +201,7 @@ class ReadOnly(Unusable):
 
 
 class Gone(Unusable):
-    """The file was deleted or replaced while open."""
+    """The file was deleted or replaced while it was open."""
 
     def __init__(self, path: str) -> None:
         super().__init__(
@@ -302,13 +305,13 @@ class HeadMissing(StoreError):
     """The log does not contain a head that it should contain."""
 
     def __init__(self, expected: int, end: int, hash_: str | None) -> None:
-        """Take the same arguments as `missing_head`."""
+        """The arguments are those of `missing_head`."""
         super().__init__(missing_head(expected, end, hash_))
         self.expected = expected
 
 
 def missing_head(expected: int, end: int, hash_: str | None) -> str:
-    """Describe how a log that ends at position `end` contradicts a head at position `expected`.
+    """Return how a log that ends at position `end` contradicts a head at position `expected`.
 
     hash_: the actual hash at position `expected`; None if the log ends before it.
     """

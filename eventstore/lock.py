@@ -1,10 +1,10 @@
-"""Named locks that end with their holder: the kernel releases an flock when its process ends."""
+"""Named locks that end with their holder: the kernel releases an flock when the process ends."""
 
 import fcntl
 import os
 
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-_TO_ASK = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_TO_CHECK = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Lock:
@@ -34,12 +34,13 @@ class Lock:
         return self._take(_FLAGS)
 
     def is_held(self) -> bool:
-        """Return True if a process holds the lock, without disturbing others that ask the same.
+        """Return True if a process holds the lock. Several processes can check at the same time.
 
-        A process that tries to take the lock at the same moment may fail.
+        The check takes a shared lock for a moment: a process that tries to acquire the lock at that
+        moment may fail.
         """
         try:
-            descriptor = os.open(self.name, _TO_ASK, dir_fd=self._folder)
+            descriptor = os.open(self.name, _TO_CHECK, dir_fd=self._folder)
         except FileNotFoundError:
             return False
         try:
@@ -51,8 +52,8 @@ class Lock:
         return False
 
     def has_file(self) -> bool:
-        """Return True if the file that was locked last still has its name: so others find it."""
-        return self._identity is not None and self._identity == self._named()
+        """Return True if the locked file still has its name, so that other processes find it."""
+        return self._identity is not None and self._identity == self._file_with_name()
 
     def fileno(self) -> int:
         """Return the descriptor that holds the lock."""
@@ -60,7 +61,7 @@ class Lock:
         return self._descriptor
 
     def release(self) -> None:
-        """Release the lock. A process that received its descriptor keeps holding it."""
+        """Release the lock. It stays locked while another process has received its descriptor."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -74,7 +75,11 @@ class Lock:
         self.release()
 
     def _take(self, flags: int) -> bool:
-        """Lock the file, then check that it has its name: its last holder may have deleted it."""
+        """Lock the file; return False if another process holds it.
+
+        The last holder may have deleted the file after it was opened. So check that the locked file
+        still has its name, and try again if not.
+        """
         while True:
             descriptor = os.open(self.name, flags, 0o600, dir_fd=self._folder)
             try:
@@ -83,13 +88,14 @@ class Lock:
                 os.close(descriptor)
                 return False
             opened = os.fstat(descriptor)
-            if (opened.st_dev, opened.st_ino) == self._named():
+            if (opened.st_dev, opened.st_ino) == self._file_with_name():
                 self._descriptor = descriptor
                 self._identity = (opened.st_dev, opened.st_ino)
                 return True
             os.close(descriptor)
 
-    def _named(self) -> tuple[int, int] | None:
+    def _file_with_name(self) -> tuple[int, int] | None:
+        """Return device and inode of the file that has the name now; None if there is none."""
         try:
             named = os.stat(self.name, dir_fd=self._folder, follow_symlinks=False)
         except FileNotFoundError:

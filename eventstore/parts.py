@@ -7,17 +7,20 @@ from .errors import ForeignFile
 from .file_identity import file_identity
 
 PARTS = ("-wal", "-shm", "-journal", ".d")
-"""Suffixes of the queue file's path that SQLite and this program use for its parts."""
+"""SQLite and this program add these suffixes to the path of a queue file to name its parts."""
 
 
 def real_name(path: str) -> str:
-    """Return the path with the links of its folder resolved, but not the file itself if a link."""
+    """Return the path with the links in its folder resolved.
+
+    The file itself may still be a link.
+    """
     folder, name = os.path.split(path)
     return os.path.join(os.path.realpath(folder), name)
 
 
 def whole_of(path: str) -> str | None:
-    """Return the existing file of which a file at `path` would be a part; None if there is none."""
+    """Return the existing file to which a file at `path` would belong, by its name, or None."""
     for suffix in PARTS:
         whole = path.removesuffix(suffix)
         if whole != path and os.path.lexists(whole):
@@ -26,13 +29,16 @@ def whole_of(path: str) -> str | None:
 
 
 def refuse_part(path: str) -> None:
-    """Raise ForeignFile if a new file at `path` would have the name of another file's part."""
+    """Raise ForeignFile if a new file at `path` would have the name of a part of another file."""
     if not os.path.lexists(path) and (whole := whole_of(path)) is not None:
         raise ForeignFile(path, f"would be taken for a part of {os.path.basename(whole)}")
 
 
 def part_of_any(file: str, queue_files: Iterable[str]) -> str | None:
-    """Return why this file would be a queue file or look like a part of one; None if it is not."""
+    """Return why `file` must not be written: it is one of these queue files, or a part of one.
+
+    None if it may be written.
+    """
     path = real_name(file)
     for queue_file in queue_files:
         name = os.path.basename(queue_file)

@@ -1,4 +1,4 @@
-"""Verifying the log: its hash chain, its guards, and a head that was kept elsewhere."""
+"""Verifying the log: its hash chain, its triggers, and a head that was kept elsewhere."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -17,11 +17,11 @@ class Verdict(NamedTuple):
     head: Head
     broken: Break | None
     missing_guards: tuple[str, ...]
-    """What should prevent changes of records, and is missing or was changed."""
+    """Names of the triggers against changes of records that are missing or were changed."""
     expected: Head | None
     """The head that the log must contain, if one was given."""
     actual_hash: str | None
-    """The hash at its position; None if the log ends before it."""
+    """The hash at the position of `expected`; None if there is none, or the log ends before it."""
 
     @property
     def sound(self) -> bool:
@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
 def verify(
     tx: Reader, expected: Head | None = None, on_progress: OnProgress = lambda _, __: None
 ) -> Verdict:
-    """Check every record and return the result. Memory use does not depend on the number of them.
+    """Check every record and return the result, in constant memory.
 
     expected: a head that the log must contain.
     """
@@ -66,4 +66,5 @@ def _watched(records: Iterator[Row], total: int, on_progress: OnProgress) -> Ite
 
 
 def _hash_at(tx: Reader, position: int) -> str | None:
+    """Return the hash at this position, in hexadecimal; position 0 has the hash of an empty log."""
     return GENESIS.hex() if position == 0 else tx.hash_at(position)

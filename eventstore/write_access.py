@@ -6,14 +6,14 @@ import os
 from .errors import DISK_FULL, Full, ReadOnly, StorageFailed, Unusable, Unwritable
 
 _GROWTH_BYTES = 32_768
-"""Step by which the -shm grows; the file and its -wal grow by less."""
+"""The number of bytes by which the -shm grows at once; the file and its -wal grow by less."""
 
 
 def why_unwritable(path: str) -> Unwritable | None:
-    """Return why no file can be created next to the file at `path`; None if it can.
+    """Return why no file can be created next to the file at `path`; None if one can.
 
-    This is tried with a nameless file (O_TMPFILE): when ext4 has stopped writing after an error,
-    mount flags and file modes do not show it.
+    This function tries to create a nameless file (O_TMPFILE): if ext4 has stopped writing after an
+    error, neither mount flags nor file modes show it.
     """
     folder = os.path.dirname(path)
     error = _error_of_new_file(folder)
@@ -33,7 +33,7 @@ def has_no_inode(path: str) -> bool:
 
 
 def is_full(path: str) -> bool:
-    """Return True if nothing can be written next to the file at `path` as the disk is full."""
+    """Return True if the disk is too full to write a file next to the file at `path`."""
     from tempfile import TemporaryFile  # rarely needed
 
     try:
@@ -68,7 +68,7 @@ def write_error(error: OSError, path: str) -> Unusable:
 
 
 def size_limit(path: str) -> int | None:
-    """Return the limit in bytes if the queue file, its -wal or -shm has reached it; else None."""
+    """Return the file size limit in bytes if the queue file, -wal or -shm reached it; else None."""
     import resource
 
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)

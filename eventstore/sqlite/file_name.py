@@ -1,8 +1,7 @@
 """One name per queue file: with a second name SQLite would use a second -wal and lose records.
 
-SQLite finds the -wal of a database by its path, so two paths to one inode have two different WALs
-for one file. The file records the path under which it is used; opening it by a second path is
-refused.
+SQLite finds the -wal of a database by its path, so a file with two paths would have two WALs. The
+file records the path by which it is used, and this program refuses to open it by a second path.
 """
 
 import os
@@ -21,34 +20,38 @@ _PATH_ONLY = getattr(os, "O_PATH", 0) | os.O_CLOEXEC
 _TEMPORARY = r"\.[0-9a-f]{12}\.new"
 """The suffix of the temporary name that a file has while it is created."""
 
-RECORDED = "SELECT path, inode FROM last_use"
+LAST_USE_RECORDED = "SELECT path, inode FROM last_use"
 
 
 class LastUse(NamedTuple):
-    """The path under which a file was last written to, and its inode then."""
+    """The path by which a file was last written to, and its inode at that time."""
 
     path: str
     inode: str
-    """Decimal. If the file's inode differs, the file is a copy."""
+    """The inode number as decimal text. If the file has another inode now, it is a copy."""
 
 
 def refuse_second_name(
     path: str, status: os.stat_result, read_recorded: Callable[[], LastUse | None]
 ) -> None:
-    """Raise SecondName if `path` is not the one name of its file.
+    """Raise SecondName if the file has more than one name and `path` is not the recorded one.
 
-    status: of the file. read_recorded: returns the recorded use; called only for hard links.
+    status: of the file. read_recorded: reads the `LastUse` from the file; it is called only if the
+    file has other hard links.
     """
-    if _has_links(path, status):
+    if _has_other_links(path, status):
         recorded = read_recorded()
         if recorded is None or not _is_same_entry(path, recorded.path):
-            raise SecondName.linked(path, _first_name(status, recorded))
+            raise SecondName.linked(path, _recorded_name(status, recorded))
     if _is_mount(path):
         raise SecondName.mounted(path, _mounted_from(path))
 
 
 def refuse_left_behind(path: str, recorded: LastUse | None) -> None:
-    """Raise LeftBehind if the file was moved here without the -wal with its newest records."""
+    """Raise LeftBehind if the file was moved to `path`, but its -wal was left at the old path.
+
+    The -wal has the newest records.
+    """
     if recorded is None or recorded.path == path or file_identity(recorded.path) is not None:
         return
     if _size(f"{recorded.path}-wal") and recorded.inode == _inode(path):
@@ -56,33 +59,33 @@ def refuse_left_behind(path: str, recorded: LastUse | None) -> None:
 
 
 def last_use(connection: apsw.Connection) -> LastUse | None:
-    """Return the use that the file has recorded; None if there is none, or it cannot be read."""
+    """Return the last use recorded in the file; None if there is none, or it cannot be read."""
     try:
-        rows = connection.execute(RECORDED).fetchall()
+        rows = connection.execute(LAST_USE_RECORDED).fetchall()
     except (apsw.SQLError, UnicodeDecodeError):  # an older file, or damaged text
         return None
     return LastUse(*map(str, rows[0])) if rows else None
 
 
 def record_use(connection: apsw.Connection, path: str, file: str) -> bool:
-    """Record, in the caller's transaction, that `file` is used as `path`.
+    """Record `path` as the name of the file, in the caller's transaction.
 
-    file: its current name, which differs from `path` only while it is created. Return False if the
-    use was recorded already, perhaps by another path to the same folder.
+    file: the path that the file has now, a temporary one while it is created. Return False if the
+    name was recorded already, perhaps by another path to the same folder.
     """
-    here, recorded = LastUse(path, _inode(file)), last_use(connection)
+    use, recorded = LastUse(path, _inode(file)), last_use(connection)
     if recorded is not None:
-        if recorded.inode == here.inode and _is_same_entry(path, recorded.path):
+        if recorded.inode == use.inode and _is_same_entry(path, recorded.path):
             return False
     else:
         connection.execute(LAST_USE.replace("TABLE", "TABLE IF NOT EXISTS"))
     connection.execute("DELETE FROM last_use")
-    connection.execute("INSERT INTO last_use VALUES (?, ?)", here)
+    connection.execute("INSERT INTO last_use VALUES (?, ?)", use)
     return True
 
 
-def _has_links(path: str, status: os.stat_result) -> bool:
-    """Return True if the file has another hard link, not counting its temporary names."""
+def _has_other_links(path: str, status: os.stat_result) -> bool:
+    """Return True if the file has other hard links. Its temporary names do not count."""
     return status.st_nlink > 1 and status.st_nlink > 1 + len(_temporary_names(path, status))
 
 
@@ -90,27 +93,30 @@ def _is_same_entry(path: str, recorded: str) -> bool:
     """Return True if both paths lead to the same directory entry, such as through a bind mount."""
     if path == recorded:
         return True
-    here, there = file_identity(os.path.dirname(path)), file_identity(os.path.dirname(recorded))
-    return os.path.basename(path) == os.path.basename(recorded) and here == there is not None
+    mine, other = file_identity(os.path.dirname(path)), file_identity(os.path.dirname(recorded))
+    return os.path.basename(path) == os.path.basename(recorded) and mine == other is not None
 
 
-def _first_name(status: os.stat_result, recorded: LastUse | None) -> str | None:
-    """Return the name to use instead; None if it is not known."""
+def _recorded_name(status: os.stat_result, recorded: LastUse | None) -> str | None:
+    """Return the recorded name, to suggest it in the error; None if it leads to another file."""
     if recorded is None or file_identity(recorded.path) != (status.st_dev, status.st_ino):
         return None
     return recorded.path
 
 
 def _temporary_names(path: str, status: os.stat_result) -> list[str]:
-    """Return the temporary names that the file still has because its creator was killed."""
+    """Return the temporary names that the file still has because its creator was killed.
+
+    The names have no folder.
+    """
     folder, name = os.path.split(path)
     pattern = re.compile(re.escape(name) + _TEMPORARY)
     try:
         names = [entry for entry in os.listdir(folder) if pattern.fullmatch(entry)]
     except OSError:
         return []
-    ours = (status.st_dev, status.st_ino)
-    return [entry for entry in names if file_identity(os.path.join(folder, entry)) == ours]
+    identity = (status.st_dev, status.st_ino)
+    return [entry for entry in names if file_identity(os.path.join(folder, entry)) == identity]
 
 
 def _is_mount(path: str) -> bool:
@@ -133,7 +139,7 @@ def _is_mount(path: str) -> bool:
 
 
 def _mount_id(descriptor: int) -> bytes:
-    """Source: proc_pid_fdinfo(5)."""
+    """Return the id of the mount that an open file is on. Source: proc_pid_fdinfo(5)."""
     info = os.open(f"/proc/self/fdinfo/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(info, 1024).partition(b"mnt_id:")[2].split(b"\n", 1)[0].strip()
@@ -158,15 +164,17 @@ def _mounted_from(path: str) -> str | None:
 
 
 def _unescaped(field: str) -> str:
-    """Decode the octal escapes of blanks, tabs, line feeds and backslashes."""
+    """Return the text with its octal escapes (space, tab, line feed, backslash) decoded."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
 
 
 def _inode(path: str) -> str:
+    """Return the inode number as decimal text."""
     return str(os.stat(path).st_ino)
 
 
 def _size(path: str) -> int:
+    """Return the size in bytes; 0 if the file is missing or not a regular file."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):

@@ -10,7 +10,8 @@ from eventstore.tables import Table, Write
 from ..folds.job import Job
 from ..read_model import Change, ReadModel
 
-# One row per dead job, independent of its history: so a rebuild writes the same rows.
+# One row per dead job. It depends only on the job's current state, so that a rebuild writes the
+# same rows.
 TABLE = Table(
     "dead",
     {"cause": "text", "queue": "text", "born": "integer"},
@@ -36,7 +37,7 @@ NEWEST = """
      WHERE cause = :cause AND queue = :queue AND born < :before ORDER BY born DESC LIMIT :limit"""
 
 COUNTED = 10_000
-"""Jobs counted per group; a larger group has at least so many."""
+"""Count at most this many jobs per group; a larger group is shown as 'at least' this many."""
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -48,7 +49,7 @@ class Group(msgspec.Struct, frozen=True):
     """At most `COUNTED`."""
 
 
-def cause(job: Job) -> str:
+def failure_cause(job: Job) -> str:
     """Return how the last attempt failed: `exit 1`, `signal 9`, or the reason of the failure."""
     if job.failure == "exit":
         return f"exit {job.exit_code}"
@@ -58,7 +59,7 @@ def cause(job: Job) -> str:
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
-    """Add jobs that have died; remove those that were requeued or discarded."""
+    """Add the jobs that became dead; remove the jobs that were requeued or discarded."""
     removed = [before for before, _, _ in changes if before is not None and before.state == "dead"]
     added = [after for _, after, _ in changes if after.state == "dead"]
     yield Write(DELETE, [_row(job) for job in removed])
@@ -66,7 +67,7 @@ def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
 
 
 def _row(job: Job) -> tuple[str, str, int]:
-    return cause(job), job.spec.queue, job.born
+    return failure_cause(job), job.spec.queue, job.born
 
 
 DEAD = ReadModel(name="dead", version=1, kind="job", derive=derive, table=TABLE)
@@ -89,6 +90,9 @@ def groups(tx: Reader, most: int) -> list[Group]:
 def newest(
     tx: Reader, cause: str, queue: str, limit: int, before_born: int = 2**63 - 1
 ) -> list[int]:
-    """Return `born` of at most `limit` jobs of a group, newest first, all below `before_born`."""
+    """Return `born` (position of `enqueued`) of at most `limit` jobs of a group, newest first.
+
+    Only jobs with `born` < `before_born` are returned.
+    """
     bindings = {"cause": cause, "queue": queue, "before": before_born, "limit": limit}
     return [row[0] for row in tx.query(NEWEST, bindings)]

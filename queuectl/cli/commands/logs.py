@@ -15,7 +15,7 @@ from projections.folds.job import FINAL, Job
 from projections.read_models import contexts, runs
 from projections.read_models.runs import Run
 
-from ...core.job_waiting import refuse_itself
+from ...core.job_waiting import refuse_own_job
 from ...core.snapshot import Reading
 from ...errors import NotFound
 from ...escape import quoted, visible
@@ -68,7 +68,7 @@ def logs_command(
     with reading.read() as tx:
         state = existing_job(tx, job)
         if follow:
-            refuse_itself(tx, reading.location, state.id)
+            refuse_own_job(tx, reading.location, state.id)
     if attempt is not None and attempt > state.attempt:
         has = f"has only {plural(state.attempt, 'attempt')}" if state.attempt else "has not run yet"
         raise NotFound(f"job {visible(state.id)} {has}")

@@ -83,9 +83,9 @@ def _wait(reading: Reading, ids: Sequence[str], timeout_s: float | None, any_of:
             idle.say(reading, tx, waiting)
             progress.show(len(ids) - len(waiting), len(ids))
 
-        poll_s = REFRESH_S if sys.stderr.isatty() else None
+        check_s = REFRESH_S if sys.stderr.isatty() else None
         return wait_for(
-            reading, ids, timeout_s=timeout_s, any_of=any_of, on_poll=report, poll_s=poll_s
+            reading, ids, timeout_s=timeout_s, any_of=any_of, on_check=report, check_s=check_s
         )
 
 

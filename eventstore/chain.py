@@ -28,6 +28,9 @@ class RawRecord(NamedTuple):
     hash: bytes
 
 
+COLUMNS = "position, stream, version, type, recorded_at, actor, batch, cause, data, hash"
+"""The columns of a stored record, in the order of RawRecord."""
+
 Content = tuple[int, str, int, str, int, str, int, int | None, str]
 """The columns of a record without its hash, in the order of RawRecord."""
 

@@ -96,13 +96,17 @@ class Dialect(NamedTuple):
         if statement.how == "update":
             changes = ", ".join(f"{column} = {placeholders[column]}" for column in others)
             return f"UPDATE {name} SET {changes} WHERE {same_key}"
-        insert = self.insert(name, statement.columns)
+        return self.insert(name, statement.columns) + self.on_conflict(statement, name)
+
+    def on_conflict(self, statement: Statement, name: str) -> str:
+        """Return the end of an INSERT into `name`: what happens with a key that exists."""
         if statement.how == "insert":
-            return insert
+            return ""
+        others = [column for column in statement.columns if column not in statement.table.key]
         change = _ON_CONFLICT[statement.how]
         changes = ", ".join(change.format(table=name, column=column) for column in others)
         key = ", ".join(statement.table.key)
-        return f"{insert} ON CONFLICT ({key}) DO UPDATE SET {changes}"
+        return f" ON CONFLICT ({key}) DO UPDATE SET {changes}"
 
 
 _ON_CONFLICT = {

@@ -263,6 +263,50 @@ class InUse(Unusable):
         super().__init__(f"{path} is in use by {known}; end it and try again")
 
 
+class InvalidAddress(Unusable):
+    """The address of a queue on a server is not valid."""
+
+    def __init__(self, label: str, what: str) -> None:
+        """label: the address without a password."""
+        super().__init__(f"{label} is not the address of a queue: {what}")
+
+
+class NotCreated(Unusable):
+    """There is no queue at this address of a server."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(f"no queue at {label}; create it first, or correct the address")
+
+
+class Away(Unusable):
+    """The server does not answer; nothing was written."""
+
+    def __init__(self, label: str, what: str) -> None:
+        super().__init__(
+            f"no answer from the server of {label} ({what}); nothing was written,"
+            " try again when it runs"
+        )
+
+
+class LogWentBack(StoreError):
+    """A record that was on the server's disk is missing now."""
+
+    def __init__(self, label: str, position: int) -> None:
+        super().__init__(
+            f"{label} no longer contains event {position}, which was recorded before: the server"
+            " was restored from a backup, or replaced by a standby that lacked it; check with"
+            " queuectl verify"
+        )
+        self.position = position
+
+
+class NotAllowed(Unusable):
+    """The user of the connection lacks a privilege on the server."""
+
+    def __init__(self, label: str, what: str) -> None:
+        super().__init__(f"{label}: {what}; ask the owner of the queue for the privilege")
+
+
 class Incomplete(Unusable):
     """A table or index of the queue file is missing."""
 

@@ -24,6 +24,9 @@ Row = tuple[Any, ...]
 Schema = Callable[[Dialect], Iterable[str]]
 """Returns the statements that create tables next to the log."""
 
+ENDS = ("succeeded", "failed", "cancelled")
+"""Types of the events that end an attempt, and record its output."""
+
 OnProgress = Callable[[int, int], None]
 """Called now and then during a long operation, with the amount done and the total."""
 
@@ -201,8 +204,8 @@ class GuardedDoorbell(Doorbell, Protocol):
         """Create the bell again if it is missing. If that fails, the next check tries again."""
 
 
-class Store(Protocol):
-    """An open queue. It belongs to one thread, and has one transaction at a time.
+class Log(Protocol):
+    """An open log, with its tables. It belongs to one thread, and has one transaction at a time.
 
     The commit of a write transaction may run in another thread; until that has returned, the store
     must not be used. See docs/decisions/0010.
@@ -213,8 +216,6 @@ class Store(Protocol):
     key: str
     """Identifies this queue: no other queue, and no copy of it, has the same key."""
     readonly: bool
-    side_folder: "SideFolder"
-    """This machine's folder of the queue."""
 
     def read(self) -> AbstractContextManager[Reader]:
         """Return a snapshot of the queue that is valid until the block ends.
@@ -238,6 +239,16 @@ class Store(Protocol):
 
     def head(self) -> Head:
         """Return the position and hash of the last record."""
+
+    def close(self) -> None:
+        """Close the queue."""
+
+
+class Store(Log, Protocol):
+    """An open queue: its log, and what the processes of this machine share."""
+
+    side_folder: "SideFolder"
+    """This machine's folder of the queue."""
 
     def output_files(self, job_id: str, attempt: int, limit_bytes: int) -> "OutputFiles":
         """Return the files for an attempt's long output; none is made before the first write."""
@@ -275,6 +286,3 @@ class Store(Protocol):
 
     def refuse_gone(self) -> None:
         """Raise Gone if the queue's place now leads to another queue, or to none."""
-
-    def close(self) -> None:
-        """Close the queue."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 SERVER_USER = 65534
 """The user that runs the server if the tests run as root, as PostgreSQL refuses to."""
@@ -43,35 +44,86 @@ def _of_package() -> Path | None:
     return Path(package.origin).parent / "pginstall" / "bin"
 
 
-@contextmanager
-def server(programs: Path, folder: Path) -> Iterator[str]:
-    """Run a server in an empty folder during the block; return how libpq connects to it.
+class Server:
+    """A server with its data in a folder. It listens only on a socket in the folder."""
 
-    It listens only on a socket in the folder, and syncs nothing to disk.
-    """
-    user = SERVER_USER if os.geteuid() == 0 else None
-    if user is not None:
-        os.chown(folder, user, user)
+    def __init__(self, programs: Path, folder: Path, *options: str) -> None:
+        """options: of its configuration, such as `fsync=off`."""
+        self.folder = folder
+        self._programs, self._data = programs, f"{folder}/data"
+        self._user = SERVER_USER if os.geteuid() == 0 else None
+        if self._user is not None:
+            os.chown(folder, self._user, self._user)
+        self._run(
+            "initdb",
+            "--auth=trust",
+            "--username=postgres",
+            "--no-sync",
+            "--encoding=UTF8",
+            self._data,
+        )
+        all_options = ("listen_addresses=''", f"unix_socket_directories='{folder}'", *options)
+        self._options = " ".join(f"-c {option}" for option in all_options)
 
-    def run(program: str, *words: str) -> None:
+    def start(self) -> None:
+        """Start the server, and wait until it accepts connections."""
+        log = f"{self.folder}/log"
+        self._run(
+            "pg_ctl",
+            "--pgdata",
+            self._data,
+            "--log",
+            log,
+            "--wait",
+            "--options",
+            self._options,
+            "start",
+        )
+
+    def crash(self) -> None:
+        """End all processes of the server at once, as in a crash: it keeps only what it synced."""
+        self._run("pg_ctl", "--pgdata", self._data, "--mode", "immediate", "stop")
+
+    def url(self, queue: str) -> str:
+        """Return the address of a queue on this server."""
+        return f"postgresql://postgres@/postgres?host={self.folder}&queue={queue}"
+
+    def _run(self, program: str, *words: str) -> None:
         subprocess.run(
-            [programs / program, *words],
+            [self._programs / program, *words],
             check=True,
-            user=user,
-            group=user,
-            extra_groups=[] if user is not None else None,
-            cwd=folder,
+            user=self._user,
+            group=self._user,
+            extra_groups=[] if self._user is not None else None,
+            cwd=self.folder,
             env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
 
-    data, log = f"{folder}/data", f"{folder}/log"
-    run("initdb", "--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", data)
-    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
-    run("pg_ctl", "--pgdata", data, "--log", log, "--wait", "--options", options, "start")
+
+@contextmanager
+def running(name: str, *options: str) -> Iterator[Server]:
+    """Run a server of the installation `name` during the block, in a folder of its own."""
+    with TemporaryDirectory(prefix="queuectl-pg-") as folder:
+        server = Server(installations()[name], Path(folder), *options)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.crash()
+
+
+@contextmanager
+def server(programs: Path, folder: Path) -> Iterator[str]:
+    """Run a server in an empty folder during the block; return how libpq connects to it.
+
+    It syncs nothing to disk.
+    """
+    started = Server(programs, folder, "fsync=off")
+    started.start()
     try:
         yield f"host={folder} user=postgres dbname=postgres"
     finally:
-        run("pg_ctl", "--pgdata", data, "--mode", "immediate", "stop")
-        shutil.rmtree(data)
+        started.crash()
+        shutil.rmtree(folder / "data")

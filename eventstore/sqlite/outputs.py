@@ -1,8 +1,5 @@
 """The short outputs of attempts: primary data, which a replay does not change."""
 
-ENDS = ("succeeded", "failed", "cancelled")
-"""Types of the events that end an attempt."""
-
 # By position: each event once. The row of each by its primary key.
 RECORDED = """
     SELECT position, stream, data ->> 'attempt', data ->> 'kept_bytes', data ->> 'output_sha256',

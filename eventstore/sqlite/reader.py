@@ -4,15 +4,13 @@ from collections.abc import Iterator
 
 import apsw
 
-from ..chain import GENESIS, Break, RawRecord
+from ..chain import COLUMNS, GENESIS, Break, RawRecord
 from ..codec import recorded_from
 from ..dialect import SQLITE, Dialect
 from ..errors import ChainBroken
 from ..events.recorded import Recorded
-from ..store import Bindings, Head, RecordedOutput, Row, StoredOutput
+from ..store import ENDS, Bindings, Head, RecordedOutput, Row, StoredOutput
 from . import outputs
-
-COLUMNS = "position, stream, version, type, recorded_at, actor, batch, cause, data, hash"
 
 # By the primary key: the last page of the table.
 LAST = "SELECT position, hash FROM events ORDER BY position DESC LIMIT 1"
@@ -77,11 +75,11 @@ class SqliteReader:
 
     def recorded_outputs(self) -> Iterator[RecordedOutput]:
         """Iterate over the outputs that the log recorded, in the order of the log."""
-        return map(RecordedOutput._make, self.rows(outputs.RECORDED, outputs.ENDS))
+        return map(RecordedOutput._make, self.rows(outputs.RECORDED, ENDS))
 
     def unrecorded_outputs(self) -> Iterator[tuple[str, int]]:
         """Iterate over the stored outputs (job and attempt) that no event recorded."""
-        return iter(self.rows(outputs.UNRECORDED, outputs.ENDS))
+        return iter(self.rows(outputs.UNRECORDED, ENDS))
 
     def events(
         self, after: int = 0, upto: int | None = None, stream: str | None = None

@@ -6,6 +6,7 @@ import apsw
 import msgspec
 
 from ..appending import Appending
+from ..chain import COLUMNS
 from ..dialect import SQLITE
 from ..errors import OutcomeUnknown, StreamConflict, Unusable
 from ..store import Bindings, Row
@@ -13,7 +14,7 @@ from ..tables import Statement
 from ..write_access import size_limit
 from . import outputs
 from .inserting import insert
-from .reader import COLUMNS, LAST, SqliteReader, last_of
+from .reader import LAST, SqliteReader, last_of
 
 # By the unique index of (stream, version).
 VERSION = """

@@ -1,12 +1,21 @@
-"""The store that these tests check; another kind of store will be a parameter here."""
+"""The store that these tests check: by default a file, and a server where a test says so."""
 
+import itertools
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from eventstore.location import open_store
-from eventstore.store import Store
+from eventstore.store import Log, Store
+from tests.postgres import Server, running
+from tests.stores import open_on_server
+
+Opened = Callable[..., Store]
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
@@ -15,20 +24,44 @@ def path(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def opened(path: str) -> Iterator[Callable[..., Store]]:
-    """Return a function that opens the same queue again, with the options of `open_store`."""
-    stores = []
+def kind(request: pytest.FixtureRequest) -> str:
+    """`sqlite`, or the name of an installation of PostgreSQL; see `tests.stores.EVERY_STORE`."""
+    return getattr(request, "param", "sqlite")
 
-    def open_again(**options: object) -> Store:
-        stores.append(open_store(path, **options))  # type: ignore[arg-type]
-        return stores[-1]
 
-    yield open_again
-    for store in stores:
-        store.close()
+@pytest.fixture(scope="session")
+def server_of() -> Iterator[Callable[[str], Server]]:
+    """Return a function that returns the server of an installation. It syncs nothing to disk."""
+    with ExitStack() as stack:
+        yield cache(lambda name: stack.enter_context(running(name, "fsync=off")))
 
 
 @pytest.fixture
-def store(opened: Callable[..., Store]) -> Store:
+def url(kind: str, server_of: Callable[[str], Server]) -> str:
+    """Return the address of a queue on a server that does not exist yet."""
+    if kind == "none":
+        pytest.skip("no PostgreSQL server is installed, or this user has no account name")
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    return server_of(kind).url(f"queue-{next(_numbers)}")
+
+
+@pytest.fixture
+def opened(kind: str, path: str, request: pytest.FixtureRequest) -> Iterator[Opened]:
+    """Return a function that opens the same queue again, with the options of `open_store`."""
+    open_log: Callable[..., Log] = open_store if kind == "sqlite" else open_on_server
+    place = path if kind == "sqlite" else request.getfixturevalue("url")
+    logs: list[Log] = []
+
+    def open_again(**options: object) -> Log:
+        logs.append(open_log(place, **options))
+        return logs[-1]
+
+    yield open_again  # type: ignore[misc]
+    for log in logs:
+        log.close()
+
+
+@pytest.fixture
+def store(opened: Opened) -> Store:
     """A new, empty queue."""
     return opened(create=True)

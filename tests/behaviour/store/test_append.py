@@ -10,6 +10,9 @@ from eventstore.chain import first_break
 from eventstore.errors import ChainBroken, StreamConflict
 from eventstore.events.job import Claimed, Enqueued, Succeeded
 from eventstore.store import Store, Writer
+from tests.stores import EVERY_STORE
+
+pytestmark = EVERY_STORE
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
 CLAIMED = Claimed(attempt=1, worker="3f", slot=1)

@@ -5,9 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from eventstore.errors import ReadOnly
-from eventstore.events.job import Enqueued, FellDue
-from eventstore.store import Head, Store
+from eventstore.events.job import Claimed, Enqueued, FellDue, Succeeded
+from eventstore.store import Head, RecordedOutput, Store, StoredOutput
 from eventstore.verify import Verdict, verify
+from tests.stores import EVERY_STORE
+
+pytestmark = EVERY_STORE
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
 
@@ -72,3 +75,19 @@ def test_log_contains_an_earlier_head(store: Store) -> None:
     with store.write("anna@box") as tx:
         tx.append("2", 0, [JOB])
     assert verdict(store, earlier).sound
+
+
+def test_stored_outputs_are_compared_with_those_that_the_log_recorded(store: Store) -> None:
+    ended = Succeeded(
+        attempt=1, duration_us=1, output_bytes=6, kept_bytes=6, output_sha256="0" * 64
+    )
+    with store.write("anna@box") as tx:
+        tx.append("1", 0, [JOB, Claimed(attempt=1, worker="3f", slot=1), ended])
+        tx.keep_output("1", 1, 6, b"stored")
+        tx.keep_output("2", 1, 5, b"first")
+        tx.keep_output("2", 1, 6, b"second")
+    with store.read() as tx:
+        recorded = RecordedOutput(3, "1", 1, 6, "0" * 64, 6, b"stored")
+        assert list(tx.recorded_outputs()) == [recorded]
+        assert list(tx.unrecorded_outputs()) == [("2", 1)]
+        assert tx.output("2", 1) == StoredOutput(6, b"second")

@@ -1,0 +1,50 @@
+"""Where a queue is: a server and its database, as libpq names them, and a schema."""
+
+from typing import NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+from ..errors import InvalidAddress
+
+DEFAULT_SCHEMA = "queuectl"
+LONGEST_BYTES = 63
+"""PostgreSQL cuts longer names without an error, so two queues could have the same name."""
+
+
+class Address(NamedTuple):
+    """A queue on a server."""
+
+    url: str
+    """How libpq connects. May contain a password."""
+    schema: str
+    label: str
+    """The URL as a person may read it: without the password."""
+
+    @property
+    def quoted_schema(self) -> str:
+        """The schema as an SQL identifier."""
+        return '"' + self.schema.replace('"', '""') + '"'
+
+
+def address_from(url: str) -> Address:
+    """Return the address in `postgresql://user@host/database?queue=NAME`.
+
+    Other parameters are libpq's. Raises InvalidAddress.
+    """
+    parts = urlsplit(url)
+    parameters = [part for part in parts.query.split("&") if part]
+    names = [unquote(part[6:]) for part in parameters if part.startswith("queue=")]
+    schema = names[-1] if names else DEFAULT_SCHEMA
+    user, at, host = parts.netloc.rpartition("@")
+    public = parts._replace(netloc=user.partition(":")[0] + at + host)
+    hidden = ("password=", "sslpassword=")
+    label = _with(public, [part for part in parameters if not part.startswith(hidden)])
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise InvalidAddress(label, "it does not begin with postgresql://")
+    if not 0 < len(schema.encode()) <= LONGEST_BYTES or "\0" in schema:
+        raise InvalidAddress(label, f"the name of a queue has 1 to {LONGEST_BYTES} bytes")
+    server = _with(parts, [part for part in parameters if not part.startswith("queue=")])
+    return Address(server, schema, label)
+
+
+def _with(parts: SplitResult, parameters: list[str]) -> str:
+    return urlunsplit(parts._replace(query="&".join(parameters)))

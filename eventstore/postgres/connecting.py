@@ -1,0 +1,102 @@
+"""Connecting to a server, and recognizing the queue in its schema.
+
+All that a transaction needs is set in it and ends with it, and no statement is prepared: so a
+pooler may pass each transaction to another server process.
+"""
+
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.numeric import Int8Dumper
+
+from ..errors import ForeignFile, NewerFile, NotCreated
+from .address import Address
+from .failures import translated
+from .schema import FORMAT, OLDEST_SERVER
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+OPTIONS = {
+    "application_name": "queuectl",
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Of libpq, if the address says nothing else: a silent network is noticed in 10 to 25 s."""
+
+_HAS_META = "SELECT to_regclass(%(meta)s) IS NOT NULL"
+_META = "SELECT CAST(id AS TEXT), format FROM {schema}.meta"
+
+
+class _TruthAsNumber(Int8Dumper):
+    """Passes True as 1 and False as 0: tables have no other type for them."""
+
+    def dump(self, obj: bool) -> bytes:
+        return b"1" if obj else b"0"
+
+
+class Connected(NamedTuple):
+    """A connection to a queue."""
+
+    connection: Connection
+    key: str
+    """The id of the queue."""
+
+
+def connect(address: Address) -> Connected:
+    """Return a connection to the queue.
+
+    Raises NotCreated, ForeignFile, NewerFile, NotAllowed or Away.
+    """
+    connection = connect_to_server(address)
+    try:
+        with translated(address.label):
+            key, format_ = _meta(connection, address)
+        if format_ > FORMAT:
+            raise NewerFile(address.label, format_, FORMAT)
+    except BaseException:
+        connection.close()
+        raise
+    return Connected(connection, key)
+
+
+def connect_to_server(address: Address) -> Connection:
+    """Return a connection that commits by itself. Raises ForeignFile or Away."""
+    options: dict[str, Any] = {
+        **OPTIONS,
+        **conninfo_to_dict(address.url),
+        "client_encoding": "utf8",
+    }
+    with translated(address.label):
+        connection = psycopg.connect(autocommit=True, prepare_threshold=None, **options)
+    # By default, the type of a number depends on its size, and each mix of sizes is another
+    # statement for the server.
+    connection.adapters.register_dumper(int, Int8Dumper)
+    connection.adapters.register_dumper(bool, _TruthAsNumber)
+    try:
+        _refuse_unfit(connection, address.label)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_unfit(connection: Connection, label: str) -> None:
+    version = connection.info.server_version
+    if version < OLDEST_SERVER:
+        raise ForeignFile(label, f"is on a server of version {version // 10_000}; 14 is needed")
+    if (actual := connection.info.parameter_status("server_encoding")) != "UTF8":
+        raise ForeignFile(label, f"is in a database with the encoding {actual}; UTF8 is needed")
+
+
+def _meta(connection: Connection, address: Address) -> tuple[str, int]:
+    meta = f"{address.quoted_schema}.meta"
+    if not connection.execute(_HAS_META, {"meta": meta}).fetchall()[0][0]:
+        raise NotCreated(address.label)
+    rows = connection.execute(_META.format(schema=address.quoted_schema).encode()).fetchall()
+    if len(rows) != 1:
+        raise ForeignFile(address.label, "has a table meta that is not that of a queue")
+    return rows[0][0], rows[0][1]

@@ -1,0 +1,76 @@
+"""What verifying the log needs from PostgreSQL: damaged pages, the index of streams, the guards."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from ..chain import Break
+from ..errors import ChainBroken
+from ..store import Row
+from .schema import TRIGGERS, body, definition
+
+if TYPE_CHECKING:
+    from .reader import PostgresReader
+
+# With the other plans switched off, each record is searched in the index of streams: if the index
+# lacks it, it is not found.
+UNINDEXED = """
+    SELECT position FROM events
+     WHERE NOT EXISTS (SELECT 1 FROM events AS indexed
+                        WHERE indexed.stream = events.stream AND indexed.version = events.version)
+     ORDER BY position LIMIT 1"""
+
+_OTHER_PLANS = ("hashjoin", "mergejoin", "seqscan", "bitmapscan")
+
+GUARDS = """
+    SELECT tgname, pg_get_triggerdef(pg_trigger.oid, true), tgenabled = 'A', prosrc
+      FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+     WHERE tgrelid = CAST('events' AS regclass) AND NOT tgisinternal"""
+
+CHECKSUMS = """
+    SELECT checksum_failures FROM pg_stat_database
+     WHERE datname = current_database() AND checksum_failures > 0"""
+
+
+def records_until_damage(tx: "PostgresReader") -> Iterator[Row]:
+    """Iterate over all records. Raises ChainBroken at a damaged page."""
+    position = 0
+    try:
+        for row in tx.records():
+            position = row[0]
+            yield row
+    except (psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted) as error:
+        what = f"the server cannot read what follows ({error.diag.message_primary})"
+        raise ChainBroken(position + 1, what) from None
+
+
+def unindexed(tx: "PostgresReader") -> Break | None:
+    """Return the first record that is missing from the (stream, version) index.
+
+    Only for the rest of this transaction, other plans are switched off.
+    """
+    for plan in _OTHER_PLANS:
+        tx.query(f"SELECT set_config('enable_{plan}', 'off', true)")
+    rows = tx.query(UNINDEXED)
+    for plan in _OTHER_PLANS:
+        tx.query(f"SELECT set_config('enable_{plan}', 'on', true)")
+    return Break(rows[0][0], "it is missing from the index of streams") if rows else None
+
+
+def missing_guards(tx: "PostgresReader", quoted_schema: str) -> tuple[str, ...]:
+    """Return the names of the log's triggers that are missing, switched off or were changed."""
+    intact = {
+        name
+        for name, stored, always, source in tx.query(GUARDS)
+        if name in TRIGGERS
+        and (stored, always) == (definition(name), True)
+        and source == body(TRIGGERS[name][1], quoted_schema)
+    }
+    return tuple(name for name in TRIGGERS if name not in intact)
+
+
+def damage(tx: "PostgresReader") -> str | None:
+    """Return how many damaged pages the server has met; None if none, or if it has no checksums."""
+    rows = tx.query(CHECKSUMS)
+    return f"the server met {rows[0][0]} damaged pages in this database" if rows else None

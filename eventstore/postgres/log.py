@@ -1,0 +1,258 @@
+"""An open queue on a server: its transactions, and what a lost connection means.
+
+A log belongs to one thread. The commit of a write transaction may run in another; until that has
+returned, the log must not be used. See docs/decisions/0010 and 0017.
+"""
+
+import time
+from _thread import allocate_lock
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from ..errors import (
+    Away,
+    Busy,
+    Gone,
+    LogWentBack,
+    OutcomeUnknown,
+    ReadOnly,
+    StorageFailed,
+    TransactionOpen,
+)
+from ..store import PATIENCE_S, Head
+from .address import Address
+from .connecting import Connection, connect
+from .failures import is_away, translated
+from .flushing import is_flushed, wait_until_flushed
+from .reader import PostgresReader
+from .transaction import Begun, PostgresTransaction, begin
+
+SETTLE_S, SETTLE_PAUSE_S = 30.0, 0.2
+"""How long the outcome of a commit is looked for while the server is away, and the pauses."""
+
+READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = {schema}, pg_temp"
+
+HASH_AT = "SELECT encode(hash, 'hex') FROM {schema}.events WHERE position = %(position)s"
+
+Result = TypeVar("Result")
+
+
+class PostgresLog:
+    """An open queue on a server."""
+
+    def __init__(self, address: Address, *, readonly: bool = False) -> None:
+        """Raises NotCreated, ForeignFile, NewerFile, NotAllowed or Away."""
+        self.label, self.readonly = address.label, readonly
+        self._address, self._schema = address, address.quoted_schema
+        self._durable = Head(0, "")
+        """The newest head known to be on the server's disk. It must never go missing."""
+        self._turn = allocate_lock()
+        """Locked while a transaction is open: a connection has only one at a time."""
+        connected = connect(address)
+        self._open_connection: Connection | None = connected.connection
+        self.key = connected.key
+
+    @contextmanager
+    def read(self) -> Iterator[PostgresReader]:
+        """Return a snapshot of the database that is valid until the block ends.
+
+        Raises TransactionOpen if a transaction of this log is open.
+        """
+        self._take_turn()
+        try:
+            with translated(self.label):
+                begin_reading = READ.format(schema=self._schema).encode()
+                self._begun(lambda connection: connection.execute(begin_reading))
+                yield PostgresReader(self._connection, self._schema)
+        finally:
+            self._roll_back()
+            self._turn.release()
+
+    @contextmanager
+    def write(self, actor: str, patience_s: float = PATIENCE_S) -> Iterator[PostgresTransaction]:
+        """Run one write transaction and commit it when the block ends.
+
+        actor: who writes. patience_s: how long to wait for another writer. Raises Busy, Full,
+        ReadOnly, Gone, Away, StorageFailed or TransactionOpen if nothing was written, or
+        OutcomeUnknown.
+        """
+        with self.prepare(actor, patience_s) as transaction:
+            yield transaction
+        transaction.commit()
+
+    @contextmanager
+    def prepare(self, actor: str, patience_s: float = PATIENCE_S) -> Iterator[PostgresTransaction]:
+        """Run one write transaction up to its commit, which the caller runs: `transaction.commit`.
+
+        The commit may run in another thread, once. Until it has returned or raised, nothing else
+        may use this log. Parameters and errors are those of `write`.
+        """
+        if self.readonly:
+            raise ReadOnly(self.label)
+        self._take_turn()
+        try:
+            with translated(self.label):
+                begun = self._begin_writing(patience_s)
+                transaction = PostgresTransaction(self._connection, self._schema, actor, begun)
+                yield transaction
+                transaction.flush()
+        except BaseException:  # release the write lock after any error, also after Ctrl-C
+            self._roll_back()
+            self._turn.release()
+            raise
+        transaction.commit = partial(self._commit, transaction)
+
+    def head(self) -> Head:
+        """Return the position and hash of the last record. It is on the server's disk."""
+        with self.read() as tx:
+            head = tx.head()
+        with translated(self.label):
+            if not is_flushed(self._connection):
+                wait_until_flushed(self._connection, "standbys")
+        self._durable = head
+        return head
+
+    def close(self) -> None:
+        """Close the connection."""
+        closing, self._open_connection = self._open_connection, None
+        if closing is not None:
+            closing.close()
+
+    @property
+    def _connection(self) -> Connection:
+        """The connection; it is made again if the last one was lost."""
+        if self._open_connection is None or self._open_connection.closed:
+            self.close()
+            connected = connect(self._address)
+            self._open_connection = connected.connection
+            if connected.key != self.key:
+                raise Gone(self.label)
+            self._refuse_older_log()
+        return self._open_connection
+
+    def _refuse_older_log(self) -> None:
+        """Raise LogWentBack if a record that was on disk is missing now."""
+        assert self._open_connection is not None
+        if not self._durable.position:
+            return
+        stored = self._open_connection.execute(
+            HASH_AT.format(schema=self._schema).encode(), {"position": self._durable.position}
+        ).fetchall()
+        if stored != [(self._durable.hash,)]:
+            raise LogWentBack(self.label, self._durable.position)
+
+    def _begun(self, begin_with: Callable[[Connection], Result]) -> Result:
+        """Begin a transaction. If the connection was lost since its last use, a new one is made."""
+        used = self._open_connection
+        try:
+            return begin_with(self._connection)
+        except psycopg.OperationalError:
+            if used is None or used is not self._open_connection or not used.closed:
+                raise
+            return begin_with(self._connection)
+
+    def _begin_writing(self, patience_s: float) -> Begun:
+        try:
+            begun = self._begun(
+                lambda connection: begin(connection, self._schema, self.key, patience_s)
+            )
+        except psycopg.errors.UndefinedTable:
+            begun = None
+        except psycopg.errors.LockNotAvailable:
+            todo = "wait until it has finished"
+            raise Busy(self.label, patience_s, "another process", todo) from None
+        if begun is None or begun.key != self.key:
+            raise Gone(self.label)
+        return begun
+
+    def _take_turn(self) -> None:
+        if not self._turn.acquire(blocking=False):
+            raise TransactionOpen(self.label)
+
+    def _roll_back(self) -> None:
+        connection = self._open_connection
+        if connection is None or connection.closed:
+            return
+        status = connection.info.transaction_status
+        try:
+            if status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+                connection.execute("ROLLBACK")
+            elif status != TransactionStatus.IDLE:
+                self.close()
+        except psycopg.OperationalError:  # lost: the server rolls back
+            self.close()
+
+    def _commit(self, transaction: PostgresTransaction) -> None:
+        try:
+            with translated(self.label):
+                self._make_durable(transaction)
+        finally:
+            self._roll_back()
+            self._turn.release()
+
+    def _make_durable(self, transaction: PostgresTransaction) -> None:
+        """Commit, which releases the lock, and then wait until the server has synced the commit.
+
+        So the waits of many writers overlap. Only after it has returned is the commit acknowledged.
+        """
+        connection = self._open_connection
+        assert connection is not None
+        try:
+            outcome = connection.execute("COMMIT").statusmessage
+            if outcome != "COMMIT":  # a statement had failed before, and its error was caught
+                raise StorageFailed(self.label, "the server has rolled back", "try again")
+            if transaction.changed:
+                self._wait_until_flushed(connection, transaction)
+        except psycopg.OperationalError as error:
+            if not is_away(error):
+                raise
+            self._settle(transaction)
+        if transaction.appended:
+            position, hash_ = transaction.last
+            self._durable = Head(position, hash_.hex())
+
+    def _wait_until_flushed(self, connection: Connection, transaction: PostgresTransaction) -> None:
+        wait_until_flushed(connection, transaction.commit_waits_for)
+
+    def _settle(self, transaction: PostgresTransaction) -> None:
+        """Return if a commit without an answer is stored. Raises Away if it is not.
+
+        Raises OutcomeUnknown if the server does not come back in time.
+        """
+        self.close()
+        if not transaction.appended:
+            what = "the connection was lost during a commit without events"
+            raise StorageFailed(self.label, what, "try again")
+        position, hash_ = transaction.last
+        deadline_s = time.monotonic() + SETTLE_S
+        while True:
+            try:
+                with translated(self.label):
+                    stored = self._look(position)
+                    if stored == hash_.hex():
+                        self._wait_until_flushed(self._connection, transaction)
+                        return
+            except (Away, Busy):
+                if time.monotonic() > deadline_s:
+                    cause = "the connection to the server was lost"
+                    raise OutcomeUnknown(self.label, position, cause) from None
+                time.sleep(SETTLE_PAUSE_S)
+                continue
+            raise Away(self.label, "the connection was lost before the commit")
+
+    def _look(self, position: int) -> str | None:
+        """Return the hash stored at the position.
+
+        With the lock: the lost session held it until its commit had succeeded or failed. Without
+        it, the commit could still follow after this look.
+        """
+        self._begin_writing(PATIENCE_S)
+        try:
+            return PostgresReader(self._connection, self._schema).hash_at(position)
+        finally:
+            self._roll_back()

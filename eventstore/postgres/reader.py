@@ -1,0 +1,167 @@
+"""Reading the log and the other tables in one snapshot of the database."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+from ..chain import COLUMNS, GENESIS, Break, RawRecord
+from ..codec import recorded_from
+from ..dialect import POSTGRES, Dialect
+from ..events.recorded import Recorded
+from ..store import Bindings, Head, RecordedOutput, Row, StoredOutput
+from . import outputs
+from .connecting import Connection
+
+# By the primary key: the last page of the table.
+LAST = "SELECT position, hash FROM events ORDER BY position DESC LIMIT 1"
+
+# By the primary key: the cost is proportional to the number of events read.
+ALL = f"""
+    SELECT {COLUMNS} FROM events
+     WHERE position > :after AND position <= :upto ORDER BY position"""
+
+# By the unique index; version and position rise together within a stream.
+OF_STREAM = f"""
+    SELECT {COLUMNS} FROM events
+     WHERE stream = :stream AND position > :after AND position <= :upto ORDER BY version"""
+
+# By the unique index, newest first: reads the stream's records from :before on, and :limit more.
+NEWEST_OF_STREAM = f"""
+    SELECT {COLUMNS} FROM events
+     WHERE stream = :stream AND position < :before ORDER BY version DESC LIMIT :limit"""
+
+HASH_AT = "SELECT encode(hash, 'hex') FROM events WHERE position = :position"
+
+TABLES = """
+    SELECT relname, attname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+     WHERE relnamespace = CAST(current_schema() AS regnamespace) AND relkind = 'r'
+       AND attnum > 0 AND NOT attisdropped ORDER BY relname, attnum"""
+
+_END = 2**63 - 1
+
+ROWS_PER_FETCH = 1_000
+
+_cursors = count(1)
+
+
+class PostgresReader:
+    """A snapshot of the database, inside a transaction."""
+
+    dialect: Dialect = POSTGRES
+
+    def __init__(self, connection: Connection, quoted_schema: str) -> None:
+        self._connection, self._schema = connection, quoted_schema
+
+    def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
+        """Return all rows of a statement."""
+        return self._connection.execute(text(sql), bindings).fetchall()
+
+    def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
+        """Iterate over the rows of a statement, in constant memory.
+
+        The server keeps the result until the end of the transaction.
+        """
+        cursor = f"rows_{next(_cursors)}"
+        declare = f"DECLARE {cursor} NO SCROLL CURSOR FOR {POSTGRES.query(sql)}"
+        self._connection.execute(declare.encode(), bindings)
+        fetch = f"FETCH {ROWS_PER_FETCH} FROM {cursor}".encode()
+        while page := self._connection.execute(fetch).fetchall():
+            yield from page
+        self._connection.execute(f"CLOSE {cursor}".encode())  # otherwise the transaction's end does
+
+    def tables(self) -> dict[str, list[str]]:
+        """Return the names of the columns of each table, in order."""
+        tables: dict[str, list[str]] = {}
+        for table, column in self.query(TABLES):
+            tables.setdefault(table, []).append(column)
+        return tables
+
+    def recorded_outputs(self) -> Iterator[RecordedOutput]:
+        """Iterate over the outputs that the log recorded, in the order of the log."""
+        return map(RecordedOutput._make, self.rows(outputs.RECORDED))
+
+    def unrecorded_outputs(self) -> Iterator[tuple[str, int]]:
+        """Iterate over the stored outputs (job and attempt) that no event recorded."""
+        return iter(self.rows(outputs.UNRECORDED))
+
+    def events(
+        self, after: int = 0, upto: int | None = None, stream: str | None = None
+    ) -> Iterator[Recorded]:
+        """Iterate over the events with `after` < position <= `upto`, in order of position.
+
+        stream: the only stream to read; None for all. Raises ChainBroken at an unreadable event.
+        """
+        return map(recorded_from, self.records(after, upto, stream))
+
+    def newest(self, stream: str, limit: int, before: int | None = None) -> list[Recorded]:
+        """Return at most `limit` events of a stream, newest first, with position < `before`.
+
+        Raises ChainBroken at an unreadable event.
+        """
+        end = _END if before is None else before
+        bindings = {"stream": stream, "before": end, "limit": limit}
+        return [recorded_from(row) for row in self.query(NEWEST_OF_STREAM, bindings)]
+
+    def raw(
+        self, after: int = 0, upto: int | None = None, stream: str | None = None
+    ) -> Iterator[RawRecord]:
+        """Return the same as `events`, but not decoded."""
+        return map(RawRecord._make, self.records(after, upto, stream))
+
+    def records(
+        self, after: int = 0, upto: int | None = None, stream: str | None = None
+    ) -> Iterator[Row]:
+        """Return the same as plain tuples, which are faster to read."""
+        bindings: dict[str, Any] = {"after": after, "upto": _END if upto is None else upto}
+        if stream is None:
+            return self.rows(ALL, bindings)
+        return self.rows(OF_STREAM, {**bindings, "stream": stream})
+
+    def head(self) -> Head:
+        """Return the position and hash of the last record."""
+        position, hash_ = self.last_record()
+        return Head(position, hash_.hex())
+
+    def last_record(self) -> tuple[int, bytes]:
+        """Return the position and hash of the last record; 0 and GENESIS if there is none."""
+        rows = self.query(LAST)
+        return (rows[0][0], rows[0][1]) if rows else (0, GENESIS)
+
+    def output(self, job_id: str, attempt: int) -> StoredOutput | None:
+        """Return the stored output of an attempt; None if there is none."""
+        rows = self.query(outputs.GET, {"job": job_id, "attempt": attempt})
+        return StoredOutput(*rows[0]) if rows else None
+
+    def hash_at(self, position: int) -> str | None:
+        """Return the hash of a record in hexadecimal; None if there is none at this position."""
+        rows = self.query(HASH_AT, {"position": position})
+        return str(rows[0][0]) if rows else None
+
+    def records_until_damage(self) -> Iterator[Row]:
+        """Iterate over all records. Raises ChainBroken at the first that cannot be read."""
+        from .integrity import records_until_damage  # not needed by most commands
+
+        return records_until_damage(self)
+
+    def unindexed(self) -> Break | None:
+        """Return the first record that is missing from the index of streams."""
+        from .integrity import unindexed
+
+        return unindexed(self)
+
+    def missing_guards(self) -> tuple[str, ...]:
+        """Return the names of the log's guards that are missing, switched off or were changed."""
+        from .integrity import missing_guards
+
+        return missing_guards(self, self._schema)
+
+    def damage(self) -> str | None:
+        """Return what the server's page checksums found; None for nothing, or without checksums."""
+        from .integrity import damage
+
+        return damage(self)
+
+
+def text(sql: str) -> bytes:
+    """Return a query as psycopg takes it."""
+    return POSTGRES.query(sql).encode()

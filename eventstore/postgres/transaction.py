@@ -1,0 +1,151 @@
+"""One write transaction on a server: it begins with the lock that all writers of a queue take."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from ..appending import Appending
+from ..chain import COLUMNS, GENESIS
+from ..errors import StreamConflict
+from ..store import Bindings, Row
+from ..tables import Statement
+from . import outputs
+from .connecting import Connection
+from .flushing import WaitsFor
+from .reader import LAST, PostgresReader, text
+from .schema import LOCK_CLASS
+from .writing import arrays, columns, merged, sql
+
+PAUSE_LIMIT_S = 5
+"""The server ends a transaction that does nothing for so long: others wait for its lock."""
+
+# One message, so one round trip. The statement after the lock sees all that others committed.
+BEGIN = f"""
+    BEGIN;
+    SET LOCAL search_path = {{schema}}, pg_temp;
+    SET LOCAL synchronous_commit = off;
+    SET LOCAL idle_in_transaction_session_timeout = '{PAUSE_LIMIT_S}s';
+    SET LOCAL lock_timeout = {{patience_ms}};
+    SELECT pg_advisory_xact_lock({LOCK_CLASS}, {{lock}});
+    SELECT CAST(id AS TEXT), CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT),
+           CASE current_setting('synchronous_standby_names')
+                WHEN '' THEN 'disk' ELSE 'standbys' END,
+           position, hash
+      FROM meta LEFT JOIN ({LAST}) AS last ON true"""
+
+# One search in the unique index for each stream.
+CONFLICTS = f"""
+    SELECT stream, version, current
+      FROM {arrays(("TEXT[]", "BIGINT[]"))} AS expected (stream, version)
+     CROSS JOIN LATERAL (
+           SELECT coalesce(max(events.version), 0) AS current FROM events
+            WHERE events.stream = expected.stream) AS log
+     WHERE current <> version LIMIT 1"""
+
+_TYPES = (
+    "BIGINT[]",
+    "TEXT[]",
+    "BIGINT[]",
+    "TEXT[]",
+    "BIGINT[]",
+    "TEXT[]",
+    "BIGINT[]",
+    "BIGINT[]",
+    "TEXT[]",
+    "BYTEA[]",
+)
+
+INSERT = f"INSERT INTO events ({COLUMNS}) SELECT * FROM {arrays(_TYPES)}"
+
+
+class Begun(NamedTuple):
+    """What the server answers when the lock is obtained."""
+
+    key: str
+    """The id of the queue."""
+    now_us: int
+    """The time by the server's clock."""
+    commit_waits_for: WaitsFor
+    last: tuple[int, bytes]
+    """Position and hash of the last record."""
+
+
+class PostgresTransaction(Appending, PostgresReader):
+    """A write transaction: all that it appends is recorded together, or not at all."""
+
+    commit: Callable[[], None]
+    """Commits the complete transaction, once; set when its block has ended."""
+
+    def __init__(
+        self, connection: Connection, quoted_schema: str, actor: str, begun: Begun
+    ) -> None:
+        PostgresReader.__init__(self, connection, quoted_schema)
+        Appending.__init__(self, actor, begun.now_us, begun.last)
+        self.commit_waits_for = begun.commit_waits_for
+        self.changed = False
+        """True if something was written."""
+
+    def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
+        """Return all rows of a statement."""
+        self.flush()
+        return super().query(sql, bindings)
+
+    def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
+        """Iterate over the rows of a statement, in constant memory."""
+        self.flush()
+        return super().rows(sql, bindings)
+
+    def execute(self, sql: str, bindings: Bindings = ()) -> None:
+        """Run one statement."""
+        self.flush()
+        self.changed = True
+        self._connection.execute(text(sql), bindings)
+
+    def write(self, statement: Statement, rows: Sequence[Row], table: str) -> None:
+        """Carry out a statement once for each row. table: the name of the table to change."""
+        if not rows:
+            return
+        self.flush()
+        self.changed = True
+        self._connection.execute(sql(statement, table), columns(merged(statement, rows)))
+
+    def keep_output(self, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
+        """Store the output of an attempt, in the transaction that records its end.
+
+        kept: None if it is stored in files.
+        """
+        values = {"job": job_id, "attempt": attempt, "total_bytes": total_bytes, "kept": kept}
+        self.execute(outputs.PUT, values)
+
+    def _insert(self, records: list[Row], expected: list[tuple[str, int]]) -> None:
+        """Insert records. The versions are compared first: an error would end the transaction."""
+        conflicts = self._connection.execute(CONFLICTS, columns(expected)).fetchall()
+        if conflicts:
+            raise StreamConflict(*conflicts[0])
+        self.changed = True
+        self._connection.execute(INSERT, columns(records))
+
+
+def begin(connection: Connection, quoted_schema: str, key: str, patience_s: float) -> Begun | None:
+    """Take the write lock of a queue and return what the server answers; None if it is gone.
+
+    key: the id of the queue, of which the lock's number is a part.
+    """
+    message = BEGIN.format(
+        schema=quoted_schema,
+        patience_ms=max(1, round(patience_s * 1000)),  # 0 would mean without end
+        lock=_signed(int(key[:8], 16)),
+    )
+    cursor = connection.execute(message.encode())
+    while cursor.nextset():
+        pass
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    stored_key, now_us, commit_waits_for, position, hash_ = row
+    last = (0, GENESIS) if position is None else (position, hash_)
+    return Begun(stored_key, now_us, commit_waits_for, last)
+
+
+def _signed(number: int) -> int:
+    """Return the number with the same 32 bits, between -2**31 and 2**31."""
+    return number - 2**32 if number >= 2**31 else number

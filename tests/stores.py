@@ -1,0 +1,36 @@
+"""The stores that the same tests check: files, and servers where they are installed."""
+
+import pytest
+
+from eventstore.store import Log
+from projections.registry import first_schema
+from tests.postgres import installations
+
+
+def _servers() -> list[object]:
+    """Return the installations as parameters. `make test` takes the first, `make prove` all."""
+    first, *others = installations() or ["none"]
+    return [first, *(pytest.param(name, marks=pytest.mark.proof) for name in others)]
+
+
+ON_A_SERVER = pytest.mark.parametrize("kind", _servers(), indirect=True)
+"""The test runs with a queue on a server."""
+
+EVERY_STORE = pytest.mark.parametrize("kind", ["sqlite", *_servers()], indirect=True)
+"""The test runs with a queue in a file, and with one on a server."""
+
+
+def open_on_server(
+    url: str, *, create: bool = False, readonly: bool = False, wall_us: object = None
+) -> Log:
+    """Open a queue on a server, as `open_store` does it with a file."""
+    from eventstore.postgres.address import address_from
+    from eventstore.postgres.creating import create as create_queue
+    from eventstore.postgres.log import PostgresLog
+
+    if wall_us is not None:
+        pytest.skip("a server has a clock of its own")
+    address = address_from(url)
+    if create:
+        create_queue(address, first_schema)
+    return PostgresLog(address, readonly=readonly)

@@ -1,7 +1,7 @@
 """Enqueue one job from a script without click, which would take a quarter of the time.
 
-Every other command line falls through to click, as does every error raised before anything is
-written. See docs/decisions/0009.
+click handles all other command lines, and all errors that are raised before anything is written.
+See docs/decisions/0009.
 """
 
 import os
@@ -39,7 +39,7 @@ def enqueue(words: list[str]) -> int | None:
     if line is None or _is_interactive():
         return None
     try:
-        if not exists(locate(line.db)):  # click reports where it creates it
+        if not exists(locate(line.db)):  # click reports where it creates the queue
             return None
         new = _job(line)
         if new.run_at_us is not None or (new.delay_us is not None and os.isatty(2)):
@@ -62,7 +62,7 @@ def enqueue(words: list[str]) -> int | None:
 
 
 def _line(words: list[str]) -> _Line | None:
-    """Parse the command line; return None if it is another one than this module handles."""
+    """Parse the command line. Return None if this module does not handle it."""
     before, rest = _db_first(words)
     if rest[:1] != ["enqueue"]:
         return None
@@ -91,7 +91,7 @@ def _db_first(words: list[str]) -> tuple[str | None, list[str]]:
 def _is_interactive() -> bool:
     """Return whether click is needed for the output.
 
-    A person at a terminal gets more than the id; and a closed stream has to be replaced first.
+    A person at a terminal gets more than the id, and click's code replaces closed streams.
     """
     streams = (sys.stdin, sys.stdout, sys.stderr)
     return any(stream is None for stream in streams) or os.isatty(1)
@@ -109,7 +109,7 @@ def _job(line: _Line) -> NewJob:
 
 
 def _enqueued(db: str | None, new: NewJob) -> str | None:
-    """Enqueue the job and return its id; None if a job with its id exists, for click to report."""
+    """Enqueue the job and return its id. None if the id exists already: click reports that."""
     with Queue(db, on_wait=say) as queue, queue.write() as session:
         before, _ = session.tx.last
         answer = session.enqueue(new)

@@ -66,7 +66,7 @@ COMPLETE = "_QUEUECTL_COMPLETE"
 
 
 class LazyGroup(click.Group):
-    """Imports the module of a subcommand when it is used, so that others cost no time."""
+    """Imports the module of a subcommand when it is used: importing all of them takes longer."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all subcommands, in order."""
@@ -122,7 +122,7 @@ def root(ctx: click.Context) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line. Returns its exit code."""
+    """Run one command line and return its exit code."""
     _fill_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         assert isinstance(stream, TextIOWrapper)
@@ -171,9 +171,9 @@ def _run(arguments: list[str]) -> int:
         end_line()
         return exit_codes.INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
-        bare = not arguments
-        click.echo(error.format_message(), err=not bare)
-        return exit_codes.DONE if bare else exit_codes.USAGE
+        no_arguments = not arguments
+        click.echo(error.format_message(), err=not no_arguments)
+        return exit_codes.DONE if no_arguments else exit_codes.USAGE
     except click.UsageError as error:
         return _fail(_usage(error, arguments), exit_codes.USAGE)
     except click.ClickException as error:
@@ -181,7 +181,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _usage(error: click.UsageError, arguments: Sequence[str]) -> str:
-    """Return what was typed wrong, with the probable correction or a reference to the help."""
+    """Return the error message for a wrong command line, with a correction or a hint to --help."""
     ctx = error.ctx
     path = ctx.command_path if ctx else _typed_path(arguments)
     meant = None
@@ -210,8 +210,8 @@ def _typed_path(arguments: Sequence[str]) -> str:
     for word in arguments:
         if not isinstance(command, click.Group):
             break
-        if (below := command.get_command(click.Context(command), word)) is not None:
-            command, path = below, f"{path} {word}"
+        if (subcommand := command.get_command(click.Context(command), word)) is not None:
+            command, path = subcommand, f"{path} {word}"
     return path
 
 
@@ -233,8 +233,9 @@ def _refused(error: OSError) -> str:
 
 
 def system_failed(error: OSError) -> int:
-    """Report an error of the operating system, unless standard output was closed. Return the code.
+    """Report an error of the operating system and return the exit code.
 
+    It is not reported if the reader of standard output has closed it.
     Nothing was recorded: a command that has recorded something raises AnswerLost.
     """
     discard_standard_output()

@@ -44,7 +44,7 @@ def config_command() -> None:
 def get(reading: Reading, out: Printer, key: str) -> None:
     """Print the value of a setting."""
     entry = setting(key)
-    (row,) = _print_json_or_read(reading, out, (entry,))
+    (row,) = _read_and_print_json(reading, out, (entry,))
     if out.form is None:
         line(entry.show(row[1]))
 
@@ -56,7 +56,7 @@ def get(reading: Reading, out: Printer, key: str) -> None:
 @options.reading
 def list_(reading: Reading, out: Printer) -> None:
     """List all settings and their current values."""
-    rows = _print_json_or_read(reading, out, tuple(SETTINGS.values()))
+    rows = _read_and_print_json(reading, out, tuple(SETTINGS.values()))
     if out.form is None:
         out.table(SETTING_COLUMNS, rows)
 
@@ -102,10 +102,10 @@ def _set(queue: Queue, out: Printer, entry: Setting, request: SetConfig) -> None
             line(change)
 
 
-def _print_json_or_read(
+def _read_and_print_json(
     reading: Reading, out: Printer, entries: tuple[Setting, ...]
 ) -> list[SettingRow]:
-    """Return the settings with their current values, and print them if --json was given."""
+    """Return the settings with their current values. If --json was given, also print them."""
     with reading.read() as tx:
         values, position = read_model.in_force(tx), tx.head().position
     rows = [(entry, values.get(entry.key, entry.default)) for entry in entries]

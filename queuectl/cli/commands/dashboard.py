@@ -61,15 +61,17 @@ def dashboard_command(
     from ...dashboard import addresses
     from ...dashboard.serve import serve
 
-    _refuse_unknown(host)
+    _refuse_unknown_host(host)
     path_prefix = _parsed("--prefix", addresses.prefix, prefix)
     names = tuple(_parsed("--trust-host", addresses.host_name, name) for name in trusted)
-    access = _token(token, token_file)
+    access_token = _token(token, token_file)
     location = locate(named_db())
     with options.open_queue(create=False):  # migrates an old queue file
         place = location.name
     try:
-        serve(place, host, port, access, open_browser, prefix=path_prefix, trusted_hosts=names)
+        serve(
+            place, host, port, access_token, open_browser, prefix=path_prefix, trusted_hosts=names
+        )
     except OSError as error:
         raise BadInput(f"{host}:{port}: {os.strerror(error.errno or 0)}; choose another") from None
     end_line()
@@ -126,7 +128,7 @@ def _not_empty(option: str, token: str) -> str:
     return token.strip()
 
 
-def _refuse_unknown(host: str) -> None:
+def _refuse_unknown_host(host: str) -> None:
     try:
         socket.getaddrinfo(host, None)
     except OSError as error:

@@ -55,10 +55,10 @@ def list_(reading: Reading, out: Printer, queue: str | None, cause: str | None, 
     "retry", epilog=options.examples("queuectl dlq retry last", "queuectl dlq retry --all --yes")
 )
 @takes_jobs
-def retry(queue: Queue, out: Printer, chosen: JobSelection, **how: Any) -> None:
+def retry(queue: Queue, out: Printer, chosen: JobSelection, **change_options: Any) -> None:
     """Requeue dead jobs with their retry count reset."""
     chosen = chosen._replace(dead_only=True)
-    change(queue, out, chosen, RetryDead, "retry", _retried, among=("dead",), **how)
+    change(queue, out, chosen, RetryDead, "retry", _retried, among=("dead",), **change_options)
 
 
 def _retried(job: Job) -> str:
@@ -69,10 +69,10 @@ def _retried(job: Job) -> str:
     "discard", epilog=options.examples("queuectl dlq discard last --reason 'source file is gone'")
 )
 @takes_jobs
-def discard(queue: Queue, out: Printer, chosen: JobSelection, **how: Any) -> None:
+def discard(queue: Queue, out: Printer, chosen: JobSelection, **change_options: Any) -> None:
     """Permanently discard dead jobs (they become cancelled)."""
     chosen = chosen._replace(dead_only=True)
-    change(queue, out, chosen, Discard, "discard", _discarded, among=("dead",), **how)
+    change(queue, out, chosen, Discard, "discard", _discarded, among=("dead",), **change_options)
 
 
 def _discarded(_: Job) -> str:

@@ -24,9 +24,9 @@ def doctor_command(reading: Reading, out: Printer, deep: bool, verbose: bool) ->
     with ProgressDisplay("checking") as progress:
         examination = examine(reading, deep, lambda done, total: progress.show(done, total))
     if out.form == "json":
-        _document(out, reading, examination)
+        _print_json(out, reading, examination)
     elif out.terminal:
-        _picture(out, reading, examination, verbose)
+        _print_for_terminal(out, reading, examination, verbose)
     else:
         for finding in examination.findings:
             todo = with_named_db(finding.todo or "")
@@ -40,10 +40,12 @@ MARKS: dict[Level, tuple[str, str]] = {
     "note": ("!", "failed"),
     "problem": ("✗", "dead"),
 }
-"""The sign of each level, and the job state whose colour it has."""
+"""The sign of each level, and the job state in whose colour it is printed."""
 
 
-def _picture(out: Printer, reading: Reading, examination: Examination, verbose: bool) -> None:
+def _print_for_terminal(
+    out: Printer, reading: Reading, examination: Examination, verbose: bool
+) -> None:
     """Print the findings that need attention (with `verbose` all of them), then a summary."""
     shown = [finding for finding in examination.findings if verbose or finding.level != "ok"]
     width = max((len(finding.check) for finding in shown), default=0)
@@ -61,11 +63,11 @@ def _picture(out: Printer, reading: Reading, examination: Examination, verbose: 
     line(f"{visible(location.name)} ({location.reason}): {summary}{more}")
 
 
-def _document(out: Printer, reading: Reading, examination: Examination) -> None:
+def _print_json(out: Printer, reading: Reading, examination: Examination) -> None:
     from ...json_shapes import CheckShape, Checkup
 
     file = examination.file
-    ms = file.fsync if isinstance(file.fsync, float) else None
+    fsync_ms = file.fsync if isinstance(file.fsync, float) else None
     checks = [
         CheckShape(
             check=finding.check,
@@ -86,7 +88,7 @@ def _document(out: Printer, reading: Reading, examination: Examination) -> None:
             head_hash=examination.head.hash if examination.head else None,
             wal_bytes=file.wal_bytes,
             free_bytes=file.free_bytes,
-            fsync_s=None if ms is None else ms / 1000,
+            fsync_s=None if fsync_ms is None else fsync_ms / 1000,
             checks=checks,
         )
     )

@@ -33,10 +33,10 @@ _WORDS_AFTER_DASHES = "queuectl.words_after_dashes"
 
 
 class EnqueueCommand(click.Command):
-    """Remembers how many words came after `--`: only these are the command of a job."""
+    """Records how many words came after `--`: only these words are the command of a job."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse like click, but answer a command without `--` with the line to type instead."""
+        """Parse like click. Raise BadInput, with the line to type, for a command without `--`."""
         ctx.meta[_WORDS_AFTER_DASHES] = len(args) - args.index("--") - 1 if "--" in args else 0
         words = list(args)
         try:
@@ -100,7 +100,7 @@ def _click_option(option: JobOption) -> Callable[[Callable[..., Any]], Callable[
 
 
 def _type(option: JobOption) -> click.ParamType[Any] | None:
-    """Return the type of an option that is a number in JSON, too; None for text."""
+    """Return the click type of an option that is a number in JSON; None for other options."""
     if option.bounds:
         return Whole(*option.bounds)
     if option.setting and SETTINGS[option.setting].kind in ("count", "number"):
@@ -182,18 +182,18 @@ def enqueue_command(
 
 
 def _with_place(refusal: QueueError, file: str | None, jobs: "Jobs", n: int) -> QueueError:
-    """Return the refusal of the `n`th job; if there are several jobs, with its place."""
+    """Return the refusal of the `n`th job (from 1), with its place if there are several jobs."""
     if len(jobs) == 1 or not isinstance(refusal, IdTaken):
         return refusal
     source = "" if file is None else f"{file}: "
     first = next(i for i, new in enumerate(jobs, 1) if new.id == refusal.job_id)
-    what = str(refusal)
+    problem = str(refusal)
     if first < n:
-        what = (
+        problem = (
             f"ID {refusal.job_id} is already used by {_place(jobs, first)} for a different job"
             f" (not the same: {refusal.names})"
         )
-    return Refusal(f"{source}{_place(jobs, n)}: {what}; nothing was enqueued")
+    return Refusal(f"{source}{_place(jobs, n)}: {problem}; nothing was enqueued")
 
 
 def _place(jobs: "Jobs", n: int) -> str:
@@ -239,7 +239,7 @@ def _looks_like_json(text: str) -> bool:
 
 
 def _as_options(keys: dict[str, Any]) -> list[str]:
-    """Return the words of the command line that give these options."""
+    """Return the words with which these options are typed."""
     words = []
     for key, value in keys.items():
         for text in value if isinstance(value, tuple) else (value,):

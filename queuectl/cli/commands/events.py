@@ -61,7 +61,7 @@ def history_command(reading: Reading, out: Printer, job: str, unstarted_too: boo
 
 def _without_unstarted(events: Iterable[Recorded]) -> Iterator[Recorded]:
     """Leave out each claim that was released before its attempt had started, and its release."""
-    held: list[Recorded] = []  # a claim and cancel requests since: the next event decides
+    held: list[Recorded] = []  # a claim, and later cancel requests: the next event decides
     for recorded in events:
         event = recorded.event
         if isinstance(event, Released):
@@ -86,10 +86,10 @@ def _title(out: Printer, job: Job) -> str:
 
 
 OTHER_STREAMS = sorted(kind.form for kind in KINDS.values() if not is_job(kind.form))
-"""The names of streams that are no job's."""
+"""The names of the streams that do not belong to a job, such as `$worker:ID`."""
 
 ALWAYS = [form for form in OTHER_STREAMS if ":" not in form]
-"""Streams that exist even if they have no event: the only ones of their kinds."""
+"""The streams that are the only ones of their kind. They exist even if they have no event."""
 
 TAIL = 10
 """Number of events that -f prints first, like the lines of `tail -f`."""
@@ -166,20 +166,20 @@ def events_command(
         raise click.UsageError(
             "-f never ends, so it takes --jsonl instead of --json, and no --until"
         )
-    stream = _named(reading, stream)
+    stream = _existing_stream(reading, stream)
     after, since_us = position_or_time(since or (_tail(reading, stream) if follow else "@0"))
     upto, until_us = position_or_time(until) if until else (None, None)
     which = EventFilter(stream, kind, after or 0, upto, since_us, until_us)
     if out.form == "json":
-        _document(reading, out, which)
+        _print_json(reading, out, which)
     elif follow:
         _follow(reading, EventPrinter(out), which)
     else:
         EventPrinter(out).print(which.matching(reading.events(which.after, upto, which.stream)))
 
 
-def _named(reading: Reading, stream: str | None) -> str | None:
-    """Return the name of the stream; `last` is the newest job. Raises NotFound if it is unknown."""
+def _existing_stream(reading: Reading, stream: str | None) -> str | None:
+    """Return the name of the stream; `last` is the newest job. Raises NotFound if there is none."""
     if stream == "last":
         with reading.read() as tx:
             return existing_job(tx, stream).id
@@ -203,7 +203,7 @@ def _tail(reading: Reading, stream: str | None) -> str:
     return f"@{last[0] - 1}" if last else "@0"
 
 
-def _document(reading: Reading, out: Printer, which: EventFilter) -> None:
+def _print_json(reading: Reading, out: Printer, which: EventFilter) -> None:
     with reading.read() as tx:
         position = tx.head().position
         events = which.matching(tx.events(which.after, which.upto, which.stream))
@@ -212,7 +212,7 @@ def _document(reading: Reading, out: Printer, which: EventFilter) -> None:
 
 
 def _follow(reading: Reading, printer: EventPrinter, which: EventFilter) -> None:
-    """Print events as they are recorded, until Ctrl-C or until the output is closed."""
+    """Print events when they are recorded, until Ctrl-C or until the output is closed."""
     position = which.after
 
     def counted(events: Iterator[Recorded]) -> Iterator[Recorded]:

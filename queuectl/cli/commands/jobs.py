@@ -33,7 +33,7 @@ WAITING: tuple[State, ...] = ("failed", "scheduled")
 NOT_FINAL = tuple(state for state in STATES if state not in FINAL)
 
 WIDE = 100
-"""The width of a terminal (in characters) from which a list has more columns."""
+"""The minimum width of a terminal (in characters) for additional columns."""
 
 
 @click.command(
@@ -75,7 +75,8 @@ def _queue_line(location: Location, width: int) -> str:
 def _columns(out: Printer, tx: Reader) -> tuple[Column[Job], ...]:
     """Return the columns of the list.
 
-    A terminal also shows why jobs failed; a wide one also names, and queues if there are several.
+    A terminal also gets the reason of a failure. A wide terminal also gets the name of the job,
+    and its queue if there are several queues.
     """
     if not out.terminal:
         return JOB_COLUMNS
@@ -92,9 +93,18 @@ def _columns(out: Printer, tx: Reader) -> tuple[Column[Job], ...]:
     ),
 )
 @takes_jobs
-def cancel_command(queue: Queue, out: Printer, chosen: JobSelection, **how: Any) -> None:
+def cancel_command(queue: Queue, out: Printer, chosen: JobSelection, **change_options: Any) -> None:
     """Cancel waiting or running jobs."""
-    change(queue, out, chosen, Cancel, "cancel", partial(_cancelled, queue), among=NOT_FINAL, **how)
+    change(
+        queue,
+        out,
+        chosen,
+        Cancel,
+        "cancel",
+        partial(_cancelled, queue),
+        among=NOT_FINAL,
+        **change_options,
+    )
 
 
 def _cancelled(queue: Queue, job: Job) -> str:
@@ -117,9 +127,9 @@ def _cancelled(queue: Queue, job: Job) -> str:
     ),
 )
 @takes_jobs
-def retry_command(queue: Queue, out: Printer, chosen: JobSelection, **how: Any) -> None:
+def retry_command(queue: Queue, out: Printer, chosen: JobSelection, **change_options: Any) -> None:
     """Run jobs now that wait for a retry or a delay, or are dead."""
-    change(queue, out, chosen, Retry, "retry", _is, among=WAITING, **how)
+    change(queue, out, chosen, Retry, "retry", _is, among=WAITING, **change_options)
 
 
 def _is(job: Job) -> str:

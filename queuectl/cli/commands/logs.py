@@ -37,13 +37,13 @@ from ..ui.printer import note
 MISSING = "[the output that was kept is missing]"
 
 POLL_S = 0.2
-"""Seconds between two reads while an attempt runs: its output rings no doorbell."""
+"""Seconds between two reads while an attempt runs: a worker does not announce new output."""
 
 
 class AttemptView(NamedTuple):
-    """An attempt as the log had it at one moment.
+    """The state of an attempt in one snapshot of the queue.
 
-    Its files are read after this, so that they contain all output up to this moment.
+    The files with its output are read later, so they contain all output up to this snapshot.
     """
 
     job: Job
@@ -79,7 +79,7 @@ def logs_command(
     with sink(live=follow) as to:
         printed = _print(to, reading, view, 0, lines)
         if follow:
-            _follow(to, reading, view, printed, only=attempt)
+            _follow(to, reading, view, printed, only_attempt=attempt)
             return
     if (run := _run(reading, view)) is not None and run.error:
         _say_unstarted(reading, run, view.job)
@@ -104,17 +104,23 @@ def _say_unstarted(reading: Reading, run: Run, job: Job) -> None:
         note(with_named_db(missing_program(job.spec, path)))
 
 
-def _follow(to: Sink, reading: Reading, view: AttemptView, printed: int, only: int | None) -> None:
-    """Print output as it comes until the job has ended, or its attempt `only`.
+def _follow(
+    to: Sink, reading: Reading, view: AttemptView, printed: int, only_attempt: int | None
+) -> None:
+    """Print output when it arrives, until the job has ended, or its attempt `only_attempt`.
 
-    printed: the offset in the output of the attempt up to which it is printed already.
+    printed: the offset in the output of the attempt up to which it has been printed.
     """
     idle = IdleNotice()
     reading.listen()
     reading.watch_output()
-    while not (view.ended and (only or view.job.state in FINAL) and not _more(view, only)):
+    while not (
+        view.ended
+        and (only_attempt or view.job.state in FINAL)
+        and not _has_later_attempt(view, only_attempt)
+    ):
         attempt = view.attempt
-        if _more(view, only):
+        if _has_later_attempt(view, only_attempt):
             _say_ended(to, reading, view)
             attempt, printed = attempt + 1, 0
             _note(to, f"[attempt {attempt}]")
@@ -151,9 +157,9 @@ def _note(to: Sink, text: str) -> None:
     note(text)
 
 
-def _more(view: AttemptView, only: int | None) -> bool:
-    """Return whether there is a later attempt to go on with."""
-    return only is None and view.job.attempt > view.attempt
+def _has_later_attempt(view: AttemptView, only_attempt: int | None) -> bool:
+    """Return whether the job has a later attempt whose output is to be printed next."""
+    return only_attempt is None and view.job.attempt > view.attempt
 
 
 def _read_view(reading: Reading, job_id: str, attempt: int) -> AttemptView:
@@ -163,35 +169,38 @@ def _read_view(reading: Reading, job_id: str, attempt: int) -> AttemptView:
         return AttemptView(job, attempt, not runs, tx.output(job_id, attempt))
 
 
-def _print(to: Sink, reading: Reading, view: AttemptView, since: int, lines: int | None) -> int:
-    """Print the output from offset `since` on. Returns the offset after the last byte printed.
+def _print(to: Sink, reading: Reading, view: AttemptView, from_byte: int, lines: int | None) -> int:
+    """Print the output from offset `from_byte` on. Return the offset after the last byte.
 
-    lines: print only the last so many lines; None for all.
+    lines: the number of last lines to print; None for all.
     """
     printed: Iterable[Piece] = kept_output(
-        view.output, reading.store, view.job.id, view.attempt, since
+        view.output, reading.store, view.job.id, view.attempt, from_byte
     )
     if lines is not None:
         printed = last_lines(printed, lines)
-    began, size_bytes, digest = since, 0, sha256()
+    began, size_bytes, digest = from_byte, 0, sha256()
     for piece in printed:
         _say_missing(to, piece.missing_bytes)
         to.write(piece.data)
-        since = piece.end
+        from_byte = piece.end
         size_bytes += len(piece.data)
         digest.update(piece.data)
     if view.ended and view.output:
-        _say_missing(to, max(0, view.output.total_bytes - since))
-        since = view.output.total_bytes
+        _say_missing(to, max(0, view.output.total_bytes - from_byte))
+        from_byte = view.output.total_bytes
         if not began and (lines is None or not size_bytes):
             _say_damaged(to, reading, view, size_bytes, digest.hexdigest())
-    return since
+    return from_byte
 
 
 def _say_damaged(
     to: Sink, reading: Reading, view: AttemptView, size_bytes: int, digest: str
 ) -> None:
-    """Say that the output is not what was kept: a crash may cut a file or leave zeros in it."""
+    """Print a note if the output differs from what was recorded.
+
+    A crash of the machine may cut a file or leave zeros in it.
+    """
     for recorded in reading.events(stream=view.job.id):
         event = recorded.event
         if isinstance(event, Succeeded | Failed | Cancelled) and event.attempt == view.attempt:

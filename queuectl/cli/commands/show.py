@@ -47,8 +47,8 @@ class ShownJob(NamedTuple):
     runs: list[Run]
     workers: list[Worker]
     """The workers that are alive."""
-    suspects: list[str]
-    """Ids of the jobs that run alone, and for which this pending job, which is one too, waits."""
+    run_alone: list[str]
+    """Ids of the running jobs that this pending job waits for; see `_jobs_that_run_alone`."""
     unendable: list[str]
     """Advice about each process of the running attempt that the worker cannot end."""
 
@@ -71,9 +71,9 @@ def show_job(reading: Reading, out: Printer, word: str, *, dead_only: bool = Fal
     if out.form == "json":
         out.document(JobDocument(position=position, job=detail))
     elif out.terminal:
-        _picture(out, view, SystemClock().wall_us())
+        _print_for_terminal(out, view, SystemClock().wall_us())
     else:
-        _lines(detail, view.unendable)
+        _print_plain(detail, view.unendable)
 
 
 def _read_view(tx: Reader, job: Job, reading: Reading) -> ShownJob:
@@ -81,14 +81,15 @@ def _read_view(tx: Reader, job: Job, reading: Reading) -> ShownJob:
     active = workers.active(tx)
     living = living_workers(reading.store, active)
     stuck = _unendable(job, active, reading.store)
-    suspects = _suspects(tx, job, living)
-    return ShownJob(job, context, runs.of_job(tx, job.born), living, suspects, stuck)
+    run_alone = _jobs_that_run_alone(tx, job, living)
+    return ShownJob(job, context, runs.of_job(tx, job.born), living, run_alone, stuck)
 
 
-def _suspects(tx: Reader, job: Job, living: list[Worker]) -> list[str]:
-    """Return the running jobs that have lost as many workers in a row as this pending one.
+def _jobs_that_run_alone(tx: Reader, job: Job, living: list[Worker]) -> list[str]:
+    """Return the ids of the running jobs that a pending job has to wait for.
 
-    A worker runs only one such job at a time. Empty if the job has not lost that many.
+    A job that becomes dead if it loses another worker runs alone: a worker runs only one such job
+    at a time. Empty if the pending job is not such a job.
     """
     if job.state != "pending" or not runs_alone(job):
         return []
@@ -111,8 +112,8 @@ def _unendable(job: Job, active: list[Worker], store: Store | None) -> list[str]
     return [unendable_advice(*process) for process in processes]
 
 
-def _lines(detail: JobDetail, unendable_processes: list[str]) -> None:
-    """Print name and value of every field, tab-separated, and one line per attempt."""
+def _print_plain(detail: JobDetail, unendable_processes: list[str]) -> None:
+    """Print the name and the value of each field, tab-separated, then one line per attempt."""
     fields = msgspec.to_builtins(detail)
     attempts, policy = fields.pop("attempts"), fields.pop("policy")
     for name, value in {**fields, **policy}.items():
@@ -132,13 +133,13 @@ def _plain(value: object) -> str:
     return text.lower() if isinstance(value, bool) else text
 
 
-def _picture(out: Printer, view: ShownJob, now: int) -> None:
+def _print_for_terminal(out: Printer, view: ShownJob, now: int) -> None:
     job = view.job
-    now_is = out.painted(state(job), job.state)
-    line(f"job {visible(job.id)}  {now_is}, {ago(job.changed_at_us, now)}")
+    state_text = out.painted(state(job), job.state)
+    line(f"job {visible(job.id)}  {state_text}, {ago(job.changed_at_us, now)}")
     width = shutil.get_terminal_size().columns
-    for label, text in _facts(view, now):
-        _fact(label, visible(text), width)
+    for label, text in _fields(view, now):
+        _print_field(label, visible(text), width)
     if view.runs:
         line()
         out.table(ATTEMPT_COLUMNS, view.runs)
@@ -146,18 +147,18 @@ def _picture(out: Printer, view: ShownJob, now: int) -> None:
     out.hint(_next_step(view, now))
 
 
-def _fact(label: str, text: str, width: int) -> None:
-    """Print one field, wrapped at words; a command is not wrapped, so that it can be copied."""
-    before = f"  {label:<10} "
+def _print_field(label: str, text: str, width: int) -> None:
+    """Print one field, wrapped at words. A command is not wrapped, so that it can be copied."""
+    prefix = f"  {label:<10} "
     if label == "command":
-        line(before + text)
+        line(prefix + text)
     else:
-        below = " " * len(before)
-        for part in wrap(text, width, initial_indent=before, subsequent_indent=below):
+        indent = " " * len(prefix)
+        for part in wrap(text, width, initial_indent=prefix, subsequent_indent=indent):
             line(part)
 
 
-def _facts(view: ShownJob, now: int) -> Iterator[tuple[str, str]]:
+def _fields(view: ShownJob, now: int) -> Iterator[tuple[str, str]]:
     job, spec = view.job, view.job.spec
     yield "command", spec.command
     if spec.name:
@@ -222,9 +223,9 @@ def _why_pending(view: ShownJob) -> str:
     missing = no_worker(view.workers, [view.job.spec.queue])
     if missing:
         return missing
-    if view.suspects:
+    if view.run_alone:
         return (
             f"Its worker was lost {view.job.lost_in_row} times in a row; a worker runs such jobs"
-            f" one at a time, now job {', '.join(view.suspects)}"
+            f" one at a time, now job {', '.join(view.run_alone)}"
         )
     return "Waiting for a free slot: queuectl worker list"

@@ -23,7 +23,7 @@ from ..ui.printer import Printer, line
 from ..ui.watch import watch
 
 MAIN_STATES: tuple[State, ...] = ("pending", "processing", "completed", "failed", "dead")
-"""The states that are always shown, in this order; the others only if a job is in them."""
+"""The states that are always shown, in this order. Others are shown if a job is in them."""
 
 
 @click.command("status", epilog=options.examples("queuectl status", "queuectl status --json"))
@@ -40,7 +40,7 @@ def status_command(
         with reading.read() as tx:
             say_if_unused(tx, queue)
             if out.form == "json":
-                _document(out, reading.store, tx, queue)
+                _print_json(out, reading.store, tx, queue)
             else:
                 _print_counts(counts.total(tx, queue))
                 line(f"Queue: {visible(reading.location.name)} ({reading.location.reason})")
@@ -92,7 +92,7 @@ def _print_workers_and_head(
 
 
 def _pending_queues(tx: Reader, queue_name: str | None) -> list[str]:
-    """Return the queues that have pending jobs; if `queue_name` is given, at most that one."""
+    """Return the names of the queues that have pending jobs, only `queue_name` if it is given."""
     return [
         name
         for name, counted in counts.by_queue(tx).items()
@@ -123,7 +123,7 @@ def _dead(worker: Worker, claimed: int) -> str:
     )
 
 
-def _document(out: Printer, store: Store | None, tx: Reader, queue_name: str | None) -> None:
+def _print_json(out: Printer, store: Store | None, tx: Reader, queue_name: str | None) -> None:
     from ...json_shapes import status_shape, worker_shape
 
     active = workers.active(tx)

@@ -74,7 +74,8 @@ def wait_command(
 def _wait(reading: Reading, ids: Sequence[str], timeout_s: float | None, any_of: bool) -> list[Job]:
     """Wait, and return the jobs.
 
-    While waiting, print a note to stderr if no worker would run them, and progress on a terminal.
+    While waiting, print a note on stderr if no worker would run them, and on a terminal the
+    progress.
     """
     idle = IdleNotice()
     with ProgressDisplay("waiting", "elapsed") as progress:

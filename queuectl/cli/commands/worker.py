@@ -153,17 +153,17 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
 @options.existing_queue
 def stop(queue: "Queue", worker: str | None, now: bool, reason: str | None) -> None:
     """Stop one worker, or all, after their current jobs, and wait."""
-    stopping = _chosen(queue, worker)
+    stopping = _workers_to_stop(queue, worker)
     if not stopping:
         note("No worker is running.")
         return
     how: Literal["now", "drain"] = "now" if now else "drain"
-    _ask(queue, stopping, how, reason)
+    _request_stop(queue, stopping, how, reason)
     waited_for = [worker for worker in stopping if not _runs_this_command(queue, worker)]
     _await_end(queue, waited_for, how, reason)
 
 
-def _ask(
+def _request_stop(
     queue: "Queue", stopping: "list[Worker]", how: Literal["drain", "now"], reason: str | None
 ) -> None:
     """Record a stop request for each worker, unless it has already ended."""
@@ -175,7 +175,7 @@ def _ask(
 
 
 def _runs_this_command(queue: "Queue", worker: "Worker") -> bool:
-    """Return whether this command is part of a job of that worker, and say so.
+    """Return whether this command runs in a job of that worker. If so, print a note.
 
     The worker waits for its jobs, so waiting for the worker would never end.
     """
@@ -192,7 +192,7 @@ def _runs_this_command(queue: "Queue", worker: "Worker") -> bool:
     return True
 
 
-def _chosen(queue: "Queue", id_or_name: str | None) -> "list[Worker]":
+def _workers_to_stop(queue: "Queue", id_or_name: str | None) -> "list[Worker]":
     """Return the active workers with this id or name, or all for None.
 
     Empty if the worker has already ended. Raises NoSuchWorker.
@@ -219,7 +219,7 @@ def _await_end(
 ) -> None:
     """Wait until each worker has ended. The jobs of a dead worker are requeued.
 
-    The keeper of a lost worker may start another worker, which then gets a stop request, too.
+    The keeper of a lost worker may start another worker. That one gets a stop request, too.
     """
     from ...core.snapshot import Reading
     from ...worker.stop_wait import HoldUp
@@ -237,7 +237,7 @@ def _await_end(
                     note(words)
             for worker in stopping:
                 if (job_ids := take_over(queue, worker, found_by=queue.actor)) is not None:
-                    note(f"worker {worker.id} had died; {_became(queue, job_ids)}")
+                    note(f"worker {worker.id} had died; {_outcome_of_jobs(queue, job_ids)}")
             ended = _ended(reading, stopping)
             for worker in ended:
                 _answer(f"worker {worker.id} is {worker.state}")
@@ -248,7 +248,7 @@ def _await_end(
             known = {worker.id for worker in stopping}
             successors = [worker for worker in successors if worker.id not in known]
             if successors:
-                _ask(queue, successors, how, reason)
+                _request_stop(queue, successors, how, reason)
             for successor in successors:
                 note(f"its keeper has started worker {successor.id}; asked it to stop as well")
             hold_ups += [HoldUp(queue, successor, force=how == "now") for successor in successors]
@@ -259,8 +259,8 @@ def _await_end(
         reading.close()
 
 
-def _became(queue: "Queue", job_ids: list[str]) -> str:
-    """Return what has become of the jobs of a dead worker: `2 jobs requeued, 1 job cancelled`."""
+def _outcome_of_jobs(queue: "Queue", job_ids: list[str]) -> str:
+    """Describe the jobs of a dead worker after the takeover: `2 jobs requeued, 1 job cancelled`."""
     from collections import Counter
 
     from projections.read_models import jobs
@@ -268,17 +268,17 @@ def _became(queue: "Queue", job_ids: list[str]) -> str:
     from ...text.numbers import plural
 
     with queue.read() as tx:
-        found = [job for job_id in job_ids if (job := jobs.get(tx, job_id))]
-    counted = Counter("requeued" if job.state == "pending" else job.state for job in found)
+        jobs_now = [job for job_id in job_ids if (job := jobs.get(tx, job_id))]
+    counted = Counter("requeued" if job.state == "pending" else job.state for job in jobs_now)
     words = [f"{plural(number, 'job')} {became}" for became, number in counted.items()]
     return ", ".join(words) or "it had no jobs"
 
 
 def _successors(reading: "Reading", lost: "list[Worker]") -> "tuple[list[Worker], list[Worker]]":
-    """Return the successors of lost workers, and the lost workers that may still get one.
+    """Return the successors of lost workers, and the lost workers that may still get a successor.
 
-    The successor of a worker is the active worker of the same keeper. A lost worker may still get
-    one while its keeper lives.
+    The successor of a worker is the active worker of the same keeper. Without one, a lost worker
+    may still get a successor while its keeper lives.
     """
     from projections.read_models import workers
 

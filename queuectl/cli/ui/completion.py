@@ -204,7 +204,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
         return words[1:], incomplete
 
     _done = ""
-    """The part of the incomplete word that bash keeps."""
+    """The start of the incomplete word, which bash keeps: completions are printed without it."""
 
     def format_completion(self, item: CompletionItem[Any]) -> str:
         """Return the type and the quoted word, without the part that bash keeps."""

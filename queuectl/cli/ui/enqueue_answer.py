@@ -41,9 +41,9 @@ class EnqueueAnswer:
         """Jobs that existed already, each with the working directory of the new request."""
         self._before = self._newest = before
         self._queues: set[str] = set()
-        self._timed: list[Job] = []
-        self._passed: list[tuple[Job, int]] = []
-        self._timed_count = self._passed_count = 0
+        self._delayed: list[Job] = []
+        self._with_passed_time: list[tuple[Job, int]] = []
+        self._delayed_count = self._passed_time_count = 0
         self._directories: set[str] = set()
 
     def take(self, new: NewJob, job: Job) -> None:
@@ -61,23 +61,23 @@ class EnqueueAnswer:
         if len(self._queues) < QUEUES_AT_MOST:
             self._queues.add(job.spec.queue)
         if job.spec.due_at_us is not None:
-            self._timed_count += 1
-            if len(self._timed) < JOBS_NAMED:
-                self._timed.append(job)
+            self._delayed_count += 1
+            if len(self._delayed) < JOBS_NAMED:
+                self._delayed.append(job)
         elif new.run_at_us is not None:
-            self._passed_count += 1
-            if len(self._passed) < JOBS_NAMED:
-                self._passed.append((job, new.run_at_us))
+            self._passed_time_count += 1
+            if len(self._with_passed_time) < JOBS_NAMED:
+                self._with_passed_time.append((job, new.run_at_us))
 
     def read_context(self, tx: Reader, out: Printer) -> None:
-        """Read what the answer says about the queue. Call it before the transaction ends."""
-        self._elsewhere = list(_elsewhere(tx, self.existing[:JOBS_NAMED]))
+        """Read from the queue what the answer needs. Call this before the transaction ends."""
+        self._in_other_directory = list(_in_other_directory(tx, self.existing[:JOBS_NAMED]))
         self._active = workers.active(tx) if out.terminal else []
 
     def look_for_workers(self, store: Store, out: Printer) -> None:
         """Look up, after the transaction, whether a living worker serves the queues of the jobs."""
         living = living_workers(store, self._active)
-        self._no_worker = no_worker(living, self._queues) if out.terminal else None
+        self._worker_hint = no_worker(living, self._queues) if out.terminal else None
 
     def print(self, out: Printer) -> None:
         """Print the ids, or on a terminal a summary and a hint. Warnings go to stderr."""
@@ -88,21 +88,21 @@ class EnqueueAnswer:
                 line(job_id)
         self.warn()
         if out.terminal:
-            out.hint(self._no_worker or f"queuectl show {quoted(self.ids[-1])}")
+            out.hint(self._worker_hint or f"queuectl show {quoted(self.ids[-1])}")
 
     def warn(self) -> None:
         """Print warnings: another working directory, a missing one, a time that has passed."""
-        for job, directory, requested in self._elsewhere:
+        for job, directory, requested in self._in_other_directory:
             note(f"job {job.id} already exists and runs in {directory}, not in {requested}")
         for directory in sorted(self._directories):
             if not os.path.isdir(directory):
                 note(f"warning: there is no directory {directory} here; jobs cannot run without it")
-        for job, at_us in self._passed:
+        for job, at_us in self._with_passed_time:
             note(
                 f"warning: the time given for job {job.id} has passed"
                 f" ({_when(at_us)}); it can run at once"
             )
-        if (more := self._passed_count - len(self._passed)) > 0:
+        if (more := self._passed_time_count - len(self._with_passed_time)) > 0:
             note(f"... and for {more:,} more")
         if not sys.stdout.isatty() and sys.stderr.isatty():
             for text in self._due():
@@ -136,18 +136,18 @@ class EnqueueAnswer:
             yield f"{jobs} already existed: {', '.join(list(existing)[:JOBS_NAMED])}{more}"
 
     def _due(self) -> Iterator[str]:
-        for job in self._timed:
+        for job in self._delayed:
             yield f"job {job.id} is due at {_when(job.spec.due_at_us or 0)}"
-        if (more := self._timed_count - len(self._timed)) > 0:
+        if (more := self._delayed_count - len(self._delayed)) > 0:
             yield f"... and {more:,} more"
 
 
-def _elsewhere(
+def _in_other_directory(
     tx: Reader, existing: list[tuple[Job, str | None]]
 ) -> Iterator[tuple[Job, str, str]]:
-    """Yield the existing jobs that run in another directory than the new request names.
+    """Yield the existing jobs whose directory is not the one of the new request.
 
-    Each with its own directory and the requested one.
+    Each is a tuple: the job, its directory, the requested directory.
     """
     for job, cwd in existing:
         context = contexts.get(tx, job.spec.context)
@@ -157,7 +157,7 @@ def _elsewhere(
 
 
 def _when(at_us: int) -> str:
-    """Format a time and its distance from now."""
+    """Format a time (UTC, microseconds) with its distance from now."""
     from ...text.timestamps import ago, stamp
 
     return f"{stamp(at_us)}, {ago(at_us, SystemClock().wall_us())}"

@@ -21,7 +21,7 @@ WORDS_AT_LEAST = 20
 
 
 class EventPrinter:
-    """Prints events. spec: the job's, if all events are of one job; else None."""
+    """Prints events. spec: the options of the job if all events are of one job, else None."""
 
     def __init__(self, out: Printer, spec: Enqueued | None = None) -> None:
         self._out, self._spec = out, spec
@@ -31,7 +31,7 @@ class EventPrinter:
         self._slots: dict[tuple[str, str], int] = {}
 
     def print(self, events: Iterable[Recorded]) -> None:
-        """Print each event as it comes."""
+        """Print each event as soon as it is read."""
         for recorded in events:
             if self._out.form == "jsonl":
                 self._out.document(event_shape(recorded))
@@ -44,7 +44,8 @@ class EventPrinter:
     def _plain(self, recorded: Recorded) -> tuple[str, ...]:
         """Return the fields of a line in a pipe.
 
-        The third is the stream, or, if all events are of one job, the seconds since the previous.
+        The third field is the stream. If all events are of one job, it is the seconds since the
+        previous event.
         """
         third = recorded.stream
         if self._spec is not None:
@@ -67,7 +68,7 @@ class EventPrinter:
             self._print_wrapped(visible(self._prefix(recorded)), description)
 
     def _prefix(self, recorded: Recorded) -> str:
-        """Return the fields before the description; a narrow terminal gets fewer of them."""
+        """Return the text before the description; for a narrow terminal with fewer fields."""
         since = "" if self._previous_us is None else f"+{duration(self._since_us(recorded))}"
         parts = [clock(recorded.recorded_at_us), f"{since:>8}", f"{recorded.type:<15}"]
         parts.append(f"{self._who(recorded):<15}")
@@ -90,7 +91,7 @@ class EventPrinter:
             prefix = " " * len(prefix)
 
     def _who(self, recorded: Recorded) -> str:
-        """Return the actor; for a worker with the slot that runs this job."""
+        """Return the actor. If it is a worker, add the slot in which it runs the job."""
         slot = self._slots.get((recorded.stream, recorded.actor))
         if slot is None:
             return recorded.actor

@@ -50,8 +50,9 @@ FOREIGN_SUBCOMMANDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("read", "value"), "get"),
     },
 }
-"""By the group in which the word was typed. The values leave out the words of the group."""
+"""For each group, the words that people may type after it, each with the right subcommand."""
 
+# Options that people may type for any subcommand; used if that subcommand has the right option.
 _ANYWHERE = {
     **dict.fromkeys(("--database", "--queue-file", "--db-path", "--dbfile"), "--db"),
     **dict.fromkeys(("--format", "--output-format", "--as-json"), "--json"),
@@ -98,7 +99,7 @@ FOREIGN_OPTIONS: dict[str, dict[str, str]] = {
     },
     "queuectl list": {"--order": "the newest come first; --since and --until choose a time"},
 }
-"""By the subcommand for which the option was typed."""
+"""For each subcommand, the options that people may type, each with the right option."""
 
 FOREIGN_STATES = {
     **dict.fromkeys(("running", "active", "started", "claimed", "busy"), "processing"),
@@ -127,9 +128,9 @@ def subcommand_meant(group: str, word: str, known: Iterable[str]) -> str | None:
 
 
 def extra_meant(path: str, extra: str, params: Mapping[str, object]) -> str | None:
-    """Return what to type instead of extra words that a subcommand does not take.
+    """Return what to type instead of extra words that a subcommand does not accept.
 
-    params: the values of the parameters that it took.
+    path: the subcommand. params: the values of its parameters.
     """
     if path == "queuectl list":
         state = FOREIGN_STATES.get(extra, extra)
@@ -158,7 +159,7 @@ def option_meant(path: str, word: str, command: click.Command, ctx: click.Contex
     anywhere = {
         foreign: own for foreign, own in _ANYWHERE.items() if own in known and foreign not in known
     }
-    plain = {name.lstrip("-"): name for name in known}  # compare without the dashes all have
+    plain = {name.lstrip("-"): name for name in known}  # all have dashes: compare without them
     meant = (anywhere | FOREIGN_OPTIONS.get(path, {})).items()
     near = nearest(word.lstrip("-"), plain, {foreign.lstrip("-"): own for foreign, own in meant})
     return plain.get(near, near) if near else None

@@ -13,14 +13,14 @@ from ...errors import BadInput
 
 _HEAD = r"([0-9]{1,18}):([0-9a-fA-F]{64})"
 _HEAD_BYTES = 200
-"""More bytes than a head has."""
+"""The number of bytes to read from a file; a head has fewer."""
 
 
 class HeadNotWritten(Unusable):
     """The file for the head could not be written."""
 
     def __init__(self, file: str, what: str, head: Head | None = None) -> None:
-        """Build the message. head: of the backup, if the backup is already complete."""
+        """Build the message. head: the head of the backup, if the backup is already complete."""
         todo = (
             "choose another file for the head"
             if head is None
@@ -51,8 +51,8 @@ class HeadFile:
     def __init__(self, file: str, databases: Iterable[str]) -> None:
         """Check that the file can be written and contains nothing but a head.
 
-        databases: paths of the queue and of its backup (absolute), which it must not be a part of.
-        Raises HeadNotWritten.
+        databases: absolute paths of the queue and of its backup; `file` must not be a part of
+        them. Raises HeadNotWritten.
         """
         self._file, self._building = file, f"{file}.{os.urandom(6).hex()}.new"
         problem = part_of_any(os.path.abspath(file), databases) or _other_content(file)

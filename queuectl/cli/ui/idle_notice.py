@@ -14,7 +14,7 @@ from .printer import note
 
 
 class IdleNotice:
-    """Prints the note once, and again each time it has changed."""
+    """Prints the note once, and again after each change of its text."""
 
     def __init__(self) -> None:
         self._last: str | None = None
@@ -24,16 +24,16 @@ class IdleNotice:
         reading: Reading,
         tx: Reader,
         waiting: Iterable[Job],
-        say: Callable[[str], None] = note,
+        write_note: Callable[[str], None] = note,
     ) -> None:
         """Print a note if no worker serves the queue of a job. waiting: jobs that have not ended.
 
-        Running jobs are ignored if their worker is alive. say: prints the line on stderr.
+        Running jobs are ignored if their worker is alive. write_note: prints the line on stderr.
         """
         living = living_workers(reading.store, workers.active(tx))
         serving = {worker.id for worker in living}
         queues = {job.spec.queue for job in waiting if job.worker not in serving}
         hint = no_worker(living, queues) if queues else None
         if hint is not None and hint != self._last:
-            say(with_named_db(hint))
+            write_note(with_named_db(hint))
         self._last = hint

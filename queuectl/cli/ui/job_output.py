@@ -22,7 +22,7 @@ _ERASE = re.compile(r"\x1b\[[0-2]?K")
 
 
 LONGEST_LINE = 65_536
-"""The most characters of an unfinished line to hold back; a longer line is printed as it comes."""
+"""The most characters of an unfinished line to hold back. A longer line is printed in parts."""
 
 
 class Sink(Protocol):
@@ -120,7 +120,10 @@ class TerminalSink:
 
 
 def _last_state(line: str) -> str:
-    """Return the text after the last carriage return within the line, in the colours set before."""
+    """Return the text after the last carriage return within the line.
+
+    The colour sequences before it are kept in front, as they still apply to the text.
+    """
     *replaced, state = line.rstrip("\r").split("\r")
     if not replaced:
         return line.rstrip("\r")

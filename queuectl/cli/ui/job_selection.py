@@ -56,16 +56,16 @@ class JobSelection(NamedTuple):
         range or `last` matches no job; a single id is not looked up.
         """
         if self.filter is None:
-            return list(dict.fromkeys(self._named(tx)))
+            return list(dict.fromkeys(self._ids_of_words(tx)))
         say_if_unused(tx, self.filter.queue)
         which = replace(self.filter, states=self.filter.states or among)
         return [job.id for job in matching(tx, which)][::-1]
 
-    def _named(self, tx: Reader) -> Iterator[str]:
+    def _ids_of_words(self, tx: Reader) -> Iterator[str]:
         if len(self.words) > 1:
             _refuse_split_id(tx, self.words)
         for word in self.words:
-            yield from _from_stdin(tx) if word == "-" else _named(tx, word, self.dead_only)
+            yield from _from_stdin(tx) if word == "-" else _ids_of_word(tx, word, self.dead_only)
 
 
 def matching(tx: Reader, which: Filter, before: int | None = None) -> Iterator[Job]:
@@ -101,12 +101,15 @@ def _from_stdin(tx: Reader) -> Iterator[str]:
         text = sys.stdin.buffer.read().decode()
     except UnicodeDecodeError:
         raise BadInput("standard input is not UTF-8; give ids, one per line") from None
-    for one_line in text.split("\n"):
-        yield from _on_line(tx, one_line.strip())
+    for text_line in text.split("\n"):
+        yield from _ids_on_line(tx, text_line.strip())
 
 
-def _on_line(tx: Reader, text: str) -> list[str]:
-    """Return the ids on a line. A line that is an id with spaces is not split. Raises NoSuchJob."""
+def _ids_on_line(tx: Reader, text: str) -> list[str]:
+    """Return the ids on a line. If the whole line is the id of a job, it is not split at spaces.
+
+    Raises NoSuchJob if one of several words is not the id of a job.
+    """
     words = text.split()
     if len(words) < 2 or jobs.get(tx, text) is not None:
         return [text] if words else []
@@ -116,7 +119,7 @@ def _on_line(tx: Reader, text: str) -> list[str]:
     return words
 
 
-def _named(tx: Reader, word: str, dead_only: bool) -> list[str]:
+def _ids_of_word(tx: Reader, word: str, dead_only: bool) -> list[str]:
     if word == "last":
         return [_last(tx, dead_only)]
     if match := re.fullmatch(ID_RANGE, word):
@@ -244,7 +247,7 @@ def selector_options(run: Callable[..., R]) -> Callable[..., R]:
     def selected(
         *args: Any, words: tuple[str, ...], which: Filter, everything: bool, **kwargs: Any
     ) -> R:
-        return run(*args, chosen=_selector(words, which, everything), **kwargs)
+        return run(*args, chosen=_selection(words, which, everything), **kwargs)
 
     add = click.option("--all", "everything", is_flag=True, help="All jobs.")
     return click.argument(
@@ -252,7 +255,7 @@ def selector_options(run: Callable[..., R]) -> Callable[..., R]:
     )(filter_options(add(selected)))
 
 
-def _selector(words: tuple[str, ...], which: Filter, everything: bool) -> JobSelection:
+def _selection(words: tuple[str, ...], which: Filter, everything: bool) -> JobSelection:
     filtering = which != Filter()
     if words and (filtering or everything):
         raise BadInput("give either job IDs or filters, not both")

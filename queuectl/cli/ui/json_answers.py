@@ -4,11 +4,11 @@ from ...json_shapes import Document, JobShape, SettingShape, Shape
 
 
 class Accepted(Document, frozen=True, kw_only=True):
-    """`enqueue`: the ids, in order. `head_hash`: of the last record, to be stored elsewhere."""
+    """`enqueue`: the ids, in order. `head_hash`: hash of the last record; store it elsewhere."""
 
     ids: list[str]
     existing: list[str]
-    """The ids that existed already, with the same request: nothing was enqueued for them."""
+    """The ids that existed already, with the same request: nothing was enqueued for these."""
     head_hash: str
 
 
@@ -34,7 +34,7 @@ class Verified(Document, frozen=True, kw_only=True):
 
 
 class DifferenceShape(Shape, frozen=True, kw_only=True):
-    """A row of a view that differs from the log; null if there is no such row."""
+    """A row of a view that differs from the log. `live` or `rebuilt` is null if it has no row."""
 
     table: str
     key: list[str]
@@ -57,7 +57,7 @@ class BackedUp(Document, frozen=True, kw_only=True):
     outputs: int
     """Attempts whose long output was copied into the folder `<path>.d`."""
     problems: list[str]
-    """Outputs that are missing in the queue, or were left out since they were changed."""
+    """Outputs that are missing in the queue, or were left out because they were changed."""
 
 
 class RestoredFrom(Document, frozen=True, kw_only=True):

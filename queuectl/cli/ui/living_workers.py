@@ -1,4 +1,4 @@
-"""The workers that are alive, for commands that show them or say that none is running."""
+"""Find the workers that are alive, for commands that show them or say that none is running."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,9 @@ from projections.folds.worker import Worker
 
 
 def living_workers(store: Store | None, active: Sequence[Worker]) -> list[Worker]:
-    """Return those of `active` that are alive. store: None if there is no queue file.
+    """Return the workers of `active` that are alive. store: None if there is no queue file.
 
-    What examines processes is imported only if there is a worker to examine.
+    The module that examines processes is imported only if there is a worker to examine.
     """
     if not active:
         return []

@@ -75,10 +75,10 @@ def queue(run: "Callable[Concatenate[Queue, P], R]") -> Callable[P, R]:
 
 
 def existing_queue(run: "Callable[Concatenate[Queue, P], R]") -> Callable[P, R]:
-    """Pass the subcommand the queue, opened for writing, for changes of what exists already.
+    """Pass the subcommand the queue, opened for writing, to change existing jobs or workers.
 
-    No queue file is created. A missing one counts as empty, unless --db named it: then Missing is
-    raised.
+    No queue file is created. A missing file counts as an empty queue, unless --db names it: then
+    Missing is raised.
     """
 
     @wraps(run)
@@ -90,7 +90,7 @@ def existing_queue(run: "Callable[Concatenate[Queue, P], R]") -> Callable[P, R]:
 
 
 def open_queue(*, create: bool = True) -> "Queue":
-    """Open the queue for writing. If it has to be created, print a note that says where.
+    """Open the queue for writing. If it is created, print a note with its path.
 
     With --dry-run, or without `create`, a missing queue is not created: a temporary empty queue is
     returned. Raises Missing if `create` is false and --db names a missing file.

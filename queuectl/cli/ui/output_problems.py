@@ -1,15 +1,15 @@
-"""Lines about outputs that are not what the log recorded."""
+"""Format lines about outputs that differ from the log."""
 
 from collections.abc import Iterator, Sequence
 
 from ...outputs.check import OutputProblem
 
 SHOWN = 20
-"""Problems that are printed; JSON has all of them."""
+"""The maximum number of problems printed; JSON has all of them."""
 
 
 def problem_lines(problems: Sequence[OutputProblem], *, left_out: bool = False) -> Iterator[str]:
-    """Yield a line for each problem, and for the number of those that are not shown.
+    """Yield one line per problem, and a last line with the number of problems not shown.
 
     left_out: whether changed outputs were left out of a backup.
     """

@@ -71,7 +71,7 @@ def print_page(
     page: Page,
     columns: tuple[Column[Job], ...],
 ) -> None:
-    """Print one page. If there are more, print how to get the next one (to stderr when piped)."""
+    """Print one page. If another one follows, print how to get it (in a pipe to stderr)."""
     say_if_unused(tx, which.queue)
     matches = matching(tx, which, page.after)
     more: int | None = None

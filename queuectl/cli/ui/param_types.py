@@ -88,7 +88,11 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
 
 
 class Word(click.ParamType):  # type: ignore[type-arg]
-    """One of a set of words. meant: words of other programs, each with the known word."""
+    """One of the words in `known`.
+
+    what: the kind of word, such as `state`. meant: words of other programs, each with the known
+    word of the same meaning.
+    """
 
     name = "word"
 

@@ -16,14 +16,14 @@ Time = Literal["remaining", "elapsed"]
 class ProgressDisplay:
     """Shows a progress bar after the first second; use it in a `with` block.
 
-    time: whether the bar shows the remaining or the elapsed time; a wait for jobs cannot predict
-    the remaining time.
+    what: the label of the bar. time: whether it shows the remaining or the elapsed time; while
+    waiting for jobs, the remaining time is not known.
     """
 
     def __init__(self, what: str, time: Time = "remaining") -> None:
         self._what, self._time = what, time
         self._begun = monotonic()
-        self._wanted = sys.stderr.isatty()
+        self._is_terminal = sys.stderr.isatty()
         self._bar: ProgressBar | None = None
 
     def __enter__(self) -> Self:
@@ -40,7 +40,7 @@ class ProgressDisplay:
 
     def show(self, done: int, total: int | None = None) -> None:
         """Show that `done` of `total` is done. total: None if it is not known."""
-        if not self._wanted or monotonic() - self._begun < SHOW_AFTER_S:
+        if not self._is_terminal or monotonic() - self._begun < SHOW_AFTER_S:
             return
         if self._bar is None:
             from .rich_table import ProgressBar

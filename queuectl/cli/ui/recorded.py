@@ -1,4 +1,4 @@
-"""Print the answer of a command that has changed the queue; report it if that fails."""
+"""Print the answer of a command that changed the queue. If that fails, report what it changed."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from ... import exit_codes
 from ...escape import visible
 
-RUNS_SHOWN = 5
+RANGES_SHOWN = 5
 """The maximum number of id ranges named in one sentence."""
 
 
@@ -65,16 +65,16 @@ def report_lost_answer(error: AnswerLost) -> int:
 
 def jobs_in_short(ids: Sequence[str]) -> str:
     """Name jobs in short: `job 5`, `jobs 5-1000004`, `jobs nightly, 3, 7-9 and 12 more`."""
-    runs: list[tuple[str, str]] = []
+    ranges: list[tuple[str, str]] = []
     for job_id in ids:
-        if runs and _follows(runs[-1][1], job_id):
-            runs[-1] = (runs[-1][0], job_id)
+        if ranges and _follows(ranges[-1][1], job_id):
+            ranges[-1] = (ranges[-1][0], job_id)
         else:
-            runs.append((job_id, job_id))
+            ranges.append((job_id, job_id))
     named = ", ".join(
-        first if first == last else f"{first}-{last}" for first, last in runs[:RUNS_SHOWN]
+        first if first == last else f"{first}-{last}" for first, last in ranges[:RANGES_SHOWN]
     )
-    more = f" and {len(runs) - RUNS_SHOWN:,} more" if len(runs) > RUNS_SHOWN else ""
+    more = f" and {len(ranges) - RANGES_SHOWN:,} more" if len(ranges) > RANGES_SHOWN else ""
     return f"{'job' if len(ids) == 1 else 'jobs'} {named or 'none'}{more}"
 
 

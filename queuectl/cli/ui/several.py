@@ -13,7 +13,7 @@ from .printer import Printer
 
 
 def takes_jobs(run: Callable[..., None]) -> Callable[..., None]:
-    """Add `JOB...`, the filters and the options of a change, and pass the subcommand the queue."""
+    """Add `JOB...`, the filters and the options of a change. Pass the queue to the subcommand."""
     for add in (
         options.existing_queue,
         options.printer,

@@ -1,1 +1,1 @@
-"""The speed of QueueCTL, compared with its peers in the same run: `make bench`."""
+"""Measure the speed of QueueCTL and of similar programs in the same run: `make bench`."""

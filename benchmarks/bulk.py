@@ -1,4 +1,4 @@
-"""Enqueuing many jobs at once and one by one, compared with SQLite alone for the same rows."""
+"""Measure enqueuing many jobs at once and one by one, compared with the same rows in SQLite."""
 
 import resource
 import sys
@@ -15,10 +15,14 @@ from .contestants import QUEUECTL, spoolctl_fill
 from .measure import Row
 
 COPIED = ("events", "jobs", "tags", "counts", "sequence", "throughput")
+"""The tables that an enqueue writes to."""
 
 
 def bulk(folder: Path, lines: int) -> Iterator[Row]:
-    """Measure lines from stdin in one transaction, and commits of one job each."""
+    """Measure jobs from stdin in one transaction, and single jobs in their own transactions.
+
+    lines: the number of jobs on stdin.
+    """
     path, source = folder / "bulk.db", folder / "bulk.jsonl"
     source.write_text('{"command":"true"}\n' * lines)
     took_s, memory_mb = _enqueue(path, source)
@@ -55,7 +59,7 @@ def _compared_with_spoolctl(folder: Path, lines: int, ours_a_second: float) -> I
 
 
 def _enqueue(path: Path, source: Path) -> tuple[float, float]:
-    """Return seconds, and the peak memory of the process in megabytes."""
+    """Enqueue the file. Return the seconds, and the peak memory of the process in megabytes."""
     with source.open("rb") as stdin:
         began = time.perf_counter()
         argv = (*QUEUECTL, "--db", str(path), "enqueue", "--file", "-")
@@ -95,6 +99,7 @@ def _stored(connection: apsw.Connection, table: str) -> list[str]:
 
 
 def _singles(folder: Path, times: int = 300) -> tuple[float, float]:
+    """Return the mean seconds of `Queue.enqueue`, and of a commit of one row by SQLite alone."""
     bare = apsw.Connection(str(folder / "row.db"))
     bare.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL").fetchall()
     bare.execute("CREATE TABLE t (a)")

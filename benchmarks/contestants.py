@@ -1,4 +1,7 @@
-"""The same work by QueueCTL and by its peers. A peer that is not installed is left out."""
+"""The same work by QueueCTL and by similar programs. Each function returns a Contestant.
+
+It returns None if the program is not installed.
+"""
 
 import importlib.util
 import os

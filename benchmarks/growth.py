@@ -1,4 +1,4 @@
-"""Slowdown as the queue grows: the same measurements at every size, in one run."""
+"""Measure how much slower a larger queue is: the same measurements at each size, in one run."""
 
 import os
 import subprocess
@@ -27,7 +27,10 @@ READS = (("status",), ("list",), ("show", "1"))
 
 
 def build(folder: Path, pending: int, finished: int) -> Path:
-    """Create a queue file with so many jobs, through the usual rules and folds."""
+    """Create a queue file with so many pending and finished jobs, and return its path.
+
+    All events are decided and folded as usual.
+    """
     path = folder / f"grown-{pending}-{finished}.db"
     with Queue(path) as queue:
         for _ in range(0, finished, BATCH):
@@ -38,6 +41,7 @@ def build(folder: Path, pending: int, finished: int) -> Path:
 
 
 def _finish(queue: Queue, number: int) -> None:
+    """Claim and finish the next `number` jobs in one transaction."""
     with queue.write("bench") as session:
         job_ids = [job.job_id for job in ready.next_ready(session.tx, (), number)]
         session.preload(job_ids)
@@ -48,7 +52,7 @@ def _finish(queue: Queue, number: int) -> None:
 
 
 def claim_ms(path: Path, times: int = 200) -> float:
-    """Return the time to claim and finish one job in its own durable transaction."""
+    """Return the median milliseconds to claim and finish one job in its own transaction."""
     with Queue(path) as queue:
         return median(_timed_ms(lambda: _finish(queue, 1)) for _ in range(times))
 
@@ -61,7 +65,7 @@ class _Later(SystemClock):
 
 
 def due_ms(path: Path, number: int = 1_000) -> float:
-    """Return the time to requeue so many due jobs in one transaction."""
+    """Return the milliseconds to requeue `number` due jobs in one transaction."""
     with Queue(path) as queue:
         queue.enqueue_many(NewJob(command="true", delay_us=60_000_000) for _ in range(number))
     with Queue(path, clock=_Later()) as queue:
@@ -77,7 +81,7 @@ def _requeue_due(queue: Queue, number: int) -> None:
 
 
 def reads_ms(path: Path, words: tuple[str, ...], times: int = 9) -> float:
-    """Return the time of one command from start to end."""
+    """Return the median milliseconds of one command from start to end."""
     argv = (*QUEUECTL, "--db", str(path), *words)
     quiet = subprocess.DEVNULL
     return median(
@@ -87,7 +91,7 @@ def reads_ms(path: Path, words: tuple[str, ...], times: int = 9) -> float:
 
 
 def page_ms(path: Path, address: str, times: int = 15) -> float:
-    """Return the time to render one page of the dashboard."""
+    """Return the median milliseconds to render one page of the dashboard."""
     client = create_app(str(path)).test_client()
 
     def get() -> int:
@@ -98,22 +102,22 @@ def page_ms(path: Path, address: str, times: int = 15) -> float:
 
 
 def growth(folder: Path, sizes: tuple[int, ...]) -> Iterator[Row]:
-    """Compare each measurement at the smallest size with the same at the others."""
+    """Compare each measurement at the first size with the same measurement at the other sizes."""
     pending = {size: build(folder, size, 0) for size in sizes}
     finished = {size: build(folder, 2_000, size) for size in sizes}
-    small = sizes[0]
+    first = sizes[0]
     for size in sizes[1:]:
-        for what, made in (("pending", pending), ("finished", finished)):
-            a, b = claim_ms(made[size]), claim_ms(made[small])
-            yield _row(f"claim and finish, {what}", size, a, b, "≤ 1.15")
-        a, b = due_ms(pending[size]), due_ms(pending[small])
-        yield _row("1,000 delayed jobs falling due, pending", size, a, b, "≤ 1.15")
+        for state, paths in (("pending", pending), ("finished", finished)):
+            large, small = claim_ms(paths[size]), claim_ms(paths[first])
+            yield _row(f"claim and finish, {state}", size, large, small, "≤ 1.15")
+        large, small = due_ms(pending[size]), due_ms(pending[first])
+        yield _row("1,000 delayed jobs falling due, pending", size, large, small, "≤ 1.15")
         for words in READS:
-            a, b = reads_ms(finished[size], words), reads_ms(finished[small], words)
-            yield _row(" ".join(words), size, a, b, "≤ 1.15")
+            large, small = reads_ms(finished[size], words), reads_ms(finished[first], words)
+            yield _row(" ".join(words), size, large, small, "≤ 1.15")
         for address in PAGES:
-            a, b = page_ms(finished[size], address), page_ms(finished[small], address)
-            yield _row(f"page {address}", size, a, b, "≤ 1.3, ≤ 50 ms")
+            large, small = page_ms(finished[size], address), page_ms(finished[first], address)
+            yield _row(f"page {address}", size, large, small, "≤ 1.3, ≤ 50 ms")
     yield from _rates(finished[sizes[-1]])
 
 
@@ -124,18 +128,21 @@ def _rates(path: Path) -> Iterator[Row]:
         with queue.store.read() as tx:
             verify_ms = _timed_ms(lambda: verify(tx))
         replay_ms = _timed_ms(lambda: replay(queue.store))
-    for what, took_ms, target in (
+    for command, took_ms, target in (
         ("verify", verify_ms, "≥ 400,000/s"),
         ("replay", replay_ms, "≥ 150,000/s"),
     ):
         rate = f"{events / took_ms * 1e3:,.0f}/s"
-        yield Row(f"{what} of {events:,} events", rate, "", "", target)
+        yield Row(f"{command} of {events:,} events", rate, "", "", target)
     yield Row("file size per finished job", f"{size:,.0f} bytes", "", "", "≤ 1,000")
 
 
-def _row(what: str, size: int, a_ms: float, b_ms: float, target: str) -> Row:
-    ratio = f"{a_ms / b_ms:.2f}"
-    return Row(f"{what} at {size:,}", f"{a_ms:.2f} ms", f"{b_ms:.2f} ms", ratio, target)
+def _row(measurement: str, size: int, large_ms: float, small_ms: float, target: str) -> Row:
+    """Return a row of the report. large_ms: at this size. small_ms: at the first size."""
+    ratio = f"{large_ms / small_ms:.2f}"
+    return Row(
+        f"{measurement} at {size:,}", f"{large_ms:.2f} ms", f"{small_ms:.2f} ms", ratio, target
+    )
 
 
 def _timed_ms(work: Callable[[], object]) -> float:

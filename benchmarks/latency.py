@@ -1,4 +1,4 @@
-"""The time from an acknowledged enqueue to the job's first instruction, and the cost of idling."""
+"""Measure the time from an enqueue to the job's first instruction, and the cost of idling."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def worker(path: str, slots: int = 1) -> Iterator[int]:
         stderr=subprocess.PIPE,
     )
     assert process.stderr is not None
-    process.stderr.readline()  # its greeting: it listens to its doorbell now
+    process.stderr.readline()  # when it prints its first line, it listens to its doorbell
     try:
         yield process.pid
     finally:
@@ -38,16 +38,16 @@ def worker(path: str, slots: int = 1) -> Iterator[int]:
 
 
 class Latency(NamedTuple):
-    """Milliseconds from an acknowledged enqueue to the job's own clock."""
+    """Milliseconds from the return of `enqueue` until the job reads the clock."""
 
     median_ms: float
     p99_ms: float
     bare_ms: float
-    """Median of one committed row and one spawn of the same shell, in the same run."""
+    """Median of a commit of one row by SQLite and a start of the same shell, in the same run."""
 
 
 def first_instruction_ms(folder: Path, times: int) -> Latency:
-    """Enqueue jobs that write down the time, each while the worker is idle."""
+    """Enqueue jobs that write the time to a file, each while the worker is idle."""
     path, stamp = str(folder / "latency.db"), folder / "stamp"
     took, bare = [], []
     row = apsw.Connection(str(folder / "bare-row.db"))
@@ -72,11 +72,11 @@ class Idle(NamedTuple):
 
     cpu_s_per_minute: float
     memory_mb: float
-    """Proportional set size: a shared page counts in part."""
+    """Proportional set size: a page that n processes share counts as 1/n of a page."""
 
 
 def idle_worker(folder: Path, seconds: float) -> Idle:
-    """Measure a worker for so many seconds, after it has run a job."""
+    """Measure an idle worker that has already run a job. seconds: how long to measure it."""
     path = str(folder / "idle.db")
     with Queue(path) as queue, worker(path) as keeper:
         queue.wait(queue.enqueue("true").id)

@@ -1,4 +1,4 @@
-"""Races: each contestant runs once per round, so that a drift of the machine affects all."""
+"""Races: each contestant runs once per round, so that a slower machine affects all of them."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ class Figure(NamedTuple):
 
 
 def race(contestants: Mapping[str, Contestant], rounds: int) -> dict[str, Figure]:
-    """Run all contestants in turn for so many rounds, after one that is not counted."""
+    """Run all contestants in turn, `rounds` times, after one round that is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds + 1):
         for name, contestant in contestants.items():
@@ -71,10 +71,13 @@ class Row(NamedTuple):
     """A row of the report."""
 
     measurement: str
-    ours: str
+    queuectl: str
+    """The result of QueueCTL, with its unit."""
     compared_with: str
+    """The result to compare with, and what was measured for it."""
     ratio: str
     target: str
+    """The bounds of the ratio or of the result."""
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -1,4 +1,4 @@
-"""The speed of workers while the read models are rebuilt."""
+"""Measure the speed of workers while the read models are rebuilt."""
 
 import os
 import signal
@@ -16,7 +16,10 @@ LINES = f'{{"command": "sleep {EACH_S}"}}\n' * JOBS
 
 
 def drain_during_replay(folder: Path, finished: int = 50_000) -> Iterator[Row]:
-    """Drain short sleeps, which leave the processor to the replay, with and without replays."""
+    """Measure a drain of jobs that only sleep, alone and during replays.
+
+    While a job sleeps, the replay can use the processor.
+    """
     path = str(build(folder, 0, finished))
 
     def alone() -> float:

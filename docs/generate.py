@@ -1,4 +1,4 @@
-"""Generates the reference pages and the manual page from the code: `python -m docs.generate`."""
+"""Generate the reference pages and the manual page from the code: `python -m docs.generate`."""
 
 import ast
 import inspect
@@ -36,6 +36,7 @@ Exit codes:
 |---|---|
 """
 
+# `queuectl/exit_codes.py` has their names, `queuectl/cli/error_codes.py` the code of each error.
 EXIT_CODES = {
     0: "done",
     1: "negative result (for example a job that was waited for failed)",
@@ -152,10 +153,12 @@ def events() -> str:
     ]
     for name, module in EVENT_MODULES.items():
         parts.append(f"\n## {KIND_TITLES[name]}\n\n{inspect.getdoc(module)}\n")
-        for kind in EVENT_TYPES.values():
-            if kind.__module__ == module.__name__:
-                parts.append(f"### {kebab(kind.__name__)}\n\n{inspect.getdoc(kind)}\n")
-                parts += [*_fields(kind), ""]
+        for event_class in EVENT_TYPES.values():
+            if event_class.__module__ == module.__name__:
+                parts.append(
+                    f"### {kebab(event_class.__name__)}\n\n{inspect.getdoc(event_class)}\n"
+                )
+                parts += [*_fields(event_class), ""]
     parts.append(f"## The reasons of a failure\n\n{_reasons()}\n")
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
@@ -164,24 +167,24 @@ def answers() -> str:
     """Return the text of `docs/json.md`."""
     parts = [ANSWERS_HEAD]
     for module in (json_shapes, cli_answers, page_shapes):
-        for kind in vars(module).values():
-            own = isinstance(kind, type) and kind.__module__ == module.__name__
-            if own and kind is not json_shapes.Shape:
-                parts.append(f"## {kind.__name__}\n\n{inspect.getdoc(kind)}\n")
-                parts += [*_fields(kind), ""]
+        for shape in vars(module).values():
+            is_own = isinstance(shape, type) and shape.__module__ == module.__name__
+            if is_own and shape is not json_shapes.Shape:
+                parts.append(f"## {shape.__name__}\n\n{inspect.getdoc(shape)}\n")
+                parts += [*_fields(shape), ""]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 
-def _fields(kind: type, skip: tuple[str, ...] = ()) -> list[str]:
-    """Return one line per field; inherited fields come last."""
-    own = [f"- `{name}`: {words}" for name, words in _declared(kind).items() if name not in skip]
-    inherited = [_fields(base) for base in kind.__bases__ if base.__module__ in SHAPE_MODULES]
+def _fields(struct: type, skip: tuple[str, ...] = ()) -> list[str]:
+    """Return one line per field of a class; inherited fields come last."""
+    own = [f"- `{name}`: {words}" for name, words in _declared(struct).items() if name not in skip]
+    inherited = [_fields(base) for base in struct.__bases__ if base.__module__ in SHAPE_MODULES]
     return own + [line for lines in inherited for line in lines]
 
 
-def _declared(kind: type) -> dict[str, str]:
-    """Return the type, the default and the docstring of each field, as the source has them."""
-    (body,) = ast.parse(inspect.getsource(kind)).body
+def _declared(struct: type) -> dict[str, str]:
+    """Return the type, the default and the docstring of each field, as in the source, by name."""
+    (body,) = ast.parse(inspect.getsource(struct)).body
     assert isinstance(body, ast.ClassDef)
     fields: dict[str, str] = {}
     name = ""

@@ -1,6 +1,6 @@
-"""The judgement of each check: values in, a Finding out. All functions are pure.
+"""Judge the values that the checks of `doctor` have read. Each function returns a Finding.
 
-machine.py and processes.py read the values; report.py runs the checks in turn.
+All functions are pure. machine.py and processes.py read the values; report.py runs the checks.
 """
 
 import errno
@@ -19,12 +19,14 @@ from ..text.sizes import size
 from ..worker.process_sweep import Unendable
 
 WAL_BYTES = 256 << 20
-"""A WAL grows this large only if a reader prevents checkpoints: normally it is cut at 64 MiB."""
+"""A WAL is larger only if a reader prevents checkpoints: normally it is cut to 64 MiB."""
 
 FREE_BYTES = 64 << 20
+"""Less free space than this is a problem."""
 FREE_INODES = 1_000
+"""Fewer free inodes than this are a problem."""
 FSYNC_MS = 100.0
-"""Median milliseconds of an fsync. Each `enqueue` and each result waits for one."""
+"""A longer median of an fsync is a problem: each `enqueue` and each result waits for one."""
 
 DESCRIPTORS = 256
 """A hard limit below this is too low: a worker needs 64, and 3 per concurrent job."""
@@ -58,13 +60,13 @@ class Entry(NamedTuple):
 
     path: str
     mode: int
-    """As `st_mode`."""
+    """The type and the permissions, as in `st_mode`."""
     owner: int
-    """User id."""
+    """The user id of the owner."""
 
 
 def packages(versions: str, folders: Sequence[str]) -> Finding:
-    """Check that the packages are of one installation. folders: where each was loaded from."""
+    """Check that all packages are of one installation. folders: the folder of each package."""
     if len(set(folders)) == 1:
         return Finding("versions", versions)
     places = ", ".join(dict.fromkeys(folders))
@@ -75,10 +77,10 @@ def packages(versions: str, folders: Sequence[str]) -> Finding:
     )
 
 
-def modes(entries: Sequence[Entry], me: int) -> Finding:
-    """Check that only this user (id `me`) can access the files."""
+def modes(entries: Sequence[Entry], user_id: int) -> Finding:
+    """Check that only this user (id `user_id`) can access the files."""
     listed = ", ".join(f"{_name(entry)} {stat.S_IMODE(entry.mode):04o}" for entry in entries)
-    if foreign := [entry for entry in entries if entry.owner != me]:
+    if foreign := [entry for entry in entries if entry.owner != user_id]:
         owner = foreign[0].owner
         words = f"{listed}; {_name(foreign[0])} belongs to user {owner}, not to you"
         return Finding("modes", words, f"run queuectl as user {owner}, or change the owner")
@@ -89,11 +91,11 @@ def modes(entries: Sequence[Entry], me: int) -> Finding:
     return Finding("modes", f"{listed}, yours")
 
 
-def place(folder: Entry, me: int) -> Finding:
-    """Check that only this user (id `me`) can create files in the folder of the queue."""
+def place(folder: Entry, user_id: int) -> Finding:
+    """Check that only this user (id `user_id`) can create files in the folder of the queue."""
     mode = stat.S_IMODE(folder.mode)
     words = f"{folder.path} {mode:04o}"
-    if folder.owner not in (0, me):
+    if folder.owner not in (0, user_id):
         return Finding("folder", f"{words}, of user {folder.owner}", "move the queue to your own")
     if mode & 0o022:
         todo = "move the queue to a folder of your own, or chmod go-w this one"
@@ -113,7 +115,7 @@ def wal(wal_bytes: int) -> Finding:
 
 
 def room(free_bytes: int, free_inodes: int | None) -> Finding:
-    """Check the free space. free_inodes: None if the file system does not count inodes."""
+    """Check the free space on disk. free_inodes: None if the file system does not count them."""
     inodes = "" if free_inodes is None else f" and {plural(free_inodes, 'inode')}"
     short = free_bytes < FREE_BYTES or (free_inodes is not None and free_inodes < FREE_INODES)
     todo = "free some space: without it nothing is enqueued, and results are held in memory"
@@ -121,13 +123,13 @@ def room(free_bytes: int, free_inodes: int | None) -> Finding:
 
 
 def fsync(median_ms: float) -> Finding:
-    """Check how long the disk takes to write a page durably."""
+    """Check how long the disk takes to store a page permanently. median_ms: milliseconds."""
     todo = "each command and each result waits so long: put the queue on a faster disk"
     return Finding("fsync", f"{median_ms:.3g} ms", todo if median_ms > FSYNC_MS else None)
 
 
-def unwritable(folder: Entry, me: int, why: Unwritable | None, error: OSError) -> Finding:
-    """Return the problem that no job can be enqueued and no result recorded. me: this user's id.
+def unwritable(folder: Entry, user_id: int, why: Unwritable | None, error: OSError) -> Finding:
+    """Return the problem that no job can be enqueued and no result recorded. user_id: this user.
 
     why: None if files can be created in the folder. error: raised by the test write.
     """
@@ -147,9 +149,9 @@ def unwritable(folder: Entry, me: int, why: Unwritable | None, error: OSError) -
     elif why is None:
         words = f"{folder.path} cannot be written ({error.strerror}): no job can be enqueued"
         todo = "check the disk (dmesg), or move the queue"
-    elif folder.owner != me:
+    elif folder.owner != user_id:
         words = f"{folder.path} belongs to user {folder.owner}: no job can be enqueued"
-        todo = f"take it over (sudo chown -R {me} {name}), or name another queue with --db"
+        todo = f"take it over (sudo chown -R {user_id} {name}), or name another queue with --db"
     else:
         words = f"{folder.path} is not writable: no job can be enqueued"
         todo = f"make the folder writable (chmod u+w {name})"
@@ -174,7 +176,7 @@ def descriptors(soft: int, hard: int | None) -> Finding:
 
 
 def marks(unlimited: bool) -> Finding:
-    """Check that attempts can carry the mark that a process cannot lose by accident.
+    """Check that attempts can have the mark that a process cannot lose by accident.
 
     unlimited: whether the hard limit of RLIMIT_RTTIME is unlimited.
     """
@@ -225,9 +227,10 @@ def workers(
     claims: int,
     frozen: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> Finding:
-    """Check the workers. dead: ids of dead workers without a recorded end; they hold `claims` jobs.
+    """Check the workers. living, dead: ids of workers whose end is not recorded.
 
-    frozen: pids of the stopped processes, by worker id.
+    claims: the number of jobs that the dead ones have claimed. frozen: pids of the processes that
+    are stopped by a signal, by worker id.
     """
     if dead:
         words = f"{', '.join(dead)} died with {plural(claims, 'job')} claimed"
@@ -265,7 +268,7 @@ def unendable(processes: Sequence[Unendable]) -> Finding:
 
 
 def bells(workers: int, unreachable: Sequence[str]) -> Finding:
-    """Check that workers are notified of new jobs. unreachable: ids of those without a FIFO."""
+    """Check that workers are notified of new jobs. unreachable: ids of workers without a FIFO."""
     if unreachable:
         todo = "it is created again within 30 s; exclude the .d folder from clean-up programs"
         words = f"no FIFO to notify a worker of new jobs at once: {', '.join(unreachable)}"
@@ -277,7 +280,7 @@ def bells(workers: int, unreachable: Sequence[str]) -> Finding:
 
 
 def locks(held: int, stale: Sequence[str]) -> Finding:
-    """Check the lock files. held: number in use. stale: names of files that no worker uses."""
+    """Check the lock files. held: the number in use. stale: names of files that no worker uses."""
     if stale:
         todo = "they do no harm; the next queuectl worker start removes them"
         return Finding("locks", f"left over: {', '.join(stale)}", todo)
@@ -285,7 +288,7 @@ def locks(held: int, stale: Sequence[str]) -> Finding:
 
 
 def outputs(problems: Sequence[OutputProblem]) -> Finding:
-    """Outputs that are not what the log recorded. A missing one is a note: only it is lost."""
+    """Check that outputs match the log. Missing outputs are only a note: no other data is lost."""
     if not problems:
         return Finding("outputs", "all match the log")
     changed = [problem for problem in problems if problem.kind == "changed"]
@@ -297,7 +300,7 @@ def outputs(problems: Sequence[OutputProblem]) -> Finding:
 
 
 OVERDUE_S = 60
-"""Workers check at least every 30 s for jobs that have fallen due."""
+"""Jobs that are overdue for longer are reported. Workers check for due jobs every 30 s."""
 
 
 def dead(jobs: int) -> Finding:
@@ -308,16 +311,19 @@ def dead(jobs: int) -> Finding:
     return Finding("dead", plural(jobs, "dead job"), todo, note=True)
 
 
-def waiting(unserved: Mapping[str, int], workers: int) -> Finding:
-    """Note pending jobs that no worker serves, by queue. workers: number of living workers."""
-    if not unserved:
+def waiting(without_worker: Mapping[str, int], workers: int) -> Finding:
+    """Note pending jobs that no worker would run.
+
+    without_worker: the number of such jobs, by queue. workers: the number of living workers.
+    """
+    if not without_worker:
         return Finding("waiting", "every pending job has a worker")
-    number = plural(sum(unserved.values()), "job")
+    number = plural(sum(without_worker.values()), "job")
     if not workers:
         words = f"{number} pending, and no worker is running"
         return Finding("waiting", words, "queuectl worker start", note=True)
-    names = ", ".join(sorted(unserved))
-    options = " ".join(f"--queue {shlex.quote(name)}" for name in sorted(unserved))
+    names = ", ".join(sorted(without_worker))
+    options = " ".join(f"--queue {shlex.quote(name)}" for name in sorted(without_worker))
     words = f"{number} pending in {names}, and no running worker serves that"
     return Finding("waiting", words, f"queuectl worker start {options}", note=True)
 
@@ -325,8 +331,8 @@ def waiting(unserved: Mapping[str, int], workers: int) -> Finding:
 def overdue(jobs: int, *, at_least: bool, workers: int) -> Finding:
     """Check for retries and delayed jobs that are overdue by more than a minute.
 
-    at_least: whether there are more than `jobs`. workers: number of living workers; if there is
-    one, it should have requeued them, so that this is a problem.
+    at_least: whether there are more than `jobs`. workers: the number of living workers. If one is
+    alive, this is a problem, because it should have requeued the jobs.
     """
     if not jobs:
         return Finding("overdue", "no overdue jobs")

@@ -1,4 +1,4 @@
-"""Facts about a queue file from the file system and the kernel, without opening the database."""
+"""Read facts about a queue file from the file system and the kernel; never open the database."""
 
 import os
 import resource
@@ -11,10 +11,12 @@ from ..worker.process_sweep import RLIMIT_RTTIME
 from .checks import Entry
 
 ROUNDS = 7
+"""The number of fsyncs to measure."""
 PAGE_BYTES = 4096
+"""The number of bytes to write before each fsync."""
 
 OLD_S = 600.0
-"""A file with a temporary name that is younger may still be in use."""
+"""A file with a temporary name may be in use if it was changed fewer seconds ago."""
 
 
 def entries(path: str) -> list[Entry]:
@@ -45,7 +47,7 @@ def size_of(path: str) -> int:
 
 
 def free_space(folder: str) -> tuple[int, int | None]:
-    """Return bytes and inodes available to this user; None if inodes are not counted."""
+    """Return the bytes and the inodes available to this user. Inodes: None if not counted."""
     status = os.statvfs(folder)
     return status.f_bavail * status.f_frsize, status.f_favail if status.f_files else None
 
@@ -72,14 +74,14 @@ def open_files() -> tuple[int, int | None]:
 
 
 def may_mark() -> bool:
-    """Return whether a worker can mark its jobs by a resource limit; True on other systems."""
+    """Return whether a worker can mark its jobs by a resource limit; True if this is not Linux."""
     if sys.platform != "linux":
         return True
     return resource.getrlimit(RLIMIT_RTTIME)[1] == resource.RLIM_INFINITY
 
 
 def unfinished_files(path: str) -> list[str]:
-    """Return the paths next to `path` of a creation or a backup that was killed, sorted."""
+    """Return temporary files next to `path` that a killed creation or backup left, sorted."""
     folder, _, name = path.rpartition("/")
     paths = []
     with os.scandir(folder or "/") as files:

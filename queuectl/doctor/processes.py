@@ -1,4 +1,4 @@
-"""The workers that are alive, and leftover processes of attempts. Read-only: ends none of them."""
+"""Find the workers that are alive, and leftover processes of attempts. It ends no process."""
 
 import os
 from collections.abc import Iterable
@@ -15,16 +15,17 @@ from ..worker.process_mark import VARIABLE, mark_of
 
 
 class CheckedWorker(NamedTuple):
-    """A worker without a recorded end, checked for life."""
+    """A worker whose end is not recorded."""
 
     worker: Worker
     lives: bool
+    """Whether the worker is alive."""
     claims: list[Job]
     """The jobs that it has claimed."""
 
 
 def check_workers(store: Store, tx: Reader) -> list[CheckedWorker]:
-    """Return the workers without a recorded end."""
+    """Return the workers whose end is not recorded, each with whether it is alive."""
     return [
         CheckedWorker(worker, is_alive(store, worker), jobs.of_worker(tx, worker.id))
         for worker in workers.active(tx)
@@ -49,15 +50,15 @@ def marked(queue_key: str) -> dict[int, str]:
 def left_behind(
     queue_key: str, before: dict[int, str], active: Iterable[CheckedWorker]
 ) -> tuple[list[int], bool]:
-    """Return pids of leftover processes of attempts, and whether a takeover would end them all.
+    """Return the pids of leftover processes, and whether a takeover would end all of them.
 
-    before: result of `marked`, called before the log was read, so that every attempt is in
-    the log.
+    A leftover process has the mark of an attempt that no living worker runs. before: the result of
+    `marked`. Call it before reading the log, so that the log has the attempt of each mark.
     """
     living, lost = set(), []
-    for worker, lives_, claims in active:
+    for worker, lives, claims in active:
         marks = [mark_of(queue_key, worker.started.token, job.id, job.attempt) for job in claims]
-        if lives_:
+        if lives:
             living |= {mark.cookie for mark in marks}
         else:
             lost += marks
@@ -71,7 +72,7 @@ def left_behind(
 
 
 def frozen(active: Iterable[CheckedWorker]) -> dict[str, list[int]]:
-    """Return the pids of stopped processes (such as by SIGSTOP) by worker id."""
+    """Return the pids of processes that are stopped (for example by SIGSTOP), by worker id."""
     stopped = {
         checked.worker.id: [
             pid for pid in living_processes(checked.worker) if process_sweep.stopped(pid)
@@ -84,7 +85,10 @@ def frozen(active: Iterable[CheckedWorker]) -> dict[str, list[int]]:
 def unendable_processes(
     queue_key: str, active: Iterable[CheckedWorker], now_us: int
 ) -> list[process_sweep.Unendable]:
-    """Return processes that no signal ends, of attempts that should have ended. now_us: UTC."""
+    """Return the processes that no signal ends, of attempts that should have ended.
+
+    now_us: the current time, UTC, microseconds since 1970.
+    """
     marks = {
         mark_of(queue_key, worker.started.token, job.id, job.attempt)
         for worker, _, claims in active
@@ -95,7 +99,7 @@ def unendable_processes(
 
 
 def _is_to_end(job: Job, now_us: int) -> bool:
-    """Return whether the job was cancelled, or its timeout has passed."""
+    """Return whether a running job should have ended: it is being cancelled, or timed out."""
     timeout_us = job.spec.timeout_us
     return job.cancel_requested or (
         timeout_us is not None and now_us > job.changed_at_us + timeout_us + process_sweep.STUCK_US
@@ -114,7 +118,7 @@ def unreachable(store: Store, active: Iterable[CheckedWorker]) -> tuple[int, lis
 
 
 def lock_files(store: Store, active: Iterable[CheckedWorker]) -> tuple[int, list[str]]:
-    """Return the number of held lock files, and the names of stale ones, sorted."""
+    """Return the number of lock files in use, and the sorted names of the others."""
     known = {name for checked in active for name in lock_names(checked.worker.id)}
     names = store.side_folder.names("locks")
     stale = [name for name in names if name not in known and not store.lock(name).is_held()]

@@ -1,4 +1,4 @@
-"""The checks of a queue file and its folder from outside, without opening the database."""
+"""Check a queue file and its folder from outside, without opening the database."""
 
 import os
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from .checks import Finding
 
 
 class FileFacts(NamedTuple):
-    """What was measured of a queue file and its folder."""
+    """Measurements of a queue file and its folder."""
 
     wal_bytes: int
     free_bytes: int | None
     fsync: float | OSError | None
-    """Median milliseconds, or the error of the write; None if there is no folder."""
+    """Median milliseconds of an fsync, or the error of the write; None if there is no folder."""
 
 
 def facts_of(path: str) -> FileFacts:
@@ -33,11 +33,11 @@ def facts_of(path: str) -> FileFacts:
     )
 
 
-def check_place(location: Location, refused: StoreError | None) -> Finding:
-    """Check that there is a queue file. refused: the error of opening it, if there was one."""
+def check_place(location: Location, open_error: StoreError | None) -> Finding:
+    """Check that there is a queue file. open_error: the error of opening it, if there was one."""
     words = f"{location.file} ({location.reason})"
-    if refused is not None:
-        problem, _, todo = str(refused).partition("; ")
+    if open_error is not None:
+        problem, _, todo = str(open_error).partition("; ")
         problem = problem.removeprefix(location.file).strip()
         space = "" if problem.startswith(":") else " "
         return Finding("file", f"{words}{space}{problem}", todo or "name another file with --db")
@@ -51,7 +51,10 @@ def check_place(location: Location, refused: StoreError | None) -> Finding:
 
 
 def check_file(path: str, facts: FileFacts) -> Iterator[Finding]:
-    """Check the modes, the disk and the leftovers of a queue file; nothing without its folder."""
+    """Check the modes, the disk and the leftovers of a queue file.
+
+    Yields nothing if its folder does not exist or is not accessible.
+    """
     folder = os.path.dirname(path)
     if not _is_usable(folder):
         return

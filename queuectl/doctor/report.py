@@ -1,4 +1,4 @@
-"""All checks in turn; those inside the file only if it can be opened."""
+"""Run all checks. The checks of the file's content need a file that can be opened."""
 
 import os
 import platform
@@ -26,7 +26,7 @@ from .checks import Finding
 from .queue_file import FileFacts
 
 COUNTED_AT_MOST = 1_000
-"""The most overdue jobs to count: counting costs as much as reading them."""
+"""The most overdue jobs to count: counting a job takes as long as reading it."""
 
 
 class Examination(NamedTuple):
@@ -50,12 +50,12 @@ def examine(reading: Reading, deep: bool, on_progress: OnProgress) -> Examinatio
     Raises Missing if a file was named that does not exist.
     """
     path = reading.location.file
-    store, refused = _opened(reading)
+    store, open_error = _opened(reading)
     facts = queue_file.facts_of(path)
     result = Examination(
         findings=[
             _packages(),
-            queue_file.check_place(reading.location, refused),
+            queue_file.check_place(reading.location, open_error),
             *queue_file.check_file(path, facts),
         ],
         versions=versions(),
@@ -107,9 +107,9 @@ def _inside(store: Store) -> tuple[Head | None, list[Finding]]:
         with store.read() as tx:
             head = tx.head()
             findings.append(Finding("head", f"{head.position}:{head.hash}"))
-            reached = checkpoint(tx)
+            models_at = checkpoint(tx)
             views = checks.views(
-                freshness(reached), reached.position, head.position, malformed_tables(tx)
+                freshness(models_at), models_at.position, head.position, malformed_tables(tx)
             )
             findings.append(views)
             if views.todo is not None:
@@ -119,15 +119,15 @@ def _inside(store: Store) -> tuple[Head | None, list[Finding]]:
     except StoreError as error:
         problem, _, todo = str(error).partition("; ")
         return head, [*findings, Finding("views", problem, todo or "queuectl replay")]
-    return head, [*findings, *_alive(store, cookies, active)]
+    return head, [*findings, *_workers_and_processes(store, cookies, active)]
 
 
 def _jobs(tx: Reader, active: list[processes.CheckedWorker]) -> Iterator[Finding]:
-    """Check for jobs that wait for a person, or for a worker that is not running."""
+    """Check for dead jobs, pending jobs that no worker would run, and overdue jobs."""
     alive = [checked.worker for checked in active if checked.lives]
     by_queue = counts.by_queue(tx)
     pending = {name: totals.states["pending"] for name, totals in by_queue.items()}
-    unserved = {
+    without_worker = {
         name: number
         for name, number in pending.items()
         if number and not any(name in (worker.started.queues or (name,)) for worker in alive)
@@ -135,15 +135,15 @@ def _jobs(tx: Reader, active: list[processes.CheckedWorker]) -> Iterator[Finding
     now_us = SystemClock().wall_us()
     late = timers.due(tx, now_us - checks.OVERDUE_S * 1_000_000, COUNTED_AT_MOST + 1)
     yield checks.dead(counts.total(tx).states["dead"])
-    yield checks.waiting(unserved, len(alive))
+    yield checks.waiting(without_worker, len(alive))
     counted = min(len(late), COUNTED_AT_MOST)
     yield checks.overdue(counted, at_least=len(late) > counted, workers=len(alive))
 
 
-def _alive(
+def _workers_and_processes(
     store: Store, cookies: dict[int, str], active: list[processes.CheckedWorker]
 ) -> Iterator[Finding]:
-    """Check the workers and their processes. cookies: of `processes.marked`."""
+    """Check the workers and their processes. cookies: the result of `processes.marked`."""
     dead = [checked for checked in active if not checked.lives]
     yield checks.workers(
         [checked.worker.id for checked in active if checked.lives],

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from ..chain import Break
+from ..chain import COLUMNS, Break
 from ..errors import ChainBroken
 from ..store import Row
 from .schema import TRIGGERS, body, definition
 
 if TYPE_CHECKING:
     from .reader import PostgresReader
+
+ROWS_PER_FETCH = 1_000
 
 # With the other plans switched off, each record is searched in the index of streams: if the index
 # lacks it, it is not found.
@@ -22,6 +24,9 @@ UNINDEXED = """
      ORDER BY position LIMIT 1"""
 
 _OTHER_PLANS = ("hashjoin", "mergejoin", "seqscan", "bitmapscan")
+
+# By the primary key.
+PAGE = f"SELECT {COLUMNS} FROM events WHERE position > :after ORDER BY position LIMIT :limit"
 
 GUARDS = """
     SELECT tgname, pg_get_triggerdef(pg_trigger.oid, true), tgenabled = 'A', prosrc
@@ -34,15 +39,27 @@ CHECKSUMS = """
 
 
 def records_until_damage(tx: "PostgresReader") -> Iterator[Row]:
-    """Iterate over all records. Raises ChainBroken at a damaged page."""
-    position = 0
-    try:
-        for row in tx.records():
-            position = row[0]
-            yield row
-    except (psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted) as error:
-        what = f"the server cannot read what follows ({error.diag.message_primary})"
-        raise ChainBroken(position + 1, what) from None
+    """Iterate over all records. Raises ChainBroken at the first that the server cannot read."""
+    position, limit = 0, ROWS_PER_FETCH
+    while True:
+        try:
+            rows = _page(tx, position, limit)
+        except (psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted) as error:
+            if limit == 1:
+                what = f"the server cannot read it ({error.diag.message_primary})"
+                raise ChainBroken(position + 1, what) from None
+            limit = 1  # to find the first one
+            continue
+        if not rows:
+            return
+        yield from rows
+        position = rows[-1][0]
+
+
+def _page(tx: "PostgresReader", after: int, limit: int) -> list[Row]:
+    """Return the next records. After an error, the transaction can go on."""
+    with tx.savepoint():
+        return tx.query(PAGE, {"after": after, "limit": limit})
 
 
 def unindexed(tx: "PostgresReader") -> Break | None:

@@ -1,6 +1,7 @@
 """Reading the log and the other tables in one snapshot of the database."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from itertools import count
 from typing import Any
 
@@ -68,6 +69,10 @@ class PostgresReader:
         while page := self._connection.execute(fetch).fetchall():
             yield from page
         self._connection.execute(f"CLOSE {cursor}".encode())  # otherwise the transaction's end does
+
+    def savepoint(self) -> AbstractContextManager[object]:
+        """After an error in the block, the transaction can go on."""
+        return self._connection.transaction()
 
     def tables(self) -> dict[str, list[str]]:
         """Return the names of the columns of each table, in order."""

@@ -46,6 +46,7 @@ class CuttingProxy:
 
     def close(self) -> None:
         """Accept no more connections."""
+        _shut(self._listener)  # otherwise the thread that accepts would keep it open
         self._listener.close()
 
     def _accept(self) -> None:

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -16,20 +16,24 @@ from typing import Any
 import pytest
 
 from eventstore.chain import first_break
-from eventstore.errors import Away, StoreError
+from eventstore.errors import Away, OutcomeUnknown, StorageFailed, StoreError
 from eventstore.events.job import Enqueued
+from eventstore.verify import verify
 from tests.faults.cutting import CuttingProxy
 from tests.postgres import Server, installations, running
 from tests.torture.proof import PROVE
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
+from eventstore.postgres import log as log_module  # noqa: E402
 from eventstore.postgres.address import address_from  # noqa: E402
 from eventstore.postgres.creating import create  # noqa: E402
 from eventstore.postgres.log import HASH_AT, PostgresLog  # noqa: E402
 from eventstore.postgres.transaction import PostgresTransaction  # noqa: E402
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
+
+PAGE_BYTES = 8192
 
 WRITERS = 4
 CRASHES = 20 if os.environ.get(PROVE) else 1
@@ -154,6 +158,56 @@ def test_without_waiting_for_the_disk_acknowledged_records_are_lost(server: Serv
     assert any("acknowledged, but lost" in finding for finding in findings)
 
 
+def test_commit_waits_for_a_standby_if_the_server_demands_one(server: Server) -> None:
+    address = address_from(server.url("standby"))
+    create(address)
+    with (
+        closing(PostgresLog(address)) as log,
+        psycopg.connect(address.url, autocommit=True) as owner,
+    ):
+        writer = threading.Thread(target=append_and_ask, args=(log, "1"))
+        owner.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        owner.execute("SELECT pg_reload_conf()")
+        wait_for(lambda: setting(owner, "synchronous_standby_names") == "nobody")
+        writer.start()
+        writer.join(0.5)
+        waits = writer.is_alive()
+        owner.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        owner.execute("SELECT pg_reload_conf()")
+        writer.join()
+        assert waits
+        assert log.head().position == 1
+
+
+def setting(connection: Any, name: str) -> str:
+    return str(connection.execute(f"SHOW {name}").fetchone()[0])
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    while not condition():
+        time.sleep(0.01)
+
+
+def test_damaged_page_is_reported_with_the_position_of_its_first_record(server: Server) -> None:
+    address = address_from(server.url("damaged"))
+    create(address)
+    with closing(PostgresLog(address)) as log, log.write("anna@box") as tx:
+        tx.append("1", 0, [JOB] * 200)
+    with psycopg.connect(address.url, autocommit=True) as owner:
+        owner.execute("CHECKPOINT")  # so that the log of the server does not restore the page
+        row = owner.execute(f"SELECT pg_relation_filepath('{address.schema}.events')").fetchone()
+    server.crash()
+    with open(server.folder / "data" / str(row[0]), "r+b") as table:
+        table.seek(PAGE_BYTES)
+        table.write(b"\xff" * PAGE_BYTES)
+    server.start()
+    with closing(PostgresLog(address)) as log, log.read() as tx:
+        broken = verify(tx).broken
+    assert broken is not None
+    assert 1 < broken.position < 200
+    assert "cannot read it (invalid page" in broken.what
+
+
 def settle(server: Server, kind: type[PostgresLog]) -> tuple[dict[str, int], list[str]]:
     """Cut connections inside COMMIT; return how often which answer came, and wrong ones."""
     queue = f"{kind.__name__}-cut"
@@ -161,9 +215,7 @@ def settle(server: Server, kind: type[PostgresLog]) -> tuple[dict[str, int], lis
     answers = {"yes": 0, "no": 0}
     findings = []
     with (
-        TemporaryDirectory(prefix="queuectl-cut-") as folder,
-        closing(CuttingProxy(Path(folder), server.folder, Random(1))) as proxy,
-        closing(kind(address_from(server.url(queue).replace(str(server.folder), folder)))) as log,
+        behind_a_proxy(server, queue, kind) as (proxy, log),
         closing(PostgresLog(address_from(server.url(queue)))) as direct,
     ):
         for number in range(CUTS):
@@ -176,6 +228,19 @@ def settle(server: Server, kind: type[PostgresLog]) -> tuple[dict[str, int], lis
             if answer != truth:
                 findings.append(f"cut {where} COMMIT: {answer}, in truth {truth}")
     return answers, findings
+
+
+@contextmanager
+def behind_a_proxy(
+    server: Server, queue: str, kind: type[PostgresLog] = PostgresLog
+) -> Iterator[tuple[CuttingProxy, PostgresLog]]:
+    """Return a proxy, and a log that is reached through it."""
+    with (
+        TemporaryDirectory(prefix="queuectl-cut-") as folder,
+        closing(CuttingProxy(Path(folder), server.folder, Random(1))) as proxy,
+        closing(kind(address_from(server.url(queue).replace(str(server.folder), folder)))) as log,
+    ):
+        yield proxy, log
 
 
 def append_and_ask(log: PostgresLog, stream: str) -> tuple[str, tuple[int, bytes]]:
@@ -201,3 +266,29 @@ def test_without_the_lock_a_commit_on_its_way_is_overlooked(server: Server) -> N
     answers, findings = settle(server, LooksWithoutTheLock)
     print(f"{answers}, {len(findings)} wrong")
     assert any("no, in truth yes" in finding for finding in findings)
+
+
+def test_outcome_is_unknown_if_the_server_stays_away(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "SETTLE_S", 0.3)
+    create(address_from(server.url("away")))
+    with behind_a_proxy(server, "away") as (proxy, log):
+        proxy.cut_next()
+        proxy.close()
+        with pytest.raises(OutcomeUnknown, match="connection to the server was lost while pos"):
+            append_and_ask(log, "1")
+
+
+def test_lost_commit_without_events_is_not_reported_as_done(server: Server) -> None:
+    create(address_from(server.url("tables")))
+    with behind_a_proxy(server, "tables") as (proxy, log):
+        proxy.cut_next()
+        with pytest.raises(StorageFailed, match="lost during a commit without events"):
+            change_a_table(log)
+        change_a_table(log)
+
+
+def change_a_table(log: PostgresLog) -> None:
+    with log.write("anna@box") as tx:
+        tx.execute("CREATE TABLE IF NOT EXISTS numbers (n INTEGER)")

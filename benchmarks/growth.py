@@ -27,7 +27,7 @@ READS = (("status",), ("list",), ("show", "1"))
 
 
 def build(folder: Path, pending: int, finished: int) -> Path:
-    """Create a queue file with so many pending and finished jobs, and return its path.
+    """Create a queue file and return its path. pending, finished: the numbers of such jobs.
 
     All events are decided and folded as usual.
     """

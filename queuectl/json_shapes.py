@@ -92,7 +92,7 @@ class PolicyShape(Shape, frozen=True, kw_only=True):
 class RunShape(Shape, frozen=True, kw_only=True):
     """An attempt. The fields after `waited_s` are null while it runs.
 
-    If its worker was lost, those from `duration_s` on are null, too: nothing was measured.
+    If its worker was lost, the fields from `duration_s` on stay null: nothing was measured.
     """
 
     attempt: int
@@ -306,7 +306,7 @@ def _option(spec: Enqueued, name: str) -> Any:
 
 
 def path_of(spec: Enqueued, context: Context | None) -> str | None:
-    """Return the PATH of a job: its own, else that of its context; None for the worker's."""
+    """Return the PATH of a job: its own, else its context's; None if it uses the worker's PATH."""
     return spec.env.get("PATH") or (context.path if context else None)
 
 

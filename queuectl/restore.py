@@ -302,7 +302,7 @@ def _move(old: str, new: str, undo: Undo) -> None:
 
 
 def _link(old: str, new: str, undo: Undo) -> None:
-    """Give the file a second name, so that it keeps its own until the new file replaces it."""
+    """Give the file a second name. It also keeps its own, until the new file replaces it."""
     try:
         os.link(old, new)
         undo.append(lambda: os.unlink(new))

@@ -80,9 +80,9 @@ def packages(versions: str, folders: Sequence[str]) -> Finding:
 def modes(entries: Sequence[Entry], user_id: int) -> Finding:
     """Check that only this user (id `user_id`) can access the files."""
     listed = ", ".join(f"{_name(entry)} {stat.S_IMODE(entry.mode):04o}" for entry in entries)
-    if foreign := [entry for entry in entries if entry.owner != user_id]:
-        owner = foreign[0].owner
-        words = f"{listed}; {_name(foreign[0])} belongs to user {owner}, not to you"
+    if of_others := [entry for entry in entries if entry.owner != user_id]:
+        owner = of_others[0].owner
+        words = f"{listed}; {_name(of_others[0])} belongs to user {owner}, not to you"
         return Finding("modes", words, f"run queuectl as user {owner}, or change the owner")
     if shared := [entry.path for entry in entries if stat.S_IMODE(entry.mode) & 0o077]:
         return Finding(
@@ -262,8 +262,8 @@ def processes(pids: Sequence[int], claimed: bool) -> Finding:
 def unendable(processes: Sequence[Unendable]) -> Finding:
     """Return the problem that a worker cannot end these processes."""
     words = "; ".join(unendable_advice(*process) for process in processes)
-    foreign = [str(process.pid) for process in processes if process.user is not None]
-    todo = f"sudo kill {' '.join(foreign)}" if foreign else "bring the disk or the mount back"
+    of_others = [str(process.pid) for process in processes if process.user is not None]
+    todo = f"sudo kill {' '.join(of_others)}" if of_others else "bring the disk or the mount back"
     return Finding("unendable", words, todo)
 
 

@@ -107,7 +107,7 @@ def _is_to_end(job: Job, now_us: int) -> bool:
 
 
 def unreachable(store: Store, active: Iterable[CheckedWorker]) -> tuple[int, list[str]]:
-    """Return the number of workers on this machine, and the ids of those without a doorbell."""
+    """Return the number of workers on this machine, and the ids of the ones without a doorbell."""
     pids = store.listeners()
     here = [
         checked.worker

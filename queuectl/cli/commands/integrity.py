@@ -111,12 +111,12 @@ def verify_command(reading: Reading, out: Printer, expect: str | None, outputs: 
     if reading.store is None:  # a missing file must not count as verified
         raise Missing(reading.location.name)
     verdict = _verdict(reading.store, None if expect is None else head_from(expect))
-    found = [] if verdict.broken else _outputs(reading.store, outputs)
-    problems = [*_problems(verdict), *(problem.words for problem in found)]
+    output_problems = [] if verdict.broken else _outputs(reading.store, outputs)
+    problems = [*_problems(verdict), *(problem.words for problem in output_problems)]
     if out.form == "json":
         out.document(_verified(verdict, problems))
     else:
-        for text in (*_problems(verdict), *problem_lines(found)):
+        for text in (*_problems(verdict), *problem_lines(output_problems)):
             line(text)
         if not problems:
             head = verdict.head

@@ -1,6 +1,7 @@
 """`worker`: start, list and stop workers.
 
-Each subcommand imports what it needs: `worker start` needs nearly everything, the others little.
+Each subcommand imports only the modules that it needs, because `worker start` needs nearly all of
+them, and the other subcommands few.
 """
 
 from typing import TYPE_CHECKING, Literal
@@ -120,19 +121,19 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
 
     with reading.read() as tx:
         listed = workers.newest(tx, ENDED_SHOWN) if ended_too else workers.active(tx)
-        running = {w.id: tuple(job.id for job in jobs.of_worker(tx, w.id)) for w in listed}
+        claimed = {w.id: tuple(job.id for job in jobs.of_worker(tx, w.id)) for w in listed}
         position = tx.head().position
         living = living_workers(reading.store, [worker for worker in listed if worker.active])
     alive = {worker.id for worker in living}
     shapes = [
-        worker_shape(worker, alive=worker.id in alive, jobs=running[worker.id]) for worker in listed
+        worker_shape(worker, alive=worker.id in alive, jobs=claimed[worker.id]) for worker in listed
     ]
     if out.form == "json":
         out.document(WorkerPage(position=position, workers=shapes))
     elif out.form == "jsonl":
         out.documents(shapes)
     else:
-        rows = [WorkerRow(worker, running[worker.id], worker.id in alive) for worker in listed]
+        rows = [WorkerRow(worker, claimed[worker.id], worker.id in alive) for worker in listed]
         out.table(
             WORKER_COLUMNS, rows, none="No worker is running. Start one: queuectl worker start"
         )
@@ -193,7 +194,7 @@ def _runs_this_command(queue: "Queue", worker: "Worker") -> bool:
 
 
 def _workers_to_stop(queue: "Queue", id_or_name: str | None) -> "list[Worker]":
-    """Return the active workers with this id or name, or all for None.
+    """Return the active workers with this id or name; all active workers for None.
 
     Empty if the worker has already ended. Raises NoSuchWorker.
     """

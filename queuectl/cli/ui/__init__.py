@@ -1,1 +1,1 @@
-"""What several subcommands share: options, selections, tables, lines and progress."""
+"""Parts that several subcommands share: options, selections, tables, lines and progress."""

@@ -1,6 +1,7 @@
 """Shell completion of files and programs, and of ids, queues, tags and workers from the queue.
 
-Completion never writes, never creates a queue, and offers nothing instead of printing an error.
+Completion never writes and never creates a queue. If there is an error, it offers no words and
+prints nothing.
 The words come from jobs, so they may be hostile: words with control characters are left out, and
 words are quoted for bash, which would insert them unchanged.
 """

@@ -9,7 +9,7 @@ from .options import completed_by
 HELP = "Queue file [default: $QUEUECTL_DB, ./queue.db, or ~/.local/state/queuectl/queue.db]."
 
 
-def _take(ctx: click.Context, option: click.Parameter, paths: tuple[str, ...]) -> None:
+def _store_path(ctx: click.Context, option: click.Parameter, paths: tuple[str, ...]) -> None:
     """Keep the path as the root context's object, where `named_db` reads it."""
     root = ctx.find_root()
     for path in paths:
@@ -23,7 +23,7 @@ db = click.option(
     metavar="PATH",
     multiple=True,
     expose_value=False,
-    callback=_take,
+    callback=_store_path,
     shell_complete=completed_by("files"),
     help=HELP,
 )
@@ -34,6 +34,6 @@ def accept_db(command: click.Command) -> click.Command:
     if all(param.name != "db" for param in command.params):
         db(command)
     if isinstance(command, click.Group):
-        for below in command.commands.values():
-            accept_db(below)
+        for subcommand in command.commands.values():
+            accept_db(subcommand)
     return command

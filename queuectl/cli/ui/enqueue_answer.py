@@ -29,7 +29,7 @@ DIRECTORIES_AT_MOST = 20
 
 
 class EnqueueAnswer:
-    """Collects what the answer needs about the jobs of one `enqueue`, and prints it.
+    """Collects facts about the jobs of one `enqueue`, and prints the answer.
 
     before: position of the last event in the log before the first job.
     """

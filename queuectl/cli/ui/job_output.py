@@ -79,7 +79,7 @@ class TerminalSink:
         sys.stdout.flush()
 
     def take(self, data: bytes, final: bool = False) -> str:
-        """Return what to print after these bytes. final: also return what would be held back."""
+        """Return the text to print after these bytes. final: hold back no text."""
         *lines, self._line = (self._line + self._decoder.decode(data, final)).split("\n")
         printed = []
         for line in lines:
@@ -95,7 +95,7 @@ class TerminalSink:
         return "".join(printed)
 
     def end(self) -> str:
-        """Return what was held back, and the sequence that resets the colour."""
+        """Return the text that was held back, and the sequence that resets the colour."""
         rest = self.take(b"", final=True)
         return f"{rest}{_RESET}" if self._coloured else rest
 

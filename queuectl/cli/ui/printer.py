@@ -101,6 +101,6 @@ def end_line() -> None:
 
 
 def note(text: str) -> None:
-    """Write one line to stderr, after what was written to stdout so far."""
+    """Write one line to stderr, after all text that was written to stdout before."""
     sys.stdout.flush()
     say(text)

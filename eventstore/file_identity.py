@@ -1,4 +1,4 @@
-"""The identity of a file, by whatever path it is reached."""
+"""The identity of a file: the same for all paths that lead to it."""
 
 import os
 

@@ -21,7 +21,7 @@ from .store import Schema, Store
 
 
 class Location(NamedTuple):
-    """The place of a queue, and why it was chosen. Only this module knows how to read a place."""
+    """The place of a queue, and why it was chosen. Only this module interprets the place."""
 
     name: str
     """For people, and for `open_store`: the absolute path of the queue file, links resolved."""
@@ -35,12 +35,12 @@ class Location(NamedTuple):
 
     @property
     def file(self) -> str:
-        """The path of the queue file, for what is done with files."""
+        """The path of the queue file, for backup, restore and `doctor`."""
         return self.name
 
     @property
     def named(self) -> bool:
-        """True if the place was named by `--db`: then even a command that reads requires it."""
+        """True if the place was named by `--db`: then the queue must exist, even for reading."""
         return self.why == "--db"
 
 
@@ -71,12 +71,12 @@ def locate(named: str | None = None) -> Location:
 
 
 def exists(location: Location) -> bool:
-    """Return True if there is a queue, or something else, at this place."""
+    """Return True if there is a queue, or any other file, at this place."""
     return os.path.lexists(location.name)
 
 
 def missing(location: Location) -> Missing:
-    """Return the error for a place at which there is no queue."""
+    """Return the error for a place without a queue."""
     folder = os.path.dirname(location.name)
     return Missing(location.name, None if os.path.isdir(folder) else folder)
 
@@ -96,8 +96,8 @@ def _no_option(path: str) -> str:
 def _followed(path: str) -> str:
     """Return the path with links resolved.
 
-    Links of other users are refused: in a folder such as /tmp, another user could choose by a link
-    which file the program creates.
+    Links of other users are refused: in a folder such as /tmp, another user could create a link and
+    so choose which file this program creates. Raises ForeignFile.
     """
     try:
         status = os.lstat(path)
@@ -143,7 +143,7 @@ def open_store(
     on_wait: Callable[[str], None] | None = None,
     wall_us: Callable[[], int] | None = None,
 ) -> Store:
-    """Open the queue called `name`. With `create`, create a missing one, and the user's own folder.
+    """Open the queue at `name`. With `create`, create it if it is missing, and the default folder.
 
     schema: returns the statements for the tables next to the log in a new queue. on_wait: called
     once, with a message, if another process holds the write lock for longer than a second. wall_us:
@@ -163,13 +163,13 @@ def open_store(
 def load_store() -> None:
     """Import all modules that an open store may need.
 
-    Call it in a program that runs on after its files were replaced or removed.
+    For a program that continues to run after its files were replaced or removed.
     """
     from .sqlite import creating, lock_holders, log  # noqa: F401
 
 
 def _make_own_folder(folder: str) -> None:
-    """Create `folder` if it is that of the user's own queue; a mistyped --db creates no folders.
+    """Create `folder` if it is the default folder; a mistyped --db creates no folders.
 
     Raises NotYourHome, NoAccess or FolderNotMade.
     """

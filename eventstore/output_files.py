@@ -1,7 +1,7 @@
 """The files with the long output of attempts, in a queue's folder on this machine.
 
 The files of an attempt are in a folder of their own, `<job>.<attempt>/`. Each file is named after
-the offset in the stream at which it begins. The first file is the head and holds half of the limit.
+the offset in the output at which it begins. The first file is the head and holds half of the limit.
 The later files hold a quarter each, and the last two of them are kept. If a file does not end at
 the offset of the next one, output is missing between them.
 """
@@ -38,14 +38,14 @@ class Piece(NamedTuple):
     """A contiguous piece of the output that was kept."""
 
     offset: int
-    """Offset in the stream of the first byte."""
+    """Offset of the first byte in the whole output."""
     data: bytes
     missing_bytes: int
     """Number of bytes directly before it that were not kept."""
 
     @property
     def end(self) -> int:
-        """Offset in the stream after the last byte: pass it as `since` to read on."""
+        """Offset after the last byte in the whole output: pass it as `since` to read on."""
         return self.offset + len(self.data)
 
 
@@ -54,10 +54,10 @@ Pieces = Callable[[str, int], Iterator[Piece]]
 
 
 def pieces(folder: int | None, job_id: str, attempt: int, since: int = 0) -> Iterator[Piece]:
-    """Yield what an attempt's files contain now from offset `since` on, in order.
+    """Yield the pieces that an attempt's files contain now, in order.
 
-    folder: descriptor of the folder of all outputs; None if there is none. To follow the output,
-    call this again with the `end` of the last piece.
+    folder: descriptor of the folder of all outputs; None if there is none. since: the offset in
+    bytes at which to begin. To follow the output, call this again with the `end` of the last piece.
     """
     own = _open(folder_name(job_id, attempt), _FOLDER, folder)
     if own is None:
@@ -73,7 +73,7 @@ def pieces(folder: int | None, job_id: str, attempt: int, since: int = 0) -> Ite
 
 @contextmanager
 def pieces_next_to(path: str) -> Iterator[Pieces]:
-    """Read the outputs of a backup that no worker uses. path: of its file.
+    """Return a function that reads the outputs of a backup that no worker uses. path: its file.
 
     Unlike the folder of a queue, that of a backup may belong to any user.
     """
@@ -112,10 +112,11 @@ def _open(name: str, flags: int, folder: int | None) -> int | None:
 
 
 class OutputFiles:
-    """Writes the head and the tail of a stream; the first write makes the first file.
+    """Writes the head and the tail of an output; the first write creates the first file.
 
     folder: returns a descriptor of the folder of all outputs. limit_bytes: the maximum to keep. If
-    the disk is full, output is lost but the job goes on; the gap between two files shows it.
+    the disk is full, output is lost but the job continues; the gap between two files shows the
+    loss.
     """
 
     def __init__(
@@ -127,9 +128,9 @@ class OutputFiles:
         self._half = limit_bytes - 2 * self._quarter
         self._folder: int | None = None
         self._segments: list[_Segment] = []
-        # Digests of the head, of everything that is kept, and of the head with the last segment:
-        # the last is what remains once the segment between them is dropped. So no file has to be
-        # read again to compute a digest.
+        # Digests of the head, of all kept segments, and of the head with the last segment. The last
+        # one becomes the digest of all when the segment between them is dropped: so no file has to
+        # be read again to compute a digest.
         self._of_head, self._of_all, self._of_ends = sha256(), sha256(), sha256()
 
     def _begin_again(self) -> None:
@@ -149,7 +150,7 @@ class OutputFiles:
         return self._of_all.hexdigest() if self.size else None
 
     def write(self, offset: int, data: bytes) -> None:
-        """Keep `data`, which is at `offset` in the stream, as far as the limit allows."""
+        """Keep `data`, which is at `offset` in the output, as far as the limit allows."""
         rest = memoryview(data)
         if self._segments and self._segments[-1].removed:
             self._begin_again()
@@ -206,7 +207,7 @@ class OutputFiles:
             try:
                 os.mkdir(self._name, 0o700, dir_fd=parent)
             except FileExistsError:
-                pass  # left from before the queue file was restored from a copy
+                pass  # it was created before the queue file was replaced by a copy
             self._folder = os.open(self._name, _FOLDER, dir_fd=parent)
         return self._folder
 
@@ -218,7 +219,7 @@ class OutputFiles:
 
 
 class _Segment:
-    """One file, which holds the stream from `offset` on, up to `limit` bytes."""
+    """One file: the output from `offset` on, up to `limit` bytes."""
 
     def __init__(self, folder: int, offset: int, limit: int) -> None:
         self._folder, self._name, self._limit = folder, str(offset), limit
@@ -228,7 +229,7 @@ class _Segment:
 
     @property
     def end(self) -> int:
-        """The offset in the stream after the last byte."""
+        """The offset after the last byte in the output."""
         return self.offset + self.size
 
     @property
@@ -242,7 +243,7 @@ class _Segment:
         return self._file is not None and os.fstat(self._file).st_nlink == 0
 
     def write(self, data: memoryview) -> int:
-        """Append as much as fits. Returns the number of bytes written."""
+        """Append as much as fits. Return the number of bytes written."""
         assert self._file is not None
         written = os.write(self._file, data[: self.room])
         self.size += written

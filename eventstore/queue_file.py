@@ -1,6 +1,6 @@
-"""Queue files as such: backups, which other processes do not use, and files to be replaced.
+"""Queue files that are handled as files: backups, and files that are to be replaced.
 
-A backup of a queue in any store is such a file.
+The backup of a queue is a queue file, whatever store has the queue. No other process uses it.
 """
 
 import os
@@ -41,7 +41,7 @@ class LogEnds(NamedTuple):
     first_hash: str | None
     """The hash of its first record; None if it is empty."""
     hash: str | None
-    """The hash at the position that was asked for; None if it ends before it."""
+    """The hash at the given position; None if the log ends before it."""
 
 
 def refuse_other_than_a_queue(path: str) -> None:
@@ -53,9 +53,10 @@ def refuse_other_than_a_queue(path: str) -> None:
 
 
 def log_ends(path: str, position: int) -> LogEnds | None:
-    """Return what the log in the queue file at `path` begins and ends with; None if it is damaged.
+    """Return the ends of the log in the queue file at `path`; None if the file is damaged.
 
-    position: of the record to compare. Raises Unusable if the file is not a queue of this user.
+    position: the position of the record to compare. Raises Unusable if the file is not a queue of
+    this user.
     """
     inspect(path)
     try:
@@ -141,9 +142,9 @@ def open_copy(path: str, name: str) -> Iterator[Reader]:
 def exclusive_use(path: str) -> Iterator[None]:
     """Keep other processes from opening the file while the block runs.
 
-    All records are moved into the file, and its -wal and -shm are removed: SQLite would use them
-    for the next file of this name. Those of a damaged file are kept. Raises InUse if another
-    process has the file open.
+    All records are moved into the file, and its -wal and -shm are removed: otherwise SQLite would
+    use them for the next file of this name. If the file is damaged, they are kept. Raises InUse if
+    another process has the file open.
     """
     with translated(path):
         connection = apsw.Connection(path, apsw.SQLITE_OPEN_READWRITE)

@@ -1,6 +1,6 @@
-"""A private temporary database in which read models are rebuilt for comparison.
+"""A private temporary database, in which read models are rebuilt for comparison.
 
-It is SQLite's for every store.
+It is an SQLite database, whatever store has the queue.
 """
 
 from collections.abc import Iterator

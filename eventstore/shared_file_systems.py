@@ -11,7 +11,7 @@ _OVER_THE_NETWORK = (
     " wekafs panfs orangefs pvfs2 pohmelfs cvfs cxfs acfs daos quobyte nfsd dfs webdav"
 )
 _ON_SHARED_DISKS = "ocfs2 gfs gfs2 gpfs cvfs cxfs acfs vxfs oracleasmfs"
-"""These may be on a block device, like a local file system."""
+"""These file systems may be on a block device, like a local one."""
 _FROM_THE_HOST = "virtiofs vboxsf vmhgfs prl_fs prl_vm_fs drvfs wslfs hgfs fakeowner osxfs grpcfuse"
 """Folders that a virtual machine shares with its host."""
 _BY_FUSE = (
@@ -29,7 +29,10 @@ SHARED = frozenset(
         *(f"fuse.{name}" for name in _BY_FUSE.split()),
     }
 )
-"""Names as in the mount table. Source: each project's mount program and documentation."""
+"""Names of file systems as in the mount table.
+
+Source: each project's mount program and documentation.
+"""
 
 
 def network_file_system(path: str, device: int) -> str | None:

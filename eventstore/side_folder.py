@@ -1,6 +1,6 @@
-"""This machine's folder of a queue: locks, doorbells, long outputs.
+"""The folder of a queue on this machine: locks, doorbells, long outputs.
 
-That of a queue file is `<file>.d/`.
+A queue file has the folder `<file>.d/`.
 """
 
 import errno
@@ -13,7 +13,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class SideFolder:
-    """The folder, used by descriptor, so that a link placed there later is not followed."""
+    """The folder. It is used by its descriptor, so that a link with its path is not followed."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -24,10 +24,10 @@ class SideFolder:
     def folder(self, name: str) -> int:
         """Return a descriptor of the subfolder `name`; it stays open until `close`.
 
-        Both folders are created (0700) if they are missing, also if they were deleted since the
-        last call, such as by a program that cleans up folders. Raises ForeignFile if the path is
-        not a folder, or other users may write to it; ReadOnly, Full or StorageFailed if it cannot
-        be created.
+        Both folders are created (0700) if they are missing, even if a program that cleans up
+        folders has deleted them since the last call. Raises ForeignFile if the path is not a
+        folder, or other users may write to it; ReadOnly, Full or StorageFailed if it cannot be
+        created.
         """
         if name in self._descriptors and not self._exists(name):
             self._removed.append(self._descriptors.pop(name))
@@ -40,7 +40,7 @@ class SideFolder:
         return self._descriptors[name]
 
     def existing(self, name: str) -> int | None:
-        """Return the same as `folder`, or None if the subfolder is missing: nothing is created."""
+        """Return the descriptor of a subfolder; None if it is missing. Creates nothing."""
         if name in self._descriptors and self._exists(name):
             return self._descriptors[name]
         if os.path.isdir(os.path.join(self.path, name)):
@@ -48,7 +48,7 @@ class SideFolder:
         return None
 
     def names(self, name: str) -> list[str]:
-        """Return the names of all entries of the subfolder `name`; none if it is missing."""
+        """Return the names of all entries of the subfolder `name`; empty if it is missing."""
         folder = self.existing(name)
         return [] if folder is None else os.listdir(folder)
 
@@ -60,7 +60,7 @@ class SideFolder:
             os.close(self._removed.pop())
 
     def _exists(self, name: str) -> bool:
-        """Return True if the open folder still has its name."""
+        """Return True if the path still leads to the folder that is open."""
         try:
             named = os.stat(os.path.join(self.path, name), follow_symlinks=False)
         except OSError:
@@ -96,6 +96,7 @@ class SideFolder:
         return os.open(name, _FOLDER, dir_fd=parent)
 
     def _refuse_shared(self, descriptor: int) -> None:
+        """Raise ForeignFile if another user owns the folder or may write to it."""
         status = os.fstat(descriptor)
         if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o022:
             os.close(descriptor)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .side_folder import SideFolder
 
 PATIENCE_S = 75.0
-"""How long a write transaction waits for another writer, unless its caller says otherwise."""
+"""How long a write transaction waits for another writer, by default."""
 
 Bindings = Mapping[str, Any] | tuple[Any, ...]
 Row = tuple[Any, ...]
@@ -28,11 +28,14 @@ ENDS = ("succeeded", "failed", "cancelled")
 """Types of the events that end an attempt, and record its output."""
 
 OnProgress = Callable[[int, int], None]
-"""Called now and then during a long operation, with the amount done and the total."""
+"""Called regularly during a long operation. Arguments: the amount done, and the total."""
 
 
 class Head(NamedTuple):
-    """The last record of the log. Kept elsewhere, it can prove later that the log was changed."""
+    """The last record of the log.
+
+    If a head is kept elsewhere, it proves later changes of the log.
+    """
 
     position: int
     """0 means that the log is empty."""
@@ -41,10 +44,10 @@ class Head(NamedTuple):
 
 
 class RecordedOutput(NamedTuple):
-    """What the log recorded about the output of an attempt, and what is stored in the database."""
+    """The output of an attempt: the facts in the log, and the data in the database."""
 
     position: int
-    """Of the event that recorded it."""
+    """Position of the event that recorded it."""
     job: str
     attempt: int
     kept_bytes: int | None
@@ -52,9 +55,9 @@ class RecordedOutput(NamedTuple):
     sha256: str | None
     """Hex digest of the kept bytes."""
     total_bytes: int | None
-    """As stored; None if nothing is stored."""
+    """Size of the whole output, as stored; None if nothing is stored."""
     kept: bytes | None
-    """As stored; None if it is in files, or nothing is stored."""
+    """The stored bytes; None if they are in files, or nothing is stored."""
 
 
 class StoredOutput(NamedTuple):
@@ -71,10 +74,10 @@ class Reader(Protocol):
 
     @property
     def dialect(self) -> Dialect:
-        """The SQL of this database, where it differs from that of others."""
+        """The SQL texts of this database that differ from those of others."""
 
     def tables(self) -> dict[str, list[str]]:
-        """Return the names of the columns of each table, in order."""
+        """Return the names of the columns, in order, by name of the table."""
 
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Return all rows of a statement."""
@@ -102,12 +105,12 @@ class Reader(Protocol):
     def raw(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
     ) -> Iterator[RawRecord]:
-        """Return the same as `events`, but not decoded."""
+        """Return the records of the same events as `events`, not decoded."""
 
     def records(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
     ) -> Iterator[Row]:
-        """Return the same as `raw` as plain tuples, which are faster to read."""
+        """Return the records of `raw` as plain tuples, which are faster to read."""
 
     def head(self) -> Head:
         """Return the position and hash of the last record."""
@@ -122,27 +125,27 @@ class Reader(Protocol):
         """Iterate over all records. Raises ChainBroken at the first that cannot be read."""
 
     def unindexed(self) -> Break | None:
-        """Return the first record that is missing from the index of streams; None if all are there.
+        """Return the first record that is missing from the index of streams; None if none is.
 
-        The hash chain does not detect that, and `history` reads through this index.
+        The hash chain does not detect this, and `events` of one stream are read by this index.
         """
 
     def missing_guards(self) -> tuple[str, ...]:
-        """Return the names of the guards against changes of the log that are missing or changed."""
+        """Return the names of the triggers that protect the log and are missing or changed."""
 
     def damage(self) -> str | None:
-        """Return a description of the first damage to what is stored; None if there is none."""
+        """Return a description of the first damaged page or row; None if there is none."""
 
 
 class Writer(Reader, Protocol):
-    """A write transaction: all that it appends and changes is stored together, or not at all."""
+    """A write transaction: all its events and changes are stored together, or none of them."""
 
     actor: str
-    """Who writes."""
+    """The name that is recorded with the events."""
     now_us: int
     """The time of the transaction and of its records, by the store's clock: UTC, microseconds."""
     commit: Callable[[], None]
-    """Commits the complete transaction, once; set when its block has ended."""
+    """Commits the transaction; call it once. It is set when the block of the transaction ends."""
 
     @property
     def appended(self) -> bool:
@@ -165,7 +168,7 @@ class Writer(Reader, Protocol):
 
         expected_version: version of the stream's last event that the writer knows, 0 for a new
         stream. cause: position of the event that caused the first of them; each further event is
-        caused by the previous one. actor: if it differs from that of the transaction.
+        caused by the previous one. actor: None for that of the transaction.
 
         Raises StreamConflict (possibly later, when buffered records are inserted), or ChainBroken
         if the encoded event cannot be decoded again. Nothing is written in both cases.
@@ -191,7 +194,7 @@ class Doorbell(Protocol):
         """Return the descriptor to select on for reading."""
 
     def drain(self) -> None:
-        """Take in all rings so far; read the log after this, never before."""
+        """Discard all rings so far. Read the log after this call, never before."""
 
     def close(self) -> None:
         """Remove the bell."""
@@ -212,7 +215,7 @@ class Log(Protocol):
     """
 
     label: str
-    """The place of the queue, as a person may read it."""
+    """The place of the queue, for people."""
     key: str
     """Identifies this queue: no other queue, and no copy of it, has the same key."""
     readonly: bool
@@ -251,10 +254,13 @@ class Store(Log, Protocol):
     """This machine's folder of the queue."""
 
     def output_files(self, job_id: str, attempt: int, limit_bytes: int) -> "OutputFiles":
-        """Return the files for an attempt's long output; none is made before the first write."""
+        """Return the files for an attempt's long output; they are created by the first write."""
 
     def pieces(self, job_id: str, attempt: int, since: int = 0) -> Iterator["Piece"]:
-        """Yield what is kept now of an attempt's long output from offset `since` on, in order."""
+        """Yield the pieces of an attempt's long output that are kept now, in order.
+
+        since: the offset in bytes at which to begin.
+        """
 
     def copy_to(self, path: str, on_progress: OnProgress = lambda _, __: None) -> Head:
         """Copy the queue's current state, as a queue file, into the empty file at `path`.
@@ -273,7 +279,7 @@ class Store(Log, Protocol):
         """Return a new doorbell that is created again if another program removes it."""
 
     def listeners(self) -> set[int]:
-        """Return the pids of this machine's processes that have a doorbell."""
+        """Return the pids of the processes on this machine that have a doorbell."""
 
     def ring(self) -> None:
         """Wake all listeners. Never fails."""
@@ -281,7 +287,7 @@ class Store(Log, Protocol):
     def has_open(self, pid: int) -> bool:
         """Return True if a process of this machine has this queue open, not a copy of it.
 
-        False if that cannot be found out.
+        False if its open files may not be read.
         """
 
     def refuse_gone(self) -> None:

@@ -1,4 +1,4 @@
-"""Tables next to the log, and writes to their rows, as data: SQL is made by `dialect.py`."""
+"""Tables next to the log, and changes of their rows, as data; `dialect.py` makes SQL of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -8,18 +8,18 @@ ColumnType = Literal["integer", "integer or null", "text", "text or null"]
 
 
 class OfJson(NamedTuple):
-    """A column that the store computes: the text of a key in a column of JSON, null without it."""
+    """A column that the store computes: the text of a key in a JSON column, or null."""
 
     column: str
     key: str
 
 
 class Table:
-    """A table: its name and its columns, in order, with those of its unique key.
+    """A table: its name, its columns in order, and its keys.
 
-    columns: type of each column; those of the key come first. key: names of the columns of the
-    primary key; empty for a table of one row. unique: further unique keys. computed: columns that
-    are read, and never written.
+    columns: type of each column; the columns of the key come first. key: names of the columns of
+    the primary key; empty for a table of one row. unique: further unique keys. computed: columns
+    that are read, and never written.
     """
 
     def __init__(
@@ -37,22 +37,25 @@ class Table:
         """The names of the columns as an SQL list, in order."""
 
     def insert(self, *columns: str) -> "Statement":
-        """Return the statement that adds rows. columns: of the rows; by default all, in order."""
+        """Return the statement that inserts rows.
+
+        columns: the columns of the rows; by default all, in order.
+        """
         return Statement("insert", self, columns or tuple(self.columns))
 
     def put(self) -> "Statement":
-        """Return the statement that adds whole rows, or replaces those with the same key."""
+        """Return the statement that inserts whole rows, or replaces the rows with the same key."""
         return Statement("put", self, tuple(self.columns))
 
     def update(self, *columns: str) -> "Statement":
-        """Return the statement that changes the rows with these keys.
+        """Return the statement that changes the rows with the keys that are passed.
 
-        columns: of the rows, in order; those of the key are among them.
+        columns: the columns of the passed rows, in order; the columns of the key are among them.
         """
         return Statement("update", self, columns)
 
     def add(self) -> "Statement":
-        """Return the statement that adds numbers to those of the rows with these keys.
+        """Return the statement that adds the passed numbers to the rows with the same keys.
 
         A row that does not exist is inserted. All columns except the key are numbers.
         """
@@ -63,7 +66,7 @@ class Table:
         return Statement("raise", self, tuple(self.columns))
 
     def delete(self) -> "Statement":
-        """Return the statement that deletes the rows with these keys."""
+        """Return the statement that deletes the rows with the keys that are passed."""
         return Statement("delete", self, self.key)
 
 
@@ -71,7 +74,7 @@ How = Literal["insert", "put", "update", "add", "raise", "delete"]
 
 
 class Statement:
-    """A change of a table's rows. columns: those of the rows that are passed with it, in order."""
+    """A change of a table's rows. columns: the columns of the passed rows, in order."""
 
     def __init__(self, how: How, table: Table, columns: tuple[str, ...]) -> None:
         self.how, self.table, self.columns = how, table, columns
@@ -89,7 +92,7 @@ Render = Callable[[Statement, str], str]
 
 
 class Write(NamedTuple):
-    """A statement, and the rows to carry it out with: their values in order of its columns."""
+    """A statement and the rows to run it with, whose values are in the order of its columns."""
 
     statement: Statement
     rows: Sequence[tuple[Any, ...]]

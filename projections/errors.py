@@ -4,7 +4,10 @@ from eventstore.errors import Unusable
 
 
 class StaleReadModels(Unusable):
-    """The read models were written by an older version: a writer rebuilds them, a reader cannot."""
+    """The read models were written by an older version.
+
+    A process that opens the queue for writing rebuilds them; one that only reads cannot.
+    """
 
     def __init__(self) -> None:
         super().__init__(

@@ -1,6 +1,6 @@
-"""All kinds of stream in one table: how their streams are named, their folds and their states.
+"""The table of all kinds of stream: how each names its streams, its fold, and where its state is.
 
-mypy fails here if a kind of `streams.StreamKind`, or an event of `Event`, is in no entry.
+mypy fails here if a kind of `streams.StreamKind`, or an event of `Event`, has no entry.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,14 +21,14 @@ from .streams import CONFIG, CONTEXT, StreamKind, named
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """What all streams of a kind have in common."""
+    """The properties that all streams of a kind share."""
 
     form: str
-    """The names of its streams, for people; without `:`, its only stream."""
+    """The form of its streams' names, for people. Without `:` it is the name of its only stream."""
     evolve: Callable[[Any, Recorded], Any]
-    """The fold: the state before and a record to the state after."""
+    """The fold: takes the state before and a record, returns the state after."""
     load: Callable[[Reader, str, Tables], Any]
-    """Reads the state of a stream from its read model; None for a stream without events."""
+    """Returns the state of a stream from its read model; None for a stream without events."""
 
 
 def _kind(kind: StreamKind) -> Kind:

@@ -1,4 +1,4 @@
-"""Rebuilding the read models from the log while they are in use, or only comparing them.
+"""Rebuilding the read models from the log while they are in use, or comparing them with a rebuild.
 
 A rebuild fills shadow tables, in one transaction per slice of the log, so that writers can commit
 between two slices. When a slice ends at the head of the log, its transaction also renames the
@@ -29,20 +29,26 @@ from .registry import (
 )
 
 SLICE = 1_000
-"""Events per transaction while other processes write: some 7 ms, so that they hardly wait."""
+"""Events per transaction while other processes write.
+
+It takes about 7 ms, so their wait is short.
+"""
 
 SLICE_ALONE = 5_000
-"""Events per transaction while no other process writes. A fifth faster: most jobs begin and end in
-the same slice, so their rows are written once. See docs/decisions/0011."""
+"""Events per transaction while no other process writes.
+
+This is a fifth faster: most jobs begin and end in the same slice, so their rows are written once.
+See docs/decisions/0011.
+"""
 
 ALONE_AFTER = 100
-"""Number of slices (about a second) without new events after which no other writer is assumed."""
+"""After this many slices (about a second) without new events, no other writer is assumed."""
 
 DROPPED = 20_000
-"""The most rows with which an old table is dropped at once: no other process writes for 10 ms."""
+"""The most rows of a table that is dropped at once. No other process can write for 10 ms then."""
 
 EMPTIED = 5_000
-"""Rows of a larger old table that are deleted in one transaction."""
+"""Rows to delete in one transaction from a larger old table."""
 
 SHADOW: Tables = {name: f"{name}_shadow" for name in LIVE}
 OLD: Tables = {name: f"{name}_old" for name in LIVE}
@@ -56,6 +62,7 @@ Contention = Literal["alone", "others"]
 """Whether other processes have written recently."""
 
 Pause = Callable[[Contention], None]
+"""Called between two transactions, so that waiting writers can commit."""
 
 
 class Reached(NamedTuple):
@@ -73,9 +80,9 @@ def rebuild(
 ) -> int:
     """Fill shadow tables from the log, swap them in and drop the old ones.
 
-    Return the position that was reached. pause: called between two transactions, so that waiting
-    writers can commit. After a crash at any point, either the old or the new tables are in use.
-    Raises ChainBroken at a damaged record. The caller ensures that only one rebuild runs.
+    Return the position of the last event that was folded. After a crash at any point, either the
+    old or the new tables are in use. Raises ChainBroken at a damaged record. The caller ensures
+    that only one rebuild runs.
     """
     _clear(store, (*SHADOW.values(), *OLD.values()), pause)
     reached = Reached(0, GENESIS)
@@ -86,13 +93,13 @@ def rebuild(
             tx.execute(statement)
         head = tx.head().position
     swapped = False
-    quiet = ALONE_AFTER
+    quiet_slices = ALONE_AFTER
     while not swapped:
-        contention: Contention = "alone" if quiet >= ALONE_AFTER else "others"
+        contention: Contention = "alone" if quiet_slices >= ALONE_AFTER else "others"
         pause(contention)
         with _maintenance(store) as tx:
             before, head = head, tx.head().position
-            quiet = quiet + 1 if head == before else 0
+            quiet_slices = quiet_slices + 1 if head == before else 0
             limit = SLICE_ALONE if contention == "alone" else SLICE
             reached = fold_slice(tx, SHADOW, tx, reached, limit)
             if swapped := reached.position == head:
@@ -141,7 +148,7 @@ def _swap(tx: Writer, generation: int, head: int) -> None:
 
 
 def _tables_of(definition: str) -> list[str]:
-    """Return the tables of a file, including read models that this version no longer has."""
+    """Return the names of a file's tables, including those that this version no longer has."""
     return [part.partition("=")[0] for part in definition.split()]
 
 
@@ -151,13 +158,14 @@ def _tables_with_suffix(store: Store, suffix: str) -> tuple[str, ...]:
 
 
 def _clear(store: Store, tables: tuple[str, ...], pause: Pause) -> None:
-    """Delete the rows in slices, then drop the tables: dropping a large one blocks all writers."""
+    """Drop these tables. Delete the rows of a large one in slices first: a drop blocks writers."""
     for table in tables:
         while not _cleared(store, table):
             pause("others")
 
 
 def _cleared(store: Store, table: str) -> bool:
+    """Drop the table, or delete some of its rows if it is large. Return whether it is gone."""
     with _maintenance(store) as tx:
         columns = tx.tables().get(table)
         if columns is None:
@@ -182,7 +190,7 @@ class Difference(NamedTuple):
     live: tuple[Any, ...] | None
     """The stored row; None if it is missing."""
     rebuilt: tuple[Any, ...] | None
-    """The row according to the log; None if there should be none.
+    """The row according to the log; None if the log leads to no such row.
 
     If a whole table or a column is missing, this is ("the whole table",) or ("a column",), and the
     key is empty.
@@ -211,7 +219,7 @@ def compare(store: Store, on_progress: OnProgress = lambda _, __: None) -> list[
 
 
 def malformed_tables(live: Reader) -> list[str]:
-    """Return the tables that are missing, or have other columns than those of this version."""
+    """Return the names of tables that are missing, or have other columns than this version."""
     existing = live.tables()
     return [table.name for table in TABLES if existing.get(table.name) != _columns(table)]
 
@@ -228,15 +236,15 @@ def _differences(table: Table, live: Reader, rebuilt: Reader) -> Iterator[Differ
         return
     width = len(table.key)
     sql = f"SELECT {table.listed} FROM {table.name} ORDER BY {', '.join(table.key)}"
-    left, right = live.rows(sql), rebuilt.rows(sql)
-    a, b = next(left, None), next(right, None)
-    while a is not None or b is not None:
-        if a == b:
-            a, b = next(left, None), next(right, None)
+    live_rows, rebuilt_rows = live.rows(sql), rebuilt.rows(sql)
+    stored, expected = next(live_rows, None), next(rebuilt_rows, None)
+    while stored is not None or expected is not None:
+        if stored == expected:
+            stored, expected = next(live_rows, None), next(rebuilt_rows, None)
             continue
-        key = min(row[:width] for row in (a, b) if row is not None)
-        mine = a if a is not None and a[:width] == key else None
-        theirs = b if b is not None and b[:width] == key else None
-        yield Difference(table.name, key, mine, theirs)
-        a = next(left, None) if mine else a
-        b = next(right, None) if theirs else b
+        key = min(row[:width] for row in (stored, expected) if row is not None)
+        in_live = stored if stored is not None and stored[:width] == key else None
+        in_rebuilt = expected if expected is not None and expected[:width] == key else None
+        yield Difference(table.name, key, in_live, in_rebuilt)
+        stored = next(live_rows, None) if in_live else stored
+        expected = next(rebuilt_rows, None) if in_rebuilt else expected

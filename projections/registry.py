@@ -1,4 +1,4 @@
-"""The list of all read models, and folding recorded events into their tables exactly once."""
+"""The list of all read models, and the Projector, which folds each event into their tables once."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -48,9 +48,9 @@ TABLES: tuple[Table, ...] = tuple(model.table for model in READ_MODELS if model.
 LIVE: Tables = {table.name: table.name for table in TABLES}
 
 DEFINITION = " ".join(f"{model.name}={model.version}" for model in READ_MODELS)
-"""The read models and their versions. A file stores the definition that its tables have."""
+"""The read models and their versions. A queue file stores the definition of its tables."""
 
-# One row: definition and generation of the live tables, and the last position folded into them.
+# One row: definition and generation of the live tables, and position of the last event in them.
 CHECKPOINT = Table(
     "checkpoint", {"definition": "text", "generation": "integer", "position": "integer"}, key=()
 )
@@ -87,14 +87,14 @@ class Projector:
         """Number of streams with events that are not in the tables yet."""
 
     def state(self, stream: str) -> Any:
-        """Return the state of a stream, including folded events; None if it has no event."""
+        """Return the state of a stream after all folded events; None if it has no event."""
         if stream not in self._states:
             load = KINDS[kind_of(stream)].load
             self._states[stream] = load(self._tx, stream, self._tables)
         return self._states[stream]
 
     def fold(self, recorded: Iterable[Recorded]) -> None:
-        """Fold these events, in order, into the states. `flush` writes them to the tables."""
+        """Fold these events, in order, into the states. `flush` writes the states to the tables."""
         states = self._states
         for record in recorded:
             stream = record.stream
@@ -123,7 +123,7 @@ class Projector:
         self._states.update(jobs.load_many(self._tx, job_ids, self._tables))
 
     def flush(self) -> dict[StreamKind, list[Change[Any]]]:
-        """Write all folded events to the tables; return the changes of the streams, by kind."""
+        """Write the changes by all folded events to the tables; return them by kind of stream."""
         changed: dict[StreamKind, list[Change[Any]]] = {}
         if not self.pending_streams:
             return changed
@@ -169,14 +169,17 @@ def first_schema(dialect: Dialect) -> list[str]:
 
 
 def ensure_checkpoint(tx: Writer) -> None:
-    """Create the table with a row for "no read models" if another program has dropped it."""
+    """Create the table `checkpoint` if another program has dropped it.
+
+    Its row says that there are no read models.
+    """
     if CHECKPOINT.name not in tx.tables():
         tx.execute(tx.dialect.create(CHECKPOINT, CHECKPOINT.name))
         tx.execute("INSERT INTO checkpoint VALUES ('', 0, 0)")
 
 
 class Checkpoint(NamedTuple):
-    """The definition of the live tables, and the last position folded into them."""
+    """The definition of the live tables, and the position of the last event in them."""
 
     definition: str
     generation: int

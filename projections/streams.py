@@ -3,7 +3,7 @@
 from typing import Literal, get_args
 
 StreamKind = Literal["job", "worker", "config", "context"]
-"""All kinds of stream; the table `projections.kinds` describes each."""
+"""All kinds of stream; `projections.kinds` describes each of them."""
 
 CONFIG = "$config"
 CONTEXT = "$context"
@@ -14,12 +14,12 @@ _BY_PREFIX: dict[str, StreamKind] = {
 
 
 def is_job(stream: str) -> bool:
-    """Return whether this is the name of a job's stream, its id."""
+    """Return whether this is the name of a job's stream, which is the id of the job."""
     return stream[:1] != "$"
 
 
 def kind_of(stream: str) -> StreamKind:
-    """Return the kind of a stream, by its name. Called for each event, so it must stay fast."""
+    """Return the kind of a stream by its name. It is called for each event, so it must be fast."""
     if stream[:1] != "$":
         return "job"
     kind = _BY_PREFIX.get(stream.partition(":")[0])
@@ -28,10 +28,10 @@ def kind_of(stream: str) -> StreamKind:
 
 
 def named(kind: StreamKind, name: str) -> str:
-    """Return the stream with this name among those of its kind: `$worker:3f2a`."""
+    """Return the name of the stream of this kind and name, such as `$worker:3f2a`."""
     return f"${kind}:{name}"
 
 
 def name_in(stream: str) -> str:
-    """Return the name that `named` has put into a stream: `3f2a` of `$worker:3f2a`."""
+    """Return the part of a stream's name after the kind: `3f2a` of `$worker:3f2a`."""
     return stream.partition(":")[2]

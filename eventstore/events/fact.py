@@ -13,7 +13,7 @@ class Fact(
     forbid_unknown_fields=True,
     gc=False,
 ):
-    """A thing that happened. Fields carry their unit: `_us`, `_at_us` (UTC since 1970), `_bytes`.
+    """A fact. Names of fields end in their unit: `_us`, `_at_us` (UTC since 1970), `_bytes`.
 
     A field equal to its default is left out of the log, so a default, once released, never changes.
     The type is stored in the log's `type` column, not in the data.

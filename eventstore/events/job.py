@@ -18,8 +18,8 @@ FailureReason = Literal[
     "not-executable",  # the program exists, but may not be executed
     "no-directory",  # the working directory is missing or may not be entered
     "launch",  # the system refused to start it for another reason, given in `error`
-    "worker-lost",  # its worker died; how it ended is unknown, and never a success
-    "worker-stopped",  # ended because its worker was asked to stop, or both by a shutdown
+    "worker-lost",  # its worker died; the attempt's end is unknown and never a success
+    "worker-stopped",  # ended because its worker was stopped, or a shutdown ended both
 ]
 
 
@@ -31,9 +31,9 @@ class Usage(Fact, frozen=True, kw_only=True):
     cpu_us: Count = 0
     """User and system time of the main process and the children it waited for."""
     memory_bytes: Count | None = None
-    """Peak resident memory; null if not above the worker's own, which the kernel counts in."""
+    """Peak resident memory; null if it is not above the worker's own, which the kernel includes."""
     memory_below_bytes: Count | None = None
-    """If `memory_bytes` is null: what the peak did not exceed; null if unknown."""
+    """If `memory_bytes` is null: an upper limit of the peak; null if unknown."""
     output_bytes: Count = 0
     """Size of its output, whether kept or not."""
     kept_bytes: Count = 0
@@ -65,10 +65,10 @@ class Enqueued(Fact, frozen=True, kw_only=True):
     due_at_us: int | None = None
     """When it may first run; null means at once."""
     delay_us: Count | None = None
-    """The delay that `due_at_us` came from; null if a time was given, or none."""
+    """The delay from which `due_at_us` was computed; null if the user gave a time, or none."""
     backoff_max_us: Count = 3_600_000_000
     jitter: float = 0.0
-    """The part of each delay that is drawn at random: 0 none, 1 all of it."""
+    """The fraction of each delay that is drawn at random: 0 none, 1 all of it."""
     timeout_us: Count | None = None
     """Longest run of one attempt; null means no limit."""
     grace_us: Count = 10_000_000
@@ -77,11 +77,11 @@ class Enqueued(Fact, frozen=True, kw_only=True):
     success_exit: tuple[Exit, ...] = (0,)
     """Exit codes that count as success. 128 + n also means signal n, as in a shell."""
     no_retry_exit: tuple[Exit, ...] = ()
-    """Exit codes after which no retry makes sense: dead at once. 128 + n as above."""
+    """Exit codes after which the job is dead at once, without a retry. 128 + n as above."""
     success_signal: tuple[Signal, ...] = ()
     """Signals that count as success if they end the attempt."""
     no_retry_signal: tuple[Signal, ...] = ()
-    """Signals after which no retry makes sense: dead at once."""
+    """Signals after which the job is dead at once, without a retry."""
     context: Count = 0
     """Position of the `context-recorded` event with its directory and PATH; 0 means none."""
     env: dict[str, str] = {}
@@ -106,7 +106,7 @@ class Claimed(Fact, frozen=True, kw_only=True):
 
 
 class Released(Fact, frozen=True, kw_only=True):
-    """The claim was given back before the attempt began; the next claim has the same number."""
+    """The claim was released before the attempt began; the next claim has the same number."""
 
     attempt: Count
     reason: str
@@ -122,7 +122,7 @@ class Succeeded(Usage, frozen=True, kw_only=True):
 
 
 class Failed(Usage, frozen=True, kw_only=True):
-    """The attempt ended otherwise, or its end is unknown."""
+    """The attempt did not succeed, or how it ended is unknown."""
 
     attempt: Count
     reason: FailureReason
@@ -146,7 +146,7 @@ class ScheduledRetry(Fact, frozen=True, kw_only=True):
 
 
 class Rescheduled(Fact, frozen=True, kw_only=True):
-    """A delay began again, because the clock showed a time before the beginning of the delay."""
+    """A delay began again, because the clock was set back to a time before its beginning."""
 
     delay_us: Count
     """Length of the delay, unchanged."""
@@ -155,14 +155,14 @@ class Rescheduled(Fact, frozen=True, kw_only=True):
 
 
 class Dead(Fact, frozen=True, kw_only=True):
-    """It is in the dead-letter queue: it will not be tried again unless a user retries it."""
+    """The job is in the dead-letter queue: it runs again only if a user retries it."""
 
     attempt: Count
     reason: Literal["retries-used-up", "no-retry-exit", "worker-lost"]
 
 
 class Requeued(Fact, frozen=True, kw_only=True):
-    """It may be claimed again."""
+    """The job is pending again."""
 
     why: Literal["retry-due", "dlq", "worker-lost", "worker-stopped", "asked"]
     """`dlq` begins a new round with all retries unused; `asked` ends a wait within the round."""
@@ -178,7 +178,7 @@ class CancelRequested(Fact, frozen=True, kw_only=True):
 
 
 class Cancelled(Usage, frozen=True, kw_only=True):
-    """It was cancelled; it will not run again."""
+    """The job was cancelled; it will not run again."""
 
     attempt: Count | None = None
     """The attempt that was ended; null for a job that was waiting."""

@@ -29,7 +29,7 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     """UTC, microseconds since 1970. Order is by position, never by time."""
     actor: str
     batch: int
-    """Position of the first event of the same append."""
+    """Position of the first event of the same transaction."""
     cause: int | None
     """Position of the event that led to this one."""
     data: str

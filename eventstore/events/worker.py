@@ -1,4 +1,4 @@
-"""All events of a worker (one life of a supervisor process)."""
+"""All events of a worker. A worker in the log is one run of a supervisor process."""
 
 from typing import Literal
 
@@ -27,20 +27,20 @@ class WorkerStarted(Fact, frozen=True, kw_only=True):
 
 
 class StopRequested(Fact, frozen=True, kw_only=True):
-    """A user asked it to stop: `drain` lets running jobs finish, `now` ends them."""
+    """A user asked the worker to stop: `drain` lets running jobs finish, `now` ends them."""
 
     how: Literal["drain", "now"]
     reason: str | None = None
 
 
 class WorkerStopped(Fact, frozen=True, kw_only=True):
-    """It ended in an orderly way; none of its processes is running."""
+    """The worker ended in an orderly way; none of its processes is running."""
 
     reason: Literal["drained", "stopped", "until-empty", "until-idle", "keeper-lost", "error"]
 
 
 class WorkerLost(Fact, frozen=True, kw_only=True):
-    """It died: another worker found its locks free and none of its processes running."""
+    """The worker died: another worker found its locks free and none of its processes running."""
 
     found_by: str
     """The worker that took over its claims."""

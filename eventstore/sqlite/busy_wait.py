@@ -6,16 +6,17 @@ from collections.abc import Callable
 from ..store import PATIENCE_S
 
 REPORTED_AFTER_S = 1.0
+"""A wait is reported to the user after this time."""
 
 OnWait = Callable[[str], None]
 """Called once per wait, after a second, with a message that names the holder of the lock."""
 
 
 class Patience:
-    """The busy handler of one store: tries again every millisecond.
+    """The busy handler of one store. It tries again every millisecond.
 
-    SQLite's own handler sleeps up to 100 ms between two tries, so it misses the short pauses in
-    which a replay lets other writers in.
+    SQLite's own handler sleeps up to 100 ms between two tries. So it would miss the short pauses in
+    which a replay lets other processes write.
     """
 
     def __init__(self, path: str, on_wait: OnWait | None = None) -> None:
@@ -25,7 +26,7 @@ class Patience:
         self._reported = False
 
     def __call__(self, tries: int) -> bool:
-        """Sleep for a millisecond; return False once `limit_s` is exceeded.
+        """Sleep for a millisecond; return False if the wait has exceeded `limit_s`.
 
         tries: number of tries so far; 0 begins a new wait.
         """

@@ -8,7 +8,7 @@ from .opening import connect
 from .reader import SqliteReader
 
 PAGES = 1_000
-"""Pages copied per step. A step takes some milliseconds; Ctrl-C is handled between two steps."""
+"""Pages to copy per step. A step takes some milliseconds; Ctrl-C is handled between two steps."""
 
 
 def copy_pages(path: str, target: str, on_progress: OnProgress = lambda _, __: None) -> Head:

@@ -1,4 +1,4 @@
-"""Creating a queue file: it is built under a temporary name and renamed once it is complete."""
+"""Creating a queue file: it is built under a temporary name, and renamed when it is complete."""
 
 import os
 from collections.abc import Iterable
@@ -51,7 +51,7 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
 def _refuse_leftovers(path: str) -> None:
     """Raise ForeignFile if a -wal exists: SQLite would copy its records into the new file."""
     for leftover in (f"{path}-wal", f"{path}-journal"):
-        if _size(leftover) and not os.path.exists(path):  # no other process has just created it
+        if _size(leftover) and not os.path.exists(path):  # another process may just have created it
             raise ForeignFile(
                 path,
                 f"is missing, but its {os.path.basename(leftover)} exists; put the file back,"
@@ -77,14 +77,15 @@ def _build(building: str, path: str, extra: Iterable[str]) -> None:
         file_name.record_use(connection, path, building)
         connection.execute(f"PRAGMA user_version={FORMAT}")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute("COMMIT")  # an error before needs no rollback: the file is deleted
-        # Last, so that a crash before leaves a single file, under a name that is never opened.
+        connection.execute("COMMIT")  # after an error no rollback is needed: the file is deleted
+        # This is last: a crash before it leaves a single file, under a name that is never opened.
         connection.execute("PRAGMA journal_mode=WAL").fetchall()
     finally:
         connection.close()
 
 
 def _put_in_place(building: str, path: str, folder: str) -> None:
+    """Give the complete file its name, unless another process has created the file already."""
     _sync(building, os.O_RDONLY)
     try:
         os.link(building, path)

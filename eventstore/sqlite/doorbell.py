@@ -10,13 +10,13 @@ from collections.abc import Callable
 from ..errors import StoreError
 
 TRIES, PAUSE_S = 5, 0.01
-"""How often, and after which pause, creating a removed bell again is tried."""
+"""How often to try to create a removed bell again, and the pause between two tries."""
 
 IN_ATTRIB = 0x4
-"""Linux's inotify: an attribute of the file has changed."""
+"""The event of Linux's inotify for a changed attribute of a file."""
 
-# A listener opens its FIFO for reading and writing: so it gets no end of file when a ringer closes
-# the FIFO. A ringer that gets ENXIO (no reader) knows that the listener has ended.
+# A listener opens its FIFO for reading and writing, so that it gets no end of file when a writer of
+# the log closes the FIFO. If a writer gets ENXIO (no reader), the listener has ended.
 _LISTEN = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _RING = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -27,7 +27,7 @@ class SqliteDoorbell:
     def __init__(self, folder: int) -> None:
         self._folder = folder
         self._name = f"{os.getpid()}-{os.urandom(4).hex()}"
-        # Ringers skip names with a dot, so that none removes the bell before it is open.
+        # Writers skip names that begin with a dot, so that none removes the bell before it is open.
         os.mkfifo(f".{self._name}", 0o600, dir_fd=folder)
         self._descriptor = os.open(f".{self._name}", _LISTEN, dir_fd=folder)
         os.rename(f".{self._name}", self._name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -46,7 +46,7 @@ class SqliteDoorbell:
         return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
     def drain(self) -> None:
-        """Take in all rings so far; read the log after this, never before."""
+        """Discard all rings so far. Read the log after this call, never before."""
         try:
             while len(os.read(self._descriptor, 4096)) == 4096:
                 pass
@@ -76,13 +76,13 @@ class SqliteGuardedDoorbell:
         self._bell, self._watch = self._create()
 
     def fileno(self) -> int:
-        """Return a descriptor: readable once the log may have grown or the bell was removed."""
+        """Return a descriptor: readable when the log may have grown, or the bell was removed."""
         descriptor = self._selector.fileno()
         assert isinstance(descriptor, int)
         return descriptor
 
     def drain(self) -> None:
-        """Take in all rings so far; read the log after this, never before."""
+        """Discard all rings so far. Read the log after this call, never before."""
         self._bell.drain()
         if self._watch is not None:
             try:
@@ -132,10 +132,10 @@ class SqliteGuardedDoorbell:
 
 
 def _watch_names(descriptor: int) -> int | None:
-    """Return a descriptor that is readable once a name of an open file was removed.
+    """Return a descriptor that becomes readable when a name of an open file is removed.
 
-    None if the system has no inotify, or no watch is available. Removing a name changes the number
-    of links, which is an attribute of the file (IN_ATTRIB).
+    None if the system has no inotify, or no watch is free. Removing a name changes the number of
+    links, which is an attribute of the file (IN_ATTRIB).
     """
     if sys.platform != "linux":
         return None
@@ -155,7 +155,7 @@ def _watch_names(descriptor: int) -> int | None:
 def ring(folder: int) -> None:
     """Ring every bell in `folder`, and remove bells whose listener has ended.
 
-    Never fails: the commit is done already, and listeners also poll the log from time to time.
+    Never fails: the commit is done already, and listeners also read the log regularly.
     """
     try:
         names = os.listdir(folder)

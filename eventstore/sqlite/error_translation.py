@@ -40,7 +40,7 @@ _WRONG_SCHEMA = ("no such", "has no column named", "columns but")
 def translated(path: str) -> Iterator[None]:
     """Raise this package's error instead of SQLite's.
 
-    Do not commit inside the block: a failed commit may have been written to disk nevertheless.
+    Do not commit inside the block: a failed commit may still have been written to disk.
     """
     try:
         yield
@@ -67,7 +67,7 @@ def translated(path: str) -> Iterator[None]:
 
 
 def _of_the_system(error: apsw.Error, path: str) -> Unusable:
-    """Return the error for a system call of SQLite's that failed."""
+    """Return the error for a failed system call of SQLite."""
     if isinstance(error, apsw.IOError) and (limit := size_limit(path)) is not None:
         return FileTooLarge(path, limit)
     # The -shm could not grow; readers need it as well. SQLite does not give the reason.
@@ -80,18 +80,18 @@ def _of_the_system(error: apsw.Error, path: str) -> Unusable:
 
 
 class FailedRead(NamedTuple):
-    """A database file that the disk failed to read."""
+    """A database file that could not be read from the disk."""
 
     path: str
     cause: str
-    """The error of the system."""
+    """The error message of the system."""
 
 
 def failed_read() -> FailedRead | None:
-    """Return the open database that the disk failed to read; None if its content is damaged.
+    """Return the open database that could not be read; None if its content is damaged.
 
-    Call it after an error of DAMAGED: SQLite reports a page that cannot be read as a damaged page,
-    but keeps the error number of the main file.
+    Call it after an error of DAMAGED. SQLite reports a page that the disk cannot read as a damaged
+    page too, but it keeps the error number of the main file.
     """
     from ctypes import addressof, c_int  # rarely needed
 

@@ -1,7 +1,7 @@
 """Inserting many rows into a table: several rows with one execution of the statement.
 
 Each execution opens the table and all its indexes, and APSW looks up the statement by its whole
-text. With sixteen rows at a time an insert takes a sixth to a quarter less. See
+text. With sixteen rows at a time, an insert takes a sixth to a quarter less time. See
 docs/decisions/0016.
 """
 
@@ -15,13 +15,13 @@ from ..dialect import SQLITE
 from ..store import Row
 
 TOGETHER = 16
-"""Rows for each execution; more are no faster."""
+"""Rows per execution of a statement; more rows are not faster."""
 
 
 def insert(
     connection: apsw.Connection, table: str, columns: tuple[str, ...], rows: Sequence[Row]
 ) -> None:
-    """Insert the rows in order. columns: of the values of each row."""
+    """Insert the rows in order. columns: the columns of the values in each row."""
     end = len(rows) // TOGETHER * TOGETHER
     if end:
         together = [

@@ -1,4 +1,4 @@
-"""What verifying the log needs from SQLite: damaged pages, the index of streams, the triggers."""
+"""The parts of a verification that are SQLite's: damaged pages, the index, the triggers."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def records_until_damage(tx: Reader) -> Iterator[Row]:
 def unindexed(tx: Reader) -> Break | None:
     """Return the first record that is missing from the (stream, version) index.
 
-    This takes about a sixth of the time of a verification.
+    None if none is. This check takes about a sixth of the time of a verification.
     """
     problems = [text for (text,) in tx.query("PRAGMA integrity_check('events')")]
     if problems == ["ok"]:

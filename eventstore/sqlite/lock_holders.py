@@ -1,4 +1,4 @@
-"""Finding the processes that hold a lock on a queue file or have it open, as far as visible."""
+"""Finding the processes that hold a lock on a queue file or have it open, if they are visible."""
 
 import os
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ Source: https://www.sqlite.org/walformat.html, 2.3.1.
 _MAIN_LOCKS = range(0x40000000, 0x40000000 + 512)
 """The bytes of the database file by which a rollback or exclusive connection locks it."""
 _SHOWN = 60
+"""The most characters of a command line to show."""
 
 
 class Process(NamedTuple):
@@ -66,7 +67,7 @@ def has_open(pid: int, file: tuple[int, int]) -> bool:
 
 
 def process(pid: int) -> Process:
-    """Return what is visible of the process `pid`."""
+    """Return the process with this pid, with the facts that this user may see."""
     program, *arguments = _read(f"/proc/{pid}/cmdline").decode(errors="replace").split("\0")
     words = " ".join(" ".join((os.path.basename(program), *arguments)).split())
     command = words if len(words) <= _SHOWN else f"{words[: _SHOWN - 1]}…"
@@ -79,7 +80,7 @@ def _write_locks(inode: int | None) -> Iterator[tuple[int, int, int]]:
     """Yield pid, first and last byte of each write lock on a file.
 
     Source: proc_locks(5). Lines with `->` are processes that wait for a lock. The device is not
-    compared: file systems with subvolumes show another number here than in stat.
+    compared, because file systems with subvolumes show another number here than in `stat`.
     """
     for line in _read("/proc/locks").decode(errors="replace").splitlines():
         fields = line.split()

@@ -1,4 +1,4 @@
-"""An open queue file: its transactions, and how a failed commit is handled.
+"""An open queue file: its transactions and their commits, also failed ones.
 
 A store belongs to one thread. A worker may run the commit of a write transaction on its committer
 thread; until that has returned, the store must not be used. See docs/decisions/0010.
@@ -57,9 +57,10 @@ class SqliteStore:
         on_wait: OnWait | None = None,
         wall_us: Callable[[], int] | None = None,
     ) -> None:
-        """on_wait: called once if a lock has been waited for longer than a second.
+        """Open the file at `path`.
 
-        wall_us: the clock for records, UTC, microseconds; None is the clock of this machine.
+        on_wait: called once if the store waits for a lock for longer than a second. wall_us: the
+        clock for records (UTC, microseconds); None means the clock of this machine.
         """
         self.path = self.label = path
         self.readonly = readonly
@@ -70,11 +71,11 @@ class SqliteStore:
         self._open_connection, self._file = connect_to_file(path, readonly, self._patience)
         self.key = key_of(self._file)
         self._turn = allocate_lock()
-        """Locked while a transaction is open: a connection has only one at a time."""
+        """Locked while a transaction is open: a connection can have only one at a time."""
         self._commits, self._reset_at_s = 0, 0.0
         """Number of commits so far; monotonic time before which the WAL is not reset again."""
         self._path_is: Literal["unknown", "new", "recorded"] = "unknown"
-        """Whether the file has recorded that it is used as `path`; new: only in its -wal so far."""
+        """Whether `path` is recorded in the file. `new`: it is recorded, but only in the -wal."""
 
     @contextmanager
     def read(self) -> Iterator[SqliteReader]:
@@ -97,8 +98,9 @@ class SqliteStore:
     def write(self, actor: str, patience_s: float = PATIENCE_S) -> Iterator[SqliteTransaction]:
         """Run one write transaction, commit it when the block ends, and ring all doorbells.
 
-        actor: who writes. patience_s: how long to wait for another writer. Raises Busy, Full,
-        ReadOnly, Gone, StorageFailed or TransactionOpen if nothing was written, or OutcomeUnknown.
+        actor: the name to record. patience_s: how long to wait for another writer. Raises Busy,
+        Full, ReadOnly, Gone, StorageFailed or TransactionOpen if nothing was written, or
+        OutcomeUnknown.
         """
         with self.prepare(actor, patience_s) as transaction:
             yield transaction
@@ -136,14 +138,17 @@ class SqliteStore:
             return tx.head()
 
     def output_files(self, job_id: str, attempt: int, limit_bytes: int) -> "OutputFiles":
-        """Return the files for an attempt's long output; none is made before the first write."""
+        """Return the files for an attempt's long output; they are created by the first write."""
         from ..output_files import OutputFiles  # only for workers
 
         folder = partial(self.side_folder.folder, "outputs")
         return OutputFiles(folder, job_id, attempt, limit_bytes)
 
     def pieces(self, job_id: str, attempt: int, since: int = 0) -> Iterator["Piece"]:
-        """Yield what an attempt's files contain now from offset `since` on, in order."""
+        """Yield the pieces that an attempt's files contain now, in order.
+
+        since: the offset in bytes at which to begin.
+        """
         from ..output_files import pieces  # most commands read no output
 
         return pieces(self.side_folder.existing("outputs"), job_id, attempt, since)
@@ -195,7 +200,7 @@ class SqliteStore:
     def refuse_gone(self) -> None:
         """Raise Gone if the path now leads to another file, or to none.
 
-        Records written to a deleted file would be lost when this process ends.
+        Records that are written to a deleted file are lost when this process ends.
         """
         if file_identity(self.path) != self._file:
             raise Gone(self.path)
@@ -207,7 +212,7 @@ class SqliteStore:
 
     @property
     def _connection(self) -> apsw.Connection:
-        """The connection; it is opened again if the last one was closed after an I/O error."""
+        """The connection. It is opened again if it was closed after an I/O error."""
         if self._open_connection is None:
             with translated(self.path):
                 self._open_connection = connect(
@@ -218,11 +223,11 @@ class SqliteStore:
     def _disconnect(self) -> None:
         closing, self._open_connection = self._open_connection, None
         if closing is not None:
-            closing.close()  # this may delete the -wal, and with it the recorded owner
+            closing.close()  # this may delete the -wal, in which the owner is recorded
             self._path_is = "unknown"
 
     def _begin(self, patience_s: float) -> None:
-        """Take the write lock."""
+        """Take the write lock; wait for it at most `patience_s`. Raises Busy."""
         self._patience.limit_s = patience_s
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -242,6 +247,7 @@ class SqliteStore:
             self._path_is = "recorded"
 
     def _take_turn(self) -> None:
+        """Begin the only transaction of this store. Raises TransactionOpen if one is open."""
         if not self._turn.acquire(blocking=False):
             raise TransactionOpen(self.path)
 
@@ -256,6 +262,7 @@ class SqliteStore:
             self._turn.release()
 
     def _complete(self, transaction: SqliteTransaction) -> None:
+        """Commit, then wake the listeners, and now and then reset the WAL."""
         self._make_durable(transaction)
         if self._path_is == "new":
             self._publish_path()
@@ -269,7 +276,7 @@ class SqliteStore:
         """Reset the WAL to length 0 if it is large.
 
         SQLite reuses the WAL only after a commit during which no reader is active. If there is
-        always a reader, the WAL grows forever, although all of it has been written to the file.
+        always a reader, the WAL grows without limit, even after its content is in the file.
         """
         now_s = time.monotonic()
         if now_s < self._reset_at_s or _size(f"{self.path}-wal") <= WAL_RESET_BYTES:
@@ -288,13 +295,14 @@ class SqliteStore:
         A process that opens the file by a second name reads only the file.
         """
         try:
-            waiting, moved = self._connection.wal_checkpoint()
+            in_wal, moved = self._connection.wal_checkpoint()
         except apsw.Error:
             return  # the next transaction tries again
-        if waiting == moved:
+        if in_wal == moved:
             self._path_is = "recorded"
 
     def _make_durable(self, transaction: SqliteTransaction) -> None:
+        """Commit; raise the store's error if that fails. See `settle` for an I/O error."""
         try:
             self._connection.execute("COMMIT")
         except apsw.FullError:

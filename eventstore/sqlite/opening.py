@@ -18,7 +18,7 @@ from .unwritable import open_frozen, refuse_endless_retry, uri
 from .wal_owner import refuse_other_wal
 
 OPEN_TRIES = 10
-"""How often opening is tried if the file is replaced at the same time."""
+"""How often to open the file again if it is replaced at the same time."""
 
 
 def connect(
@@ -45,7 +45,7 @@ def connect(
 def connect_to_file(
     path: str, readonly: bool, patience: Patience
 ) -> tuple[apsw.Connection, tuple[int, int]]:
-    """Return a connection, and device and inode of the file that it has open.
+    """Return a connection, and the device and inode of the file that it has open.
 
     If the file is replaced at the same time, it is opened again: a connection to the old file with
     the identity of the new one would let a writer damage both.
@@ -65,7 +65,7 @@ def connect_to_file(
 
 
 def inspect(path: str) -> None:
-    """Raise Missing, NoAccess, ForeignFile, OtherWal or SecondName if `path` is not usable.
+    """Raise Missing, NoAccess, ForeignFile, OtherWal or SecondName if `path` cannot be used.
 
     The file is not changed.
     """
@@ -94,7 +94,7 @@ def inspect(path: str) -> None:
 
 
 def _recorded_in_file(path: str) -> file_name.LastUse | None:
-    """Return the recorded use of the file, read without locks and without files next to it."""
+    """Return the recorded use of the file; read it without locks and without creating files."""
     try:
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         connection = apsw.Connection(uri(path, "immutable=1"), flags)
@@ -106,7 +106,8 @@ def _recorded_in_file(path: str) -> file_name.LastUse | None:
         return None
 
 
-# Source: https://www.sqlite.org/fileformat.html: the magic at 0, the application id at 68.
+# Source: https://www.sqlite.org/fileformat.html: the magic number is at byte 0, the application id
+# at byte 68.
 _HEADER_BYTES = 100
 _SMALLEST = 512
 """SQLite's smallest page."""
@@ -129,6 +130,7 @@ def refuse_not_utf8(path: str) -> None:
 
 
 def _problem(status: os.stat_result) -> str | None:
+    """Return why a file with this status is refused; None if it may be a queue."""
     if not stat.S_ISREG(status.st_mode):
         return "is a directory" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
     if status.st_size == 0:

@@ -30,7 +30,7 @@ NEWEST_OF_STREAM = f"""
 
 VERSION_AT = "SELECT version FROM events WHERE position = :position AND stream = :stream"
 
-# If the stream has no record at the position: reads the stream's newer records.
+# For a position at which the stream has no record: reads the stream's newer records.
 VERSION_BELOW = """
     SELECT version + 1 FROM events
      WHERE stream = :stream AND position < :position ORDER BY version DESC LIMIT 1"""
@@ -67,7 +67,7 @@ class SqliteReader:
         return iter(self._connection.execute(sql, bindings))
 
     def tables(self) -> dict[str, list[str]]:
-        """Return the names of the columns of each table, in order."""
+        """Return the names of the columns, in order, by name of the table."""
         tables: dict[str, list[str]] = {}
         for table, column in self.query(TABLES):
             tables.setdefault(table, []).append(column)
@@ -114,7 +114,7 @@ class SqliteReader:
     def raw(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
     ) -> Iterator[RawRecord]:
-        """Return the same as `events`, but not decoded.
+        """Return the records of the same events as `events`, not decoded.
 
         Raises ChainBroken at the first record that is not UTF-8.
         """
@@ -123,7 +123,7 @@ class SqliteReader:
     def records(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
     ) -> Iterator[Row]:
-        """Return the same as plain tuples, faster to read. RawRecord has the names of the columns.
+        """Return the records of `raw` as plain tuples, which are faster to read.
 
         Raises ChainBroken at the first record that is not UTF-8.
         """
@@ -137,7 +137,7 @@ class SqliteReader:
             raise ChainBroken(self._first_not_utf8(after, end), "it is not UTF-8") from None
 
     def _first_not_utf8(self, after: int, end: int) -> int:
-        """Return the position of the first record that APSW cannot return as text."""
+        """Return the position of the first record that is not UTF-8."""
         for position, *texts in self.rows(AS_BYTES, (after, end)):
             try:
                 for text in filter(None, texts):

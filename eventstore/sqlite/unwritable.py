@@ -1,7 +1,7 @@
 """Reading queue files that cannot be written.
 
-After a disk error, ext4 remounts itself read-only. The newest records are often still in the -wal
-then, and no process can move them into the file.
+After a disk error, ext4 remounts itself read-only. Then the newest records are often still in the
+-wal, and no process can move them into the file.
 """
 
 import os
@@ -19,7 +19,10 @@ _BIG_ENDIAN, _LITTLE_ENDIAN = 0x377F0683, 0x377F0682
 
 
 def refuse_endless_retry(path: str) -> None:
-    """Raise ReadOnly if SQLite would try for 10 s to read a damaged -wal that it cannot repair."""
+    """Raise ReadOnly if the -wal is damaged and SQLite could not repair it.
+
+    SQLite would try to read it for 10 s.
+    """
     if not _wal_can_be_read(path) and (why := why_unwritable(path)) is not None:
         raise ReadOnly(path, why)
 
@@ -37,7 +40,7 @@ def open_frozen(path: str) -> apsw.Connection:
 
 
 def uri(path: str, parameters: str) -> str:
-    """Return a file: URI. Three characters that have a meaning in URIs are escaped.
+    """Return a `file:` URI for the path. Three characters with a meaning in URIs are escaped.
 
     Source: https://www.sqlite.org/uri.html, 3.1.
     """
@@ -49,7 +52,7 @@ def uri(path: str, parameters: str) -> str:
 def _wal_can_be_read(path: str) -> bool:
     """Return True if the header of the -wal is valid, or there is no -wal.
 
-    The header may be invalid after a crash while it was written.
+    The header is invalid if a process or the machine crashed while it was written.
     """
     try:
         descriptor = os.open(f"{path}-wal", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -63,7 +66,7 @@ def _wal_can_be_read(path: str) -> bool:
 
 
 def _is_valid(header: bytes) -> bool:
-    """Return True if the checksum of the header is right.
+    """Return True if the checksum of the header is correct.
 
     Source: https://www.sqlite.org/fileformat2.html, 4.1 and 4.2.
     """

@@ -1,7 +1,7 @@
 """Recording to which file a -wal belongs: SQLite would use it for any other file of that name.
 
-The file and its -wal have an extended attribute with the same random text, after the inode of the
-file that carries it. A copy has another inode, so a copied attribute is ignored. On file systems
+The file and its -wal each have an extended attribute: their own inode number and a random text that
+is the same for both. A copy has another inode, so that its attribute is ignored. On file systems
 without extended attributes nothing is recorded and nothing is refused.
 """
 
@@ -22,8 +22,8 @@ def refuse_other_wal(path: str) -> None:
 def record_wal(path: str) -> None:
     """Record that the -wal belongs to the file.
 
-    Call it with the write lock held, and before the first frame is written, so that no -wal with
-    frames lacks the record.
+    Call it while the write lock is held and before the first frame is written: so each -wal with
+    frames has the record.
     """
     if not _SUPPORTED:
         return
@@ -32,7 +32,7 @@ def record_wal(path: str) -> None:
         return
     owner = owner or os.urandom(8).hex()
     try:
-        for file in (path, f"{path}-wal"):  # first the file, so that no -wal has a text alone
+        for file in (path, f"{path}-wal"):  # first the file: a -wal alone must not have the text
             os.setxattr(file, _ATTRIBUTE, f"{os.stat(file).st_ino} {owner}".encode())
     except OSError:
         return

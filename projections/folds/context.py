@@ -1,4 +1,7 @@
-"""The last directory and PATH from which a job was enqueued; the table `contexts` has all."""
+"""The state of the contexts: the directory and PATH that were recorded last.
+
+The table `contexts` has all of them.
+"""
 
 from typing import assert_never
 

@@ -43,7 +43,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
     """Position of its `enqueued` event: lower is older."""
     id: str
     spec: Enqueued
-    """The request, and the policy in force."""
+    """Command, options and policy of the job, as recorded."""
     state: State
     version: int
     """Version of its stream: the number of its events."""
@@ -51,17 +51,18 @@ class Job(msgspec.Struct, frozen=True, gc=False):
     """Position of its last event."""
     enqueued_at_us: int
     changed_at_us: int
-    """When it entered its current state."""
+    """When it entered its current state; `rescheduled` counts as well."""
     due_at_us: int | None = None
-    """When a `scheduled` or `failed` job becomes pending; else null."""
+    """When a `scheduled` or `failed` job becomes pending; None in other states."""
     delay_us: int | None = None
-    """The delay that led to `due_at_us`; null without one, or if a person gave the time."""
+    """The delay from which `due_at_us` was computed; None if there is none, or a user gave a time.
+    """
     attempt: int = 0
     """Number of the last attempt that has begun or is claimed; 0 before the first."""
     skipped: int = 0
-    """Number of unused attempt numbers: in early logs, a released claim used one up."""
+    """Number of attempt numbers that were not used: in early logs, a released claim used up one."""
     worker: str | None = None
-    """The worker that runs it, while `processing`; else null."""
+    """The worker that has claimed it, while it is `processing`; else None."""
     round: int = 1
     """Number of the current round of retries: `dlq retry` begins a new one."""
     retries_used: int = 0
@@ -71,13 +72,13 @@ class Job(msgspec.Struct, frozen=True, gc=False):
     cancel_requested: bool = False
     succeeded_runs: int = 0
     failed_runs: int = 0
-    """Attempts that failed and counted."""
+    """Attempts that failed and used up a retry."""
     failure: FailureReason | None = None
-    """Why the last ended attempt failed; null if it succeeded."""
+    """Why the last ended attempt failed; None if it succeeded."""
     exit_code: int | None = None
     """Exit code of the last ended attempt, if it has one."""
     signal: int | None = None
-    """Signal that ended the last ended attempt, if any."""
+    """Signal that ended the last ended attempt, if one did."""
 
     @property
     def attempts(self) -> int:
@@ -188,7 +189,7 @@ def _cancelled(job: Job, event: Cancelled, place: dict[str, int]) -> Job:
 
 
 def _failed(job: Job, event: Failed, place: dict[str, int]) -> Job:
-    """Return the failed job. The next event of the same append decides its final state."""
+    """Return the job after a failed attempt. The next event decides which state follows."""
     return replace(
         job,
         state="failed",

@@ -20,7 +20,7 @@ WorkerState = Literal["running", "stopping", "stopped", "lost"]
 
 
 class Worker(msgspec.Struct, frozen=True, gc=False):
-    """One life of a supervisor. Times are UTC, microseconds since 1970."""
+    """A worker: one run of a supervisor process. Times are UTC, microseconds since 1970."""
 
     id: str
     """The name of its stream without the prefix `$worker:`."""
@@ -31,9 +31,9 @@ class Worker(msgspec.Struct, frozen=True, gc=False):
     started_at_us: int
     ended_at_us: int | None = None
     stop: Literal["drain", "now"] | None = None
-    """The strongest stop that was requested; null if none."""
+    """The strongest stop that was requested; None if there was no request."""
     ended: str | None = None
-    """Why it ended, once it has."""
+    """Why it ended; None while it has not ended."""
 
     @property
     def active(self) -> bool:

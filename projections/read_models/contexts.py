@@ -1,4 +1,4 @@
-"""The directories and PATHs that jobs were enqueued from."""
+"""The directories and PATHs from which jobs were enqueued."""
 
 from collections.abc import Iterator, Sequence
 
@@ -55,6 +55,6 @@ def get(tx: Reader, position: int) -> Context | None:
 
 
 def find(tx: Reader, cwd: str, path: str) -> int | None:
-    """Return the position at which this pair was recorded; None if it was not."""
+    """Return the position of the event with this directory and PATH; None if there is none."""
     rows = tx.query(FIND, {"cwd": cwd, "path": path})
     return int(rows[0][0]) if rows else None

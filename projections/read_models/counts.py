@@ -1,4 +1,4 @@
-"""Numbers of jobs by queue and state, and of their runs by outcome; updated with each event."""
+"""The number of jobs per queue and state, and of their runs per outcome."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -9,8 +9,8 @@ from eventstore.tables import ColumnType, Table, Write
 from ..folds.job import STATES, Job, State
 from ..read_model import Change, ReadModel
 
-# One row per queue and one column per state: so the rows do not depend on how a rebuild divides the
-# log into slices, and an append changes one row.
+# One row per queue and one column per state: an append changes only one row, and the rows do not
+# depend on how a rebuild divides the log into slices.
 _NUMBERS = (*STATES, "total_jobs", "success_runs", "failed_runs")
 
 _COLUMNS: dict[str, ColumnType] = {"queue": "text", **dict.fromkeys(_NUMBERS, "integer")}
@@ -30,7 +30,7 @@ class Counts(NamedTuple):
     total_jobs: int
     success_runs: int
     failed_runs: int
-    """Attempts that failed and used up a retry: without those whose worker was lost or stopped."""
+    """Attempts that failed and used up a retry. A lost or stopped worker does not count."""
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
@@ -56,7 +56,7 @@ COUNTS = ReadModel(name="counts", version=1, kind="job", derive=derive, table=TA
 
 
 def by_queue(tx: Reader) -> dict[str, Counts]:
-    """Return the numbers of each queue that ever had a job."""
+    """Return the numbers of each queue that has ever had a job, by name of the queue."""
     return {
         queue: Counts(dict(zip(STATES, numbers, strict=False)), *numbers[len(STATES) :])
         for queue, *numbers in tx.query(ALL)

@@ -99,7 +99,7 @@ TAGGED = f"""
 # By the primary key.
 BY_BORN = f"SELECT {_COLUMNS} FROM jobs WHERE born = :born"
 
-# The JSON text is searched first: that is cheap, and the values are extracted of few rows only.
+# Searches the JSON text first, which is cheap, and extracts the values of matching rows only.
 SEARCH = r"""(id {like} :search ESCAPE '\'
      OR (spec {like} :quoted ESCAPE '\'
          AND (command {like} :search ESCAPE '\'
@@ -107,7 +107,7 @@ SEARCH = r"""(id {like} :search ESCAPE '\'
               OR EXISTS (SELECT 1 FROM {tags} AS tag
                           WHERE tag.key || '=' || tag.value {like} :search ESCAPE '\'))))"""
 
-# The rows of `dead` with this cause are read once.
+# Reads the rows of `dead` with this cause once.
 OF_CAUSE = "born IN (SELECT born FROM dead WHERE cause = :cause)"
 
 LAST = "SELECT id FROM jobs ORDER BY born DESC LIMIT 1"
@@ -118,7 +118,7 @@ _NEWEST_POSSIBLE = 2**63 - 1
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Conditions that jobs must meet; missing ones do not restrict. Times: UTC, microseconds."""
+    """Conditions that jobs must meet. Empty ones match all jobs. Times are UTC, microseconds."""
 
     states: tuple[State, ...] = ()
     queue: str | None = None
@@ -126,13 +126,13 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     search: str | None = None
     """Text in the command, the name, a tag or the id; the case of ASCII letters is ignored."""
     cause: str | None = None
-    """The job is dead, and this is the cause of `read_models.dead`."""
+    """The job is dead, and this is its failure cause, as in `read_models.dead`."""
     since_us: int | None = None
     """Enqueued at or after."""
     until_us: int | None = None
     """Enqueued before."""
     born_after: int = 0
-    """Only jobs born after this position are read: it bounds a search with few matches."""
+    """Only jobs enqueued after this position are read: this limits a search with few matches."""
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
@@ -192,12 +192,12 @@ def oldest(tx: Reader, which: Filter, after_born: int = 0, limit: int = 50) -> l
 
 
 def oldest_sql(dialect: Dialect, which: Filter, bindings: dict[str, Any]) -> str:
-    """Return the statement for a page in the opposite order; it uses the same indexes."""
+    """Return the statement of `page_sql` with the oldest jobs first; it uses the same indexes."""
     return page_sql(dialect, which, bindings).replace("born DESC", "born")
 
 
 def many(tx: Reader, born: Iterable[int]) -> list[Job]:
-    """Return the jobs born at these positions, in this order."""
+    """Return the jobs with these values of `born`, in this order; skip missing ones."""
     rows = (tx.query(BY_BORN, {"born": position}) for position in born)
     return [_job(row[0]) for row in rows if row]
 
@@ -253,16 +253,18 @@ def _conditions(dialect: Dialect, which: Filter, bindings: dict[str, Any]) -> It
 
 
 def _in_json(text: str) -> str:
-    """Return a text that the JSON of every job contains of which a value or tag contains `text`.
+    """Return a text to search for in the JSON of a job.
 
-    A tag is written KEY=VALUE, which the JSON does not contain: so the longest part is searched.
+    If a value or a tag of a job contains `text`, the JSON of the job contains the returned text. A
+    search for a tag is written KEY=VALUE, which is not in the JSON; so the longest part is
+    returned.
     """
     longest = max(text.split("="), key=len)
     return msgspec.json.encode(longest).decode()[1:-1]
 
 
 def _pattern(text: str) -> str:
-    """Return a LIKE pattern that matches texts which contain `text`."""
+    """Return a LIKE pattern for all texts that contain `text`."""
     escaped = text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     return f"%{escaped}%"
 
@@ -280,7 +282,7 @@ def _row(job: Job, enqueued: Recorded) -> tuple[Any, ...]:
 
 @cache
 def _spec() -> msgspec.json.Decoder[Enqueued]:
-    """Return the decoder; it is created when the first row is read, as enqueueing reads none."""
+    """Return the decoder. It is created when the first row is read: enqueueing reads no rows."""
     return msgspec.json.Decoder(Enqueued)
 
 

@@ -39,7 +39,7 @@ class Ready(NamedTuple):
 
     job_id: str
     lost_in_row: int
-    """Consecutive attempts whose worker died: the job may be the cause of that."""
+    """Number of consecutive attempts whose worker died: the job may be the cause."""
 
 
 def derive(_: Sequence[Change[Job]]) -> Iterator[Write]:
@@ -67,4 +67,5 @@ def oldest_waiting(tx: Reader, queue: str | None = None) -> str | None:
 
 
 def _heads(tx: Reader, queue: str, limit: int) -> list[Row]:
+    """Return the first jobs of one queue: negative priority, born, id, lost_in_row."""
     return tx.query(NEXT_READY, {"queue": queue, "limit": limit})

@@ -94,9 +94,10 @@ class Run(NamedTuple):
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
-    """Add a row for each claim and complete it at the attempt's end, in one write if possible.
+    """Insert a row for each claim, and complete the row when its attempt ends.
 
-    A released claim was no attempt: its row is deleted, and the next claim has the same number.
+    If both happen in the same changes, the whole row is inserted at once. A released claim is not
+    an attempt: its row is deleted, and the next claim has the same number.
     """
     begun: dict[tuple[int, int], tuple[Any, ...]] = {}
     whole, ends, released = [], [], []
@@ -126,7 +127,10 @@ def _begin(born: int, event: Claimed, at_us: int) -> tuple[Any, ...]:
 
 
 def _end(record: Recorded) -> tuple[int, tuple[Any, ...]] | None:
-    """Return the attempt that this event ends and its columns from `ended_at` on; else None."""
+    """Return the number of the attempt that this event ends, and its columns from `ended_at` on.
+
+    None if the event ends no attempt.
+    """
     at = record.recorded_at_us
     end: tuple[Any, ...]
     match record.event:
@@ -144,9 +148,9 @@ def _end(record: Recorded) -> tuple[int, tuple[Any, ...]] | None:
 
 
 def _usage(event: Succeeded | Failed | Cancelled) -> tuple[Any, ...]:
-    """The columns of what was measured: nulls if the worker died, as nobody measured anything then.
+    """Return the columns with measurements: all None if the worker died and measured nothing.
 
-    A cancel that a dead worker did not see ends with its attempt, whose duration is recorded as 0.
+    If a worker died before it handled a cancel request, `cancelled` is recorded with duration 0.
     """
     if isinstance(event, Failed) and event.reason == "worker-lost":
         return _UNKNOWN
@@ -170,18 +174,18 @@ RUNS = ReadModel(name="runs", version=4, kind="job", derive=derive, table=TABLE)
 
 
 def of_job(tx: Reader, born: int) -> list[Run]:
-    """Return the attempts of the job born at this position, in order."""
+    """Return all attempts of the job with this `born`, in order."""
     return [_run(*row) for row in tx.query(OF_JOB, {"born": born})]
 
 
 def get(tx: Reader, born: int, attempt: int) -> Run | None:
-    """Return one attempt of the job born at this position; None if there is no such attempt."""
+    """Return one attempt of the job with this `born`; None if there is no such attempt."""
     rows = tx.query(ONE, {"born": born, "attempt": attempt})
     return _run(*rows[0]) if rows else None
 
 
 def latest(tx: Reader, born: int, limit: int) -> list[Run]:
-    """Return the last `limit` attempts of the job born at this position, in order."""
+    """Return the last `limit` attempts of the job with this `born`, in order."""
     rows = tx.query(LATEST, {"born": born, "limit": limit})
     return [_run(*row) for row in reversed(rows)]
 

@@ -16,7 +16,7 @@ LAST = "SELECT last FROM sequence WHERE name = 'job'"
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
-    """Write the highest number of the new jobs. An id chosen by a client is never a number."""
+    """Write the highest number of the new jobs. Ids that clients choose are never numbers."""
     numbers = [int(job.id) for before, job, _ in changes if before is None and job.id.isdecimal()]
     if numbers:
         yield Write(RAISE, [("job", max(numbers))])

@@ -11,8 +11,8 @@ from eventstore.tables import Table, Write
 from ..folds.config import Config, SettingValue
 from ..read_model import Change, ReadModel, Tables
 
-# A key that was reset to its default keeps a row without a value: the highest version of all rows
-# is the version of the stream. Values are JSON: numbers and texts.
+# If a key is reset to its default, its row is kept without a value, because the highest version of
+# all rows is the version of the stream. Values are JSON: numbers and texts.
 TABLE = Table(
     "settings",
     {
@@ -29,7 +29,7 @@ PUT = TABLE.put()
 
 LOAD = "SELECT key, value, version FROM {settings}"
 
-# Reads one row per key that was ever set.
+# Reads one row per key that has ever been set.
 CHANGES = "SELECT key, changed_at, changed_by FROM settings ORDER BY key"
 
 
@@ -41,7 +41,7 @@ class LastChange(msgspec.Struct, frozen=True):
 
 
 def derive(changes: Sequence[Change[Config]]) -> Iterator[Write]:
-    """Write one row per key."""
+    """Write one row per changed key."""
     yield Write(
         PUT,
         [
@@ -78,11 +78,11 @@ def load(tx: Reader, _: str, tables: Tables) -> Config | None:
 
 
 def in_force(tx: Reader) -> dict[str, SettingValue]:
-    """Return the values that were set, in stored units, by key; other settings have defaults."""
+    """Return the values that differ from their defaults, in stored units, by key."""
     config = load(tx, "", {"settings": "settings"})
     return config.values if config else {}
 
 
 def last_changes(tx: Reader) -> dict[str, LastChange]:
-    """Return the last change of each key that was ever set."""
+    """Return the last change of each key that has ever been set."""
     return {key: LastChange(at_us, actor) for key, at_us, actor in tx.query(CHANGES)}

@@ -1,4 +1,4 @@
-"""Events per minute and queue: enqueued, started, succeeded, failed …, and the time waited."""
+"""The number of events per minute and queue: enqueued, started, succeeded …, and waiting times."""
 
 from collections.abc import Iterator, Sequence
 
@@ -27,11 +27,14 @@ ADD = TABLE.add()
 
 
 def _sums(*columns: str) -> str:
-    """Return the sums as an SQL list. PostgreSQL would return decimals without the cast."""
+    """Return the sums of these columns as an SQL list.
+
+    Without the cast PostgreSQL gives decimals.
+    """
     return ", ".join(f"CAST(sum({column}) AS BIGINT)" for column in columns)
 
 
-# The cast gives the parameter a type, also if it is null.
+# The cast gives the parameter a type even if it is null.
 _OF_QUEUE = "(CAST(:queue AS TEXT) IS NULL OR queue = :queue)"
 
 # By the primary key: reads one row per minute and queue.
@@ -65,23 +68,23 @@ class Minute(msgspec.Struct, frozen=True):
     """The numbers of one minute, by the recorded times of the events."""
 
     started_at_us: int
-    """Begin of the minute: UTC, microseconds since 1970."""
+    """Start of the minute: UTC, microseconds since 1970."""
     enqueued: int
     started: int
     succeeded: int
     failed: int
-    """Attempts that failed and used up a retry: without those whose worker was lost or stopped."""
+    """Attempts that failed and used up a retry. A lost or stopped worker does not count."""
     dead: int
     cancelled: int
     waited_us: int
-    """Sum of the waits of all started attempts."""
+    """Sum of the times that all started attempts waited since they became pending."""
 
 
 class Step(msgspec.Struct, frozen=True):
     """The sums over several minutes."""
 
     started_at_us: int
-    """Begin of the first minute: UTC, microseconds since 1970."""
+    """Start of the first minute: UTC, microseconds since 1970."""
     enqueued: int
     succeeded: int
     failed: int
@@ -120,7 +123,7 @@ THROUGHPUT = ReadModel(name="throughput", version=2, kind="job", derive=derive, 
 
 
 def since(tx: Reader, since_us: int, queue: str | None = None) -> list[Minute]:
-    """Return the minutes with events, in order, from that of `since_us` on.
+    """Return the minutes with events, in order, beginning with the minute of `since_us`.
 
     queue: only this queue; None for all.
     """
@@ -129,14 +132,17 @@ def since(tx: Reader, since_us: int, queue: str | None = None) -> list[Minute]:
 
 
 def steps(tx: Reader, since_us: int, minutes: int, queue: str | None = None) -> list[Step]:
-    """Return the steps of `minutes` each with events, in order, from that of `since_us` on."""
+    """Return the steps with events, in order, beginning with the step of `since_us`.
+
+    minutes: the length of a step. queue: only this queue; None for all.
+    """
     first = since_us // MINUTE_US // minutes * minutes
     rows = tx.query(STEPS, {"minute": first, "step": minutes, "queue": queue})
     return [Step(number * minutes * MINUTE_US, *numbers) for number, *numbers in rows]
 
 
 def queues(tx: Reader, since_us: int) -> dict[str, Step]:
-    """Return the sums from the minute of `since_us` on, of each queue with events."""
+    """Return the sums since the minute of `since_us`, by name of each queue with events."""
     first = since_us // MINUTE_US
     rows = tx.query(QUEUES, {"minute": first})
     return {queue: Step(first * MINUTE_US, *numbers) for queue, *numbers in rows}

@@ -12,7 +12,7 @@ from ..read_model import Change, ReadModel
 # A partial index on `jobs`: a job has a due time only while it waits for it.
 INDEXES = (
     "CREATE INDEX {jobs}_due_{generation} ON {jobs} (due_at) WHERE due_at IS NOT NULL",
-    # When each wait for a delay began: in the future only after the clock was set back.
+    # When each delay began. This is in the future only if the clock was set back.
     """
     CREATE INDEX {jobs}_delayed_{generation} ON {jobs} ((due_at - delay_us))
      WHERE delay_us IS NOT NULL""",
@@ -38,7 +38,7 @@ class Due(NamedTuple):
     born: int
 
 
-# By the partial index on the begin of the delay.
+# By the partial index on the beginning of the delay.
 BEGUN_AFTER = """
     SELECT id FROM jobs
      WHERE delay_us IS NOT NULL AND due_at - delay_us > :now ORDER BY due_at - delay_us
@@ -65,12 +65,12 @@ def due(tx: Reader, now_us: int, limit: int) -> list[str]:
 
 
 def begun_after(tx: Reader, now_us: int, limit: int) -> list[str]:
-    """Return the ids of at most `limit` jobs whose delay began after `now_us`."""
+    """Return the ids of at most `limit` jobs whose delay began after `now_us`, in that order."""
     return [row[0] for row in tx.query(BEGUN_AFTER, {"now": now_us, "limit": limit})]
 
 
 def upcoming(tx: Reader, limit: int, after: Due | None = None) -> list[Due]:
-    """Return at most `limit` retries and delayed jobs that follow `after`, soonest first."""
+    """Return at most `limit` retries and delayed jobs after `after`, the earliest due first."""
     due, born = after or (-(2**63), 0)
     rows = tx.query(UPCOMING, {"due": due, "born": born, "limit": limit})
     return [Due(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""One row per worker: the running ones and those of the past."""
+"""One row per worker, whether it is running or has ended."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -91,7 +91,7 @@ def get(tx: Reader, worker_id: str) -> Worker | None:
 
 
 def active(tx: Reader) -> list[Worker]:
-    """Return the workers that have not ended according to the log, longest running first."""
+    """Return the workers that have not ended according to the log, the oldest first."""
     return [_worker(row) for row in tx.query(ACTIVE)]
 
 

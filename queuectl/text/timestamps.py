@@ -104,12 +104,12 @@ def instant(at_us: int | None) -> str | None:
     return None if at_us is None else rfc3339(at_us)
 
 
-def ago(at_us: int, now: int) -> str:
+def ago(at_us: int, now_us: int) -> str:
     """Format a time as its distance from now: `2m ago`, `in 5s`.
 
-    at_us, now: UTC, microseconds since 1970. `tick` in live.js does the same on an open page.
+    at_us, now_us: UTC, microseconds since 1970. `tick` in live.js does the same on an open page.
     """
-    return f"in {age(at_us - now)}" if at_us > now else f"{age(now - at_us)} ago"
+    return f"in {age(at_us - now_us)}" if at_us > now_us else f"{age(now_us - at_us)} ago"
 
 
 def clock(at_us: int) -> str:
@@ -135,9 +135,9 @@ def stamp(at_us: int) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} {offset[:3]}:{offset[3:5]}"
 
 
-def moment(at_us: int, now: int) -> str:
+def moment(at_us: int, now_us: int) -> str:
     """Format the local time of day, with the date unless that is today."""
-    return clock(at_us) if day(at_us) == day(now) else f"{day(at_us)}, {clock(at_us)}"
+    return clock(at_us) if day(at_us) == day(now_us) else f"{day(at_us)}, {clock(at_us)}"
 
 
 def day(at_us: int) -> str:

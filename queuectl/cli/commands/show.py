@@ -133,18 +133,18 @@ def _plain(value: object) -> str:
     return text.lower() if isinstance(value, bool) else text
 
 
-def _print_for_terminal(out: Printer, view: ShownJob, now: int) -> None:
+def _print_for_terminal(out: Printer, view: ShownJob, now_us: int) -> None:
     job = view.job
     state_text = out.painted(state(job), job.state)
-    line(f"job {visible(job.id)}  {state_text}, {ago(job.changed_at_us, now)}")
+    line(f"job {visible(job.id)}  {state_text}, {ago(job.changed_at_us, now_us)}")
     width = shutil.get_terminal_size().columns
-    for label, text in _fields(view, now):
+    for label, text in _fields(view, now_us):
         _print_field(label, visible(text), width)
     if view.runs:
         line()
         out.table(ATTEMPT_COLUMNS, view.runs)
     line()
-    out.hint(_next_step(view, now))
+    out.hint(_next_step(view, now_us))
 
 
 def _print_field(label: str, text: str, width: int) -> None:
@@ -158,7 +158,7 @@ def _print_field(label: str, text: str, width: int) -> None:
             line(part)
 
 
-def _fields(view: ShownJob, now: int) -> Iterator[tuple[str, str]]:
+def _fields(view: ShownJob, now_us: int) -> Iterator[tuple[str, str]]:
     job, spec = view.job, view.job.spec
     yield "command", spec.command
     if spec.name:
@@ -166,7 +166,7 @@ def _fields(view: ShownJob, now: int) -> Iterator[tuple[str, str]]:
     yield "queue", f"{spec.queue}, priority {spec.priority}" if spec.priority else spec.queue
     if spec.tags:
         yield "tags", " ".join(f"{key}={text}" for key, text in spec.tags.items())
-    yield "enqueued", f"{moment(job.enqueued_at_us, now)}, {ago(job.enqueued_at_us, now)}"
+    yield "enqueued", f"{moment(job.enqueued_at_us, now_us)}, {ago(job.enqueued_at_us, now_us)}"
     yield from option_lines(job)
     path = path_of(spec, view.context)
     if view.context:
@@ -186,7 +186,7 @@ def _fields(view: ShownJob, now: int) -> Iterator[tuple[str, str]]:
         yield "hint", with_named_db(missing_program(spec, path))
 
 
-def _next_step(view: ShownJob, now: int) -> str:
+def _next_step(view: ShownJob, now_us: int) -> str:
     """Return why the job waits, or what to do next."""
     job = view.job
     match job.state:
@@ -197,7 +197,7 @@ def _next_step(view: ShownJob, now: int) -> str:
                 return f"worker {job.worker} is dead; the next worker requeues the job: {_START}"
             return f"running on worker {job.worker} · queuectl logs {quoted(job.id)} -f"
         case "failed" | "scheduled":
-            return _when_due(view, now)
+            return _when_due(view, now_us)
         case "dead":
             first = f"retry: queuectl dlq retry {quoted(job.id)}"
         case _:
@@ -205,18 +205,21 @@ def _next_step(view: ShownJob, now: int) -> str:
     return " · ".join((first, *output_hint(view.runs, job)))
 
 
-def _when_due(view: ShownJob, now: int) -> str:
-    due = view.job.due_at_us
-    assert due is not None
-    what = "first attempt" if view.job.state == "scheduled" else "next attempt"
-    if due > now:
+def _when_due(view: ShownJob, now_us: int) -> str:
+    due_us = view.job.due_at_us
+    assert due_us is not None
+    attempt = "first attempt" if view.job.state == "scheduled" else "next attempt"
+    if due_us > now_us:
         return (
-            f"{what} {ago(due, now)}, at {moment(due, now)}"
+            f"{attempt} {ago(due_us, now_us)}, at {moment(due_us, now_us)}"
             f" · run it now: queuectl retry {quoted(view.job.id)}"
         )
     if not view.workers:
-        return f"overdue since {moment(due, now)} ({age(now - due)}) · {_why_pending(view)}"
-    return f"{what} was due {ago(due, now)} · {_why_pending(view)}"
+        return (
+            f"overdue since {moment(due_us, now_us)} ({age(now_us - due_us)})"
+            f" · {_why_pending(view)}"
+        )
+    return f"{attempt} was due {ago(due_us, now_us)} · {_why_pending(view)}"
 
 
 def _why_pending(view: ShownJob) -> str:

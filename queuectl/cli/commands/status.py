@@ -68,20 +68,24 @@ def _print_workers_and_head(
     out: Printer, store: Store | None, tx: Reader, queue_name: str | None
 ) -> None:
     """Print the workers, the oldest waiting job, the next due time and the head, and hints."""
-    now = SystemClock().wall_us()
+    now_us = SystemClock().wall_us()
     active = workers.active(tx)
     living = living_workers(store, active)
     none = with_named_db("none (start one with: queuectl worker start)")
     line(f"Workers: {len(living) or none}")
     for worker in active:
         claimed = len(jobs.of_worker(tx, worker.id))
-        words = _busy(worker, claimed, now) if worker in living else _dead(worker, claimed)
+        words = _busy(worker, claimed, now_us) if worker in living else _dead(worker, claimed)
         line(f"  {visible(worker.id)}: {words}")
     if (oldest := _oldest(tx, queue_name)) is not None:
-        line(f"Oldest waiting: job {visible(oldest.id)}, for {age(now - oldest.changed_at_us)}")
+        line(f"Oldest waiting: job {visible(oldest.id)}, for {age(now_us - oldest.changed_at_us)}")
     if (due := timers.earliest(tx)) is not None:
-        overdue = due <= now and not living
-        when = f"overdue for {age(now - due)}, no worker is running" if overdue else ago(due, now)
+        overdue = due <= now_us and not living
+        when = (
+            f"overdue for {age(now_us - due)}, no worker is running"
+            if overdue
+            else ago(due, now_us)
+        )
         line(f"Next due: {when}")
     head = tx.head()
     line(f"Head: {head.position}:{head.hash}")
@@ -105,14 +109,14 @@ def _oldest(tx: Reader, queue_name: str | None) -> Job | None:
     return jobs.get(tx, job_id) if job_id else None
 
 
-def _busy(worker: Worker, running: int, now: int) -> str:
+def _busy(worker: Worker, claimed: int, now_us: int) -> str:
     started = worker.started
     stopping = ", stopping" if worker.state == "stopping" else ""
-    busy, ahead = min(running, started.slots), max(0, running - started.slots)
+    busy, ahead = min(claimed, started.slots), max(0, claimed - started.slots)
     waiting = f" and {ahead:,} more claimed ahead" if ahead else ""
     return (
         f"{visible(started.name)}, {busy} of {started.slots} slots busy{waiting},"
-        f" started {ago(worker.started_at_us, now)}{stopping}"
+        f" started {ago(worker.started_at_us, now_us)}{stopping}"
     )
 
 

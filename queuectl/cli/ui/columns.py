@@ -52,15 +52,15 @@ def output_hint(attempts: Sequence[Run], job: Job) -> list[str]:
     return []
 
 
-def due_text(job: Job, now: int) -> str:
+def due_text(job: Job, now_us: int) -> str:
     """Return when the next attempt is due: `in 5s`.
 
     `overdue 2m`: the time has passed, and no worker has made the job pending yet.
     """
     if job.due_at_us is None:
         return ""
-    late = job.due_at_us <= now
-    return f"overdue {age(now - job.due_at_us)}" if late else ago(job.due_at_us, now)
+    late = job.due_at_us <= now_us
+    return f"overdue {age(now_us - job.due_at_us)}" if late else ago(job.due_at_us, now_us)
 
 
 def text_column(
@@ -81,9 +81,9 @@ def time_column(title: str, at_us: Callable[[T], int | None]) -> Column[T]:
     def plain(row: T) -> str:
         return instant(at_us(row)) or ""
 
-    def shown(row: T, now: int) -> str:
+    def shown(row: T, now_us: int) -> str:
         at = at_us(row)
-        return "" if at is None else ago(at, now)
+        return "" if at is None else ago(at, now_us)
 
     return Column(title, plain, shown, droppable=True)
 

@@ -235,7 +235,7 @@ def _differences(table: Table, live: Reader, rebuilt: Reader) -> Iterator[Differ
         yield Difference(table.name, (), None, ("a column" if columns else "the whole table",))
         return
     width = len(table.key)
-    sql = f"SELECT {table.listed} FROM {table.name} ORDER BY {', '.join(table.key)}"
+    sql = f"SELECT {', '.join(columns)} FROM {table.name} ORDER BY {', '.join(table.key)}"
     live_rows, rebuilt_rows = live.rows(sql), rebuilt.rows(sql)
     stored, expected = next(live_rows, None), next(rebuilt_rows, None)
     while stored is not None or expected is not None:

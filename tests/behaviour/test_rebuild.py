@@ -67,6 +67,20 @@ def test_a_changed_row_is_found_and_repaired(
     queue.close()
 
 
+def test_a_computed_column_that_was_replaced_is_found(path: str) -> None:
+    queue = filled(path)
+    stranger(
+        path,
+        "ALTER TABLE jobs DROP COLUMN command",
+        "ALTER TABLE jobs ADD COLUMN command TEXT",
+        "UPDATE jobs SET command = 'other' WHERE id = '2'",
+    )
+    assert [difference.key for difference in compare(queue.store)] == [(2,), (3,), (4,)]
+    replay(queue.store)
+    assert compare(queue.store) == []
+    queue.close()
+
+
 def test_a_difference_has_both_rows(path: str) -> None:
     queue = filled(path)
     stranger(path, "UPDATE counts SET failed = 9")

@@ -1,1 +1,1 @@
-"""Transactions of the queue: requests, the rules that decide them, and appending the events."""
+"""Transactions of the queue: requests, the rules that decide them, and the append of events."""

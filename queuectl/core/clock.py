@@ -1,4 +1,4 @@
-"""The clock: wall time and monotonic time, passed in so that tests can replace it."""
+"""The clock: wall time and monotonic time. It is passed as a parameter: tests use their own."""
 
 import time
 from typing import Protocol
@@ -13,7 +13,7 @@ class Clock(Protocol):
         """Return UTC in microseconds since 1970. It may be set forward or back."""
 
     def monotonic_us(self) -> int:
-        """Return microseconds that never decrease; they do not advance while suspended."""
+        """Return microseconds that never decrease and do not advance while the machine sleeps."""
 
 
 class SystemClock:

@@ -1,4 +1,4 @@
-"""Long work that creates many objects and no reference cycles, without the garbage collector."""
+"""Turning the garbage collector off for long work that creates no reference cycles."""
 
 import gc
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_off() -> Iterator[None]:
-    """Turn the collector off during the block: its searches take 5 % of the time of a replay."""
+    """Turn the garbage collector off during the block. It takes 5 % of the time of a replay."""
     was_on = gc.isenabled()
     gc.disable()
     try:

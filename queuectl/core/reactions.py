@@ -1,9 +1,10 @@
-"""What the changes of a transaction lead to: further requests, carried out in the same transaction.
+"""Reactions: requests that follow from the changes of a transaction, in the same transaction.
 
-A reaction is called when the changes of streams of its kind have been written to the read models,
-so its queries see them. It yields requests, each with the position of the event that led to it. Its
-requests must not be refused in the state that its queries have shown: a refusal is raised, and then
-the transaction writes nothing. See docs/decisions/0015.
+A reaction is called after the changes of its kind of stream were written to the read models, so its
+queries see them. It yields requests for other streams, each with the position of the event that led
+to it. If such a request is refused, the refusal is raised and the transaction writes nothing: a
+reaction must yield only requests that its queries have shown to be possible.
+See docs/decisions/0015.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,22 +18,26 @@ from projections.streams import StreamKind
 
 from .requests import AnyRequest, Lose
 
-ROUNDS_AT_MOST = 10_000
-"""Reactions to reactions are carried out in rounds; more of them is an error in a reaction."""
+MOST_ROUNDS = 10_000
+"""Reactions can lead to more reactions, in rounds.
+
+More rounds than this are a bug in a reaction.
+"""
 
 
 class Led(NamedTuple):
-    """A request that an event has led to. cause: the position of the event."""
+    """A request that an event has led to. cause: the position of that event."""
 
     request: AnyRequest
     cause: int
 
 
 Reaction = Callable[[Reader, Sequence[Change[Any]]], Iterator[Led]]
+"""Takes a transaction and the changes of one kind of stream; yields requests for other streams."""
 
 
 def claims_lost(tx: Reader, changes: Sequence[Change[Worker]]) -> Iterator[Led]:
-    """Lose the claims of ended workers; the processes of their jobs have ended already."""
+    """Yield the loss of all claims of ended workers. The processes of their jobs have ended."""
     for change in changes:
         worker = change.after
         if not worker.active:
@@ -42,7 +47,7 @@ def claims_lost(tx: Reader, changes: Sequence[Change[Worker]]) -> Iterator[Led]:
 
 
 REACTIONS: Mapping[StreamKind, Sequence[Reaction]] = {"worker": (claims_lost,)}
-"""By the kind of the streams whose changes they read."""
+"""By kind of stream: the reactions to changes of these streams."""
 
 
 def led_by(tx: Reader, changed: Mapping[StreamKind, Sequence[Change[Any]]]) -> list[Led]:

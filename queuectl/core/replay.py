@@ -12,18 +12,20 @@ if TYPE_CHECKING:
     from projections.rebuild import Contention
 
 PAUSE_S = 0.002
-"""Waiting writers try to lock every millisecond, so each of them has a chance in this pause."""
+"""Shortest pause. Waiting writers try to lock every millisecond, so they can lock during it."""
 
-PAUSED = 0.25
-"""While other processes write, the pause lasts at least this fraction of the last slice: on a busy
-machine a writer that wakes up first has to get a processor."""
+PAUSE_FRACTION = 0.25
+"""While other processes write, a pause lasts at least this fraction of the last slice.
+
+On a busy machine, a writer that wakes up must wait for a processor before it can lock.
+"""
 
 
 def replay(store: Store, on_progress: OnProgress = lambda _, __: None) -> int:
     """Rebuild all read models from the log while other processes use the queue.
 
-    Return the position that was reached. Raises ReplayRunning if another rebuild is running, and
-    ChainBroken if the log is damaged.
+    Return the position of the last event that was folded. Raises ReplayRunning if another rebuild
+    is running, and ChainBroken if the log is damaged.
     """
     from projections.rebuild import rebuild
 
@@ -45,5 +47,5 @@ class _Pause:
 
     def __call__(self, contention: "Contention") -> None:
         took_s = time.monotonic() - self._since_s
-        time.sleep(max(PAUSE_S, took_s * PAUSED if contention == "others" else 0))
+        time.sleep(max(PAUSE_S, took_s * PAUSE_FRACTION if contention == "others" else 0))
         self._since_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""The requests to the queue. Each has all the facts that its decision needs.
+"""The requests to the queue. Each has all the data that its decision needs, besides the state.
 
 Times are UTC, microseconds since 1970. The caller reads the clock and draws the jitter.
 """
@@ -15,14 +15,15 @@ from projections.streams import CONFIG, CONTEXT, StreamKind, named
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Base class of all requests. The class says what holds for all requests of its type."""
+    """Base class of all requests. Class variables hold what is the same for all of a type."""
 
     kind: ClassVar[StreamKind]
     """The kind of the stream to which its events are appended."""
     actor: ClassVar[Literal["timer"] | None] = None
     """The recorded actor; None means that of the transaction."""
     cause: ClassVar[Literal["last event"] | None] = None
-    """What in the log led to it: the last event of its stream; nothing, if a person made it."""
+    """The event that led to it: the last event of its stream, or none if a user made the request.
+    """
 
     @property
     def stream(self) -> str:
@@ -55,7 +56,10 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     delay_us: int | None = None
     run_at_us: int | None = None
     run_at: str | None = None
-    """The text of `run_at_us`, if its meaning depends on the day: it identifies the request."""
+    """The text that gave `run_at_us`, if its meaning depends on the day (`tomorrow 9:00`).
+
+    The digest of the request contains it instead of `run_at_us`.
+    """
     max_retries: int | None = None
     backoff_base: float | None = None
     backoff_max_us: int | None = None
@@ -78,7 +82,7 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
     """The settings in force, for jobs that do not override them. Hashed for each job."""
 
     values: tuple[tuple[str, int | float | None], ...]
-    """By field of NewJob."""
+    """Pairs: a field of NewJob, and its value."""
 
 
 class Enqueue(OfJob, frozen=True, kw_only=True):
@@ -93,7 +97,7 @@ class Enqueue(OfJob, frozen=True, kw_only=True):
 
 
 class ComeDue(OfJob, frozen=True, kw_only=True):
-    """A delayed job or a retry is due."""
+    """Make a delayed job or a retry pending: it is due."""
 
     actor = "timer"
     cause = "last event"
@@ -101,7 +105,7 @@ class ComeDue(OfJob, frozen=True, kw_only=True):
 
 
 class Rearm(OfJob, frozen=True, kw_only=True):
-    """Begin a delay again: the clock was set back to a time before the delay began."""
+    """Restart a delay: the clock was set back to a time before the delay began."""
 
     actor = "timer"
     cause = "last event"
@@ -118,7 +122,7 @@ class Claim(OfJob, frozen=True, kw_only=True):
 
 
 class OfClaim(OfJob, frozen=True, kw_only=True):
-    """Base class of requests about a claim; they are refused if it is not the job's current claim.
+    """Base class of requests about a claim. They are refused if the claim is not current.
 
     worker: the worker that holds it; None means any.
     """
@@ -139,7 +143,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ended: FailureReason | Literal["cancelled"]
     """`exit`: it ended by itself, with any `exit_code`. `cancelled`, `timeout`, `worker-stopped`:
-    the worker ended it, whatever its exit code is."""
+    the worker ended it, and the exit code does not matter."""
     exit_code: int | None = None
     signal: int | None = None
     error: str | None = None
@@ -155,7 +159,7 @@ class Finish(OfClaim, frozen=True, kw_only=True):
 
 
 class Lose(OfClaim, frozen=True, kw_only=True):
-    """The worker of this attempt has died, and none of the attempt's processes is running."""
+    """End an attempt whose worker has died. None of the attempt's processes is running."""
 
 
 class RetryDead(OfJob, frozen=True, kw_only=True):
@@ -210,7 +214,7 @@ class OfWorker(Request, frozen=True, kw_only=True):
 
 
 class StartWorker(OfWorker, frozen=True, kw_only=True):
-    """A supervisor holds its lock and starts."""
+    """Record the start of a worker. Its supervisor holds its lock."""
 
     started: WorkerStarted
 
@@ -223,13 +227,13 @@ class RequestStop(OfWorker, frozen=True, kw_only=True):
 
 
 class EndWorker(OfWorker, frozen=True, kw_only=True):
-    """A supervisor exits in an orderly way."""
+    """Record the orderly end of a worker."""
 
     reason: Literal["drained", "stopped", "until-empty", "until-idle", "keeper-lost", "error"]
 
 
 class LoseWorker(OfWorker, frozen=True, kw_only=True):
-    """Another worker has found that this one died."""
+    """Record that a worker has died. found_by: the worker that found this."""
 
     found_by: str
 
@@ -252,7 +256,7 @@ class SetConfig(Request, frozen=True, kw_only=True):
 
 
 class RecordContext(Request, frozen=True, kw_only=True):
-    """Record a directory and PATH that jobs are enqueued from, so that they can refer to it."""
+    """Record a directory and PATH of enqueued jobs, so that their events can refer to it."""
 
     kind = "context"
     cwd: str
@@ -268,10 +272,10 @@ AnyRequest = JobRequest | WorkerRequest | SetConfig | RecordContext
 
 
 class AndThen(msgspec.Struct, frozen=True):
-    """A decision that concerns several streams: all of it is recorded, or nothing.
+    """A decision about several streams: all its events are recorded, or none.
 
-    The requests are decided before anything is recorded, so each must be for another stream. If one
-    is refused, the whole is refused. The last of `events` is their cause.
+    All requests are decided before anything is recorded, so each must be for another stream. If one
+    is refused, all are refused. The cause of their events is the last of `events`.
     """
 
     events: tuple[Fact, ...]

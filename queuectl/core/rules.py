@@ -1,4 +1,4 @@
-"""The table of all requests, with the function that decides each.
+"""The function that decides each type of request.
 
 mypy fails here if a kind of stream has no rules, and in `decisions/<kind>.py` if a request has no
 rule.
@@ -15,7 +15,7 @@ from .decisions import config, context, job, worker
 from .requests import AndThen, AnyRequest, Request
 
 Rule = Callable[[Any, Any], tuple[Fact, ...] | AndThen | QueueError]
-"""From the state of a stream and a request to the events of the stream, or a refusal."""
+"""Takes the state of a stream and a request; returns the events of the stream, or a refusal."""
 
 
 def _rules(kind: StreamKind) -> Rule:
@@ -38,18 +38,20 @@ RULES: Mapping[type[Request], Rule] = {
 
 
 class Part(NamedTuple):
-    """A part of a decision that concerns several streams: the events of one of them."""
+    """The part of a decision about several streams that concerns one stream."""
 
     request: AnyRequest
     state: Any
-    """The state of its stream before."""
+    """The state of the stream before the decision."""
     events: tuple[Fact, ...]
     leader: int | None
-    """The index of the part that led to it; None for the first."""
+    """The index of the part that led to this part; None for the first."""
 
 
 def parts_of(request: AnyRequest, state_of: Callable[[str], Any]) -> list[Part] | QueueError:
-    """Decide a request and all that follow from it, in order; or return the first refusal.
+    """Decide a request and all requests that follow from it; return the parts in order.
+
+    Return the first refusal instead, if there is one.
 
     state_of: returns the current state of a stream.
     """

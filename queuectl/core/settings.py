@@ -46,11 +46,11 @@ class Setting(msgspec.Struct, frozen=True):
     highest: Number
     help: str
     off: str | None = None
-    """The word for 0, if 0 means that there is no limit."""
+    """The word for 0 if 0 means "no limit"; None if 0 is an ordinary value."""
 
     @property
     def field(self) -> str:
-        """The field for it in NewJob and in the event `enqueued`."""
+        """The name of its field in NewJob and in the event `enqueued`."""
         return self.key.replace("-", "_") + _UNITS.get(self.kind, "")
 
     def named(self, key: str) -> Self:
@@ -87,9 +87,9 @@ class Setting(msgspec.Struct, frozen=True):
         return self._bounded(value)
 
     def in_force(self, value: SettingValue | None) -> Number | None:
-        """Return the value for a job without the option; None means that there is no limit.
+        """Return the value for a job without the option; None means "no limit".
 
-        value: the value that was set, None for the default.
+        value: the value that was set; None for the default.
         """
         number = float(self.default if value is None else value)
         if self.off and number == 0:
@@ -97,7 +97,7 @@ class Setting(msgspec.Struct, frozen=True):
         return number if self.kind == "number" else int(number)
 
     def show(self, value: SettingValue) -> str:
-        """Return a stored value as a person would type it."""
+        """Return a stored value as text in the form in which a user types it."""
         if self.off and value == 0:
             return self.off
         if self.kind == "duration":
@@ -128,7 +128,7 @@ _ALL = (
 )
 SETTINGS = {setting.key: setting for setting in _ALL}
 
-_FOREIGN_NAMES = {
+_NAMES_ELSEWHERE = {
     **dict.fromkeys(("retries", "max-attempts", "attempts", "retry"), "max-retries"),
     **dict.fromkeys(("backoff", "base", "retry-delay", "backoff-factor"), "backoff-base"),
     **dict.fromkeys(("max-backoff", "backoff-cap", "max-delay"), "backoff-max"),
@@ -136,13 +136,13 @@ _FOREIGN_NAMES = {
     **dict.fromkeys(("kill-timeout", "grace-period", "stop-timeout"), "grace"),
     **dict.fromkeys(("max-output", "log-limit"), "output-limit"),
 }
-"""Names of these settings in other programs."""
+"""By its name in another program: the key of the setting."""
 
 _OLD_SPELLINGS = {"base-backoff": "backoff-base"}
 
 
 def _digits(key: str, text: str, kind: ValueKind) -> str:
-    """Return the text if it is a number in ASCII digits. Raises BadInput."""
+    """Return the text. Raises BadInput if it is not a number in ASCII digits."""
     pattern, what = _NUMBERS[kind]
     if not re.fullmatch(pattern, text.strip(), re.ASCII):
         raise BadInput(f"{key} must be {what}, not {text!r:.100}")
@@ -158,7 +158,7 @@ def setting(key: str) -> Setting:
     match = SETTINGS.get(_OLD_SPELLINGS.get(name, name))
     if match is None:
         todo = "queuectl config list shows them"
-        raise UnknownWord("setting", key, SETTINGS, todo, _FOREIGN_NAMES)
+        raise UnknownWord("setting", key, SETTINGS, todo, _NAMES_ELSEWHERE)
     return match
 
 

@@ -17,16 +17,16 @@ from projections.errors import NewerReadModels, StaleReadModels
 from projections.registry import checkpoint, first_schema, freshness
 
 BELL_TIMEOUT_S = 30.0
-"""Longest wait for the doorbell: a writer may die after its commit and before it rings."""
+"""Longest wait for the doorbell. A writer may die between its commit and its ring."""
 
 FILE_CHECK_S = 1.0
-"""How often the path is checked while waiting: a moved file's doorbells are not rung."""
+"""How often to check the path while waiting: nothing rings the doorbells of a moved file."""
 
 POLL_S = 0.5
-"""How often the log is read if no doorbell can be created because the folder is read-only."""
+"""How often to read the log if the folder is read-only, so that there is no doorbell."""
 
 PAGE = 1_000
-"""Events read in one transaction: a slow reader must not prevent checkpoints of the WAL."""
+"""Events to read per transaction: a slow reader must not prevent checkpoints of the WAL."""
 
 
 class Reading:
@@ -36,7 +36,7 @@ class Reading:
     """
 
     def __init__(self, location: Location, key: str | None = None) -> None:
-        """key: of the queue that must be opened; None accepts any."""
+        """key: the key that the queue must have; None accepts any queue."""
         self.location, self._key = location, key
         self._store: Store | None = None
         self._bell: Doorbell | None = None
@@ -64,7 +64,7 @@ class Reading:
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
-        """Return a snapshot of the queue, valid until the block ends.
+        """Return a snapshot of the queue that is valid until the block ends.
 
         Raises StaleReadModels if the read models must be rebuilt first, and NewerReadModels.
         """
@@ -91,8 +91,8 @@ class Reading:
     def await_more(self, timeout_s: float | None = None) -> bool:
         """Wait for new events. Call `listen` before the first read, or some may be missed.
 
-        May return without new events. timeout_s: None waits without limit. Return False if the time
-        is over. Raises Gone if the file was deleted or replaced, and BrokenPipeError if
+        timeout_s: None waits without limit. Return False if this time is over, else True, perhaps
+        without new events. Raises Gone if the file was deleted or replaced, and BrokenPipeError if
         `watch_output` was called and the reader of standard output has closed it.
         """
         longest = BELL_TIMEOUT_S if self._bell else POLL_S
@@ -124,7 +124,10 @@ class Reading:
         self._bell = self._store = None
 
     def _rung(self, wait_s: float) -> bool:
-        """Wait for the bell, at most `wait_s`, then check that the path still leads to the file."""
+        """Wait for the bell, at most `wait_s`; return True if it has rung.
+
+        Raises Gone if the path no longer leads to the file.
+        """
         rung = self._wait(wait_s)
         if self._bell is not None:
             self._bell.drain()

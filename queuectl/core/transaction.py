@@ -1,6 +1,6 @@
 """A write transaction of the queue: for each request it reads, decides, appends and folds.
 
-This is the only writer of events. A decision is a pure function of a state and a request.
+No other code appends events. A decision is a pure function of a state and a request.
 """
 
 import os
@@ -23,7 +23,7 @@ from projections.read_models import contexts, sequence, settings
 from projections.registry import ADVANCE, Projector
 
 from ..errors import BadInput, NoSuchJob, QueueError
-from .reactions import ROUNDS_AT_MOST, led_by
+from .reactions import MOST_ROUNDS, led_by
 from .requests import (
     AndThen,
     AnyRequest,
@@ -40,6 +40,7 @@ from .rules import RULES, Part, parts_of
 from .settings import policy
 
 CONTEXTS_AT_MOST = 1_000
+"""Drop the cached contexts if there are more than this many."""
 STREAMS_PER_FLUSH = 1_000
 """Read models are written once this many streams have changed, to limit the use of memory."""
 
@@ -61,17 +62,17 @@ class TransactionCache:
         self.last_number: int | None = None
 
     def begin(self, last: tuple[int, bytes]) -> None:
-        """Drop the cache if another writer has committed since the last `end`.
+        """Begin a transaction. Drop the cache if another writer has committed since the last `end`.
 
-        last: position and hash of the log's last record. Until `end`, the cache counts as invalid,
-        so that the data of a failed transaction is not used.
+        last: position and hash of the log's last record. If the transaction fails before `end`, its
+        data must not be used: the next `begin` drops the cache.
         """
         if self._last != last or len(self.contexts) > CONTEXTS_AT_MOST:
             self.contexts, self.policy, self.last_number = {}, None, None
         self._last = None
 
     def end(self, last: tuple[int, bytes]) -> None:
-        """Keep the cache for a transaction that begins after this record.
+        """Keep the cache for the next transaction, if the log then still ends at this record.
 
         If the commit fails, the log will have another last record, and `begin` drops the cache.
         """
@@ -79,7 +80,7 @@ class TransactionCache:
 
 
 class Session:
-    """A write transaction: the events of all its requests are recorded together, or not at all."""
+    """A write transaction: the events of all its requests are recorded, or none of them."""
 
     def __init__(self, tx: Writer, cache: TransactionCache) -> None:
         self._tx = tx
@@ -118,14 +119,14 @@ class Session:
         return answer
 
     def enqueue(self, new: NewJob) -> Job | QueueError:
-        """Accept a job with its own id, or the next number, and the policy in force.
+        """Accept a job. Its id is the one in `new`, or the next number.
 
-        Return the job, also if the same request was accepted before, or the refusal.
+        Return the job, or the refusal. If the same request was accepted before, return that job.
         """
         return self.send(self.enqueue_request(new))
 
     def enqueue_request(self, new: NewJob) -> Enqueue:
-        """Return the request to accept a job, for a request of another stream that leads to it."""
+        """Return the request to accept a job; a decision about another stream may contain it."""
         return Enqueue(
             job_id=new.id or self._next_id(),
             new=new,
@@ -155,15 +156,15 @@ class Session:
         self._tx.commit()
 
     def finish(self) -> None:
-        """Write the read models; call it once, before the commit."""
+        """Write the read models. Call it once, before the commit."""
         self._flush()
         if self._tx.appended:
             self._tx.execute(ADVANCE, {"position": self._tx.last[0]})
         self._cache.end(self._tx.last)
 
     def _flush(self) -> None:
-        """Write all changes to the read models, and carry out the requests that they lead to."""
-        for _ in range(ROUNDS_AT_MOST):
+        """Write all changes to the read models, and carry out the requests of reactions to them."""
+        for _ in range(MOST_ROUNDS):
             requests = led_by(self._tx, self._projector.flush())
             if not requests:
                 return
@@ -174,9 +175,9 @@ class Session:
         raise AssertionError("reactions lead to reactions without an end")
 
     def _carry_out(self, request: AnyRequest, cause: int | None = None) -> Any:
-        """Decide a request and append; return the new state of its stream, or the refusal.
+        """Decide a request and append its events; return the state of the stream, or a refusal.
 
-        cause: position of the event that led to the request, if that is in another stream.
+        cause: position of the event in another stream that led to the request, if there is one.
         """
         stream = request.stream
         if request.kind == "job" and not streams.is_job(stream):
@@ -195,15 +196,18 @@ class Session:
         return self._projector.state(stream)
 
     def _append_all(self, parts: list[Part], cause: int | None) -> None:
-        last: list[int | None] = []
+        """Append the events of all parts. The cause of a part is the last event of its leader."""
+        last_positions: list[int | None] = []
         for request, state, events, leader in parts:
-            led = cause if leader is None else last[leader]
-            last.append(self._append(request, state, events, led) if events else None)
+            part_cause = cause if leader is None else last_positions[leader]
+            last_positions.append(
+                self._append(request, state, events, part_cause) if events else None
+            )
 
     def _append(
         self, request: Request, state: Any, events: tuple[Fact, ...], cause: int | None
     ) -> int:
-        """Append at least one event and return the position of the last."""
+        """Append these events, at least one; return the position of the last one."""
         if cause is None and state is not None and request.cause == "last event":
             cause = state.position
         version = state.version if state is not None else 0
@@ -216,6 +220,7 @@ class Session:
         return recorded[-1].position
 
     def _next_id(self) -> str:
+        """Return the next number, which no job has as its id."""
         if self._cache.last_number is None:
             self._cache.last_number = sequence.last_number(self.tx)
         self._cache.last_number += 1
@@ -230,7 +235,7 @@ class Session:
 
     def _context(self, cwd: str | None) -> int:
         """Return the position of the event that recorded this directory and this process's PATH."""
-        directory, path = cwd or self._here, self._path
+        directory, path = cwd or self._cwd, self._path
         known = self._cache.contexts
         if (directory, path) not in known:
             position = contexts.find(self.tx, _recordable("directory", directory), path)
@@ -240,21 +245,21 @@ class Session:
         return known[directory, path]
 
     @cached_property
-    def _here(self) -> str:
-        """The working directory; cached, as getcwd() costs as much as folding a job."""
+    def _cwd(self) -> str:
+        """The working directory. It is cached: getcwd() takes as long as folding a job."""
         return _working_directory()
 
     @cached_property
     def _path(self) -> str:
-        """PATH, where programs are looked for; cached like the directory."""
+        """The value of PATH. It is cached like the directory."""
         return _recordable("PATH", os.environ.get("PATH", os.defpath))
 
 
 def _digest(new: NewJob) -> str:
     """Return the SHA-256 of a request, in hexadecimal.
 
-    Requests that differ only in notation have the same digest. Defaults are left out, so that the
-    digest does not change when a later version adds a field.
+    Requests that differ only in notation have the same digest. Values that equal their default are
+    left out, so that the digest does not change when a later version adds a field.
     """
     fields = {name: value for name, value in asdict(new).items() if value != _DEFAULTS[name]}
     if new.run_at is not None:
@@ -270,7 +275,10 @@ def _working_directory() -> str:
 
 
 def _recordable(what: str, text: str) -> str:
-    """Return the text. Raises BadInput if it is not UTF-8: the log cannot store it."""
+    """Return the text. Raises BadInput if it is not UTF-8, which the log cannot store.
+
+    what: the name of the text in the error.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,1 +1,1 @@
-"""The worker: keeper, supervisor and what they need."""
+"""The worker: keeper and supervisor, and their parts."""

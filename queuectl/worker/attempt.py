@@ -1,4 +1,4 @@
-"""One attempt at a job, from its launch until all of its processes have ended.
+"""An attempt of a job, from its launch until all of its processes have ended.
 
 The supervisor owns the attempts and calls them from its one thread; nothing here blocks. The order
 of calls is: `begin`, then `read`, `reminded`, `end` and `kill` in any order, `exited` once, `gone`
@@ -27,22 +27,23 @@ LAST_CHUNKS = 32
 MOST_NAMES = 10
 """The most names of leftover processes that are recorded."""
 QUICK_US = 1_000_000
-"""Output of a job that runs longer than this is written to a file, so that `logs -f` sees it."""
+"""If a job runs longer than this, its output is written to a file, so that `logs -f` shows it."""
 
 SHUTDOWN = frozenset({SIGHUP, SIGINT, SIGTERM})
 """Signals that init, systemd or a container runtime sends to all processes at once."""
 SHELL_OFFSET = 128
 """A shell exits with 128 + n if its command was ended by signal n."""
 STOP_SEEN_US = 250_000
-"""How long after a job's death by a shutdown signal its worker may receive its own signal."""
+"""After a shutdown signal has ended a job, its worker may receive its own signal this much later.
+"""
 EXIT_SEEN_US = 50_000
 """The same for a job that exits: a program that catches the signal may exit with any code.
 
-It is shorter because the record of every failure is delayed by it.
+It is shorter because it delays the record of every failure.
 """
 
 KEEP_US, KEEP_AGAIN_US = 2_000_000, 20_000
-"""How long to look for processes to keep while they go on forking, and how often."""
+"""How long to look for processes to keep while they continue to fork, and the pause between."""
 
 Ended = FailureReason | Literal["cancelled"]
 
@@ -71,28 +72,31 @@ class Attempt:
         self._kill_at_us: int | None = None
         self._worker_stops = False
         self._undecided_until_us: int | None = None
-        """Until this time a stop of the worker would explain how the main process ended."""
+        """Until this time, a stop of the worker counts as the reason why the main process ended."""
         self._signalled_until_us = 0
-        """Until this time a failure is taken for the effect of a signal that stops the worker."""
+        """Until this time, a failure counts as an effect of the signal that stops the worker."""
         self.decided_at_us = 0
-        """When its failure may be recorded: until then a stop signal explains it. 0: at once."""
+        """When its failure may be recorded; 0 means at once.
+
+        Before, a stop signal is its reason.
+        """
         self._check_at_us: int | None = None
-        """When to check for processes that no signal ends."""
+        """When to check for processes that no signal has ended."""
         self._stragglers: dict[int, str] = {}
         """Names of leftover processes that were killed, by pid."""
         self._remind: Callable[[int], None] = _remind_nobody
 
     def begin(self, remind: Callable[[int], None]) -> None:
-        """Start its timeout, now that it occupies its slot.
+        """Start the timeout. Call this when the attempt occupies its slot.
 
-        remind: schedules a call of `reminded` at a given time.
+        remind: schedules a call of `reminded` at the given time.
         """
         self._remind = remind
         if self.job.spec.timeout_us is not None:
             remind(self._started_us + self.job.spec.timeout_us)
 
     def read(self, now_us: int) -> bool:
-        """Read a chunk of its output; return False at the end of the output."""
+        """Read a chunk of output from the pipe; return False at the end of the output."""
         data = self._read()
         if data:
             if not self._output.total_bytes:
@@ -101,7 +105,7 @@ class Attempt:
         return data != b""
 
     def reminded(self, now_us: int) -> None:
-        """Do what is due: end it after its timeout, kill it after its grace, write its output."""
+        """End it if its timeout is over, kill it if its grace is over, and write its output."""
         timeout_us = self.job.spec.timeout_us
         if timeout_us is not None and now_us >= self._started_us + timeout_us:
             self.end("timeout", now_us)
@@ -130,7 +134,10 @@ class Attempt:
         self._check_soon(now_us)
 
     def unendable(self, now_us: int) -> list[Unendable]:
-        """Return its processes that no signal ends; once per signal, STUCK_US after it was sent."""
+        """Return its processes that no signal ends.
+
+        They are returned once per signal, STUCK_US after it was sent; else the list is empty.
+        """
         if self._check_at_us is None or now_us < self._check_at_us:
             return []
         self._check_at_us = None
@@ -142,15 +149,16 @@ class Attempt:
             self._remind(self._check_at_us)
 
     def worker_stops(self, now_us: int) -> None:
-        """Note that the worker stops: a shutdown signals the jobs as well."""
+        """Note that the worker stops: a shutdown sends signals to the jobs as well."""
         self._worker_stops = True
         if self._undecided_until_us is not None:
             self._stopped(now_us)
 
     def worker_signalled(self, now_us: int) -> None:
-        """Note that the worker got a stop signal; its jobs may have got it just before.
+        """Note that the worker received a stop signal; its jobs may have received it just before.
 
-        A worker that had to wait for the processor takes the signal in late, but before the result.
+        If the worker had to wait for the processor, it handles the signal late, but before the
+        result.
         """
         self._signalled_until_us = now_us + STOP_SEEN_US
         if self.decided_at_us:
@@ -189,9 +197,10 @@ class Attempt:
     def gone(self, now_us: int) -> bool:
         """Return whether all of its processes have ended. Leftover processes are killed.
 
-        They are killed at once; or after the grace if the worker ended the attempt, since a shell
-        often dies before its program has cleaned up. A death by a shutdown signal is held for a
-        moment: when a machine shuts down, jobs may die before their worker receives its signal.
+        They are killed at once. If the worker ended the attempt, they are killed after the grace,
+        since a shell often dies before its program has cleaned up. If a shutdown signal ended the
+        main process, this returns False for a moment: when a machine shuts down, jobs may die
+        before their worker receives its signal.
         """
         if self._exit is None:
             return False
@@ -209,14 +218,14 @@ class Attempt:
         return not leftover
 
     def _keep(self, now_us: int) -> bool:
-        """Let the remaining processes run on. Return whether all were found, or the time is up."""
+        """Keep the remaining processes. Return whether all were found, or the time is over."""
         if self._launcher.keep(self.mark) or now_us > self._exited_us + KEEP_US:
             return True
         self._remind(now_us + KEEP_AGAIN_US)
         return False
 
     def outcome(self) -> Outcome:
-        """Return how it ended; call this after `gone`. Reads the rest of the pipe first."""
+        """Return how it ended. Reads the rest of the pipe first. Call it after `gone`."""
         assert self._exit is not None
         for _ in range(LAST_CHUNKS):
             if not (data := self._read()):
@@ -246,7 +255,7 @@ class Attempt:
         )
 
     def recorded(self) -> None:
-        """Close the pipe and the output files: the result is in the log."""
+        """Close the pipe and the output files. Call it when the result is in the log."""
         if self.child.output is not None:
             os.close(self.child.output)
         if self.kept_output is not None and self.kept_output.blob is not None:
@@ -255,7 +264,7 @@ class Attempt:
             self._output.close()
 
     def _stopped(self, now_us: int) -> None:
-        """Note that a shutdown of the worker ended it; leftover processes have its grace to end."""
+        """Note that a shutdown of the worker ended it. Leftover processes have the grace to end."""
         self._ended, self._undecided_until_us = "worker-stopped", None
         self._kill_at_us = now_us + self.job.spec.grace_us
         self._remind(self._kill_at_us)
@@ -271,7 +280,10 @@ class Attempt:
 
 
 def order(job: Job, context: Context | None, mark: Mark, queue_label: str) -> Order:
-    """Return what to start for a job. An unknown context means `/` and the PATH of the worker."""
+    """Return the program to start for a job, with its directory and environment.
+
+    context: None means the directory `/` and the PATH of the worker.
+    """
     env = {"PATH": context.path if context else os.environ.get("PATH", os.defpath)}
     env |= job.spec.env
     env |= {

@@ -1,8 +1,8 @@
-"""Commits in a thread of their own: a disk takes longer for one than a short job runs.
+"""Commits in a thread of their own, because a commit takes longer than a short job.
 
-While the commit of one round runs in the committer's thread, the loop takes in results and launches
-jobs of earlier claims; SQLite releases the interpreter. Nothing else may use the store
-until the loop has taken in the outcome. See docs/decisions/0010.
+While the commit of a round runs in the committer's thread, the loop handles results and launches
+jobs that were claimed earlier; SQLite releases the interpreter lock during a commit. Nothing else
+may use the store until the loop has handled the outcome. See docs/decisions/0010.
 """
 
 import os
@@ -14,11 +14,14 @@ from .rounds import Round
 
 
 class Committer:
-    """Commits rounds in a thread of its own, one at a time; readable once one is done."""
+    """Commits rounds in a thread of its own, one at a time.
+
+    Its descriptor is readable after each.
+    """
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
-        self._under_way: tuple[Round, Future[None]] | None = None
+        self._current: tuple[Round, Future[None]] | None = None
 
     def start_thread(self) -> None:
         """Start the thread. Raises RuntimeError if the machine refuses one."""
@@ -30,39 +33,39 @@ class Committer:
 
     @property
     def busy(self) -> bool:
-        """Whether a commit runs, or its outcome has not been taken in yet."""
-        return self._under_way is not None
+        """Whether a commit runs, or its outcome has not been handled yet."""
+        return self._current is not None
 
     @property
     def round(self) -> Round:
         """The round that is being committed."""
-        assert self._under_way is not None
-        return self._under_way[0]
+        assert self._current is not None
+        return self._current[0]
 
-    def start(self, done: Round) -> None:
+    def start(self, prepared: Round) -> None:
         """Begin to commit a round."""
-        assert self._under_way is None
-        commit = self._thread.submit(done.commit)
-        self._under_way = done, commit
+        assert self._current is None
+        commit = self._thread.submit(prepared.commit)
+        self._current = prepared, commit
         commit.add_done_callback(lambda _: os.write(self._write, b"!"))
 
     def outcome(self) -> None:
         """Wait until the commit is done. Raises the errors of the commit."""
-        assert self._under_way is not None
+        assert self._current is not None
         os.read(self._read, 1)
-        (_, commit), self._under_way = self._under_way, None
+        (_, commit), self._current = self._current, None
         commit.result()
 
     @cached_property
     def _thread(self) -> ThreadPoolExecutor:
-        """Begun by `start_thread`, or with the first commit."""
+        """The thread; it is started by `start_thread`, or by the first commit."""
         return ThreadPoolExecutor(1, initializer=_leave_signals_to_the_loop)
 
 
 def _nothing() -> None:
-    """Is the first work of the thread."""
+    """Do nothing. This is the first task of the thread, which starts it."""
 
 
 def _leave_signals_to_the_loop() -> None:
-    """Block all signals in this thread, so that none interrupts a call of it."""
+    """Block all signals in this thread, so that none interrupts its system calls."""
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())

@@ -33,7 +33,7 @@ def write_to_stderr(text: str) -> None:
 
 
 class Console:
-    """Lines to stderr. If `jobs` is set, the start and the result of each job are reported."""
+    """Prints lines to stderr. jobs: report the start and the result of each job."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Console:
             self.say(text)
 
     def unendable(self, job_id: str, processes: list[Unendable]) -> None:
-        """Report processes that do not end although their attempt is being ended."""
+        """Report processes that signals have not ended."""
         for process in processes:
             self.say(f"job {visible(job_id)}: {unendable_advice(*process)}")
 
@@ -114,7 +114,7 @@ class Console:
         self.talk(f"{LEAVING.get(reason, 'Stopped')}: {summary or 'no job was run'}.")
 
     def _summary(self) -> str:
-        """Return such as `2 completed, 1 requeued`; empty if no attempt ended here."""
+        """Return a summary such as `2 completed, 1 requeued`; empty if no attempt ended here."""
         counts = [f"{self._finals[state]:,} {state}" for state in STATES if self._finals[state]]
         if self._requeued:
             counts.append(f"{self._requeued:,} requeued")
@@ -129,7 +129,10 @@ class Console:
         self._write(f"{_with_command(job)} dead: its worker was lost three times in a row; {see}")
 
     def ended(self, result: Result, job: Job | None) -> None:
-        """Report the result of an attempt. job: after it; None if the claim was superseded."""
+        """Report the result of an attempt.
+
+        job: its state after the attempt; None if the claim was no longer current.
+        """
         if job is None:
             self.say(
                 f"job {result.job.id}: attempt {result.job.attempt} was taken over,"
@@ -155,13 +158,13 @@ class Console:
 
 
 def _label(job: Job) -> str:
-    """Return such as `job 7 (nightly backup)`; `job 7` if it has no name."""
+    """Return a label such as `job 7 (nightly backup)`, or `job 7` if the job has no name."""
     name = f" ({_shortened(job.spec.name)})" if job.spec.name else ""
     return f"job {visible(job.id)}{name}"
 
 
 def _with_command(job: Job) -> str:
-    """Return such as `job 7 (make film)`, or `job 7 (nightly backup)` if it has a name."""
+    """Return the label with the name of the job, or with its command if it has no name."""
     return _label(job) if job.spec.name else f"{_label(job)} ({_shortened(job.spec.command)})"
 
 
@@ -171,6 +174,7 @@ def _shortened(text: str) -> str:
 
 
 def _became(result: Result, job: Job) -> str:
+    """Return the new state of the job in words, with the reason and what follows."""
     usage = result.outcome.usage
     match job.state:
         case "completed":
@@ -187,6 +191,7 @@ def _became(result: Result, job: Job) -> str:
 
 
 def _how(result: Result, usage: Usage, job: Job) -> str:
+    """Return how the attempt ended, in words, and how long it ran."""
     outcome = result.outcome
     words = visible(how_ended(outcome.ended, outcome.exit_code, outcome.signal, outcome.error))
     words += zero_explained(job)

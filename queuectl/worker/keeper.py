@@ -1,4 +1,4 @@
-"""The parent process of the supervisor: it outlives it, and ends the processes of its jobs.
+"""The parent process of the supervisor. It survives the supervisor and ends its jobs' processes.
 
 `worker start` becomes the keeper. It forks the supervisor before there are threads, locks or an
 open database, and takes no part in running jobs. It imports no other module of this program (only
@@ -33,6 +33,7 @@ TOGETHER_S = 0.01
 FORK_AGAIN_S = 1.0
 """Pause between two attempts to fork."""
 RESTARTS, WITHIN_S = 3, 60.0
+"""Give up at the next crash after this many restarts within this time."""
 PR_SET_CHILD_SUBREAPER = 36
 _RLIMIT_RTTIME = 15
 """The same as in process_sweep.py, which this file must not import."""
@@ -49,8 +50,8 @@ def keep(
     """Run `supervise` in a child process, and again if the child crashes.
 
     Return in both processes: in the supervisor with the result of `supervise`, so that its errors
-    are reported as those of any command; in the keeper with the supervisor's exit code. start: the
-    command that a person is advised to run if the keeper gives up.
+    are reported like those of any command; in the keeper with the supervisor's exit code. start:
+    the command that is suggested to the user if the keeper gives up.
 
     `supervise` takes a socket to the keeper, the names of the previous supervisors, and the soft
     RLIMIT_RTTIME of kept processes. Over the socket the supervisor sends a descriptor, with its
@@ -131,7 +132,7 @@ def soft_limit(pid: int) -> int:
 
 
 def end_children(kept_limit: int) -> None:
-    """Kill and reap children until none is left; orphaned descendants become children too.
+    """Kill and reap children until there are none. Orphaned descendants become children as well.
 
     Processes with the soft limit `kept_limit` are neither killed nor waited for.
     """
@@ -160,7 +161,10 @@ def _open_standard_descriptors() -> None:
 
 
 def _listen() -> int:
-    """Return the read end of a pipe that receives one byte per signal: its number."""
+    """Return the read end of a pipe.
+
+    Each signal writes one byte to it, the number of the signal.
+    """
     read, write = os.pipe()
     os.set_blocking(read, False)
     os.set_blocking(write, False)
@@ -253,7 +257,10 @@ def _descriptors_from(line: socket.socket, names: list[str]) -> list[int] | None
 
 
 def _requests(wakeup: int) -> list[int]:
-    """Read the stop signals that arrived. The same signal within TOGETHER_S counts once."""
+    """Return the stop signals that arrived, sorted.
+
+    A signal repeated within TOGETHER_S counts once.
+    """
     try:
         numbers = os.read(wakeup, 4096)
     except BlockingIOError:

@@ -34,8 +34,9 @@ from .path_search import absolute_candidates, find_program
 from .process_mark import Mark
 
 LISTED_BYTES = 4_096
+"""Bytes to read at once from the kernel's list of children."""
 KEEP_PASSES = 5
-"""Passes over the processes that are to be kept, within one round of the worker."""
+"""The most passes over the processes to keep, within one round of the worker."""
 EXECUTE_AGAIN_S = 1.0
 """Pause between two attempts of a forked child to execute, while the machine lacks resources."""
 
@@ -64,27 +65,27 @@ class ChildExit(NamedTuple):
 
 
 class Launcher(Protocol):
-    """Starts and ends processes; the simulation has its own."""
+    """Starts and ends processes. The simulation has its own implementation."""
 
     def start(self, order: Order) -> Child | NotStarted | Exhausted:
         """Start a process. Does not raise: failures are returned."""
 
     def reap(self) -> list[ChildExit]:
-        """The children that have ended since; their orphans are reaped in passing."""
+        """Return the children that have ended since the last call. Reaps their orphans as well."""
 
     def send(self, marks: Collection[Mark], number: signal.Signals) -> int:
-        """Signal everything that bears one of `marks`; how many processes that were."""
+        """Send a signal to all processes with one of `marks`; return their number."""
 
     def orphans(self, mark: Mark) -> list[int]:
-        """Return living descendants of an ended child; if none, its mark is forgotten."""
+        """Return the pids of living descendants of an ended child. If there are none, forget it."""
 
     def kill(self, pids: list[int]) -> dict[int, str]:
         """Kill orphans, without waiting for their end. Return their names by pid."""
 
     def keep(self, mark: Mark) -> bool:
-        """Let the descendants of an ended child run on, even after the end of this process.
+        """Keep the descendants of an ended child, even after the end of this process.
 
-        Return False if some have to be looked for again.
+        Return False if the caller must call this again later.
         """
 
     def unendable(self, mark: Mark) -> list[process_sweep.Unendable]:
@@ -92,7 +93,7 @@ class Launcher(Protocol):
 
 
 class OsLauncher:
-    """Processes of this machine. `start` costs one vfork; all else is prepared once.
+    """Starts processes of this machine. `start` costs one vfork; the rest is prepared once.
 
     The log is UTF-8, so commands and variables are encoded as UTF-8, whatever the worker's locale.
     """
@@ -103,7 +104,8 @@ class OsLauncher:
         self._running: dict[int, Mark] = {}
         self._orphans = Orphans(self._kept_limit)
         self._reports: dict[int, int] = {}
-        """By pid of a forked child: the pipe for its report that its program was not started."""
+        """By pid of a forked child: the pipe on which it reports why its program was not started.
+        """
         self._mounts = Mounts()
         self._environment = dict(os.environb)
         self._shell_free_environment = (
@@ -140,7 +142,7 @@ class OsLauncher:
             os.chdir("/")
 
     def reap(self) -> list[ChildExit]:
-        """The children that have ended since; their orphans are reaped in passing."""
+        """Return the children that have ended since the last call. Reaps their orphans as well."""
         ended: list[ChildExit] = []
         own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         while True:
@@ -155,7 +157,10 @@ class OsLauncher:
                 ended.append(_child_exit(pid, status, usage, own_peak, refusal))
 
     def send(self, marks: Collection[Mark], number: signal.Signals) -> int:
-        """Signal everything that bears one of `marks`; how many processes that were."""
+        """Send a signal to all processes with one of `marks`; return their number.
+
+        Without /proc (macOS), it is sent to the process groups of running children.
+        """
         if sys.platform == "linux":
             return len(process_sweep.send(marks, number))
         groups = [pid for pid, mark in self._running.items() if mark in marks]
@@ -164,7 +169,7 @@ class OsLauncher:
         return len(groups)
 
     def orphans(self, mark: Mark) -> list[int]:
-        """Return living descendants of an ended child; if none, its mark is forgotten.
+        """Return the pids of living descendants of an ended child. If there are none, forget it.
 
         This process is a subreaper, so orphaned descendants become its children.
         """
@@ -181,11 +186,11 @@ class OsLauncher:
         return names
 
     def keep(self, mark: Mark) -> bool:
-        """Let the descendants of an ended child run on, even after the end of this process.
+        """Keep the descendants of an ended child, even after the end of this process.
 
         A process that cannot be marked as kept (it belongs to another user, or the hard limit is
-        too low) can only be kept while this process runs. Return False if some have forked in the
-        middle of it: the caller tries again later, since a chain of forks would hold it up here.
+        too low) is kept only while this process runs. Return False if some processes have forked
+        during the search. The caller then tries again later: a chain of forks must not block it.
         """
         for _ in range(KEEP_PASSES):
             if not (orphans := self.orphans(mark)):
@@ -251,7 +256,10 @@ class OsLauncher:
         return self._mounts.runs_locally(*absolute_candidates(order.cwd, name, order.search_path))
 
     def _start_forked(self, order: Order) -> Child | Exhausted:
-        """Start a forked child that enters the directory and finds the program: it may block."""
+        """Start a forked child, which then enters the directory and finds the program.
+
+        The child may block; this process does not.
+        """
         environment = {**self._environment, **order.variables()}
         read, write = os.pipe()
         try:
@@ -317,7 +325,10 @@ class OsLauncher:
 
 
 def _listing_of_children() -> int | None:
-    """Open the kernel's list of children of the main thread, which also gets the orphans."""
+    """Open the kernel's list of the main thread's children, including adopted orphans.
+
+    Return its descriptor; None if the system has no such list (macOS).
+    """
     try:
         return os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -325,7 +336,7 @@ def _listing_of_children() -> int | None:
 
 
 def _is_ignored(number: signal.Signals) -> bool:
-    """Return whether a child would inherit that this signal is ignored; `exec` resets handlers."""
+    """Return whether this process ignores the signal: a child inherits that, but no handlers."""
     return signal.getsignal(number) in (signal.SIG_IGN, None)
 
 

@@ -17,7 +17,7 @@ LOCAL = frozenset(
 """File systems of the kernel and of local disks. FUSE, NFS, autofs and others may block."""
 
 REMEMBERED_S = 5.0
-"""How long an answer is reused: in that time a link may change, or a mount be added."""
+"""How long a result is reused. A link or a mount that changes during that time is not noticed."""
 MOST_LINKS = 40
 """The most symbolic links to follow in one path: the limit of the kernel."""
 MOST_INTERPRETERS = 5
@@ -25,11 +25,11 @@ MOST_INTERPRETERS = 5
 
 
 class Mounts:
-    """The mounts that may block, and a short-lived cache of answers about paths."""
+    """The mounts that may block, and a short-lived cache of results for paths."""
 
     def __init__(self, table: str = "/proc/self/mountinfo") -> None:
         self._foreign: frozenset[bytes] = frozenset()
-        self._answers: dict[tuple[bytes, ...], bool] = {}
+        self._results: dict[tuple[bytes, ...], bool] = {}
         self._until = 0.0
         self._table = _open(table)
         self._changed = select.poll()
@@ -43,12 +43,15 @@ class Mounts:
         return bool(self._foreign)
 
     def refresh(self) -> None:
-        """Drop old answers and read the mount table if it changed. Call this before each launch."""
+        """Drop old results, and read the mount table if it has changed.
+
+        Call this before a launch.
+        """
         now = time.monotonic()
         if now < self._until or self._table is None:
             return
         self._until = now + REMEMBERED_S
-        self._answers.clear()
+        self._results.clear()
         if self._changed.poll(0):
             self._foreign = _foreign(self._table)
 
@@ -56,18 +59,18 @@ class Mounts:
         """Return whether all of these absolute paths are on local file systems only."""
         if not self._foreign:
             return True
-        if (answer := self._answers.get(paths)) is None:
-            answer = self._answers[paths] = all(self._is_local(path) for path in paths)
-        return answer
+        if (result := self._results.get(paths)) is None:
+            result = self._results[paths] = all(self._is_local(path) for path in paths)
+        return result
 
     def runs_locally(self, *programs: bytes) -> bool:
-        """Return the same for programs; interpreters of scripts must be local as well."""
+        """Return whether all of these programs, and the interpreters of scripts, are local."""
         if not self._foreign:
             return True
         key = (b"#!", *programs)
-        if (answer := self._answers.get(key)) is None:
-            answer = self._answers[key] = all(self._runs_locally(program) for program in programs)
-        return answer
+        if (result := self._results.get(key)) is None:
+            result = self._results[key] = all(self._runs_locally(program) for program in programs)
+        return result
 
     def _runs_locally(self, program: bytes) -> bool:
         for _ in range(MOST_INTERPRETERS):
@@ -79,9 +82,9 @@ class Mounts:
         return True
 
     def _is_local(self, path: bytes) -> bool:
-        """Follow `path` name by name, as the kernel does; False at a mount that may block.
+        """Return False if `path` leads through a mount that may block.
 
-        Never accesses such a mount or a file below it.
+        Follows the path name by name, as the kernel does. Never accesses such a mount.
         """
         names = path.split(b"/")[::-1]
         here, links = b"", 0

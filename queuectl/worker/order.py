@@ -1,4 +1,4 @@
-"""What a job wants to have started, and why it could not be: values, for all ways of starting."""
+"""The program that a job starts, and the reasons why a start fails: for all ways of starting."""
 
 import errno
 import os
@@ -51,25 +51,25 @@ class Order(NamedTuple):
 
     @property
     def search_path(self) -> str:
-        """PATH, in which the program is looked for."""
+        """The PATH in which to search for the program."""
         return self.env.get("PATH", os.defpath)
 
     def variables(self) -> dict[bytes, bytes]:
-        """Return the variables to add to the environment, with the cookie of its mark."""
+        """Return the variables to add to the environment, including the cookie of its mark."""
         variables = {name.encode(): value.encode() for name, value in self.env.items()}
         variables[VARIABLE.encode()] = self.mark.cookie.encode()
         return variables
 
 
 class NotStarted(NamedTuple):
-    """A failure that belongs to the job, such as a missing program: the attempt has failed."""
+    """A failure of the job, such as a missing program: the attempt has failed."""
 
     reason: FailureReason
     error: str
 
 
 class Exhausted(NamedTuple):
-    """A temporary lack of resources of the machine: not the job's fault, so it is retried."""
+    """A temporary lack of resources of the machine. The job has not failed; try it again later."""
 
     error: str
 
@@ -85,7 +85,7 @@ def not_found(order: Order) -> NotStarted:
 
 
 def start_failure(error: OSError, order: Order) -> NotStarted | Exhausted:
-    """Return why a program was not executed: a failure of its job, or a lack of resources."""
+    """Return why a program was not executed: a failure of the job, or a lack of resources."""
     number = error.errno or 0
     if number in EXHAUSTED:
         return Exhausted(EXHAUSTED[number])

@@ -2,7 +2,7 @@
 
 A process that has outlived its parent becomes a child of the supervisor. Most carry the mark of
 their attempt (process_mark.py), or are still in its session. One that has neither may belong to any
-attempt that was running when it was first seen; it belongs to the last of them to end.
+attempt that was running when it was first seen; it is assigned to the one that ends last.
 """
 
 from collections.abc import Collection, Set
@@ -13,14 +13,14 @@ from .process_mark import Mark
 
 
 class Orphans:
-    """The attempts that may have processes. kept_limit: marks processes that are to run on."""
+    """The attempts that may have processes. kept_limit: the mark of processes that are kept."""
 
     def __init__(self, kept_limit: int) -> None:
         self._kept_limit = kept_limit
         self._sessions: dict[Mark, int] = {}
         """Session of each attempt: the pid of its first process."""
         self._owners: dict[tuple[int, int], set[Mark]] = {}
-        """Attempts that may own a process without any mark, by its pid and start time."""
+        """By pid and start time of a process without a mark: the attempts that may own it."""
 
     def begin(self, mark: Mark, pid: int) -> None:
         """Note a new attempt. pid: its first process, which leads its session."""
@@ -33,8 +33,8 @@ class Orphans:
         """
         own = [pid for pid in orphans if soft_limit(pid) != self._kept_limit]
         if others := self._sessions.keys() - {mark}:
-            foreign = set(process_sweep.bearers(own, others))
-            own = [pid for pid in own if pid not in foreign and self._owns(mark, pid, others)]
+            of_others = set(process_sweep.bearers(own, others))
+            own = [pid for pid in own if pid not in of_others and self._owns(mark, pid, others)]
         if not own:
             self._forget(mark)
         return sorted(own)

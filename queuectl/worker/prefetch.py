@@ -1,8 +1,9 @@
 """Jobs claimed before a slot is free for them, so that one transaction serves many short jobs.
 
-A transaction takes as long as a few short jobs. While jobs are short, as many are claimed as the
-slots will finish within a moment; they begin as slots become free, without waiting for a commit,
-and their results are recorded together. While jobs are long, none are. See docs/decisions/0007.
+A transaction takes as long as a few short jobs. If jobs are short, the worker claims as many as its
+slots can finish within SOON_US. These jobs begin when slots become free, without waiting for a
+commit, and their results are recorded together. If jobs are long, it claims none in advance.
+See docs/decisions/0007.
 """
 
 from collections import deque
@@ -13,10 +14,11 @@ from ..core.requests import Release
 from .rounds import Assignment, Result
 
 SOON_US = 110_000
-"""Longest that a claim waits for a slot: a job of 100 ms leaves room for the next one."""
+"""The longest time for which a claim waits for a slot: a job of 100 ms leaves time for another."""
 MOST_PER_SLOT = 32
+"""The most claims per slot that wait."""
 PAUSE_US = 2_000_000
-"""How long to claim for free slots only, after a long job has made claims wait in vain."""
+"""How long to claim for free slots only, after claims have waited too long for a slot."""
 
 
 class Prefetch:
@@ -30,7 +32,7 @@ class Prefetch:
         self._claims: deque[Assignment] = deque()
         self.until_us = 0
         """When the waiting claims are to be released."""
-        self._enough = 0
+        self._scarce_up_to = 0
         self._not_before_us = 0
 
     def __len__(self) -> int:
@@ -40,17 +42,20 @@ class Prefetch:
     @property
     def scarce(self) -> bool:
         """Whether the claims may run out while the next ones are being committed."""
-        return len(self._claims) <= self._enough
+        return len(self._claims) <= self._scarce_up_to
 
     def slots(self, free: list[int], ended: Iterable[Result], now_us: int) -> list[int]:
-        """Return the slots to claim for: the free ones, and more if the ended jobs were short."""
+        """Return the slots for which to claim jobs: the free slots, and more if jobs are short.
+
+        ended: the results that the next transaction records.
+        """
         if now_us < self._not_before_us:
             return free
         longest_us = max((result.outcome.usage.duration_us for result in ended), default=SOON_US)
         per_slot = min(MOST_PER_SLOT, SOON_US // (longest_us + 1))
-        wanted = per_slot * self._slots
-        self._enough = wanted // 2
-        more = max(0, wanted - len(self._claims))
+        target = per_slot * self._slots
+        self._scarce_up_to = target // 2
+        more = max(0, target - len(self._claims))
         return free + list(islice(cycle(range(1, self._slots + 1)), more))
 
     def add(self, claimed: list[Assignment], now_us: int) -> None:
@@ -64,11 +69,11 @@ class Prefetch:
         return claim if claim.slot in free else claim._replace(slot=free[0])
 
     def put_back(self, claim: Assignment) -> None:
-        """Return a claim to the head of the line, for it could not begin."""
+        """Put a claim back to the front, because it could not begin."""
         self._claims.appendleft(claim)
 
     def release_expired(self, now_us: int) -> list[Release]:
-        """Release all claims, which found no slot in time, and prefetch none for a while."""
+        """Release all claims, because none got a slot in time, and prefetch none for PAUSE_US."""
         self._not_before_us = now_us + PAUSE_US
         return self.release("no slot became free")
 
@@ -78,7 +83,10 @@ class Prefetch:
         return [_release(claim, reason) for claim in claims]
 
     def release_cancelled(self, cancelled: Collection[tuple[str, int]]) -> list[Release]:
-        """The same for claims among these, each a job and its attempt."""
+        """Remove the cancelled claims. Return the requests that release them.
+
+        cancelled: pairs of a job id and an attempt.
+        """
         claims, self._claims = self._claims, deque()
         removed: list[Assignment] = []
         for claim in claims:

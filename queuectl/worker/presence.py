@@ -15,7 +15,7 @@ from ..api import Queue
 from .liveness import lock_names
 
 TRIES, PAUSE_S = 50, 0.01
-"""Attempts to take a lock: a process that looks for stale locks holds each for a moment."""
+"""Tries to take a lock, and the pause between: a process that checks locks holds each briefly."""
 
 
 class Presence:

@@ -18,14 +18,17 @@ class Mark(NamedTuple):
     cookie: str
     """Value of `QUEUECTL_CLAIM`."""
     limit: int
-    """Value of the soft RLIMIT_RTTIME (µs), in [2**62, 2**62 + 2**60): no program sets so many."""
+    """Value of the soft RLIMIT_RTTIME (µs), in [2**62, 2**62 + 2**60).
+
+    No program sets such values.
+    """
 
 
 def mark_of(queue_key: str, token: str, job_id: str, attempt: int) -> Mark:
     """Return the mark of an attempt.
 
-    queue_key: the key of the queue's store, which a copy does not have: so a copied queue never
-    claims the processes of the original. token: the random token of the worker, new at each start.
+    queue_key: the key of the queue's store. A copy of a queue has another key, so it never mistakes
+    processes of the original for its own. token: the random token of the worker, new at each start.
     """
     cookie = f"{queue_key}:{token}:{job_id}:{attempt}"
     digest = sha256(f"{VARIABLE}={cookie}".encode()).digest()

@@ -20,9 +20,9 @@ PAUSE_S = 0.002
 GROUP, SESSION, THREADS = 2, 3, 17
 """Indexes of process group, session and number of threads in the fields that `_stat` returns."""
 STUCK_US = 2_000_000
-"""How long after a signal to search for processes that it did not end."""
+"""After a signal, how long to wait before searching for processes that it did not end."""
 QUIET_PASSES = 2
-"""Passes in a row that must find no process: a chain of fast forks may escape one pass."""
+"""This many consecutive passes must find no process: fast forks may escape a single pass."""
 
 
 class Unendable(NamedTuple):
@@ -35,18 +35,18 @@ class Unendable(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """The result of one pass over all processes."""
+    """The result of a pass over all processes."""
 
     survivors: list[int]
     """Pids of living processes with one of the marks, ascending."""
     ended: set[int]
     """Pids of zombies with one of the marks."""
     complete: bool
-    """False if a listed process ended before it was read: it may have forked before."""
+    """False if a listed process ended before it was read: it may have forked before that."""
 
 
 def bearers(pids: Iterable[int], marks: Collection[Mark]) -> list[int]:
-    """Return the `pids` that carry one of `marks`, zombies included."""
+    """Return those of `pids` that carry one of `marks`, including zombies."""
     limits, cookies = _traces(marks)
     return [pid for pid in pids if _carries(pid, limits, cookies)]
 
@@ -64,7 +64,7 @@ def send(marks: Collection[Mark], number: Signals) -> list[int]:
 
 
 def find_unendable(marks: Collection[Mark]) -> list[Unendable]:
-    """Return survivors of another user, or that were killed and hang in the kernel."""
+    """Return survivors that belong to another user, or were killed and hang in the kernel."""
     processes = []
     for pid in survivors(marks):
         try:
@@ -82,8 +82,8 @@ def find_unendable(marks: Collection[Mark]) -> list[Unendable]:
 def kill_all(marks: Collection[Mark], within_s: float = 1.0) -> bool:
     """Kill survivors until none is left; return False if one is alive after `within_s`.
 
-    Their process groups are killed too: no fork escapes that, and an attempt shares its groups with
-    no other process, because it starts its own session.
+    Their process groups are killed as well: no fork escapes that. An attempt shares its groups with
+    no other process, because it has its own session.
     """
     deadline = time.monotonic() + within_s
     quiet, ended, killed, groups = 0, set[int](), set[int](), set[int]()
@@ -106,7 +106,7 @@ def kill_all(marks: Collection[Mark], within_s: float = 1.0) -> bool:
 def alive(pid: int) -> bool:
     """Return whether `pid` is a process that has not ended. A zombie has ended.
 
-    If only the first thread has ended, the kernel reports a zombie although other threads run.
+    If only its first thread has ended, the kernel reports a zombie although other threads run.
     """
     stat = _stat(pid)
     return bool(stat) and (stat[0] not in (b"Z", b"X") or int(stat[THREADS]) > 1)
@@ -123,7 +123,7 @@ def name(pid: int) -> str:
 
 
 def mark_kept(pids: Iterable[int], kept_limit: int) -> bool:
-    """Mark processes to be kept; False if one cannot be marked. Ended ones count as marked.
+    """Mark processes as kept. Return False if one cannot be marked; ended ones count as marked.
 
     kept_limit: the soft RLIMIT_RTTIME of processes that this worker keeps.
     """
@@ -132,7 +132,7 @@ def mark_kept(pids: Iterable[int], kept_limit: int) -> bool:
 
 
 def is_kept(pid: int) -> bool:
-    """Return whether some worker has marked this process to be kept."""
+    """Return whether a worker has marked this process as kept."""
     return KEPT_FROM <= soft_limit(pid) < KEPT_FROM + (1 << 8 * KEPT_BYTES)
 
 
@@ -188,7 +188,7 @@ def _stat(pid: int) -> list[bytes]:
 
 
 def _pass_over(marks: Collection[Mark]) -> Pass:
-    """Read all processes once, in descending order of pid: a fork chain ends at its newest."""
+    """Read all processes once, in descending order of pid: the newest of a fork chain is first."""
     limits, cookies = _traces(marks)
     living, ended, complete = [], set(), True
     for pid in _others():
@@ -211,7 +211,7 @@ def _signal(pids: Iterable[int], number: Signals) -> None:
 
 
 def _group(pid: int) -> set[int]:
-    """Return the process group of `pid` unless it is our own; empty if the process is gone."""
+    """Return the process group of `pid` in a set; empty if it is this process's own, or unknown."""
     stat = _stat(pid)
     return {int(stat[GROUP])} - {0, os.getpgrp()} if stat else set()
 
@@ -225,6 +225,7 @@ def _kill_groups(groups: Iterable[int]) -> None:
 
 
 def _others() -> list[int]:
+    """Return the pids of all processes but this one and its parent, in descending order."""
     try:
         names = os.listdir("/proc")
     except FileNotFoundError:
@@ -234,12 +235,16 @@ def _others() -> list[int]:
 
 
 def _traces(marks: Collection[Mark]) -> tuple[set[int], set[bytes]]:
+    """Return the limits and the environment variables that processes with these marks have."""
     cookies = {f"{VARIABLE}={mark.cookie}".encode() for mark in marks}
     return {mark.limit for mark in marks}, cookies
 
 
 def _carries(pid: int, limits: set[int], cookies: set[bytes]) -> bool | None:
-    """Check the limit (microseconds to read), then the environment. None if it has ended."""
+    """Return whether a process carries one of these marks; None if it has ended.
+
+    The limit is checked first: reading it takes only microseconds.
+    """
     try:
         return _limit(pid) in limits or not cookies.isdisjoint(_environment(pid))
     except (FileNotFoundError, ProcessLookupError):
@@ -247,7 +252,11 @@ def _carries(pid: int, limits: set[int], cookies: set[bytes]) -> bool | None:
 
 
 def _limit(pid: int) -> int | None:
-    """Return the soft RLIMIT_RTTIME; another user's needs CAP_SYS_RESOURCE, so it is parsed."""
+    """Return the soft RLIMIT_RTTIME of a process; None if it cannot be read.
+
+    `prlimit` on a process of another user needs CAP_SYS_RESOURCE; then the limit is read from
+    /proc.
+    """
     try:
         return resource.prlimit(pid, RLIMIT_RTTIME)[0]
     except PermissionError:
@@ -259,8 +268,8 @@ def _limit(pid: int) -> int | None:
 def _environment(pid: int) -> list[bytes]:
     """Return the variables of a process; empty if it has none or belongs to another user.
 
-    Raises ProcessLookupError if the process has ended. If only its first thread has, the others
-    still have the variables.
+    Raises ProcessLookupError if the process has ended. If only its first thread has ended, the
+    variables are read from another thread.
     """
     if text := _read(f"/proc/{pid}/environ"):
         return text.split(b"\0")

@@ -1,4 +1,4 @@
-"""The attempts of a worker: in slots, or out of them and not decided yet."""
+"""The attempts of a worker: those in slots, and those whose outcome is not decided yet."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -14,8 +14,9 @@ from .stopping import Urgency
 class Running:
     """Attempts from launch to outcome. Times are microseconds of the monotonic clock.
 
-    An attempt occupies its slot until none of its processes is left. Then the slot is free, and the
-    attempt is undecided for a moment: a signal that stops the worker may yet explain its end.
+    An attempt occupies its slot until all of its processes have ended. Then the slot is free, and
+    the attempt is undecided for a moment: a signal that stops the worker may still arrive and be
+    the reason of its end.
     """
 
     def __init__(
@@ -42,13 +43,13 @@ class Running:
         """Put a launched attempt into its slot."""
         self._slots.occupy(attempt.slot, attempt)
         attempt.begin(partial(self._slots.remind, attempt.slot))
-        self._selector.hear(attempt)
+        self._selector.report_output(attempt)
 
     def read(self, printed: Iterable[Attempt], now_us: int) -> None:
-        """Take in the output of these attempts."""
+        """Read the output of these attempts."""
         for attempt in printed:
             if not attempt.read(now_us):
-                self._selector.unhear(attempt)
+                self._selector.stop_reporting_output(attempt)
 
     def reap(self, now_us: int) -> None:
         """Note the main processes that have ended."""
@@ -60,29 +61,29 @@ class Running:
             by_pid[child_exit.pid].exited(child_exit, now_us)
 
     def free_slots(self, now_us: int) -> bool:
-        """Free the slots of attempts that have no process left. Return whether there were any."""
-        left = [attempt for attempt in self._slots if attempt.has_exited and attempt.gone(now_us)]
-        for attempt in left:
-            self._selector.unhear(attempt)  # `outcome` reads the rest; its slot may be another's
+        """Free the slots of attempts without living processes. Return whether there were any."""
+        gone = [attempt for attempt in self._slots if attempt.has_exited and attempt.gone(now_us)]
+        for attempt in gone:
+            self._selector.stop_reporting_output(attempt)  # `outcome` reads the rest of the output
             self._slots.leave(attempt.slot)
-        self._undecided += left
-        return bool(left)
+        self._undecided += gone
+        return bool(gone)
 
     def decided(self, now_us: int) -> list[Attempt]:
-        """Return, once each, the attempts whose outcome nothing can change any longer."""
+        """Remove and return the attempts whose outcome can no longer change."""
         decided = [attempt for attempt in self._undecided if attempt.decided_at_us <= now_us]
         for attempt in decided:
             self._undecided.remove(attempt)
         return decided
 
     def remind(self, now_us: int) -> None:
-        """Carry out what is due: timeouts, ends of graces, and output that is to be seen."""
+        """Handle the reminders that are due: timeouts, ends of graces, output to write to files."""
         for attempt in self._slots.due(now_us):
             attempt.reminded(now_us)
             self._console.unendable(attempt.job.id, attempt.unendable(now_us))
 
     def next_us(self) -> int | None:
-        """Return when `remind` or `decided` has something; None if never."""
+        """Return the next time at which to call `remind` or `decided`; None if there is none."""
         reminder_us = self._slots.next_reminder()
         if not self._undecided:
             return reminder_us
@@ -90,18 +91,18 @@ class Running:
         return decided_us if reminder_us is None else min(decided_us, reminder_us)
 
     def cancel(self, cancelled: set[tuple[str, int]], now_us: int) -> None:
-        """End the attempts among these, each a job and a number."""
+        """End the cancelled attempts. cancelled: pairs of a job id and an attempt."""
         for attempt in self._slots:
             if (attempt.job.id, attempt.job.attempt) in cancelled:
                 attempt.end("cancelled", now_us)
 
     def signalled(self, now_us: int) -> None:
-        """Note that a signal asked the worker to stop; the jobs may have had it just before."""
+        """Note that the worker received a stop signal; its jobs may have received it before."""
         for attempt in (*self._slots, *self._undecided):
             attempt.worker_signalled(now_us)
 
     def stop(self, urgency: Urgency, now_us: int) -> None:
-        """Do with the attempts in slots what this urgency asks for."""
+        """End or kill the attempts in slots, as this urgency requires."""
         for attempt in self._slots:
             attempt.worker_stops(now_us)
             if urgency == Urgency.NOW:
@@ -115,6 +116,6 @@ class Running:
             attempt.kill("worker-lost", now_us)
 
     def have_processes(self, now_us: int) -> bool:
-        """Return whether any attempt in a slot still has a process; kill what each left behind."""
+        """Return whether an attempt in a slot still has processes; kill leftover processes."""
         alive = [attempt for attempt in self._slots if not attempt.gone(now_us)]
         return bool(alive)

@@ -20,11 +20,11 @@ from .attempt import Attempt
 from .stopping import URGING, Signals
 
 SHORT_JOB_US = 5_000
-"""Output of a shorter job is read once, at its end: to register it costs as much as a start."""
+"""The output of a shorter job is read once, at its end: registering costs as much as a start."""
 
 
 class Rings(Protocol):
-    """A source to select on, such as a doorbell or an alarm; the caller drains it."""
+    """A source of events, such as a doorbell or an alarm. The caller of `wait` drains it."""
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable."""
@@ -55,7 +55,7 @@ class Woken(msgspec.Struct):
 
 
 class Selector:
-    """The selector. bell and alarm: the caller drains them after `wait` has reported them."""
+    """The selector. bell, alarm: the caller drains them after `wait` has reported them."""
 
     def __init__(
         self,
@@ -81,13 +81,13 @@ class Selector:
         ):
             self._selector.register(source, selectors.EVENT_READ, name)
 
-    def hear(self, attempt: Attempt) -> None:
-        """Report output of this attempt, starting SHORT_JOB_US from now."""
+    def report_output(self, attempt: Attempt) -> None:
+        """Report output of this attempt from now on, but not before SHORT_JOB_US have passed."""
         if attempt.child.output is not None:
             self._register_later[attempt.child.output] = (_now_us() + SHORT_JOB_US, attempt)
 
-    def unhear(self, attempt: Attempt) -> None:
-        """Report its output no longer. It may be unknown already."""
+    def stop_reporting_output(self, attempt: Attempt) -> None:
+        """No longer report its output. Does nothing if it is not reported."""
         output = attempt.child.output
         if output is None or output in self._register_later:
             self._register_later.pop(output or -1, None)
@@ -97,7 +97,8 @@ class Selector:
     def watch(self, worker_id: str, *processes: tuple[int, int]) -> None:
         """Report when one of a worker's processes ends; each is a pid and its start time.
 
-        Without pidfds, or for a process of another machine, the regular check is used instead.
+        If there are no pidfds, or the process is on another machine, only the regular check of
+        workers detects its end.
         """
         if worker_id in self._watched:
             return
@@ -128,7 +129,7 @@ class Selector:
         return woken
 
     def _register_due(self) -> int:
-        """Register attempts whose time has come. Return the microseconds until the next."""
+        """Register the attempts whose time has come. Return the microseconds until the next one."""
         now_us = _now_us()
         for output, (at_us, attempt) in list(self._register_later.items()):
             if at_us > now_us:
@@ -162,7 +163,7 @@ class Selector:
     def _read_line(self, woken: Woken) -> None:
         try:
             numbers = self._line.recv(4096)
-        except ConnectionResetError:  # it died before it read our bytes
+        except ConnectionResetError:  # the keeper died before it read the sent bytes
             numbers = b""
         if not numbers:
             self._selector.unregister(self._line)

@@ -1,4 +1,4 @@
-"""The life of a supervisor: open the queue, start, run the loop, exit with a code.
+"""The process of a supervisor: open the queue, start, run the loop, exit with a code.
 
 The order matters: signals are handled first; threads start before jobs run; the locks and the
 doorbell exist before the start is recorded, so that no other worker takes this one for dead.
@@ -49,12 +49,12 @@ from .timers import Timers
 
 START_THREAD_AGAIN_S = 1.0
 """Pause between two attempts to start a thread."""
-DESCRIPTORS, DESCRIPTORS_A_JOB = 64, 3
-"""For the worker itself; and per job: its pipe, its output folder and a file in it."""
+DESCRIPTORS, DESCRIPTORS_PER_JOB = 64, 3
+"""Descriptors of the worker itself, and per job: its pipe, its output folder and a file in it."""
 
 
 class Keeper(NamedTuple):
-    """What a supervisor gets from its keeper."""
+    """The data that a supervisor receives from its keeper."""
 
     line: socket.socket
     before: tuple[str, ...]
@@ -75,7 +75,7 @@ def supervise(
     for name in options.queues:
         name_of_queue("--queue", name)
     signals = Signals()
-    _allow_descriptors(DESCRIPTORS + DESCRIPTORS_A_JOB * options.slots)
+    _allow_descriptors(DESCRIPTORS + DESCRIPTORS_PER_JOB * options.slots)
     worker_id = secrets.token_hex(3)
     location = locate(path)
     missing = not exists(location)
@@ -84,7 +84,7 @@ def supervise(
             _say(f"created queue {location.name}")
         if options.until_empty:
             _refuse_endless(queue, options.queues)
-        _keep_from_jobs()
+        _hide_descriptors_from_jobs()
         os.chdir("/")  # keeps no folder in use; relative paths must not be used after this
         duty = Duty(
             worker_id=worker_id,
@@ -231,8 +231,8 @@ def _say_unused(queue: Queue, queues: tuple[str, ...], console: Console) -> None
             console.say(unused_queue(name, known))
 
 
-def _keep_from_jobs() -> None:
-    """Make inherited descriptors non-inheritable, so that jobs do not get them."""
+def _hide_descriptors_from_jobs() -> None:
+    """Make inherited descriptors non-inheritable, so that jobs do not inherit them."""
     for number in os.listdir("/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"):
         if int(number) > 2:
             try:
@@ -259,6 +259,7 @@ def _started(duty: Duty, name: str | None) -> WorkerStarted:
 
 
 def _code(reason: Reason, *, interrupted: bool) -> int:
+    """Return the exit code for the reason why the worker has ended."""
     if reason == "keeper-lost":
         return exit_codes.NO
     return exit_codes.INTERRUPTED if reason == "stopped" and interrupted else 0

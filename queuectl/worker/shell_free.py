@@ -40,7 +40,7 @@ def words_of(command: str) -> tuple[str, ...] | None:
 
 @lru_cache(1)
 def shell_is_dash() -> bool:
-    """Return whether `sh` is dash, the shell that leaves no trace."""
+    """Return whether `sh` is dash. A program cannot see that dash has started it."""
     return os.path.basename(os.path.realpath(SHELL)) == "dash"
 
 
@@ -61,7 +61,7 @@ def inherited(environment: Mapping[bytes, bytes]) -> dict[bytes, bytes] | None:
 
 
 def here(pwd: bytes | None) -> bytes:
-    """Return the PWD that dash sets: `pwd` if it names the current directory, or its path."""
+    """Return the PWD that dash sets: `pwd` if it names the current directory, else its path."""
     directory = os.getcwdb()
     if pwd and pwd != directory and pwd.startswith(b"/"):
         try:

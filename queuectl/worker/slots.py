@@ -1,4 +1,4 @@
-"""The slots of a worker, their occupants, and reminders for these. Pure."""
+"""The slots of a worker, their occupants, and reminders for the occupants. No clock, no I/O."""
 
 from collections.abc import Iterator
 from heapq import heappop, heappush
@@ -15,7 +15,7 @@ class Slots(Generic[T]):
         self._free = set(range(1, count + 1))
         self._occupants: dict[int, T] = {}
         self._reminders: list[tuple[int, int, int]] = []
-        """A heap of times, each with the number of the occupation that it is for, and the slot."""
+        """A heap of reminders: time, number of the occupation, slot."""
         self._occupations = 0
         self._occupation_of: dict[int, int] = {}
 
@@ -24,7 +24,7 @@ class Slots(Generic[T]):
         return len(self._occupants)
 
     def __iter__(self) -> Iterator[T]:
-        """Iterate over the occupants in the order in which they came; slots may be freed."""
+        """Iterate over the occupants, the oldest first. Slots may be freed during the iteration."""
         return iter(list(self._occupants.values()))
 
     def free(self) -> list[int]:
@@ -53,7 +53,7 @@ class Slots(Generic[T]):
         return self._reminders[0][0] if self._reminders else None
 
     def due(self, now_us: int) -> list[T]:
-        """Remove the reminders up to `now_us`. Return their occupants, each once."""
+        """Remove the reminders up to `now_us`. Return the reminded occupants, each once."""
         occupants: dict[int, T] = {}
         while (at_us := self.next_reminder()) is not None and at_us <= now_us:
             slot = heappop(self._reminders)[2]
@@ -61,6 +61,6 @@ class Slots(Generic[T]):
         return list(occupants.values())
 
     def _is_stale(self, reminder: tuple[int, int, int]) -> bool:
-        """Return whether it was for an occupant that has left."""
+        """Return whether the reminder is for an occupant that has left its slot."""
         _, occupation, slot = reminder
         return self._occupation_of.get(slot) != occupation

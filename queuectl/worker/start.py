@@ -15,7 +15,7 @@ from ..text.hints import with_db_option
 from .keeper import keep
 
 JOBS_DIED = 10
-"""The supervisor's exit code if jobs died: after 1 the keeper would restart it."""
+"""The supervisor's exit code if jobs became dead. After exit code 1 the keeper would restart it."""
 
 LOADED_LATE = (
     "apscheduler.executors.debug",
@@ -29,7 +29,7 @@ LOADED_LATE = (
     "shlex",
     "traceback",
 )
-"""Modules that are otherwise imported when they are first needed."""
+"""Modules that other commands import only when they need them."""
 
 
 class Options(NamedTuple):
@@ -37,14 +37,14 @@ class Options(NamedTuple):
 
     slots: int = 1
     queues: tuple[str, ...] = ()
-    """The queues to serve; empty is all."""
+    """The queues to serve; empty means all."""
     until_empty: bool = False
     until_idle: bool = False
     name: str | None = None
     verbose: bool = False
-    """Log each job, also without a terminal."""
+    """Report each job, even without a terminal."""
     quiet: bool = False
-    """Log only what goes wrong."""
+    """Report only problems."""
     fail_on_dead: bool = False
     """Exit 1 if a job died while this worker was running."""
 

@@ -1,4 +1,4 @@
-"""A wait for a worker that was asked to stop: continue it, report its jobs, or kill it.
+"""Waiting for a worker that was asked to stop: continue it, report its jobs, or kill it.
 
 The request itself is an event in the log: see docs/decisions/0005.
 """
@@ -18,7 +18,7 @@ END_WITHIN_S = 10.0
 
 
 class HoldUp:
-    """A worker to wait for. force: its jobs are to be ended, so it may be killed as well."""
+    """A worker that must end. force: its jobs are to be ended, so it may be killed as well."""
 
     def __init__(self, queue: Queue, worker: Worker, *, force: bool) -> None:
         self.worker = worker
@@ -30,7 +30,7 @@ class HoldUp:
         signal_processes(living_processes(worker), SIGCONT)
 
     def look(self) -> str | None:
-        """Return a message for the person who waits, each one once; None if there is no new one."""
+        """Return a new message for the user who waits; None if there is none."""
         worker, name = self.worker, f"worker {self.worker.id}"
         stopped, self._stopped = self._stopped or wake(worker), []
         if stopped and (words := self._once(f"{name} was stopped by a signal; continued it")):

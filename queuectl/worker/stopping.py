@@ -1,7 +1,7 @@
-"""Being asked to stop: the first signal drains, the second ends what runs, the third kills it.
+"""Stop requests: the first signal drains, the second ends the running jobs, the third kills them.
 
-A hangup only drains, however often it comes: a terminal that closes sends it twice, and its shell
-once more.
+A hangup always means drain, even if it is repeated: a terminal that closes sends it twice, and its
+shell sends it once more.
 """
 
 import os
@@ -16,31 +16,31 @@ STOPPING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
 
 class Urgency(IntEnum):
-    """How soon to be gone; it only ever rises."""
+    """How soon the worker must end. It never decreases."""
 
     NONE = 0
     DRAIN = 1
-    """Claim nothing more; what runs ends by itself."""
+    """Claim no more jobs; running jobs may finish."""
     NOW = 2
-    """End what runs: TERM, its grace, KILL."""
+    """End running jobs: SIGTERM, then SIGKILL after the grace."""
     AT_ONCE = 3
-    """KILL."""
+    """Kill running jobs with SIGKILL."""
 
 
 class Stopping:
-    """What was asked so far, by signals and by `worker stop`."""
+    """The stop requests so far, by signals and by `worker stop`."""
 
     def __init__(self) -> None:
         self.urgency = Urgency.NONE
         self.signals = 0
-        """Requests by INT and TERM: the second and later ones interrupt."""
+        """Number of requests by INT and TERM; the second and later ones interrupt jobs."""
         self._direct = self._passed_on = 0
         self._applied = Urgency.NONE
 
     def signalled(self, direct: int, passed_on: int) -> None:
-        """INT or TERM came, to this process or to the keeper, which passed it on.
+        """Note INT and TERM: the number that this process received, and that the keeper passed on.
 
-        A shutdown signals both at once: the n-th signal of each is the same request.
+        A shutdown sends signals to both: the n-th signal of each is the same request.
         """
         self._direct += direct
         self._passed_on += passed_on
@@ -48,8 +48,8 @@ class Stopping:
         self.urgency = Urgency(min(self.urgency + requests - self.signals, Urgency.AT_ONCE))
         self.signals = requests
 
-    def asked(self, how: Literal["drain", "now"] | None) -> None:
-        """A hangup came, or `worker stop` was recorded; it may be seen more than once."""
+    def requested(self, how: Literal["drain", "now"] | None) -> None:
+        """Note a hangup or a recorded `worker stop`. The same one may be noted more than once."""
         if how is not None:
             self.urgency = max(self.urgency, Urgency.DRAIN if how == "drain" else Urgency.NOW)
 
@@ -62,9 +62,10 @@ class Stopping:
 
 
 class Signals:
-    """A descriptor that is readable once a signal has come: children's ends and stop signals.
+    """A descriptor that is readable after a signal: the end of a child, or a stop signal.
 
-    To be made in the main thread, before others. Until then the keeper leaves these blocked.
+    Create it in the main thread, before there are others. Until then, the signals are blocked, as
+    the keeper has left them.
     """
 
     def __init__(self) -> None:
@@ -82,11 +83,11 @@ class Signals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*URGING, signal.SIGHUP, signal.SIGCHLD))
 
     def fileno(self) -> int:
-        """What to select on for reading."""
+        """Return the descriptor to select on for reading."""
         return self._read
 
     def take(self) -> bytes:
-        """The numbers of the signals that came, one a byte."""
+        """Return the numbers of the signals that arrived, one per byte."""
         try:
             return os.read(self._read, 4096)
         except BlockingIOError:
@@ -94,4 +95,4 @@ class Signals:
 
 
 def _noted(number: int, frame: object) -> None:
-    """The wake-up pipe has it already."""
+    """Do nothing: the signal is already in the wake-up pipe."""

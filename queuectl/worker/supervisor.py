@@ -139,7 +139,7 @@ class Supervisor:
     def _handle_signals(self, woken: Woken, now_us: int) -> None:
         """Handle stop signals: note how urgent they are, and that a stop must be recorded."""
         if woken.hangup:
-            self._stopping.asked("drain")
+            self._stopping.requested("drain")
         self._stopping.signalled(woken.stops, woken.passed_on)
         self._running.signalled(now_us)
         self._rounds.stop = "now" if self._stopping.urgency > Urgency.DRAIN else "drain"
@@ -180,7 +180,7 @@ class Supervisor:
         self._news.due = self._news.due or state.clock_set_back
         if not state.me.active:  # the lock files were removed, and another worker took over
             raise WorkerEnded(state.me.id, state.me.state)
-        self._stopping.asked(state.me.stop)
+        self._stopping.requested(state.me.stop)
         self._running.cancel(state.cancelled, now_us)
         self._rounds.releases += self._prefetch.release_cancelled(state.cancelled)
         self._arm(state.earliest_us)
@@ -350,7 +350,7 @@ class Supervisor:
 
     def _leave_without_keeper(self) -> Reason:
         """End all jobs and the worker: the keeper is dead, and could not end them after a crash."""
-        self._stopping.asked("now")  # so that no job begins whose claim is being committed
+        self._stopping.requested("now")  # so that no job begins whose claim is being committed
         if self._committer.busy:
             self._take_in_commit()
         self._collect_results(self._now_us() + EXIT_SEEN_US)

@@ -29,7 +29,8 @@ from .process_mark import mark_of
 from .selector import Selector
 
 TRIES, PAUSE_S = 5, 0.002
-"""Of taking a lock of a worker that is gone: a check whether it is held takes it for a moment."""
+"""Tries to take a lock of a worker that is gone, and the pause between: a check holds it briefly.
+"""
 CHECK_AGAIN_US = 100_000
 """How soon to check a worker again that is gone and could not be taken over; then twice as long."""
 
@@ -40,7 +41,7 @@ class Recheck(NamedTuple):
     at_us: int
     """By the monotonic clock; 0 if the regular check comes first."""
     pause_us: int
-    """How long it was waited for."""
+    """The pause before this check; the next pause is twice as long."""
 
 
 class Peers:
@@ -69,24 +70,24 @@ class Peers:
             wake(worker)
 
     def died(self, worker_id: str) -> None:
-        """Check a worker of which a process has ended; its other process may still be running."""
+        """Check a worker whose keeper or supervisor has ended; the other may still be running."""
         if worker_id in self._known:
             self._check(self._known[worker_id])
 
     def next_us(self) -> int | None:
-        """Return when `check_again` has something; None if never. By the monotonic clock."""
+        """Return when to call `check_again` (monotonic clock); None if no check is planned."""
         times_us = [recheck.at_us for recheck in self._rechecks.values()]
         return min((at_us for at_us in times_us if at_us), default=None)
 
     def check_again(self, now_us: int) -> bool:
-        """Check workers that could not be taken over before. Return whether there were any."""
+        """Check the workers that could not be taken over before. Return whether there were any."""
         due = [name for name, recheck in self._rechecks.items() if 0 < recheck.at_us <= now_us]
         for worker_id in due:
             self._check(self._known[worker_id])
         return bool(due)
 
     def _recheck(self, worker_id: str) -> None:
-        """Set the next additional check; none if it would not come before the regular one."""
+        """Plan the next additional check, unless the regular check comes first."""
         last = self._rechecks.get(worker_id)
         pause_us = 2 * last.pause_us if last else CHECK_AGAIN_US
         is_early = pause_us < LOOK_AGAIN_US
@@ -181,7 +182,10 @@ def _free_locks(queue: Queue, worker: Worker) -> list[Lock] | None:
 
 
 def _is_acquired(lock: Lock, tries: int) -> bool:
-    """Return whether we hold the lock now. Raises FileNotFoundError if it has no file."""
+    """Try to take the lock; return whether this process holds it now.
+
+    Raises FileNotFoundError if the lock has no file.
+    """
     for _ in range(tries - 1):
         if lock.acquire_existing():
             return True
@@ -201,7 +205,7 @@ def keeper_lives(worker: Worker) -> bool:
 
 
 def wake(worker: Worker) -> list[int]:
-    """Continue the stopped processes of a worker; return their pids."""
+    """Send SIGCONT to the stopped processes of a worker; return their pids."""
     stopped = [pid for pid in living_processes(worker) if process_sweep.stopped(pid)]
     signal_processes(stopped, SIGCONT)
     return stopped
@@ -226,7 +230,7 @@ def signal_processes(pids: Iterable[int], number: Signals) -> None:
 def tidy_locks(queue: Queue) -> None:
     """Remove stale lock files: not held, and not of an active worker.
 
-    Workers that died before their start or after their end was recorded, or a replay, leave them.
+    Such files are left by workers that died before their start or after their end was recorded.
     """
     with queue.read() as tx:
         living = {name for worker in workers.active(tx) for name in lock_names(worker.id)}

@@ -196,7 +196,7 @@ def test_reactions_lead_to_reactions_until_nothing_changes(
 def test_reactions_without_an_end_are_an_error(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queuectl.core.transaction.ROUNDS_AT_MOST", 3)
+    monkeypatch.setattr("queuectl.core.transaction.MOST_ROUNDS", 3)
     jobs = queue.enqueue_many([{"command": "true"}] * 5)
 
     def cancel_the_next(job: object) -> Cancel:

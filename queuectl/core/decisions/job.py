@@ -1,4 +1,4 @@
-"""The rules of a job: for each request and state the resulting events or the refusal."""
+"""The rules of a job: for each request and state, the resulting events or the refusal."""
 
 from functools import lru_cache
 from typing import Any, TypeVar, assert_never
@@ -61,7 +61,7 @@ Decision = tuple[JobEvent, ...] | Refusal | NoSuchJob
 
 _PLAIN = NewJob()
 _NOT_RECORDED = frozenset({"id", "run_at", "run_at_us", "cwd"})
-"""Fields of a request that the event contains in another form: stream, due time and context."""
+"""Fields of NewJob that the event contains in another form: stream, due time and context."""
 _DEFAULTS = tuple(
     (name, value) for name, value in asdict(_PLAIN).items() if name not in _NOT_RECORDED
 )
@@ -75,19 +75,22 @@ _USUAL = {
 }
 
 CLOCK_SLACK_US = 1_000_000
-"""Delays begin again only if the clock is set back by more: time servers often set it by less."""
+"""Delays are restarted only if the clock was set back by more: time servers often set it less."""
 
 MOST_LOST_IN_ROW = 3
-"""A job is dead after this many consecutive losses: it may be the job that kills its worker."""
+"""After this many consecutive losses of its worker a job is dead: it may be what kills workers."""
 
 
 def runs_alone(job: Job) -> bool:
-    """Return whether the next lost worker makes the job dead: a worker runs one such at a time."""
+    """Return whether the job becomes dead if its worker dies once more.
+
+    A worker runs at most one such job at a time.
+    """
     return job.lost_in_row >= MOST_LOST_IN_ROW - 1
 
 
 def decide(job: Job | None, request: JobRequest) -> Decision:
-    """Return the events that `request` leads to, none if it is fulfilled already, or a refusal."""
+    """Return the events of a request (none if it is already fulfilled), or a refusal."""
     if isinstance(request, Enqueue):
         return enqueue(job, request)
     if job is None:
@@ -118,7 +121,7 @@ def decide(job: Job | None, request: JobRequest) -> Decision:
 
 
 def enqueue(job: Job | None, request: Enqueue) -> Decision:
-    """Accept a new job. For an existing id: do nothing if the request is the same, else refuse."""
+    """Accept a new job. If the id exists: do nothing if the request is the same, else refuse."""
     if job is not None:
         if request.digest == job.spec.request_sha256:
             return ()
@@ -132,7 +135,7 @@ def enqueue(job: Job | None, request: Enqueue) -> Decision:
 
 
 def _enqueued(request: Enqueue) -> Enqueued:
-    """Return the event for a new job: that of a job without options, with this job's options."""
+    """Return the event for a new job: the event without options, with this job's options added."""
     new = request.new
     facts: dict[str, Any] = {
         name: value
@@ -153,15 +156,15 @@ def _enqueued(request: Enqueue) -> Enqueued:
 
 @lru_cache(maxsize=64)
 def _without_options(policy: Policy, context: int) -> Enqueued:
-    """Return the event for a job without options; computed once for all jobs of a file."""
+    """Return the event for a job without options. It is computed once for all jobs of a file."""
     facts: dict[str, Any] = {**_REQUIRED, **dict(policy.values), "context": context}
     return Enqueued(**_with_usual_objects(facts))
 
 
 def _with_usual_objects(facts: dict[str, Any]) -> dict[str, Any]:
-    """Replace values that equal a default by the default object itself.
+    """Return `facts` with each value that equals a default replaced by the default object.
 
-    msgspec leaves out a field only if it is the same object as its default.
+    msgspec leaves a field out of the JSON only if its value is the same object as its default.
     """
     for name, value in facts.items():
         if value == (usual := _USUAL.get(name, _NEVER)):
@@ -172,7 +175,7 @@ def _with_usual_objects(facts: dict[str, Any]) -> dict[str, Any]:
 def _differences(job: Job, request: Enqueue) -> tuple[str, ...]:
     """Return the names of the fields in which the requested job would differ from `job`.
 
-    A request may describe the same job in another way, such as by naming a default.
+    A request may describe the same job in another way, for example by naming a default.
     """
     other = asdict(_enqueued(request))
     del other["request_sha256"]
@@ -186,7 +189,7 @@ def _shell_text(argv: tuple[str, ...]) -> str:
 
 
 def _due_at_us(request: Enqueue) -> int | None:
-    """Return when it may first run; None for at once, also if the time has passed."""
+    """Return when the job may first run (UTC); None means at once, as if the time has passed."""
     due = request.new.run_at_us
     if request.new.delay_us is not None:
         due = request.at_us + request.new.delay_us
@@ -194,14 +197,14 @@ def _due_at_us(request: Enqueue) -> int | None:
 
 
 def come_due(job: Job, request: ComeDue) -> Decision:
-    """Make a delayed job, or one that waits for a retry, pending if its time has come."""
+    """Make a delayed job, or a job that waits for a retry, pending if it is due."""
     if job.due_at_us is None or request.at_us < job.due_at_us:
         return NotDue(job.id, job.state)
     return (FellDue(),) if job.state == "scheduled" else (Requeued(why="retry-due"),)
 
 
 def rearm(job: Job, request: Rearm) -> Decision:
-    """Begin a delay again if the clock was set back to a time before its beginning."""
+    """Restart a delay if the clock was set back to a time before it began."""
     if job.due_at_us is None or job.delay_us is None:
         return ()
     if job.due_at_us - job.delay_us <= request.at_us + CLOCK_SLACK_US:
@@ -223,16 +226,19 @@ def claim(job: Job, request: Claim) -> Decision:
 
 
 def release(job: Job, request: Release) -> Decision:
-    """Return a job to its queue whose attempt has not begun; cancel it if that was requested."""
-    if not _runs(job, request):
+    """Make a job pending whose attempt has not begun; cancel it if that was requested."""
+    if not _is_current_claim(job, request):
         return StaleAttempt(job.id, request.attempt)
     released = Released(attempt=request.attempt, reason=request.reason)
     return (released, Cancelled()) if job.cancel_requested else (released,)
 
 
 def finish(job: Job, request: Finish) -> Decision:
-    """Record an attempt's end: a success, else a requested cancel, else a retry or death."""
-    if not _runs(job, request):
+    """Record how an attempt ended: a success, else a requested cancel, else a failure.
+
+    After a failure the job is requeued, waits for a retry, or is dead.
+    """
+    if not _is_current_claim(job, request):
         return StaleAttempt(job.id, request.attempt)
     outcome = request.outcome
     if _ended_as(outcome, job.spec.success_exit, job.spec.success_signal):
@@ -260,6 +266,7 @@ def finish(job: Job, request: Finish) -> Decision:
 
 
 def _after_failure(job: Job, request: Finish) -> ScheduledRetry | Dead:
+    """Return the event after a failure: a retry, or the death of the job if none is left."""
     if _ended_as(request.outcome, job.spec.no_retry_exit, job.spec.no_retry_signal):
         return Dead(attempt=request.attempt, reason="no-retry-exit")
     if job.retries_used >= job.spec.max_retries:
@@ -286,8 +293,11 @@ def _ended_as(outcome: Outcome, codes: tuple[int, ...], signals: tuple[int, ...]
 
 
 def lose(job: Job, request: Lose) -> Decision:
-    """Requeue the job at once without using up a retry; the third consecutive loss is its death."""
-    if not _runs(job, request):
+    """Requeue the job at once, without using up a retry.
+
+    After the third loss in a row it is dead.
+    """
+    if not _is_current_claim(job, request):
         return StaleAttempt(job.id, request.attempt)
     if job.cancel_requested:
         return (Cancelled(attempt=request.attempt),)
@@ -306,7 +316,7 @@ def retry_dead(job: Job, request: RetryDead) -> Decision:
 
 
 def retry(job: Job, request: Retry) -> Decision:
-    """Requeue a job that waits for a time, in the same round; a dead job in a new round."""
+    """Requeue a waiting job in the same round of retries, a dead job in a new one."""
     match job.state:
         case "pending":
             return ()
@@ -319,7 +329,7 @@ def retry(job: Job, request: Retry) -> Decision:
 
 
 def discard(job: Job, request: Discard) -> Decision:
-    """Cancel a dead job; do nothing if it is cancelled already."""
+    """Cancel a dead job. Do nothing if it is already cancelled."""
     if job.state == "cancelled":
         return ()
     if job.state != "dead":
@@ -328,9 +338,9 @@ def discard(job: Job, request: Discard) -> Decision:
 
 
 def cancel(job: Job, request: Cancel) -> Decision:
-    """Cancel a waiting job at once, and a running one through its worker.
+    """Cancel a waiting job at once. Request the cancel of a running job from its worker.
 
-    Do nothing if it is cancelled, or its cancellation requested, already.
+    Do nothing if the job is already cancelled, or its cancel is already requested.
     """
     if job.state == "cancelled":
         return ()
@@ -343,8 +353,8 @@ def cancel(job: Job, request: Cancel) -> Decision:
     return (CancelRequested(attempt=job.attempt, reason=request.reason),)
 
 
-def _runs(job: Job, request: OfClaim) -> bool:
-    """Return True if this is the job's current claim.
+def _is_current_claim(job: Job, request: OfClaim) -> bool:
+    """Return True if the request is about the job's current claim.
 
     The worker is compared as well, because a released attempt number is claimed again.
     """

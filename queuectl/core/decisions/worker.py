@@ -12,7 +12,7 @@ Decision = tuple[WorkerEvent, ...] | Refusal | NoSuchWorker
 
 
 def decide(worker: Worker | None, request: WorkerRequest) -> Decision:
-    """Return the events that `request` leads to, none if it is fulfilled already, or a refusal."""
+    """Return the events of a request (none if it is already fulfilled), or a refusal."""
     if isinstance(request, StartWorker):
         return (request.started,) if worker is None else WorkerEnded(worker.id, worker.state)
     if worker is None:

@@ -14,22 +14,22 @@ def test_signals_drain_then_end_then_kill() -> None:
 
 def test_request_seen_twice_is_one_request() -> None:
     stopping = Stopping()
-    stopping.asked("drain")
-    stopping.asked("drain")
+    stopping.requested("drain")
+    stopping.requested("drain")
     assert (stopping.urgency, stopping.signals) == (Urgency.DRAIN, 0)
 
 
 def test_urgency_never_falls() -> None:
     stopping = Stopping()
-    stopping.asked("now")
-    stopping.asked("drain")
-    stopping.asked(None)
+    stopping.requested("now")
+    stopping.requested("drain")
+    stopping.requested(None)
     assert stopping.urgency == Urgency.NOW
 
 
 def test_one_signal_after_a_recorded_drain_ends_what_runs() -> None:
     stopping = Stopping()
-    stopping.asked("drain")
+    stopping.requested("drain")
     stopping.signalled(direct=0, passed_on=1)
     assert stopping.urgency == Urgency.NOW
 

@@ -29,10 +29,13 @@ from .process_mark import mark_of
 from .selector import Selector
 
 TRIES, PAUSE_S = 5, 0.002
-"""Tries to take a lock of a worker that is gone, and the pause between: a check holds it briefly.
+"""Tries to take a lock of a worker that is gone, and the pause between two tries.
+
+A process that checks whether the lock is held takes it for a moment.
 """
 CHECK_AGAIN_US = 100_000
-"""How soon to check a worker again that is gone and could not be taken over; then twice as long."""
+"""The first pause before a worker that could not be taken over is checked again; it then doubles.
+"""
 
 
 class Recheck(NamedTuple):
@@ -49,7 +52,7 @@ class Peers:
 
     A worker that is gone may not be taken over at once: a process that its supervisor was starting
     holds its locks until its program runs, and the processes of its jobs may take long to die. It
-    is checked again soon; but ever later, since it may also run in another container.
+    is checked again soon, then after longer and longer pauses: it may run in another container.
     """
 
     def __init__(self, queue: Queue, worker_id: str, selector: Selector, console: Console) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Self
 
+from eventstore.errors import Incomplete
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, locate, open_store
 from eventstore.store import PATIENCE_S, Reader, Store
@@ -201,11 +202,11 @@ class Queue:
         return job
 
     def _bring_up_to_date(self) -> None:
-        """Rebuild the read models if an older version has written them."""
+        """Rebuild the read models if an older version has written them, or nothing says which."""
         try:
             with self.store.read() as tx:
                 refuse_unfit(tx)
-        except StaleReadModels:
+        except (StaleReadModels, Incomplete):
             replay(self.store)
 
 

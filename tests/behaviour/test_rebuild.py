@@ -240,6 +240,13 @@ def test_reader_of_a_file_without_a_table_says_what_to_do(path: str) -> None:
     queue.close()
 
 
+def test_a_missing_checkpoint_is_repaired_when_the_queue_is_opened(path: str) -> None:
+    filled(path).close()
+    stranger(path, "DROP TABLE checkpoint")
+    with Queue(path) as queue:
+        assert compare(queue.store) == []
+
+
 def by_state(queue: Queue) -> counts.Counts:
     with queue.read() as tx:
         return counts.total(tx)

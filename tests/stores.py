@@ -1,17 +1,27 @@
 """The stores that the same tests check: files, and servers where they are installed."""
 
+import os
+
 import pytest
 
 from eventstore.store import Log
 from projections.registry import first_schema
 from tests.postgres import installations
+from tests.torture.proof import PROVE
+
+_INSTALLED = [*installations()] or ["none"]
 
 
 def _servers() -> list[object]:
     """Return the installations as parameters. `make test` takes the first, `make prove` all."""
-    first, *others = installations() or ["none"]
+    first, *others = _INSTALLED
     return [first, *(pytest.param(name, marks=pytest.mark.proof) for name in others)]
 
+
+OLDEST_AND_NEWEST = sorted({_INSTALLED[0], _INSTALLED[-1]})
+"""Installations with both ways to wait for the disk. For sampled proofs, in `make test`."""
+
+SAMPLED_SERVERS = _INSTALLED if os.environ.get(PROVE) else OLDEST_AND_NEWEST
 
 ON_A_SERVER = pytest.mark.parametrize("kind", _servers(), indirect=True)
 """The test runs with a queue on a server."""

@@ -20,7 +20,8 @@ from eventstore.errors import Away, OutcomeUnknown, StorageFailed, StoreError
 from eventstore.events.job import Enqueued
 from eventstore.verify import verify
 from tests.faults.cutting import CuttingProxy
-from tests.postgres import Server, installations, running
+from tests.postgres import Server, running
+from tests.stores import SAMPLED_SERVERS
 from tests.torture.proof import PROVE
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
@@ -36,7 +37,7 @@ JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
 PAGE_BYTES = 8192
 
 WRITERS = 4
-CRASHES = 20 if os.environ.get(PROVE) else 1
+CRASHES = 10 if os.environ.get(PROVE) else 1
 CUTS = 300 if os.environ.get(PROVE) else 20
 
 pytestmark = pytest.mark.sampled
@@ -44,7 +45,7 @@ pytestmark = pytest.mark.sampled
 Opened = Callable[[str], PostgresLog]
 
 
-@pytest.fixture(scope="module", params=installations() or ["none"])
+@pytest.fixture(scope="module", params=SAMPLED_SERVERS)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server that writes what nobody waits for ten seconds later."""
     if request.param == "none":

@@ -169,13 +169,15 @@ def first_schema(dialect: Dialect) -> list[str]:
 
 
 def ensure_checkpoint(tx: Writer) -> None:
-    """Create the table `checkpoint` if another program has dropped it.
+    """Create the table `checkpoint` and its row if another program has removed them.
 
-    Its row says that there are no read models.
+    The row says that there are no read models. Its generation is the current time, as names of
+    indexes end in the generation, and that of the existing ones is not known.
     """
     if CHECKPOINT.name not in tx.tables():
         tx.execute(tx.dialect.create(CHECKPOINT, CHECKPOINT.name))
-        tx.execute("INSERT INTO checkpoint VALUES ('', 0, 0)")
+    if not tx.query("SELECT 1 FROM checkpoint"):
+        tx.execute("INSERT INTO checkpoint VALUES ('', :now, 0)", {"now": tx.now_us})
 
 
 class Checkpoint(NamedTuple):
@@ -187,8 +189,12 @@ class Checkpoint(NamedTuple):
 
 
 def checkpoint(tx: Reader) -> Checkpoint:
-    """Return the only row of the table `checkpoint`."""
-    return Checkpoint(*tx.query("SELECT definition, generation, position FROM checkpoint")[0])
+    """Return the only row of the table `checkpoint`.
+
+    If another program has deleted it, return that of a queue without read models.
+    """
+    rows = tx.query("SELECT definition, generation, position FROM checkpoint")
+    return Checkpoint(*rows[0]) if rows else Checkpoint("", 0, 0)
 
 
 def freshness(checkpoint: Checkpoint) -> Literal["current", "stale", "newer"]:

@@ -28,6 +28,9 @@ LINE_BYTES = 16 << 20
 CHUNK = 1_000
 """The number of jobs that a spool writes and reads at a time."""
 
+CHUNK_CHARACTERS = 4 << 20
+"""Characters of jobs after which a spool writes a shorter chunk."""
+
 Placed = tuple[int, NewJob]
 """The number of a line (from 1), and the job on it. The line is 0 if a job is not one line."""
 
@@ -87,8 +90,7 @@ class Spool:
         """
         self._file = _temporary_file()
         self._count = 0
-        jobs = _read(source, now_us)
-        while chunk := list(islice(jobs, CHUNK)):
+        for chunk in _chunked(_read(source, now_us)):
             self._write(chunk)
             self._count += len(chunk)
             progress(self._count)
@@ -120,6 +122,28 @@ class Spool:
         placed = (line for chunk in self._chunks() for line, _ in chunk)
         line = next(islice(placed, n - 1, None))
         return f"line {line}" if line else f"job {n}"
+
+
+def _chunked(jobs: Iterator[Placed]) -> Iterator[list[Placed]]:
+    """Yield lists of at most CHUNK jobs, and at most CHUNK_CHARACTERS of text before the last."""
+    chunk: list[Placed] = []
+    size = 0
+    for placed in jobs:
+        chunk.append(placed)
+        size += _text_size(placed[1])
+        if len(chunk) == CHUNK or size > CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _text_size(job: NewJob) -> int:
+    """Return the number of characters in the large texts of a job."""
+    size = len(job.command or "")
+    if job.argv or job.env or job.tags:
+        size += sum(map(len, (*(job.argv or ()), *job.env.values(), *job.tags.values())))
+    return size
 
 
 def _read(source: IO[bytes], now_us: int) -> Iterator[Placed]:

@@ -102,3 +102,16 @@ def test_any_command_comes_through_unchanged(expected: list[str]) -> None:
 def test_any_bytes_are_parsed_or_refused(document: bytes) -> None:
     with suppress(BadInput):
         assert all(commands(document))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7])
+def test_jobs_are_the_same_however_they_are_put_together(
+    limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By number or by size: large jobs do not fill the memory."""
+    document = b"".join(b'{"command":"echo %d"}\n' % n for n in range(7))
+    for name, value in (("CHUNK", limit), ("CHUNK_CHARACTERS", 6 * limit)):
+        monkeypatch.setattr(f"queuectl.input.job_files.{name}", value)
+        spool = Spool(io.BytesIO(document), 0)
+        assert [job.command for job in spool] == [f"echo {n}" for n in range(7)]
+        assert [spool.place(n) for n in (1, 7)] == ["line 1", "line 7"]

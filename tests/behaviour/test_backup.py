@@ -13,7 +13,7 @@ from queuectl import Queue
 from queuectl.backup import backup
 from tests.behaviour.test_doctor import digests
 from tests.ctl import DEADLINE_S, PROGRAM, Ctl, until
-from tests.house import House
+from tests.live_queue import LiveQueue
 from tests.machine import needs_mounts, with_mounts
 from tests.shapes import complete
 from tests.stranger import stranger, tamper
@@ -125,18 +125,18 @@ def test_a_later_head_reveals_an_older_backup(worked: Ctl) -> None:
 
 
 def test_a_copy_ends_no_process_of_the_original(ctl: Ctl, tmp_path: Path) -> None:
-    house = House(ctl.folder)
-    with house.worker():
-        job = house.enqueue("sleep 60")
-        pids = until(lambda: complete("plain", house.work), "the job")
+    live = LiveQueue(ctl.folder)
+    with live.worker():
+        job = live.enqueue("sleep 60")
+        pids = until(lambda: complete("plain", live.work), "the job")
         (tmp_path / "copy").mkdir()
         ctl("backup", "copy/queue.db")
         copy = at(ctl, tmp_path / "copy" / "queue.db")
         with copy.worker():
             copy.wait_for(job, "requeued", why="worker-lost")
-        assert set(pids) <= set(complete("plain", house.work) or ())
-        assert house.queue.get(job).state == "processing"
-    house.queue.close()
+        assert set(pids) <= set(complete("plain", live.work) or ())
+        assert live.queue.get(job).state == "processing"
+    live.queue.close()
 
 
 def test_nothing_is_overwritten_unless_asked(worked: Ctl) -> None:

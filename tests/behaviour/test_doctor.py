@@ -19,7 +19,7 @@ from queuectl.doctor.machine import OLD_S
 from queuectl.worker.process_sweep import RLIMIT_RTTIME
 from tests.behaviour.test_terminal import screen
 from tests.ctl import DEADLINE_S, PROGRAM, Ctl, until
-from tests.house import House, kill_both
+from tests.live_queue import LiveQueue, kill_both
 from tests.machine import OTHER_USER, needs_another_user, needs_mounts, with_mounts
 from tests.shapes import complete
 from tests.stranger import stranger, tamper
@@ -168,22 +168,22 @@ def test_a_wal_that_cannot_shrink_is_reported(worked: Ctl) -> None:
 
 
 def test_a_dead_worker_and_its_leftover_processes_are_reported(ctl: Ctl) -> None:
-    house = House(ctl.folder)
-    job = house.enqueue("(setsid setsid sleep 60 <&- >&- 2>&- &); sleep 60")
-    with house.worker() as running:
-        pids = until(lambda: complete("daemon", house.work), "the daemon")
+    live = LiveQueue(ctl.folder)
+    job = live.enqueue("(setsid setsid sleep 60 <&- >&- 2>&- &); sleep 60")
+    with live.worker() as running:
+        pids = until(lambda: complete("daemon", live.work), "the daemon")
         living = ctl("doctor").out
-        assert f"workers\t{house.workers()[0].id} alive" in living
-        kill_both(running.pid, house.supervisor(running))
+        assert f"workers\t{live.workers()[0].id} alive" in living
+        kill_both(running.pid, live.supervisor(running))
         running.ends()
     result = problems(ctl)
     assert "died with 1 job claimed" in result["workers"]
     assert set(map(str, pids)) <= set(result["processes"].split())
     assert "worker start" in ctl("doctor", code=1).out
-    house.queue.cancel(job)
-    house.drain()
+    live.queue.cancel(job)
+    live.drain()
     assert problems(ctl) == {}
-    house.queue.close()
+    live.queue.close()
 
 
 def test_a_process_of_an_ended_attempt_is_reported(worked: Ctl) -> None:

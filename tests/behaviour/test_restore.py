@@ -13,7 +13,7 @@ from queuectl.restore import restore
 from tests.behaviour.test_backup import LONG, at
 from tests.behaviour.test_doctor import digests
 from tests.ctl import Ctl, until
-from tests.house import House, kill_both
+from tests.live_queue import LiveQueue, kill_both
 from tests.shapes import complete
 from tests.stranger import stranger, tamper
 
@@ -220,14 +220,14 @@ def test_a_process_that_has_the_queue_open_is_named(backed: Ctl) -> None:
 
 
 def test_jobs_of_a_killed_worker_are_taken_over_after_a_restore(ctl: Ctl) -> None:
-    house = House(ctl.folder)
-    job = house.enqueue("sleep 60")
-    with house.worker() as running:
-        until(lambda: complete("plain", house.work), "the job's process")
+    live = LiveQueue(ctl.folder)
+    job = live.enqueue("sleep 60")
+    with live.worker() as running:
+        until(lambda: complete("plain", live.work), "the job's process")
         ctl("backup", "monday.db")
-        kill_both(running.pid, house.supervisor(running))
+        kill_both(running.pid, live.supervisor(running))
         running.ends()
-    house.queue.close()
+    live.queue.close()
     ctl("restore", "--force", "monday.db")
     ctl("cancel", job)
     ctl.drain()

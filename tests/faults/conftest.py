@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import House
+from tests.live_queue import LiveQueue
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def live(tmp_path: Path) -> Iterator[LiveQueue]:
     """A queue whose workers a test may kill."""
-    made = House(tmp_path)
+    made = LiveQueue(tmp_path)
     yield made
     made.queue.close()

@@ -10,7 +10,7 @@ import pytest
 from queuectl.worker.keeper import KEPT_FROM
 from queuectl.worker.process_sweep import alive
 from tests.ctl import until
-from tests.house import House, kill
+from tests.live_queue import LiveQueue, kill
 from tests.shapes import in_folder
 
 SERVER = (
@@ -21,96 +21,96 @@ SERVER = (
 
 
 @pytest.fixture
-def house(tmp_path: os.PathLike[str]) -> Iterator[House]:
-    made = House(tmp_path)  # type: ignore[arg-type]
+def live(tmp_path: os.PathLike[str]) -> Iterator[LiveQueue]:
+    made = LiveQueue(tmp_path)  # type: ignore[arg-type]
     yield made
     if alive(pid := server(made)):
         os.kill(pid, SIGKILL)
     made.queue.close()
 
 
-def server(house: House) -> int:
+def server(live: LiveQueue) -> int:
     """The pid of the background process."""
-    file = house.work / "server"
+    file = live.work / "server"
     return int(until(lambda: (file.exists() and file.read_text().strip()) or None, "the server"))
 
 
-def test_leftover_processes_are_ended_and_named(house: House) -> None:
-    job = house.enqueue(SERVER.format("true"))
-    running = house.drain()
-    ended = house.wait_for(job, "succeeded")
+def test_leftover_processes_are_ended_and_named(live: LiveQueue) -> None:
+    job = live.enqueue(SERVER.format("true"))
+    running = live.drain()
+    ended = live.wait_for(job, "succeeded")
     assert (ended.stragglers, ended.straggler_names) == (1, ("sleep",))
-    assert not alive(server(house))
+    assert not alive(server(live))
     (line,) = [line for line in running.err if f"job {job} completed" in line]
     assert line.endswith("; ended 1 background process: sleep")
 
 
 @pytest.mark.parametrize(("rest", "ends"), [("true", "succeeded"), ("exit 3", "failed")])
 def test_kept_process_outlives_its_job_others_and_the_worker(
-    house: House, rest: str, ends: str
+    live: LiveQueue, rest: str, ends: str
 ) -> None:
-    job = house.enqueue(SERVER.format(rest), background="keep", max_retries=0)
-    with house.worker(slots=1) as running:
-        assert house.wait_for(job, ends).stragglers == 0
+    job = live.enqueue(SERVER.format(rest), background="keep", max_retries=0)
+    with live.worker(slots=1) as running:
+        assert live.wait_for(job, ends).stragglers == 0
         # The next attempts must not take it for theirs; one of them leaves its own process.
-        others = [house.enqueue("true"), house.enqueue("sleep 600 & true")]
-        assert house.wait(*others) == ["completed", "completed"]
-        assert house.wait_for(others[1], "succeeded").stragglers == 1
-        assert alive(server(house))
+        others = [live.enqueue("true"), live.enqueue("sleep 600 & true")]
+        assert live.wait(*others) == ["completed", "completed"]
+        assert live.wait_for(others[1], "succeeded").stragglers == 1
+        assert alive(server(live))
         running.kill(SIGTERM)
         assert running.ends().code == 0
-    assert alive(server(house))
+    assert alive(server(live))
 
 
-def test_kept_process_outlives_a_killed_supervisor(house: House) -> None:
-    job = house.enqueue(SERVER.format("true"), background="keep")
-    with house.worker() as running:
-        house.wait_for(job, "succeeded")
-        kill(house.supervisor(running))
-        assert house.wait(house.enqueue("true")) == ["completed"]
-        assert alive(server(house))
+def test_kept_process_outlives_a_killed_supervisor(live: LiveQueue) -> None:
+    job = live.enqueue(SERVER.format("true"), background="keep")
+    with live.worker() as running:
+        live.wait_for(job, "succeeded")
+        kill(live.supervisor(running))
+        assert live.wait(live.enqueue("true")) == ["completed"]
+        assert alive(server(live))
 
 
-def test_what_a_kept_process_starts_later_is_kept_as_well(house: House) -> None:
-    job = house.enqueue(
+def test_what_a_kept_process_starts_later_is_kept_as_well(live: LiveQueue) -> None:
+    job = live.enqueue(
         "setsid sh -c 'while [ ! -e go ]; do sleep 0.01; done; sleep 600 & echo $! > server'"
         " > /dev/null 2>&1 & true",
         background="keep",
     )
-    with house.worker() as running:
-        house.wait_for(job, "succeeded")
-        (house.work / "go").touch()
-        server(house)
-        assert house.wait(house.enqueue("true")) == ["completed"]
+    with live.worker() as running:
+        live.wait_for(job, "succeeded")
+        (live.work / "go").touch()
+        server(live)
+        assert live.wait(live.enqueue("true")) == ["completed"]
         running.kill(SIGTERM)
         assert running.ends().code == 0
-    assert alive(server(house))
+    assert alive(server(live))
 
 
 @pytest.mark.parametrize("how", ["timeout", "cancel", "worker lost"])
-def test_kept_processes_are_ended_too_if_the_attempt_was_stopped(house: House, how: str) -> None:
+def test_kept_processes_are_ended_too_if_the_attempt_was_stopped(live: LiveQueue, how: str) -> None:
     timeout = "2s" if how == "timeout" else None
-    job = house.enqueue(
+    job = live.enqueue(
         SERVER.format("sleep 600"), background="keep", timeout=timeout, grace=0.1, max_retries=0
     )
-    with house.worker() as running:
-        pid = server(house)
+    with live.worker() as running:
+        pid = server(live)
         if how == "cancel":
-            house.queue.cancel(job)
+            live.queue.cancel(job)
         if how == "worker lost":
-            kill(house.supervisor(running))
+            kill(live.supervisor(running))
         until(lambda: not alive(pid) or None, "the end of the server")
         event = {"timeout": "dead", "cancel": "cancelled", "worker lost": "requeued"}[how]
-        assert house.wait_for(job, event)
+        assert live.wait_for(job, event)
 
 
-def test_doctor_does_not_complain_of_kept_processes(house: House) -> None:
-    house.enqueue(SERVER.format("true"), background="keep")
-    house.drain()
+def test_doctor_does_not_complain_of_kept_processes(live: LiveQueue) -> None:
+    live.enqueue(SERVER.format("true"), background="keep")
+    live.drain()
     from tests.ctl import Ctl
 
-    ctl = Ctl(house.path.parent)
-    assert str(server(house)) not in ctl("doctor", code=None).out
+    ctl = Ctl(live.path.parent)
+    assert str(server(live)) not in ctl("doctor", code=None).out
 
 
 FORKS = """
@@ -130,50 +130,50 @@ while time.monotonic() < end and not os.path.exists("stop"):
 """A chain: each process forks the next one and ends. It goes on until there is a file `stop`."""
 
 
-def test_kept_processes_that_keep_forking_delay_no_other_job(house: House) -> None:
-    (house.work / "chain.py").write_text(FORKS)
+def test_kept_processes_that_keep_forking_delay_no_other_job(live: LiveQueue) -> None:
+    (live.work / "chain.py").write_text(FORKS)
     python = f"{sys.executable} chain.py & until [ -e up ]; do sleep 0.01; done"
-    chain = house.enqueue(python, background="keep")
-    other = house.enqueue("sleep 60", timeout=1, grace=0.1, max_retries=0)
+    chain = live.enqueue(python, background="keep")
+    other = live.enqueue("sleep 60", timeout=1, grace=0.1, max_retries=0)
     try:
-        with house.worker():
-            assert house.wait(chain, other) == ["completed", "dead"]
-        assert house.wait_for(other, "failed").reason == "timeout"
-        until(lambda: in_folder(house.work) or None, "the chain, which is still forking")
+        with live.worker():
+            assert live.wait(chain, other) == ["completed", "dead"]
+        assert live.wait_for(other, "failed").reason == "timeout"
+        until(lambda: in_folder(live.work) or None, "the chain, which is still forking")
     finally:
-        (house.work / "stop").touch()
-    until(lambda: not in_folder(house.work) or None, "the end of the chain")
+        (live.work / "stop").touch()
+    until(lambda: not in_folder(live.work) or None, "the end of the chain")
 
 
-def test_process_that_marks_itself_as_kept_is_ended(house: House) -> None:
+def test_process_that_marks_itself_as_kept_is_ended(live: LiveQueue) -> None:
     kept = KEPT_FROM + 7
-    job = house.enqueue(
+    job = live.enqueue(
         f"prlimit --pid $$ --rttime={kept}:unlimited; env -i sleep 600 & echo $! > server;"
         " env -i sleep 600",
         timeout=2,
         grace=0.1,
         max_retries=0,
     )
-    with house.worker():
-        pid = server(house)
-        assert house.wait(job) == ["dead"]
+    with live.worker():
+        pid = server(live)
+        assert live.wait(job) == ["dead"]
         assert not alive(pid)
 
 
-def test_unmarked_process_of_a_running_job_outlives_the_end_of_another(house: House) -> None:
+def test_unmarked_process_of_a_running_job_outlives_the_end_of_another(live: LiveQueue) -> None:
     """Its owner is known once only one of the two jobs is running."""
     hidden = (
         "(prlimit --pid $BASHPID --rttime=1000000000:unlimited; exec env -i setsid sh -c"
-        f" 'echo $$ > {house.work}/server; exec sleep 600' > /dev/null 2>&1 &) "
+        f" 'echo $$ > {live.work}/server; exec sleep 600' > /dev/null 2>&1 &) "
     )
-    (house.work / "hide").write_text(hidden)
-    owner = house.enqueue("bash hide; until [ -e go ]; do sleep 0.01; done")
-    with house.worker(slots=2):
-        pid = server(house)
-        other = house.enqueue("true")
-        assert house.wait(other) == ["completed"]
-        assert house.wait_for(other, "succeeded").stragglers == 0
+    (live.work / "hide").write_text(hidden)
+    owner = live.enqueue("bash hide; until [ -e go ]; do sleep 0.01; done")
+    with live.worker(slots=2):
+        pid = server(live)
+        other = live.enqueue("true")
+        assert live.wait(other) == ["completed"]
+        assert live.wait_for(other, "succeeded").stragglers == 0
         assert alive(pid)
-        (house.work / "go").touch()
-        assert house.wait_for(owner, "succeeded").straggler_names == ("sleep",)
+        (live.work / "go").touch()
+        assert live.wait_for(owner, "succeeded").straggler_names == ("sleep",)
     assert not alive(pid)

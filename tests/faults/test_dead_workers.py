@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from queuectl.worker.liveness import is_alive
 from tests.behaviour.test_terminal import screen
 from tests.ctl import Ctl, until
-from tests.house import House, kill, kill_both
+from tests.live_queue import LiveQueue, kill, kill_both
 
 START = "queuectl worker start"
 
@@ -18,13 +18,13 @@ START = "queuectl worker start"
 @pytest.fixture
 def dead(ctl: Ctl) -> str:
     """The id of the job that a dead worker had begun."""
-    house = House(ctl.folder)
-    job = house.enqueue("touch began; exec sleep 60")
-    with house.worker(slots=2) as running:
-        until(lambda: (house.work / "began").exists() or None, "the job's process")
-        kill_both(running.pid, house.supervisor(running))
+    live = LiveQueue(ctl.folder)
+    job = live.enqueue("touch began; exec sleep 60")
+    with live.worker(slots=2) as running:
+        until(lambda: (live.work / "began").exists() or None, "the job's process")
+        kill_both(running.pid, live.supervisor(running))
         running.ends()
-    house.queue.close()
+    live.queue.close()
     return job
 
 
@@ -72,57 +72,57 @@ def test_wait_says_that_no_worker_is_running(ctl: Ctl, dead: str, words: tuple[s
         waiting.ends()
 
 
-def test_a_worker_is_alive_while_its_keeper_is(house: House) -> None:
-    job = house.enqueue("sleep 60")
-    with house.worker() as running:
-        house.wait_for(job, "claimed")
-        (worker,) = house.workers()
-        assert is_alive(house.queue.store, worker)
+def test_a_worker_is_alive_while_its_keeper_is(live: LiveQueue) -> None:
+    job = live.enqueue("sleep 60")
+    with live.worker() as running:
+        live.wait_for(job, "claimed")
+        (worker,) = live.workers()
+        assert is_alive(live.queue.store, worker)
         os.kill(running.pid, SIGSTOP)
-        kill(house.supervisor(running))
-        assert is_alive(house.queue.store, worker)
+        kill(live.supervisor(running))
+        assert is_alive(live.queue.store, worker)
         os.kill(running.pid, SIGCONT)
 
 
-def test_a_copy_has_no_living_worker(house: House, tmp_path: Path) -> None:
+def test_a_copy_has_no_living_worker(live: LiveQueue, tmp_path: Path) -> None:
     """Its worker lives, and works on the original."""
-    job = house.enqueue("sleep 60")
-    with house.worker():
-        house.wait_for(job, "claimed")
+    job = live.enqueue("sleep 60")
+    with live.worker():
+        live.wait_for(job, "claimed")
         (tmp_path / "copy").mkdir()
-        copy = House.copied(house, tmp_path / "copy")
+        copy = LiveQueue.copied(live, tmp_path / "copy")
         (worker,) = copy.workers()
-        assert is_alive(house.queue.store, worker)
+        assert is_alive(live.queue.store, worker)
         assert not is_alive(copy.queue.store, worker)
         copy.queue.close()
 
 
-def test_a_worker_that_is_seen_only_by_its_lock_is_alive(house: House) -> None:
+def test_a_worker_that_is_seen_only_by_its_lock_is_alive(live: LiveQueue) -> None:
     """As one in another container: its processes have other numbers there."""
-    house.enqueue("sleep 60")
-    with house.worker() as running:
-        house.wait_for("1", "claimed")
-        (worker,) = house.workers()
+    live.enqueue("sleep 60")
+    with live.worker() as running:
+        live.wait_for("1", "claimed")
+        (worker,) = live.workers()
         elsewhere = replace(worker, started=replace(worker.started, boot_id="another"))
-        assert is_alive(house.queue.store, elsewhere)
-        kill_both(running.pid, house.supervisor(running))
-        until(lambda: not is_alive(house.queue.store, elsewhere) or None, "free locks")
+        assert is_alive(live.queue.store, elsewhere)
+        kill_both(running.pid, live.supervisor(running))
+        until(lambda: not is_alive(live.queue.store, elsewhere) or None, "free locks")
 
 
 def test_a_keeper_that_gives_up_says_what_becomes_of_its_jobs(ctl: Ctl) -> None:
-    house = House(ctl.folder)
-    job = house.enqueue("kill -9 $PPID; sleep 60")
-    other = house.enqueue("kill -9 $PPID; sleep 60")
-    with house.worker(slots=1) as running:
+    live = LiveQueue(ctl.folder)
+    job = live.enqueue("kill -9 $PPID; sleep 60")
+    other = live.enqueue("kill -9 $PPID; sleep 60")
+    with live.worker(slots=1) as running:
         said = running.says("giving up")
         assert running.ends().code == 1
     assert said.endswith(f"the next worker requeues them: queuectl --db {ctl.db} worker start")
     assert [line.split("\t")[2] for line in ctl("worker", "list").lines] == ["dead"]
-    assert house.queue.get(job).state == "dead"
+    assert live.queue.get(job).state == "dead"
     ctl("cancel", other)
     ctl.drain()
-    assert house.queue.get(other).state == "cancelled"
-    house.queue.close()
+    assert live.queue.get(other).state == "cancelled"
+    live.queue.close()
 
 
 def test_a_stop_of_a_dead_worker_says_what_its_jobs_became(ctl: Ctl, dead: str) -> None:

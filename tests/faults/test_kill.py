@@ -9,156 +9,156 @@ import pytest
 
 from queuectl.worker.liveness import lock_names
 from tests.ctl import UNPOLLED_S, Running, until
-from tests.house import House, freeze, kill, kill_both
+from tests.live_queue import LiveQueue, freeze, kill, kill_both
 from tests.shapes import SHAPES, complete, in_folder
 
 
-def begun(house: House, running: Running, shape: str) -> str:
+def begun(live: LiveQueue, running: Running, shape: str) -> str:
     """Start a job of that shape that sleeps in its first attempt and succeeds in its second."""
-    job = house.enqueue(f"if [ $QUEUECTL_ATTEMPT = 1 ]; then {SHAPES[shape]}; fi")
-    until(lambda: complete(shape, house.work), f"the whole job: {running.err}")
+    job = live.enqueue(f"if [ $QUEUECTL_ATTEMPT = 1 ]; then {SHAPES[shape]}; fi")
+    until(lambda: complete(shape, live.work), f"the whole job: {running.err}")
     return job
 
 
-def test_killed_supervisor_costs_no_retry(house: House) -> None:
-    with house.worker() as running:
-        job = begun(house, running, "plain")
-        kill(house.supervisor(running))
+def test_killed_supervisor_costs_no_retry(live: LiveQueue) -> None:
+    with live.worker() as running:
+        job = begun(live, running, "plain")
+        kill(live.supervisor(running))
         killed = time.monotonic()
-        house.wait_for(job, "requeued", why="worker-lost")
+        live.wait_for(job, "requeued", why="worker-lost")
         assert time.monotonic() - killed < UNPOLLED_S
-        assert house.wait(job) == ["completed"]
-        assert [worker.state for worker in house.workers()] == ["lost", "running"]
-    assert house.queue.get(job).retries_used == 0
+        assert live.wait(job) == ["completed"]
+        assert [worker.state for worker in live.workers()] == ["lost", "running"]
+    assert live.queue.get(job).retries_used == 0
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_no_process_of_a_killed_supervisors_job_is_left(house: House, shape: str) -> None:
-    with house.worker() as running:
-        job = begun(house, running, shape)
-        kill(house.supervisor(running))
-        house.wait_for(job, "requeued", why="worker-lost")
-        assert complete(shape, house.work) is None
-        assert house.wait(job) == ["completed"]
-        assert in_folder(house.work) == []
+def test_no_process_of_a_killed_supervisors_job_is_left(live: LiveQueue, shape: str) -> None:
+    with live.worker() as running:
+        job = begun(live, running, shape)
+        kill(live.supervisor(running))
+        live.wait_for(job, "requeued", why="worker-lost")
+        assert complete(shape, live.work) is None
+        assert live.wait(job) == ["completed"]
+        assert in_folder(live.work) == []
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_supervisor_ends_its_jobs_when_its_keeper_is_killed(house: House, shape: str) -> None:
-    with house.worker() as running:
-        job = begun(house, running, shape)
+def test_supervisor_ends_its_jobs_when_its_keeper_is_killed(live: LiveQueue, shape: str) -> None:
+    with live.worker() as running:
+        job = begun(live, running, shape)
         kill(running.pid)
-        house.wait_for(job, "requeued", why="worker-lost")
-        assert in_folder(house.work) == []
+        live.wait_for(job, "requeued", why="worker-lost")
+        assert in_folder(live.work) == []
         running.says("error: the keeper")
-    until(lambda: house.workers()[0].state == "stopped" or None, "the worker's end in the log")
-    assert house.workers()[0].ended == "keeper-lost"
-    house.drain()
-    assert house.wait(job) == ["completed"]
+    until(lambda: live.workers()[0].state == "stopped" or None, "the worker's end in the log")
+    assert live.workers()[0].ended == "keeper-lost"
+    live.drain()
+    assert live.wait(job) == ["completed"]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_next_worker_ends_the_processes_of_a_killed_worker(house: House, shape: str) -> None:
-    with house.worker() as running:
-        job = begun(house, running, shape)
-        pids = complete(shape, house.work)
-        kill_both(running.pid, house.supervisor(running))
+def test_next_worker_ends_the_processes_of_a_killed_worker(live: LiveQueue, shape: str) -> None:
+    with live.worker() as running:
+        job = begun(live, running, shape)
+        pids = complete(shape, live.work)
+        kill_both(running.pid, live.supervisor(running))
         running.ends()
-    assert set(in_folder(house.work)) >= set(pids or ())
-    house.drain()
-    assert in_folder(house.work) == []
-    assert house.event_types(job) == [
+    assert set(in_folder(live.work)) >= set(pids or ())
+    live.drain()
+    assert in_folder(live.work) == []
+    assert live.event_types(job) == [
         *("enqueued", "claimed", "failed", "requeued"),
         *("claimed", "succeeded"),
     ]
 
 
-def test_running_worker_takes_over_from_a_killed_one(house: House) -> None:
-    with house.worker(slots=1) as running:
-        job = begun(house, running, "bare daemon")
-        with house.worker(slots=1) as other:
+def test_running_worker_takes_over_from_a_killed_one(live: LiveQueue) -> None:
+    with live.worker(slots=1) as running:
+        job = begun(live, running, "bare daemon")
+        with live.worker(slots=1) as other:
             other.says("SIGTERM or SIGINT")
-            until(lambda: len(house.workers()) == 2 or None, "the second worker")
-            kill_both(running.pid, house.supervisor(running))
+            until(lambda: len(live.workers()) == 2 or None, "the second worker")
+            kill_both(running.pid, live.supervisor(running))
             killed = time.monotonic()
-            house.wait_for(job, "requeued", why="worker-lost")
+            live.wait_for(job, "requeued", why="worker-lost")
             assert time.monotonic() - killed < UNPOLLED_S
             assert other.says("took over 1 job of worker ").endswith(", which had died")
-            assert house.wait(job) == ["completed"]
-    assert in_folder(house.work) == []
+            assert live.wait(job) == ["completed"]
+    assert in_folder(live.work) == []
 
 
 def test_lock_of_a_killed_worker_that_is_held_a_little_longer_delays_no_takeover(
-    house: House,
+    live: LiveQueue,
 ) -> None:
     """A process that it was just starting holds its locks until its program runs."""
-    with house.worker(slots=1) as running:
-        job = begun(house, running, "plain")
-        with house.worker(slots=1) as other:
-            assert house.wait(house.enqueue("true")) == ["completed"]  # its first check is over
-            both = (other.pid, house.supervisor(other))
+    with live.worker(slots=1) as running:
+        job = begun(live, running, "plain")
+        with live.worker(slots=1) as other:
+            assert live.wait(live.enqueue("true")) == ["completed"]  # its first check is over
+            both = (other.pid, live.supervisor(other))
             freeze(*both)
-            dead = house.workers()[0]
-            kill_both(running.pid, house.supervisor(running))
-            lock = house.queue.store.lock(lock_names(dead.id)[0])
+            dead = live.workers()[0]
+            kill_both(running.pid, live.supervisor(running))
+            lock = live.queue.store.lock(lock_names(dead.id)[0])
             assert lock.acquire()
             for pid in both:
                 os.kill(pid, SIGCONT)
-            assert house.wait(house.enqueue("true")) == ["completed"]
-            assert house.event_types(job) == ["enqueued", "claimed"]
+            assert live.wait(live.enqueue("true")) == ["completed"]
+            assert live.event_types(job) == ["enqueued", "claimed"]
             lock.release()
             released = time.monotonic()
-            house.wait_for(job, "requeued", why="worker-lost")
+            live.wait_for(job, "requeued", why="worker-lost")
             assert time.monotonic() - released < UNPOLLED_S
-            assert house.wait(job) == ["completed"]
+            assert live.wait(job) == ["completed"]
 
 
-def test_job_that_kills_its_worker_three_times_is_dead(house: House) -> None:
-    with house.worker() as running:
-        job = house.enqueue("kill -9 $PPID; sleep 60", max_retries=9)
-        assert house.wait(job) == ["dead"]
+def test_job_that_kills_its_worker_three_times_is_dead(live: LiveQueue) -> None:
+    with live.worker() as running:
+        job = live.enqueue("kill -9 $PPID; sleep 60", max_retries=9)
+        assert live.wait(job) == ["dead"]
         assert running.process.poll() is None
-    assert house.event_types(job).count("claimed") == 3
-    assert in_folder(house.work) == []
+    assert live.event_types(job).count("claimed") == 3
+    assert in_folder(live.work) == []
 
 
-def test_cancelled_job_of_a_killed_worker_does_not_run_again(house: House) -> None:
-    with house.worker() as running:
-        job = begun(house, running, "plain")
-        supervisor = house.supervisor(running)
+def test_cancelled_job_of_a_killed_worker_does_not_run_again(live: LiveQueue) -> None:
+    with live.worker() as running:
+        job = begun(live, running, "plain")
+        supervisor = live.supervisor(running)
         kill_both(running.pid, supervisor)
         running.ends()
-    house.queue.cancel(job)
-    house.drain()
-    assert house.event_types(job) == ["enqueued", "claimed", "cancel-requested", "cancelled"]
+    live.queue.cancel(job)
+    live.drain()
+    assert live.event_types(job) == ["enqueued", "claimed", "cancel-requested", "cancelled"]
 
 
 def test_worker_of_a_copied_queue_does_not_touch_the_originals_jobs(
-    house: House, tmp_path: Path
+    live: LiveQueue, tmp_path: Path
 ) -> None:
-    with house.worker() as running:
-        job = begun(house, running, "tree")
-        pids = complete("tree", house.work)
+    with live.worker() as running:
+        job = begun(live, running, "tree")
+        pids = complete("tree", live.work)
         (tmp_path / "copy").mkdir()
-        copy = House.copied(house, tmp_path / "copy")
+        copy = LiveQueue.copied(live, tmp_path / "copy")
         copy.drain()
         assert copy.wait(job) == ["completed"]
-        assert complete("tree", house.work) == pids
-        assert house.queue.get(job).state == "processing"
+        assert complete("tree", live.work) == pids
+        assert live.queue.get(job).state == "processing"
 
 
-def test_claim_is_not_taken_over_before_the_keeper_has_cleaned_up(house: House) -> None:
-    with house.worker(slots=1) as running:
-        job = begun(house, running, "daemon")
-        with house.worker(slots=1) as other:
+def test_claim_is_not_taken_over_before_the_keeper_has_cleaned_up(live: LiveQueue) -> None:
+    with live.worker(slots=1) as running:
+        job = begun(live, running, "daemon")
+        with live.worker(slots=1) as other:
             other.says("SIGTERM or SIGINT")  # and has made its first check once it has run a job:
-            assert house.wait(house.enqueue("true")) == ["completed"]
-            supervisor = house.supervisor(running)
+            assert live.wait(live.enqueue("true")) == ["completed"]
+            supervisor = live.supervisor(running)
             os.kill(running.pid, SIGSTOP)
             kill(supervisor)
             for _ in range(10):  # the other worker notices the death, and these
-                assert house.wait(house.enqueue("true")) == ["completed"]
-            assert house.event_types(job) == ["enqueued", "claimed"]
+                assert live.wait(live.enqueue("true")) == ["completed"]
+            assert live.event_types(job) == ["enqueued", "claimed"]
             os.kill(running.pid, SIGCONT)
-            assert house.wait(job) == ["completed"]
-    assert house.event_types(job)[2:4] == ["failed", "requeued"]
+            assert live.wait(job) == ["completed"]
+    assert live.event_types(job)[2:4] == ["failed", "requeued"]

@@ -84,20 +84,20 @@ def test_kill_rounds_find_a_planted_fault(
 def test_judge_reports_each_broken_guarantee(tmp_path: Path) -> None:
     """The control of the judge: a round in which every guarantee is broken."""
     played = Round(tmp_path, 0)
-    waiting = played.house.enqueue("true")
-    done = played.house.enqueue("true")
+    waiting = played.live_queue.enqueue("true")
+    done = played.live_queue.enqueue("true")
     played.acknowledged = ["never enqueued", waiting, done]
-    with played.house.worker("--queue", "other") as worker:
-        played.house.supervisor(worker)
-        (played.house.work / "overlaps").write_text(f"{done} 2\n")
-        left = subprocess.Popen(["sleep", "60"], cwd=played.house.work)
+    with played.live_queue.worker("--queue", "other") as worker:
+        played.live_queue.supervisor(worker)
+        (played.live_queue.work / "overlaps").write_text(f"{done} 2\n")
+        left = subprocess.Popen(["sleep", "60"], cwd=played.live_queue.work)
         try:
-            until(lambda: in_folder(played.house.work) or None, "the leftover process")
+            until(lambda: in_folder(played.live_queue.work) or None, "the leftover process")
             findings = " ".join(played.judge())
         finally:
             left.kill()
             left.wait()
-    played.house.queue.close()
+    played.live_queue.queue.close()
     for broken in (
         "lost never enqueued",
         f"stuck {waiting}: pending",

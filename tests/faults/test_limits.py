@@ -90,12 +90,12 @@ def test_queue_is_not_created_if_it_does_not_fit(tmp_path: Path, options: str) -
 
 
 NO_INODES = """
-from tests.house import House
-house = House(disk, Path(sys.argv[1]).parent)
-jobs = [house.enqueue("echo short"), house.enqueue("head -c 200000 /dev/zero; echo long")]
-with house.worker("--until-empty") as running:
+from tests.live_queue import LiveQueue
+live = LiveQueue(disk, Path(sys.argv[1]).parent)
+jobs = [live.enqueue("echo short"), live.enqueue("head -c 200000 /dev/zero; echo long")]
+with live.worker("--until-empty") as running:
     print(running.ends().code, running.err[-1])
-print(house.wait(*jobs))
+print(live.wait(*jobs))
 logs = ctl("logs", jobs[1])
 print(len(logs.out), *logs.err.splitlines())
 """

@@ -17,7 +17,7 @@ from eventstore.sqlite.lock_holders import process, writer
 from queuectl import Queue
 from tests.at_terminal import ended
 from tests.ctl import DEADLINE_S, PROGRAM, Ctl, until
-from tests.house import House
+from tests.live_queue import LiveQueue
 
 LOCK = """
 import sqlite3, signal, sys
@@ -110,17 +110,17 @@ def test_a_worker_says_who_has_locked_the_queue_and_goes_on_afterwards(ctl: Ctl)
 
 def test_a_job_that_locks_the_queue_is_ended_at_its_timeout(ctl: Ctl) -> None:
     """The worker has a result to record, and must not wait for the end of that very job."""
-    house = House(ctl.folder)
-    (house.work / "lock.py").write_text(LOCK)
-    locking = f"exec {sys.executable} lock.py {house.path} > up"
-    holding = house.enqueue(locking, timeout=3, max_retries=0)
-    short = house.enqueue("until [ -s up ]; do sleep 0.01; done")
-    after = house.enqueue("true")
-    with house.worker(slots=2):
-        until(lambda: writer(str(house.path)), "the lock")
-        assert house.wait(holding, short, after) == ["dead", "completed", "completed"]
-    assert house.events(holding)[-1].type == "dead"
-    house.queue.close()
+    live = LiveQueue(ctl.folder)
+    (live.work / "lock.py").write_text(LOCK)
+    locking = f"exec {sys.executable} lock.py {live.path} > up"
+    holding = live.enqueue(locking, timeout=3, max_retries=0)
+    short = live.enqueue("until [ -s up ]; do sleep 0.01; done")
+    after = live.enqueue("true")
+    with live.worker(slots=2):
+        until(lambda: writer(str(live.path)), "the lock")
+        assert live.wait(holding, short, after) == ["dead", "completed", "completed"]
+    assert live.events(holding)[-1].type == "dead"
+    live.queue.close()
 
 
 def test_what_is_recorded_after_a_wait_has_the_time_of_its_record(ctl: Ctl) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from queuectl.worker.attempt import STOP_SEEN_US
 from tests.ctl import Ctl, Running, until
-from tests.house import House
+from tests.live_queue import LiveQueue
 from tests.shapes import sleepers
 
 ORDERS = {"jobs first": -1, "keeper first": 1}
@@ -27,13 +27,13 @@ program()
 
 
 @contextmanager
-def patient_worker(house: House, slots: int = 1, together_s: float = 0.01) -> Iterator[Running]:
+def patient_worker(live: LiveQueue, slots: int = 1, together_s: float = 0.01) -> Iterator[Running]:
     """Run a worker that waits long for the signal that explains the end of a job.
 
     together_s: how long its keeper takes the same signals for one.
     """
-    words = ("--db", str(house.path), "worker", "start", "--count", str(slots))
-    running = Ctl(house.work).start_python(PATIENT.format(together_s=together_s), *words)
+    words = ("--db", str(live.path), "worker", "start", "--count", str(slots))
+    running = Ctl(live.work).start_python(PATIENT.format(together_s=together_s), *words)
     try:
         yield running
     finally:
@@ -57,74 +57,74 @@ def signal_all(pids: list[int], number: int) -> None:
 @pytest.mark.parametrize("number", [SIGTERM, SIGINT, SIGHUP])
 @pytest.mark.parametrize("order", ORDERS)
 def test_job_killed_by_a_shutdown_runs_again_and_uses_no_retry(
-    house: House, order: str, number: int
+    live: LiveQueue, order: str, number: int
 ) -> None:
-    jobs = [house.enqueue("sleep 60", max_retries=0) for _ in range(4)]
-    with patient_worker(house, slots=4) as running:
-        until(lambda: len(sleepers(house.work)) == 4 or None, "the jobs")
+    jobs = [live.enqueue("sleep 60", max_retries=0) for _ in range(4)]
+    with patient_worker(live, slots=4) as running:
+        until(lambda: len(sleepers(live.work)) == 4 or None, "the jobs")
         signal_all(tree(running.pid)[:: ORDERS[order]], number)
         assert running.ends().code == 0
     for job in jobs:
-        assert house.queue.get(job).state == "pending"
-        failed = house.wait_for(job, "failed")
+        assert live.queue.get(job).state == "pending"
+        failed = live.wait_for(job, "failed")
         assert (failed.reason, failed.counted) == ("worker-stopped", False)
 
 
 @pytest.mark.parametrize("code", [143, 3])
 @pytest.mark.parametrize("order", ORDERS)
 def test_job_that_exits_because_of_a_shutdown_runs_again_and_uses_no_retry(
-    house: House, order: str, code: int
+    live: LiveQueue, order: str, code: int
 ) -> None:
-    job = house.enqueue(SELF_EXITING.format(code), max_retries=0)
-    with patient_worker(house) as running:
-        until(lambda: len(sleepers(house.work)) == 1 or None, "the job")
+    job = live.enqueue(SELF_EXITING.format(code), max_retries=0)
+    with patient_worker(live) as running:
+        until(lambda: len(sleepers(live.work)) == 1 or None, "the job")
         signal_all(tree(running.pid)[:: ORDERS[order]], SIGTERM)
         assert running.ends().code == 0
-    assert house.queue.get(job).state == "pending"
-    assert house.wait_for(job, "failed").exit_code == code
+    assert live.queue.get(job).state == "pending"
+    assert live.wait_for(job, "failed").exit_code == code
 
 
-def test_job_that_fails_while_its_worker_drains_has_failed(house: House) -> None:
-    job = house.enqueue("touch up; until test -e go; do sleep 0.01; done; exit 3", max_retries=0)
-    with house.worker() as running:
-        until(lambda: (house.work / "up").exists() or None, "the job")
+def test_job_that_fails_while_its_worker_drains_has_failed(live: LiveQueue) -> None:
+    job = live.enqueue("touch up; until test -e go; do sleep 0.01; done; exit 3", max_retries=0)
+    with live.worker() as running:
+        until(lambda: (live.work / "up").exists() or None, "the job")
         running.kill(SIGTERM)
         running.says("Finishing 1 job")
         time.sleep(
             STOP_SEEN_US / 1e6
         )  # a failure within this time is taken for an effect of the signal
-        (house.work / "go").touch()
+        (live.work / "go").touch()
         assert running.ends().code == 0
-    failed = house.wait_for(job, "failed")
+    failed = live.wait_for(job, "failed")
     assert (failed.reason, failed.exit_code, failed.counted) == ("exit", 3, True)
 
 
-def test_job_killed_by_a_signal_has_failed_if_its_worker_runs_on(house: House) -> None:
-    job = house.enqueue("kill -TERM $$", max_retries=0)
-    house.drain()
-    failed = house.wait_for(job, "failed")
+def test_job_killed_by_a_signal_has_failed_if_its_worker_runs_on(live: LiveQueue) -> None:
+    job = live.enqueue("kill -TERM $$", max_retries=0)
+    live.drain()
+    failed = live.wait_for(job, "failed")
     assert (failed.reason, failed.signal, failed.counted) == ("signal", SIGTERM, True)
 
 
-def test_programs_of_a_job_may_clean_up_during_a_shutdown(house: House) -> None:
+def test_programs_of_a_job_may_clean_up_during_a_shutdown(live: LiveQueue) -> None:
     tidy = "trap 'sleep 0.5; echo tidied > tidied; exit' TERM; sleep 60 & wait"
-    (house.work / "server").write_text(tidy)
-    house.enqueue("sh server & sleep 60; true", grace="20s")
-    with house.worker() as running:
-        until(lambda: len(sleepers(house.work)) == 2 or None, "the job and its server")
+    (live.work / "server").write_text(tidy)
+    live.enqueue("sh server & sleep 60; true", grace="20s")
+    with live.worker() as running:
+        until(lambda: len(sleepers(live.work)) == 2 or None, "the job and its server")
         signal_all(tree(running.pid), SIGTERM)
         assert running.ends().code == 0
-    assert (house.work / "tidied").exists()
+    assert (live.work / "tidied").exists()
 
 
-def test_two_simultaneous_signals_to_a_group_are_one_request(house: House) -> None:
+def test_two_simultaneous_signals_to_a_group_are_one_request(live: LiveQueue) -> None:
     """`timeout` signals the program that it runs, and then its whole group."""
-    job = house.enqueue("touch up; until test -e go; do sleep 0.01; done")
-    with patient_worker(house, together_s=3) as running:
-        until(lambda: (house.work / "up").exists() or None, "the job")
+    job = live.enqueue("touch up; until test -e go; do sleep 0.01; done")
+    with patient_worker(live, together_s=3) as running:
+        until(lambda: (live.work / "up").exists() or None, "the job")
         for _ in range(2):
             running.kill(SIGTERM)
         running.says("Finishing 1 job")
-        (house.work / "go").touch()
+        (live.work / "go").touch()
         assert running.ends().code == 0
-    assert house.event_types(job) == ["enqueued", "claimed", "succeeded"]
+    assert live.event_types(job) == ["enqueued", "claimed", "succeeded"]

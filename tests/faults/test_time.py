@@ -8,7 +8,7 @@ from signal import SIGCONT
 import pytest
 
 from tests.ctl import UNPOLLED_S, Ctl, Running, until
-from tests.house import freeze
+from tests.live_queue import freeze
 from tests.machine import FAKETIME
 
 HOUR_S, YEAR_S = 3_600, 365 * 24 * 3_600

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.ctl import Running, until
-from tests.house import House, kill
+from tests.live_queue import LiveQueue, kill
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,12 +24,12 @@ def install(program: Path) -> None:
 
 
 @contextmanager
-def worker_of(program: Path, house: House) -> Iterator[Running]:
+def worker_of(program: Path, live: LiveQueue) -> Iterator[Running]:
     """A worker run from that folder alone; it prints a line for each module that it imports."""
     python = (sys.executable, "-S", "-X", "importtime", "-m", "queuectl")
     process = subprocess.Popen(
-        [*python, "--db", str(house.path), "worker", "start", "-v", "--count", "4"],
-        cwd=house.work,
+        [*python, "--db", str(live.path), "worker", "start", "-v", "--count", "4"],
+        cwd=live.work,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(program)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -49,31 +49,31 @@ def imported_after(running: Running, greeting: str) -> list[str]:
 
 
 def test_worker_whose_program_was_removed_runs_on_and_can_restart(
-    house: House, tmp_path: Path
+    live: LiveQueue, tmp_path: Path
 ) -> None:
     program = tmp_path / "program"
     install(program)
-    with worker_of(program, house) as running:
+    with worker_of(program, live) as running:
         greeting = running.says("SIGTERM or SIGINT")
         shutil.rmtree(program)
         for lifetime in ("first", "second"):
-            retried = house.enqueue(
+            retried = live.enqueue(
                 f"test -e {lifetime} || ! touch {lifetime}", backoff_base=0.1, max_retries=1
             )
-            delayed = house.enqueue("true", delay="200ms")
-            long = house.enqueue("head -c 300000 /dev/zero; echo '\ufffd'")
-            timed_out = house.enqueue("sleep 60", timeout="200ms", grace="100ms", max_retries=0)
-            missing = house.enqueue("no-such-program", max_retries=0)
-            cancelled = house.enqueue("sleep 60")
-            house.wait_for(cancelled, "claimed")
-            house.queue.cancel(cancelled)
-            ended = house.wait(retried, delayed, long, timed_out, missing, cancelled)
+            delayed = live.enqueue("true", delay="200ms")
+            long = live.enqueue("head -c 300000 /dev/zero; echo '\ufffd'")
+            timed_out = live.enqueue("sleep 60", timeout="200ms", grace="100ms", max_retries=0)
+            missing = live.enqueue("no-such-program", max_retries=0)
+            cancelled = live.enqueue("sleep 60")
+            live.wait_for(cancelled, "claimed")
+            live.queue.cancel(cancelled)
+            ended = live.wait(retried, delayed, long, timed_out, missing, cancelled)
             assert ended == ["completed"] * 3 + ["dead"] * 2 + ["cancelled"]
             if lifetime == "first":
-                lost = house.enqueue("test -e started || { touch started; sleep 60; }")
-                until(lambda: (house.work / "started").exists() or None, "the job")
-                kill(house.supervisor(running))
-                assert house.wait(lost) == ["completed"]
+                lost = live.enqueue("test -e started || { touch started; sleep 60; }")
+                until(lambda: (live.work / "started").exists() or None, "the job")
+                kill(live.supervisor(running))
+                assert live.wait(lost) == ["completed"]
         running.kill()
         assert running.ends().code == 0
     assert imported_after(running, greeting) == []

@@ -30,7 +30,7 @@ from projections.rebuild import compare
 from queuectl.api import Queue
 from queuectl.worker.liveness import living_processes
 from tests.ctl import PROGRAM, Running, until
-from tests.house import House, kill_both
+from tests.live_queue import LiveQueue, kill_both
 from tests.shapes import SHAPES, in_folder
 from tests.torture.proof import Proof, Tally
 
@@ -54,7 +54,7 @@ class Round:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.random = Random(seed)
-        self.house = House(folder)
+        self.live_queue = LiveQueue(folder)
         self.acknowledged: list[str] = []
         self._enqueuers: list[subprocess.Popen[str]] = []
         self._workers: list[Running] = []
@@ -74,29 +74,29 @@ class Round:
             self._collect()
             for running in self._workers:
                 self._stop_worker(running)
-        self.house.drain(slots=4)
+        self.live_queue.drain(slots=4)
 
     def _start_worker(self) -> None:
         """Start a worker and wait until its start is recorded."""
-        running = self._ending.enter_context(self.house.worker(slots=self._slots))
-        self.house.supervisor(running)
+        running = self._ending.enter_context(self.live_queue.worker(slots=self._slots))
+        self.live_queue.supervisor(running)
         self._workers.append(running)
 
     def _enqueue(self, shape: str) -> None:
         lasts = f"sleep {self.random.choice([0.05, 0.3, 1])}"
         command = JOB % SHAPES[shape].replace("sleep 60", lasts)
-        self.acknowledged.append(self.house.enqueue(command))
+        self.acknowledged.append(self.live_queue.enqueue(command))
 
     def _wait_for_another_job(self) -> None:
         """Enqueue a job and wait until one has started, so that the fault hits a busy worker."""
-        before = len(_lines(self.house.work / "begun"))
+        before = len(_lines(self.live_queue.work / "begun"))
         self._enqueue(self.random.choice(sorted(SHAPES)))
 
         def begun() -> bool | None:
             self._workers = [worker for worker in self._workers if worker.process.poll() is None]
             if not self._workers:
                 self._start_worker()
-            return len(_lines(self.house.work / "begun")) > before or None
+            return len(_lines(self.live_queue.work / "begun")) > before or None
 
         until(begun, "another job to begin")
 
@@ -113,7 +113,7 @@ class Round:
     def _supervisor(self, running: Running) -> int | None:
         if running.process.poll() is not None:
             return None
-        return next(iter(self.house.supervisors(running)), None)
+        return next(iter(self.live_queue.supervisors(running)), None)
 
     def _kill_supervisor(self, running: Running) -> None:
         if pid := self._supervisor(running):
@@ -137,7 +137,8 @@ class Round:
             _send(pid, SIGCONT)
 
     def _kill_an_enqueuer(self, _: Running) -> None:
-        words = ("--db", str(self.house.path), "enqueue", "--cwd", str(self.house.work), "--")
+        path, folder = str(self.live_queue.path), str(self.live_queue.work)
+        words = ("--db", path, "enqueue", "--cwd", folder, "--")
         enqueuer = subprocess.Popen(
             [*PROGRAM, *words, JOB % "true"],
             stdout=subprocess.PIPE,
@@ -165,25 +166,26 @@ class Round:
         """
 
         def ended() -> bool | None:
-            workers = self.house.workers()
-            return not (in_folder(self.house.work) or any(map(living_processes, workers))) or None
+            workers = self.live_queue.workers()
+            left = in_folder(self.live_queue.work) or any(map(living_processes, workers))
+            return not left or None
 
         until(ended, "the last process to end")
 
     def judge(self) -> list[str]:
         """Return the broken guarantees, one line each."""
-        with self.house.queue.read() as tx:
+        with self.live_queue.queue.read() as tx:
             recorded = {job.id: job for job in jobs.page(tx, jobs.Filter(), limit=1_000)}
             assert isinstance(tx, SqliteReader)
             verdict = verify(tx)
         findings = [*self._lost(recorded), *self._leftovers(), *self._ledger(recorded)]
         if not verdict.sound:
             findings.append(f"verify: {verdict.broken}")
-        return findings + [f"drift: {row}" for row in compare(self.house.queue.store)[:1]]
+        return findings + [f"drift: {row}" for row in compare(self.live_queue.queue.store)[:1]]
 
     def lost(self) -> int:
         """Return how many attempts were lost with their worker."""
-        events = (recorded.event for recorded in self.house.queue.events())
+        events = (recorded.event for recorded in self.live_queue.queue.events())
         return sum(isinstance(event, Failed) and event.reason == "worker-lost" for event in events)
 
     def _lost(self, recorded: dict[str, Job]) -> list[str]:
@@ -193,18 +195,18 @@ class Round:
 
     def _story(self, job: Job) -> str:
         """Describe a stuck job: its events, the last worker's end, its state if reopened."""
-        with Queue(self.house.path) as again:
+        with Queue(self.live_queue.path) as again:
             state = again.get(job.id).state
-        events, last = self.house.event_types(job.id), self.house.workers()[-1]
+        events, last = self.live_queue.event_types(job.id), self.live_queue.workers()[-1]
         return f"stuck {job.id}: {job.state} (again: {state}) {events}, worker: {last.ended}"
 
     def _leftovers(self) -> list[str]:
         """Return remaining processes, held locks and doorbells."""
-        findings = [f"survivor {pid}" for pid in in_folder(self.house.work)]
-        side_folder = self.house.path.with_name("queue.db.d")
+        findings = [f"survivor {pid}" for pid in in_folder(self.live_queue.work)]
+        side_folder = self.live_queue.path.with_name("queue.db.d")
         findings += [f"bell {name}" for name in os.listdir(side_folder / "bells")]
         for name in os.listdir(side_folder / "locks"):
-            lock = self.house.queue.store.lock(name)
+            lock = self.live_queue.queue.store.lock(name)
             if not lock.acquire():
                 findings.append(f"held {name}")
             lock.release()
@@ -212,9 +214,9 @@ class Round:
 
     def _ledger(self, recorded: dict[str, Job]) -> list[str]:
         """Compare the notes that the jobs wrote themselves with the log."""
-        findings = [f"overlap {line}" for line in _lines(self.house.work / "overlaps")]
-        ended = set(_lines(self.house.work / "ended"))
-        events = list(self.house.queue.events())
+        findings = [f"overlap {line}" for line in _lines(self.live_queue.work / "overlaps")]
+        ended = set(_lines(self.live_queue.work / "ended"))
+        events = list(self.live_queue.queue.events())
         for job in recorded.values():
             mine = [event for event in events if event.stream == job.id]
             if (successes := sum(event.type == "succeeded" for event in mine)) > 1:
@@ -263,7 +265,7 @@ def play(seed: int) -> Played:
             findings = [f"seed {seed}: {traceback.format_exc()}"]
         finally:
             lost = played.lost()
-            played.house.queue.close()
+            played.live_queue.queue.close()
         return Played(findings, lost)
 
 
@@ -299,32 +301,32 @@ def reclaims(amount: int, seed: int) -> Tally:
     Other programs may delay a claim, so the quickest of TRIES kills counts.
     """
     with TemporaryDirectory() as name:
-        house = House(Path(name))
-        took = [_quickest(house) for _ in range(amount)]
-        house.queue.close()
+        live = LiveQueue(Path(name))
+        took = [_quickest(live) for _ in range(amount)]
+        live.queue.close()
     took_s = sorted(reclaim.again_s for reclaim in took)
     late = took_s[int(len(took_s) * 0.99)]
     findings = [f"{reclaim.again_s:.2f} s" for reclaim in took if reclaim.late]
     return Tally(amount, findings, f"median {took_s[len(took_s) // 2]:.2f} s, p99 {late:.2f} s")
 
 
-def _quickest(house: House) -> Reclaim:
+def _quickest(live: LiveQueue) -> Reclaim:
     for _ in range(TRIES - 1):
-        if not (reclaim := _reclaim(house)).late:
+        if not (reclaim := _reclaim(live)).late:
             return reclaim
-    return _reclaim(house)
+    return _reclaim(live)
 
 
-def _reclaim(house: House) -> Reclaim:
-    job = house.enqueue("[ $QUEUECTL_ATTEMPT = 2 ] || exec sleep 60")
+def _reclaim(live: LiveQueue) -> Reclaim:
+    job = live.enqueue("[ $QUEUECTL_ATTEMPT = 2 ] || exec sleep 60")
     began_us = time.time_ns() // 1000
-    with house.worker(slots=1) as running:
-        house.wait_for(job, "claimed")
-        supervisor = house.supervisor(running)
+    with live.worker(slots=1) as running:
+        live.wait_for(job, "claimed")
+        supervisor = live.supervisor(running)
         killed_us = time.time_ns() // 1000
         _send(supervisor, SIGKILL)
-        assert house.wait(job) == ["completed"]
-    first, again = (event for event in house.events(job) if event.type == "claimed")
+        assert live.wait(job) == ["completed"]
+    first, again = (event for event in live.events(job) if event.type == "claimed")
     return Reclaim(
         (first.recorded_at_us - began_us) / 1e6, (again.recorded_at_us - killed_us) / 1e6
     )

@@ -21,7 +21,7 @@ from tests.ctl import DEADLINE_S, PROGRAM, Ctl, Running, until
 from tests.unsynced import unsynced
 
 
-class House:
+class LiveQueue:
     """A queue in its own folder, and a working directory for its jobs."""
 
     def __init__(self, folder: Path, work: Path | None = None) -> None:
@@ -70,7 +70,7 @@ class House:
         return [w.started.pid for w in reversed(active) if alive(w.started.pid)]
 
     @classmethod
-    def copied(cls, other: "House", folder: Path) -> "House":
+    def copied(cls, other: "LiveQueue", folder: Path) -> "LiveQueue":
         """Return a copy of another queue; its jobs have the same working directory."""
         source, target = apsw.Connection(str(other.path)), apsw.Connection(str(folder / "queue.db"))
         with target.backup("main", source, "main") as copying:

@@ -1,6 +1,7 @@
 """The wall clock steps, or the worker sleeps: no delay is late or negative, no loop is busy."""
 
 import os
+import sqlite3
 import time
 from pathlib import Path
 from signal import SIGCONT
@@ -14,18 +15,30 @@ from tests.machine import FAKETIME
 HOUR_S, YEAR_S = 3_600, 365 * 24 * 3_600
 
 
+SLEEP = """
+import select, time
+time.sleep = lambda seconds: select.select([], [], [], seconds) and None
+"""
+"""Run by Python at its start: if libfaketime leaves the monotonic clock alone, each clock_nanosleep
+fails with EINVAL, so that a command that waits for a lock would fail."""
+
+
 class Clock:
     """A wall clock that the test can step, for all processes with its environment."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "offset"
         self.set(0)
+        modules = folder / "modules"
+        modules.mkdir()
+        (modules / "sitecustomize.py").write_text(SLEEP)
         self.env = {
             "LD_PRELOAD": str(FAKETIME),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",
+            "PYTHONPATH": str(modules),
         }
 
     def set(self, offset_s: int) -> None:
@@ -148,3 +161,15 @@ def test_delay_starts_again_in_a_running_worker_too(ctl: Ctl, clock: Clock) -> N
             "enqueue", "--", "true", env=clock.env
         )  # wakes the worker, which otherwise checks every 30 s
         ctl.wait_for(delayed, "succeeded", deadline_s=UNPOLLED_S)
+
+
+def test_a_command_with_another_clock_waits_for_a_lock(ctl: Ctl, clock: Clock) -> None:
+    """The control of these tests: the clock is the only thing that is not as usual."""
+    ctl.enqueue("true")
+    holder = sqlite3.connect(ctl.db, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with ctl.running("enqueue", "--", "true", env=clock.env) as waiting:
+        waiting.says("waiting for")
+        holder.execute("ROLLBACK")
+        assert waiting.ends().code == 0
+    holder.close()

@@ -10,8 +10,8 @@ _TO_CHECK = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Lock:
     """An flock on a file in the side folder of the queue.
 
-    It belongs to the open file: a process that receives the descriptor holds the lock as well, and
-    it is released when all descriptors are closed.
+    The lock belongs to the open file. A process that receives the descriptor also holds the lock.
+    The lock ends when all descriptors are closed.
     """
 
     def __init__(self, folder: int, name: str) -> None:
@@ -61,7 +61,7 @@ class Lock:
         return self._descriptor
 
     def release(self) -> None:
-        """Release the lock. It stays locked while another process has received its descriptor."""
+        """Release the lock. If another process received the descriptor, that one still holds it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -77,8 +77,8 @@ class Lock:
     def _take(self, flags: int) -> bool:
         """Lock the file; return False if another process holds it.
 
-        The last holder may have deleted the file after it was opened. So check that the locked file
-        still has its name, and try again if not.
+        The last holder may have deleted the file between our open and our lock. So check that the
+        locked file still has its name, and try again if not.
         """
         while True:
             descriptor = os.open(self.name, flags, 0o600, dir_fd=self._folder)

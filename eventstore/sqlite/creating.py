@@ -78,7 +78,7 @@ def _build(building: str, path: str, extra: Iterable[str]) -> None:
         connection.execute(f"PRAGMA user_version={FORMAT}")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute("COMMIT")  # after an error no rollback is needed: the file is deleted
-        # This is last: a crash before it leaves a single file, under a name that is never opened.
+        # WAL comes last: after an earlier crash there is one file, with a name that nobody opens.
         connection.execute("PRAGMA journal_mode=WAL").fetchall()
     finally:
         connection.close()

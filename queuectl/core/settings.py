@@ -87,7 +87,7 @@ class Setting(msgspec.Struct, frozen=True):
         return self._bounded(value)
 
     def in_force(self, value: SettingValue | None) -> Number | None:
-        """Return the value for a job without the option; None means "no limit".
+        """Return the value for a job that does not override this setting; None means "no limit".
 
         value: the value that was set; None for the default.
         """
@@ -136,7 +136,7 @@ _NAMES_ELSEWHERE = {
     **dict.fromkeys(("kill-timeout", "grace-period", "stop-timeout"), "grace"),
     **dict.fromkeys(("max-output", "log-limit"), "output-limit"),
 }
-"""By its name in another program: the key of the setting."""
+"""The names that other programs use, and the keys of these settings."""
 
 _OLD_SPELLINGS = {"base-backoff": "backoff-base"}
 

@@ -57,7 +57,8 @@ def install(app: Flask, token: str | None, hosts: frozenset[str]) -> None:
 def trusted_hosts(host: str, more: tuple[str, ...] = ()) -> frozenset[str]:
     """Return the `Host` names that a server bound to `host` answers to, in lower case.
 
-    Any other name may belong to a site that resolves it to this server's address (DNS rebinding).
+    Other names are refused, since a site of an attacker can have a name that leads to this server
+    (DNS rebinding).
     more: further names.
     """
     names = {"localhost", "127.0.0.1", "[::1]", *more}

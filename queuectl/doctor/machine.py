@@ -16,7 +16,7 @@ PAGE_BYTES = 4096
 """The number of bytes to write before each fsync."""
 
 OLD_S = 600.0
-"""A file with a temporary name may be in use if it was changed fewer seconds ago."""
+"""A temporary file that was changed less than this many seconds ago may still be in use."""
 
 
 def entries(path: str) -> list[Entry]:
@@ -74,7 +74,10 @@ def open_files() -> tuple[int, int | None]:
 
 
 def may_mark() -> bool:
-    """Return whether a worker can mark its jobs by a resource limit; True if this is not Linux."""
+    """Return whether a worker can mark its jobs by RLIMIT_RTTIME; True outside Linux.
+
+    See queuectl/worker/process_mark.py.
+    """
     if sys.platform != "linux":
         return True
     return resource.getrlimit(RLIMIT_RTTIME)[1] == resource.RLIM_INFINITY

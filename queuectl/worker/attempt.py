@@ -34,16 +34,15 @@ SHUTDOWN = frozenset({SIGHUP, SIGINT, SIGTERM})
 SHELL_OFFSET = 128
 """A shell exits with 128 + n if its command was ended by signal n."""
 STOP_SEEN_US = 250_000
-"""After a shutdown signal has ended a job, its worker may receive its own signal this much later.
-"""
+"""A shutdown may signal a job first, and its worker up to this much later."""
 EXIT_SEEN_US = 50_000
-"""The same for a job that exits: a program that catches the signal may exit with any code.
+"""The same for a job that ended with an exit code, which does not show whether a signal caused it.
 
 It is shorter because it delays the record of every failure.
 """
 
 KEEP_US, KEEP_AGAIN_US = 2_000_000, 20_000
-"""How long to look for processes to keep while they continue to fork, and the pause between."""
+"""The longest search for processes to keep, which may still fork; the pause between two tries."""
 
 Ended = FailureReason | Literal["cancelled"]
 
@@ -72,13 +71,13 @@ class Attempt:
         self._kill_at_us: int | None = None
         self._worker_stops = False
         self._undecided_until_us: int | None = None
-        """Until this time, a stop of the worker counts as the reason why the main process ended."""
+        """If the worker is stopped before this time, that is recorded as the reason of the end."""
         self._signalled_until_us = 0
         """Until this time, a failure counts as an effect of the signal that stops the worker."""
         self.decided_at_us = 0
         """When its failure may be recorded; 0 means at once.
 
-        Before, a stop signal is its reason.
+        If a stop signal arrives before that, the failure is recorded as `worker-stopped`.
         """
         self._check_at_us: int | None = None
         """When to check for processes that no signal has ended."""
@@ -136,7 +135,8 @@ class Attempt:
     def unendable(self, now_us: int) -> list[Unendable]:
         """Return its processes that no signal ends.
 
-        They are returned once per signal, STUCK_US after it was sent; else the list is empty.
+        After each signal, they are returned once, STUCK_US later. All other calls return an empty
+        list.
         """
         if self._check_at_us is None or now_us < self._check_at_us:
             return []
@@ -149,7 +149,10 @@ class Attempt:
             self._remind(self._check_at_us)
 
     def worker_stops(self, now_us: int) -> None:
-        """Note that the worker stops: a shutdown sends signals to the jobs as well."""
+        """Note that the worker stops.
+
+        From now on, a job that a shutdown signal ends counts as stopped by the worker.
+        """
         self._worker_stops = True
         if self._undecided_until_us is not None:
             self._stopped(now_us)
@@ -157,7 +160,7 @@ class Attempt:
     def worker_signalled(self, now_us: int) -> None:
         """Note that the worker received a stop signal; its jobs may have received it just before.
 
-        If the worker had to wait for the processor, it handles the signal late, but before the
+        A busy machine can delay the worker; it still handles the signal before it records the
         result.
         """
         self._signalled_until_us = now_us + STOP_SEEN_US
@@ -197,8 +200,8 @@ class Attempt:
     def gone(self, now_us: int) -> bool:
         """Return whether all of its processes have ended. Leftover processes are killed.
 
-        They are killed at once. If the worker ended the attempt, they are killed after the grace,
-        since a shell often dies before its program has cleaned up. If a shutdown signal ended the
+        They are usually killed at once. If the worker ended the attempt, it is after the grace, as
+        a shell often dies before its program has cleaned up. If a shutdown signal ended the
         main process, this returns False for a moment: when a machine shuts down, jobs may die
         before their worker receives its signal.
         """
@@ -218,7 +221,7 @@ class Attempt:
         return not leftover
 
     def _keep(self, now_us: int) -> bool:
-        """Keep the remaining processes. Return whether all were found, or the time is over."""
+        """Keep the remaining processes. Return True if all were found, or the time is over."""
         if self._launcher.keep(self.mark) or now_us > self._exited_us + KEEP_US:
             return True
         self._remind(now_us + KEEP_AGAIN_US)
@@ -264,7 +267,7 @@ class Attempt:
             self._output.close()
 
     def _stopped(self, now_us: int) -> None:
-        """Note that a shutdown of the worker ended it. Leftover processes have the grace to end."""
+        """Note that a shutdown of the worker ended it. Leftovers are killed after the grace."""
         self._ended, self._undecided_until_us = "worker-stopped", None
         self._kill_at_us = now_us + self.job.spec.grace_us
         self._remind(self._kill_at_us)

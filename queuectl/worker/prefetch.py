@@ -14,15 +14,16 @@ from ..core.requests import Release
 from .rounds import Assignment, Result
 
 SOON_US = 110_000
-"""The longest time for which a claim waits for a slot: a job of 100 ms leaves time for another."""
+"""How long a claim may wait for a slot: a little over 100 ms, so that each slot with jobs of 100 ms
+still gets one claim in advance."""
 MOST_PER_SLOT = 32
 """The most claims per slot that wait."""
 PAUSE_US = 2_000_000
-"""How long to claim for free slots only, after claims have waited too long for a slot."""
+"""If claims have waited too long for a slot, nothing is claimed in advance for this long."""
 
 
 class Prefetch:
-    """Claims in the order in which they are to begin, including those for free slots.
+    """All claims that have not begun, in their order; some may already have a free slot.
 
     Times are microseconds of the monotonic clock.
     """

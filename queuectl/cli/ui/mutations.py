@@ -1,4 +1,4 @@
-"""Functions of the subcommands that write: send requests, ask for confirmation, or rehearse."""
+"""Functions of the subcommands that write: send requests, ask first, or only try (`--dry-run`)."""
 
 import sys
 from collections.abc import Callable, Iterable

@@ -138,8 +138,8 @@ def test_kept_processes_that_keep_forking_delay_no_other_job(live: LiveQueue) ->
     try:
         with live.worker():
             assert live.wait(chain, other) == ["completed", "dead"]
+            until(lambda: in_folder(live.work) or None, "the chain, which is still forking")
         assert live.wait_for(other, "failed").reason == "timeout"
-        until(lambda: in_folder(live.work) or None, "the chain, which is still forking")
     finally:
         (live.work / "stop").touch()
     until(lambda: not in_folder(live.work) or None, "the end of the chain")

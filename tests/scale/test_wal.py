@@ -10,6 +10,7 @@ import pytest
 from eventstore.events.job import Enqueued
 from eventstore.location import open_store
 from eventstore.store import Store
+from tests.ctl import until
 
 PAGE_BYTES = 4_096
 USUAL_BYTES = 2 * 1_000 * (PAGE_BYTES + 24)
@@ -85,12 +86,18 @@ def test_wal_size_is_bounded_although_there_is_always_a_reader(tmp_path: Path) -
 
     reader = threading.Thread(target=read_in_turns)
     reader.start()
-    largest = 0
-    for round_ in range(320):
-        fill(store, 2 + round_ * 200, 1, each=200)
-        largest = max(largest, wal_bytes(path))
-        stop.wait(0.01)
+    numbers = count(2)
+
+    def grown() -> bool | None:
+        fill(store, 1_000 * next(numbers), 1, each=200)
+        return wal_bytes(path) > LIMIT_BYTES or None
+
+    def shrunk() -> bool | None:
+        fill(store, 1_000 * next(numbers), 1)
+        return wal_bytes(path) <= LIMIT_BYTES or None
+
+    until(grown, "a WAL that is larger than the limit")
+    until(shrunk, "the reset of the WAL, although there is always a reader")
     stop.set()
     reader.join()
     store.close()
-    assert LIMIT_BYTES < largest < 2 * LIMIT_BYTES

@@ -49,7 +49,7 @@ def _matches_all(job: Job, request: OfClaim) -> bool:
 @pytest.mark.proof
 @pytest.mark.parametrize("matched", [_matches_job_only, _matches_all])
 def test_a_broken_rule_is_found_and_its_story_shortened(matched: object) -> None:
-    with patch("queuectl.core.decisions.job._runs", matched):
+    with patch("queuectl.core.decisions.job._is_current_claim", matched):
         seed = next(seed for seed in range(1_000) if lived(seed))
         assert f"seed {seed}, " in shrunk(seed)
 

@@ -208,10 +208,13 @@ def compare(store: Store, on_progress: OnProgress = lambda _, __: None) -> list[
         while reached.position < head:
             reached = fold_slice(rebuilt, LIVE, live, reached, SLICE)
             on_progress(reached.position, head)
+        existing = live.tables()
         differences = [
-            difference for table in TABLES for difference in _differences(table, live, rebuilt)
+            difference
+            for table in TABLES
+            for difference in _differences(table, existing.get(table.name), live, rebuilt)
         ]
-        if CHECKPOINT.name not in live.tables():
+        if CHECKPOINT.name not in existing:
             differences.append(Difference("checkpoint", (), None, ("the whole table",)))
         elif (position := checkpoint(live).position) != head:
             differences.append(Difference("checkpoint", (), (position,), (head,)))
@@ -228,9 +231,13 @@ def _columns(table: Table) -> list[str]:
     return [*table.columns, *table.computed]
 
 
-def _differences(table: Table, live: Reader, rebuilt: Reader) -> Iterator[Difference]:
-    """Compare the rows of both tables in one pass, in the order of their key."""
-    columns = live.tables().get(table.name)
+def _differences(
+    table: Table, columns: list[str] | None, live: Reader, rebuilt: Reader
+) -> Iterator[Difference]:
+    """Compare the rows of both tables in one pass, in the order of their key.
+
+    columns: of the live table; None if it is missing.
+    """
     if columns != _columns(table):
         yield Difference(table.name, (), None, ("a column" if columns else "the whole table",))
         return

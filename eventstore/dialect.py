@@ -20,8 +20,6 @@ class Dialect(NamedTuple):
 
     name: Literal["sqlite", "postgres"]
     types: dict[ColumnType, str]
-    only_key: dict[ColumnType, str]
-    """The type of a column that is the primary key alone."""
     table_end: str
     """The end of CREATE TABLE; `{clustered}` is filled if the key has several columns, or is text.
     """
@@ -44,20 +42,17 @@ class Dialect(NamedTuple):
 
     def create(self, table: Table, name: str) -> str:
         """Return the statement that creates an empty table with this name."""
-        parts = [f"{column} {self._type(table, column)}" for column in table.columns]
+        parts = [f"{column} {self.types[type_]}" for column, type_ in table.columns.items()]
         for column, source in table.computed.items():
             value = self.json_text.format(column=source.column, key=source.key)
             parts.append(f"{column} {self.computed.format(value=value)}")
-        separate_key = table.key and not self._has_number_as_key(table)
-        if separate_key:
+        if table.key:
             parts.append(f"PRIMARY KEY ({', '.join(table.key)})")
         parts += [f"UNIQUE ({', '.join(columns)})" for columns in table.unique]
-        end = self.table_end.format(clustered=self.clustered if separate_key else "")
+        has_number_as_key = [table.columns[column] for column in table.key] == ["integer"]
+        is_clustered = table.key and not has_number_as_key
+        end = self.table_end.format(clustered=self.clustered if is_clustered else "")
         return f"CREATE TABLE {name} (\n    " + ",\n    ".join(parts) + f"\n){end}"
-
-    def write(self, statement: Statement, name: str) -> str:
-        """Return the SQL of a statement on the table `name`. It is executed once per row."""
-        return statement.rendered(self.name, name, self._rendered)
 
     def insert(self, table: str, columns: Sequence[str], rows: int = 1) -> str:
         """Return the SQL that inserts `rows` rows at once; it takes the values row after row."""
@@ -74,15 +69,8 @@ class Dialect(NamedTuple):
         """Return the query with the placeholders of this database instead of `:name`."""
         return _with_parameters(sql, self.named)
 
-    def _type(self, table: Table, column: str) -> str:
-        types = self.only_key if (column,) == table.key else self.types
-        return types[table.columns[column]]
-
-    def _has_number_as_key(self, table: Table) -> bool:
-        return len(table.key) == 1 and table.columns[table.key[0]] == "integer"
-
-    def _rendered(self, statement: Statement, name: str) -> str:
-        """Return the SQL of a statement. name: the name of the table to change."""
+    def write(self, statement: Statement, name: str) -> str:
+        """Return the SQL of a statement on the table `name`. It is executed once per row."""
         placeholders = {
             column: self.placeholder.format(number=number)
             for number, column in enumerate(statement.columns, 1)
@@ -130,7 +118,6 @@ SQLITE = Dialect(
         "text": "TEXT NOT NULL",
         "text or null": "TEXT",
     },
-    only_key={"integer": "INTEGER PRIMARY KEY", "text": "TEXT NOT NULL"},
     table_end=" STRICT{clustered}",
     clustered=", WITHOUT ROWID",
     computed="TEXT GENERATED ALWAYS AS ({value}) VIRTUAL",
@@ -150,7 +137,6 @@ POSTGRES = Dialect(
         "text": 'TEXT COLLATE "C" NOT NULL',
         "text or null": 'TEXT COLLATE "C"',
     },
-    only_key={"integer": "BIGINT PRIMARY KEY", "text": 'TEXT COLLATE "C" NOT NULL'},
     table_end="{clustered}",
     clustered="",
     computed='TEXT COLLATE "C" GENERATED ALWAYS AS ({value}) STORED',

@@ -1,6 +1,6 @@
 """Tables next to the log, and changes of their rows, as data; `dialect.py` makes SQL of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 ColumnType = Literal["integer", "integer or null", "text", "text or null"]
@@ -78,17 +78,6 @@ class Statement:
 
     def __init__(self, how: How, table: Table, columns: tuple[str, ...]) -> None:
         self.how, self.table, self.columns = how, table, columns
-        self._rendered: dict[tuple[str, str], str] = {}
-
-    def rendered(self, dialect: str, name: str, render: "Render") -> str:
-        """Return the SQL text for the table `name`; `render` is called once for each dialect."""
-        key = (dialect, name)
-        if (sql := self._rendered.get(key)) is None:
-            sql = self._rendered[key] = render(self, name)
-        return sql
-
-
-Render = Callable[[Statement, str], str]
 
 
 class Write(NamedTuple):

@@ -4,6 +4,7 @@ That takes a third to a half less than one execution for each row.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from operator import add
 
 from ..dialect import POSTGRES
@@ -23,12 +24,16 @@ def arrays(types: Iterable[str]) -> str:
     return f"unnest({', '.join(f'CAST(%s AS {type_})' for type_ in types)})"
 
 
+@lru_cache(maxsize=100)
 def sql(statement: Statement, table: str) -> bytes:
     """Return the SQL that carries out the statement for all rows, on the table `table`.
 
     No two rows may have the same key; see `merged`.
     """
-    return statement.rendered("postgres arrays", table, _rendered).encode()
+    types = [_ARRAYS[statement.table.columns[column]] for column in statement.columns]
+    listed = ", ".join(statement.columns)
+    given = f"{arrays(types)} AS given ({listed})"
+    return _on_all(statement, table, listed, given).encode()
 
 
 def columns(rows: Sequence[Row]) -> list[list[object]]:
@@ -63,10 +68,8 @@ def _merged(statement: Statement, earlier: Row, later: Row) -> Row:
     )
 
 
-def _rendered(statement: Statement, table: str) -> str:
-    types = [_ARRAYS[statement.table.columns[column]] for column in statement.columns]
-    listed = ", ".join(statement.columns)
-    given = f"{arrays(types)} AS given ({listed})"
+def _on_all(statement: Statement, table: str, listed: str, given: str) -> str:
+    """Return the SQL text. listed: the columns; given: the rows, as a table with these columns."""
     key = statement.table.key
     same_key = " AND ".join(f"{table}.{column} = given.{column}" for column in key)
     if statement.how == "delete":

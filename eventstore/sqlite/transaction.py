@@ -7,14 +7,13 @@ import msgspec
 
 from ..appending import Appending
 from ..chain import COLUMNS
-from ..dialect import SQLITE
 from ..errors import OutcomeUnknown, StreamConflict, Unusable
 from ..store import Bindings, Row
 from ..tables import Statement
 from ..write_access import size_limit
 from . import outputs
-from .inserting import insert
 from .reader import LAST, SqliteReader, last_of
+from .writing import insert, write
 
 # By the unique index of (stream, version).
 VERSION = """
@@ -66,10 +65,7 @@ class SqliteTransaction(SqliteReader, Appending):
     def write(self, statement: Statement, rows: Sequence[Row], table: str) -> None:
         """Carry out a statement once for each row. table: the name of the table to change."""
         self.flush()
-        if statement.how == "insert":
-            insert(self._connection, table, statement.columns, rows)
-        else:
-            self._connection.executemany(SQLITE.write(statement, table), rows)
+        write(self._connection, statement, table, rows)
 
     def keep_output(self, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
         """Store the output of an attempt, in the transaction that records its end.

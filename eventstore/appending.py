@@ -3,24 +3,34 @@
 All stores share this; each inserts the records in its own way.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 
 from . import codec
 from .chain import hash_of
 from .errors import StreamConflict
 from .events.fact import Fact
 from .events.recorded import Recorded
-from .store import Row
+from .log_reader import LogReader
+from .store import Bindings, Row
 
 RECORDS_PER_INSERT = 1_000
 """Records are inserted together once this many are buffered."""
 
 
-class Appending(ABC):
-    """The records that a write transaction appends, buffered until the store inserts them.
+# By the primary key.
+PUT_OUTPUT = """
+    INSERT INTO outputs (job, attempt, total_bytes, kept)
+    VALUES (:job, :attempt, :total_bytes, :kept)
+    ON CONFLICT (job, attempt)
+    DO UPDATE SET total_bytes = excluded.total_bytes, kept = excluded.kept"""
 
-    A store inserts them before each of its own statements, so that these see all of them.
+
+class Appending(LogReader):
+    """A write transaction: its records are buffered until the store inserts them.
+
+    They are inserted before each other statement, so that it sees all of them. A store derives its
+    transaction from this class and from its reader, in this order.
     """
 
     def __init__(self, actor: str, now_us: int, last: tuple[int, bytes]) -> None:
@@ -40,6 +50,28 @@ class Appending(ABC):
         A version in the log counts only if it is from before this transaction. Raises
         StreamConflict.
         """
+
+    @abstractmethod
+    def execute(self, sql: str, bindings: Bindings = ()) -> None:
+        """Run one statement."""
+
+    def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
+        """Return all rows of a statement."""
+        self.flush()
+        return super().query(sql, bindings)  # type: ignore[safe-super] # that of the store's reader
+
+    def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
+        """Iterate over the rows of a statement, in constant memory."""
+        self.flush()
+        return super().rows(sql, bindings)  # type: ignore[safe-super]
+
+    def keep_output(self, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
+        """Store the output of an attempt, in the transaction that records its end.
+
+        kept: None if it is stored in files.
+        """
+        values = {"job": job_id, "attempt": attempt, "total_bytes": total_bytes, "kept": kept}
+        self.execute(PUT_OUTPUT, values)
 
     @property
     def appended(self) -> bool:

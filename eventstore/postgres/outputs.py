@@ -22,11 +22,3 @@ UNRECORDED = f"""
             WHERE stream = outputs.job AND type IN ({_ENDS})
               AND CAST(CAST(data AS json) ->> 'attempt' AS BIGINT) = outputs.attempt
               AND CAST(CAST(data AS json) ->> 'output_bytes' AS BIGINT) > 0)"""
-
-PUT = """
-    INSERT INTO outputs VALUES (:job, :attempt, :total_bytes, :kept)
-    ON CONFLICT (job, attempt)
-    DO UPDATE SET total_bytes = excluded.total_bytes, kept = excluded.kept"""
-
-# By the primary key.
-GET = "SELECT total_bytes, kept FROM outputs WHERE job = :job AND attempt = :attempt"

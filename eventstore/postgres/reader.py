@@ -5,16 +5,14 @@ from contextlib import AbstractContextManager
 from itertools import count
 from typing import Any
 
-from ..chain import COLUMNS, GENESIS, Break, RawRecord
+from ..chain import COLUMNS, Break
 from ..codec import recorded_from
 from ..dialect import POSTGRES, Dialect
 from ..events.recorded import Recorded
-from ..store import Bindings, Head, RecordedOutput, Row, StoredOutput
+from ..log_reader import LogReader
+from ..store import Bindings, RecordedOutput, Row
 from . import outputs
 from .connecting import Connection
-
-# By the primary key: the last page of the table.
-LAST = "SELECT position, hash FROM events ORDER BY position DESC LIMIT 1"
 
 # By the primary key: the cost is proportional to the number of events read.
 ALL = f"""
@@ -45,10 +43,11 @@ ROWS_PER_FETCH = 1_000
 _cursors = count(1)
 
 
-class PostgresReader:
+class PostgresReader(LogReader):
     """A snapshot of the database, inside a transaction."""
 
     dialect: Dialect = POSTGRES
+    _tables_sql, _hash_sql = TABLES, HASH_AT
 
     def __init__(self, connection: Connection, quoted_schema: str) -> None:
         self._connection, self._schema = connection, quoted_schema
@@ -74,13 +73,6 @@ class PostgresReader:
         """After an error in the block, the transaction can go on."""
         return self._connection.transaction()
 
-    def tables(self) -> dict[str, list[str]]:
-        """Return the names of the columns of each table, in order."""
-        tables: dict[str, list[str]] = {}
-        for table, column in self.query(TABLES):
-            tables.setdefault(table, []).append(column)
-        return tables
-
     def recorded_outputs(self) -> Iterator[RecordedOutput]:
         """Iterate over the outputs that the log recorded, in the order of the log."""
         return map(RecordedOutput._make, self.rows(outputs.RECORDED))
@@ -88,15 +80,6 @@ class PostgresReader:
     def unrecorded_outputs(self) -> Iterator[tuple[str, int]]:
         """Iterate over the stored outputs (job and attempt) that no event recorded."""
         return iter(self.rows(outputs.UNRECORDED))
-
-    def events(
-        self, after: int = 0, upto: int | None = None, stream: str | None = None
-    ) -> Iterator[Recorded]:
-        """Iterate over the events with `after` < position <= `upto`, in order of position.
-
-        stream: the only stream to read; None for all. Raises ChainBroken at an unreadable event.
-        """
-        return map(recorded_from, self.records(after, upto, stream))
 
     def newest(self, stream: str, limit: int, before: int | None = None) -> list[Recorded]:
         """Return at most `limit` events of a stream, newest first, with position < `before`.
@@ -107,40 +90,14 @@ class PostgresReader:
         bindings = {"stream": stream, "before": end, "limit": limit}
         return [recorded_from(row) for row in self.query(NEWEST_OF_STREAM, bindings)]
 
-    def raw(
-        self, after: int = 0, upto: int | None = None, stream: str | None = None
-    ) -> Iterator[RawRecord]:
-        """Return the same as `events`, but not decoded."""
-        return map(RawRecord._make, self.records(after, upto, stream))
-
     def records(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
     ) -> Iterator[Row]:
-        """Return the same as plain tuples, which are faster to read."""
+        """Return the records of `raw` as plain tuples, which are faster to read."""
         bindings: dict[str, Any] = {"after": after, "upto": _END if upto is None else upto}
         if stream is None:
             return self.rows(ALL, bindings)
         return self.rows(OF_STREAM, {**bindings, "stream": stream})
-
-    def head(self) -> Head:
-        """Return the position and hash of the last record."""
-        position, hash_ = self.last_record()
-        return Head(position, hash_.hex())
-
-    def last_record(self) -> tuple[int, bytes]:
-        """Return the position and hash of the last record; 0 and GENESIS if there is none."""
-        rows = self.query(LAST)
-        return (rows[0][0], rows[0][1]) if rows else (0, GENESIS)
-
-    def output(self, job_id: str, attempt: int) -> StoredOutput | None:
-        """Return the stored output of an attempt; None if there is none."""
-        rows = self.query(outputs.GET, {"job": job_id, "attempt": attempt})
-        return StoredOutput(*rows[0]) if rows else None
-
-    def hash_at(self, position: int) -> str | None:
-        """Return the hash of a record in hexadecimal; None if there is none at this position."""
-        rows = self.query(HASH_AT, {"position": position})
-        return str(rows[0][0]) if rows else None
 
     def records_until_damage(self) -> Iterator[Row]:
         """Iterate over all records. Raises ChainBroken at the first that cannot be read."""

@@ -1,17 +1,17 @@
 """One write transaction on a server: it begins with the lock that all writers of a queue take."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..appending import Appending
 from ..chain import COLUMNS, GENESIS
 from ..errors import StreamConflict
+from ..log_reader import LAST
 from ..store import Bindings, Row
 from ..tables import Statement
-from . import outputs
 from .connecting import Connection
 from .flushing import WaitsFor
-from .reader import LAST, PostgresReader, text
+from .reader import PostgresReader, text
 from .schema import LOCK_CLASS
 from .writing import arrays, columns, merged, sql
 
@@ -84,16 +84,6 @@ class PostgresTransaction(Appending, PostgresReader):
         self.changed = False
         """True if something was written."""
 
-    def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
-        """Return all rows of a statement."""
-        self.flush()
-        return super().query(sql, bindings)
-
-    def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
-        """Iterate over the rows of a statement, in constant memory."""
-        self.flush()
-        return super().rows(sql, bindings)
-
     def execute(self, sql: str, bindings: Bindings = ()) -> None:
         """Run one statement."""
         self.flush()
@@ -107,14 +97,6 @@ class PostgresTransaction(Appending, PostgresReader):
         self.flush()
         self.changed = True
         self._connection.execute(sql(statement, table), columns(merged(statement, rows)))
-
-    def keep_output(self, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
-        """Store the output of an attempt, in the transaction that records its end.
-
-        kept: None if it is stored in files.
-        """
-        values = {"job": job_id, "attempt": attempt, "total_bytes": total_bytes, "kept": kept}
-        self.execute(outputs.PUT, values)
 
     def _insert(self, records: list[Row], expected: list[tuple[str, int]]) -> None:
         """Insert records. The versions are compared first: an error would end the transaction."""

@@ -14,8 +14,3 @@ UNRECORDED = """
            SELECT 1 FROM events
             WHERE stream = job AND type IN (?, ?, ?)
               AND data ->> 'attempt' = attempt AND data ->> 'output_bytes' > 0)"""
-
-PUT = "INSERT OR REPLACE INTO outputs VALUES (:job, :attempt, :total_bytes, :kept)"
-
-# By the primary key.
-GET = "SELECT total_bytes, kept FROM outputs WHERE job = :job AND attempt = :attempt"

@@ -4,16 +4,14 @@ from collections.abc import Iterator
 
 import apsw
 
-from ..chain import COLUMNS, GENESIS, Break, RawRecord
+from ..chain import COLUMNS, Break
 from ..codec import recorded_from
 from ..dialect import SQLITE, Dialect
 from ..errors import ChainBroken
 from ..events.recorded import Recorded
-from ..store import ENDS, Bindings, Head, RecordedOutput, Row, StoredOutput
+from ..log_reader import LogReader
+from ..store import ENDS, Bindings, RecordedOutput, Row
 from . import outputs
-
-# By the primary key: the last page of the table.
-LAST = "SELECT position, hash FROM events ORDER BY position DESC LIMIT 1"
 
 # By the primary key: the cost is proportional to the number of events read.
 ALL = f"SELECT {COLUMNS} FROM events WHERE position > ? AND position <= ? ORDER BY position"
@@ -50,10 +48,11 @@ TABLES = """
 _END = 2**63 - 1
 
 
-class SqliteReader:
+class SqliteReader(LogReader):
     """A snapshot of the database, inside a transaction."""
 
     dialect: Dialect = SQLITE
+    _tables_sql, _hash_sql = TABLES, HASH_AT
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
@@ -66,13 +65,6 @@ class SqliteReader:
         """Iterate over the rows of a statement, in constant memory."""
         return iter(self._connection.execute(sql, bindings))
 
-    def tables(self) -> dict[str, list[str]]:
-        """Return the names of the columns, in order, by name of the table."""
-        tables: dict[str, list[str]] = {}
-        for table, column in self.query(TABLES):
-            tables.setdefault(table, []).append(column)
-        return tables
-
     def recorded_outputs(self) -> Iterator[RecordedOutput]:
         """Iterate over the outputs that the log recorded, in the order of the log."""
         return map(RecordedOutput._make, self.rows(outputs.RECORDED, ENDS))
@@ -80,15 +72,6 @@ class SqliteReader:
     def unrecorded_outputs(self) -> Iterator[tuple[str, int]]:
         """Iterate over the stored outputs (job and attempt) that no event recorded."""
         return iter(self.rows(outputs.UNRECORDED, ENDS))
-
-    def events(
-        self, after: int = 0, upto: int | None = None, stream: str | None = None
-    ) -> Iterator[Recorded]:
-        """Iterate over the events with `after` < position <= `upto`, in order of position.
-
-        stream: the only stream to read; None for all. Raises ChainBroken at an unreadable event.
-        """
-        return map(recorded_from, self.raw(after, upto, stream))
 
     def newest(self, stream: str, limit: int, before: int | None = None) -> list[Recorded]:
         """Return at most `limit` events of a stream, newest first, with position < `before`.
@@ -110,15 +93,6 @@ class SqliteReader:
         bindings = {"stream": stream, "position": position}
         rows = self.query(VERSION_AT, bindings) or self.query(VERSION_BELOW, bindings)
         return int(rows[0][0]) if rows else 0
-
-    def raw(
-        self, after: int = 0, upto: int | None = None, stream: str | None = None
-    ) -> Iterator[RawRecord]:
-        """Return the records of the same events as `events`, not decoded.
-
-        Raises ChainBroken at the first record that is not UTF-8.
-        """
-        return map(RawRecord._make, self.records(after, upto, stream))
 
     def records(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
@@ -146,21 +120,6 @@ class SqliteReader:
                 return int(position)
         return after
 
-    def head(self) -> Head:
-        """Return the position and hash of the last record."""
-        position, hash_ = last_of(self.query(LAST))
-        return Head(position, hash_.hex())
-
-    def output(self, job_id: str, attempt: int) -> StoredOutput | None:
-        """Return the stored output of an attempt; None if there is none."""
-        rows = self.query(outputs.GET, {"job": job_id, "attempt": attempt})
-        return StoredOutput(*rows[0]) if rows else None
-
-    def hash_at(self, position: int) -> str | None:
-        """Return the hash of a record in hexadecimal; None if there is none at this position."""
-        rows = self.query(HASH_AT, {"position": position})
-        return str(rows[0][0]) if rows else None
-
     def records_until_damage(self) -> Iterator[Row]:
         """Iterate over all records. Raises ChainBroken at the first that cannot be read."""
         from .integrity import records_until_damage  # not needed by most commands
@@ -183,13 +142,3 @@ class SqliteReader:
         """Return a description of the first damaged page; None if there is none."""
         problem = str(self.query("PRAGMA integrity_check(1)")[0][0])
         return None if problem == "ok" else problem
-
-
-def last_of(rows: list[Row]) -> tuple[int, bytes]:
-    """Return position and hash of the last record. rows: the result of LAST. Raises ChainBroken."""
-    if not rows:
-        return 0, GENESIS
-    position, hash_ = rows[0]
-    if not isinstance(hash_, bytes):
-        raise ChainBroken(position, "its hash is not valid")
-    return position, hash_

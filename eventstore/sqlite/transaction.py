@@ -1,6 +1,6 @@
 """One write transaction of a queue file, and how the outcome of a failed commit is settled."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import apsw
 import msgspec
@@ -8,11 +8,11 @@ import msgspec
 from ..appending import Appending
 from ..chain import COLUMNS
 from ..errors import OutcomeUnknown, StreamConflict, Unusable
+from ..log_reader import LAST, last_of
 from ..store import Bindings, Row
 from ..tables import Statement
 from ..write_access import size_limit
-from . import outputs
-from .reader import LAST, SqliteReader, last_of
+from .reader import SqliteReader
 from .writing import insert, write
 
 # By the unique index of (stream, version).
@@ -33,29 +33,15 @@ HASH_AT = "SELECT hash FROM events WHERE position = :position"
 _encode = msgspec.json.Encoder().encode
 
 
-class SqliteTransaction(SqliteReader, Appending):
-    """A write transaction: all that it appends is recorded together, or not at all.
-
-    Appended records are buffered and inserted in batches; the buffer is flushed before each query,
-    so that the query sees all of them.
-    """
+class SqliteTransaction(Appending, SqliteReader):
+    """A write transaction: all that it appends is recorded together, or not at all."""
 
     commit: Callable[[], None]
     """Commits the complete transaction, once; set when its block has ended."""
 
     def __init__(self, connection: apsw.Connection, actor: str, now_us: int) -> None:
         SqliteReader.__init__(self, connection)
-        Appending.__init__(self, actor, now_us, last_of(super().query(LAST)))
-
-    def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
-        """Return all rows of a statement."""
-        self.flush()
-        return super().query(sql, bindings)
-
-    def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
-        """Iterate over the rows of a statement, in constant memory."""
-        self.flush()
-        return super().rows(sql, bindings)
+        Appending.__init__(self, actor, now_us, last_of(SqliteReader.query(self, LAST)))
 
     def execute(self, sql: str, bindings: Bindings = ()) -> None:
         """Run one statement."""
@@ -66,14 +52,6 @@ class SqliteTransaction(SqliteReader, Appending):
         """Carry out a statement once for each row. table: the name of the table to change."""
         self.flush()
         write(self._connection, statement, table, rows)
-
-    def keep_output(self, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
-        """Store the output of an attempt, in the transaction that records its end.
-
-        kept: None if it is stored in files.
-        """
-        values = {"job": job_id, "attempt": attempt, "total_bytes": total_bytes, "kept": kept}
-        self.execute(outputs.PUT, values)
 
     def _insert(self, records: list[Row], expected: list[tuple[str, int]]) -> None:
         """Insert records. The unique index refuses those of streams that others wrote to."""
@@ -87,7 +65,7 @@ class SqliteTransaction(SqliteReader, Appending):
     def _refuse_missing_versions(self, expected: list[tuple[str, int]]) -> None:
         """Raise StreamConflict if an expected version is higher than that in the log."""
         pairs = [pair for pair in expected if pair[1]]
-        if pairs and (missing := super().query(MISSING_VERSIONS, (_encode(pairs).decode(),))):
+        if pairs and (missing := self.query(MISSING_VERSIONS, (_encode(pairs).decode(),))):
             stream = missing[0][0]
             raise StreamConflict(stream, dict(pairs)[stream], self._version(stream))
 
@@ -102,7 +80,7 @@ class SqliteTransaction(SqliteReader, Appending):
 
     def _version(self, stream: str) -> int:
         """Return the stream's version before this transaction; 0 for a new stream."""
-        rows = super().query(VERSION, (stream, self._batch))
+        rows = self.query(VERSION, (stream, self._batch))
         return int(rows[0][0]) if rows else 0
 
 

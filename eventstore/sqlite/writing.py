@@ -1,7 +1,7 @@
 """Writing rows into a table. Inserts take several rows with one execution of the statement.
 
 Each execution opens the table and all its indexes, and APSW looks up the statement by its whole
-text. With sixteen rows at a time an insert takes a sixth to a quarter less. See
+text. With sixteen rows at a time, an insert takes a sixth to a quarter less time. See
 docs/decisions/0016.
 """
 

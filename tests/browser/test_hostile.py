@@ -14,6 +14,8 @@ from tests.served import Served, served
 
 TEXTS = texts()
 CHUNK = 25
+BEGAN_US = time.time_ns() // 1000 - 600_000_000
+"""When the history of both queues began: the same, so that both charts have the same bars."""
 
 TAGS = """() => {
   const count = {};
@@ -30,7 +32,7 @@ SHOWN = "(s) => [...document.querySelectorAll(s)].map(element => element.textCon
 
 def create_queue(path: Path, commands: list[str]) -> None:
     """Create a queue of dead jobs with these texts in all fields that a job can set."""
-    scene = Scene(path, time.time_ns() // 1000 - 600_000_000)
+    scene = Scene(path, BEGAN_US)
     scene.worker("3f2a", 2, "workshop")
     for text in commands:
         short = text[:900]

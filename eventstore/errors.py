@@ -275,7 +275,26 @@ class NotCreated(Unusable):
     """There is no queue at this address of a server."""
 
     def __init__(self, label: str) -> None:
-        super().__init__(f"no queue at {label}; create it first, or correct the address")
+        super().__init__(
+            f"no queue at {label}; create it with queuectl init, or correct the address"
+        )
+
+
+class NotAFile(Unusable):
+    """The queue is on a server, and the operation needs a queue file."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(f"{label} is on a server; this command works on a queue file")
+
+
+class NoDriver(Unusable):
+    """The library that connects to a server is not installed."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"a queue on a server needs psycopg ({what}); install it: pip install"
+            " 'queuectl[postgres]'"
+        )
 
 
 class Away(Unusable):

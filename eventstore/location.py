@@ -1,6 +1,7 @@
 """Finding the queue that the user means, and opening it."""
 
 import os
+import re
 import stat
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,9 +10,12 @@ from .dialect import SQLITE
 from .errors import (
     FolderNotMade,
     ForeignFile,
+    InvalidAddress,
     Missing,
     NoAccess,
+    NoDriver,
     NoHome,
+    NotAFile,
     NotYourHome,
     NoWorkingDirectory,
     OptionAsPath,
@@ -23,10 +27,22 @@ from .store import Schema, Store
 class Location(NamedTuple):
     """The place of a queue, and why it was chosen. Only this module interprets the place."""
 
-    name: str
-    """For people, and for `open_store`: the absolute path of the queue file, links resolved."""
+    place: str
+    """For `open_store`: the absolute path of the queue file, links resolved, or the address of a
+    queue on a server, which may contain a password.
+    """
     why: str
     """`--db`, `QUEUECTL_DB`, `working directory` or `your own`."""
+
+    @property
+    def name(self) -> str:
+        """The place for people: without a password."""
+        return label_of(self.place)
+
+    @property
+    def on_server(self) -> bool:
+        """True if the queue is on a server, false if it is a file."""
+        return is_address(self.place)
 
     @property
     def reason(self) -> str:
@@ -35,8 +51,10 @@ class Location(NamedTuple):
 
     @property
     def file(self) -> str:
-        """The path of the queue file, for backup, restore and `doctor`."""
-        return self.name
+        """The path of the queue file. Raises NotAFile if the queue is on a server."""
+        if self.on_server:
+            raise NotAFile(self.name)
+        return self.place
 
     @property
     def named(self) -> bool:
@@ -52,38 +70,76 @@ _REASONS = {
 }
 
 
+SCHEMES = ("postgresql://", "postgres://")
+"""The beginnings of the address of a queue on a server."""
+
+_OTHER_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def is_address(place: str) -> bool:
+    """Return True for the address of a queue on a server, false for a path."""
+    return place.startswith(SCHEMES)
+
+
+def label_of(place: str) -> str:
+    """Return a place for people: a path, or an address without its password."""
+    if not is_address(place):
+        return place
+    from .postgres.address import address_from
+
+    return address_from(place).label
+
+
 def locate(named: str | None = None) -> Location:
-    """Return the location of the queue file.
+    """Return the location of the queue: of a file, or on a server.
 
     The first of these that is given or exists: `named`, `QUEUECTL_DB`, `./queue.db`, the user's own
-    queue. Raises OptionAsPath for a path that begins with `-`, and ForeignFile for a symbolic link
-    that belongs to another user.
+    queue. Raises OptionAsPath for a path that begins with `-`, ForeignFile for a symbolic link that
+    belongs to another user, and InvalidAddress.
     """
     if named is not None:
         if not named:
             raise ForeignFile("''", "is not a path")
-        return Location(_followed(_no_option(named)), "--db")
+        return Location(_place(named), "--db")
     if from_environment := os.environ.get("QUEUECTL_DB"):
-        return Location(_followed(_no_option(from_environment)), "QUEUECTL_DB")
+        return Location(_place(from_environment), "QUEUECTL_DB")
     if os.path.lexists("queue.db"):
         return Location(_followed("queue.db"), "working directory")
     return Location(_followed(_own()), "your own")
 
 
 def exists(location: Location) -> bool:
-    """Return True if there is a queue, or any other file, at this place."""
-    return os.path.lexists(location.name)
+    """Return True if there is a queue, or any other file, at this place.
+
+    It is always true on a server, which is not asked: no command but `init` creates a queue there.
+    """
+    return location.on_server or os.path.lexists(location.place)
 
 
 def missing(location: Location) -> Missing:
-    """Return the error for a place without a queue."""
-    folder = os.path.dirname(location.name)
-    return Missing(location.name, None if os.path.isdir(folder) else folder)
+    """Return the error for a path without a queue file."""
+    folder = os.path.dirname(location.place)
+    return Missing(location.place, None if os.path.isdir(folder) else folder)
 
 
-def leads_to(name: str, location: Location) -> bool:
-    """Return True if the place called `name` is this location, perhaps by another path."""
-    return file_identity(name) == file_identity(location.name)
+def leads_to(place: str, location: Location) -> bool:
+    """Return True if `place` is this location, perhaps by another path.
+
+    Addresses on servers are compared without their passwords.
+    """
+    if location.on_server or is_address(place):
+        return label_of(place) == location.name
+    return file_identity(place) == file_identity(location.place)
+
+
+def _place(named: str) -> str:
+    """Return the place that was named by a path or an address."""
+    if is_address(named):
+        label_of(named)  # raises InvalidAddress
+        return named
+    if other := _OTHER_SCHEME.match(named):
+        raise InvalidAddress(f"{other[0]}…", "it does not begin with postgresql://")
+    return _followed(_no_option(named))
 
 
 def _no_option(path: str) -> str:
@@ -135,7 +191,7 @@ def _own() -> str:
 
 
 def open_store(
-    name: str,
+    place: str,
     *,
     create: bool = False,
     readonly: bool = False,
@@ -143,21 +199,75 @@ def open_store(
     on_wait: Callable[[str], None] | None = None,
     wall_us: Callable[[], int] | None = None,
 ) -> Store:
-    """Open the queue at `name`. With `create`, create it if it is missing, and the default folder.
+    """Open the queue at `place`. With `create`, create a missing file, and the default folder.
 
-    schema: returns the statements for the tables next to the log in a new queue. on_wait: called
-    once, with a message, if another process holds the write lock for longer than a second. wall_us:
-    the clock for records, UTC, microseconds; by default the store's own. Raises Missing,
-    ForeignFile, NewerFile, ReadOnly or StorageFailed.
+    A queue on a server is not created; `create_on_server` does that. schema: returns the statements
+    for the tables next to the log in a new file. on_wait: called once, with a message, if another
+    process holds the write lock for longer than a second. wall_us: the clock for records in a file,
+    UTC, microseconds; by default this machine's. Raises Missing, ForeignFile, NewerFile, ReadOnly
+    or StorageFailed; on a server also NotCreated, NotAllowed, Away or NoDriver.
     """
+    if is_address(place):
+        return _open_on_server(place, readonly, on_wait)
     from .sqlite.log import SqliteStore
 
-    if create and not os.path.lexists(name):
+    if create and not os.path.lexists(place):
         from .sqlite import creating  # once in the life of a queue
 
-        _make_own_folder(os.path.dirname(name))
-        creating.create(name, schema(SQLITE))
-    return SqliteStore(name, readonly=readonly, on_wait=on_wait, wall_us=wall_us)
+        _make_own_folder(os.path.dirname(place))
+        creating.create(place, schema(SQLITE))
+    return SqliteStore(place, readonly=readonly, on_wait=on_wait, wall_us=wall_us)
+
+
+def _open_on_server(address: str, readonly: bool, on_wait: Callable[[str], None] | None) -> Store:
+    _refuse_without_driver()
+    from .postgres.address import address_from
+    from .postgres.store import PostgresStore
+
+    return PostgresStore(
+        address_from(address),
+        lambda key: _server_folder(key, create=not readonly),
+        readonly=readonly,
+        on_wait=on_wait,
+    )
+
+
+def create_on_server(address: str, schema: Schema) -> bool:
+    """Create a queue on a server; return False if it exists already.
+
+    schema: returns the statements for the tables next to the log. Raises InvalidAddress,
+    ForeignFile, NewerFile, NotAllowed, Busy, Full, Away or NoDriver.
+    """
+    _refuse_without_driver()
+    from .postgres.address import address_from
+    from .postgres.creating import create
+
+    return create(address_from(address), schema)
+
+
+def _refuse_without_driver() -> None:
+    """Raise NoDriver if psycopg is not installed, or finds no libpq."""
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise NoDriver(str(error).partition("\n")[0]) from None
+
+
+def _server_folder(key: str, *, create: bool) -> str:
+    """Return this machine's folder of a queue on a server. create: create the folders above it.
+
+    Without a home directory it is in the folder for temporary files, where only its owner may
+    replace it.
+    """
+    try:
+        parent = os.path.join(os.path.dirname(_own()), "servers")
+    except NoHome:
+        from tempfile import gettempdir
+
+        return os.path.join(gettempdir(), f"queuectl-{os.geteuid()}-{key}.d")
+    if create:
+        _make_folders(parent)
+    return os.path.join(parent, f"{key}.d")
 
 
 def load_store() -> None:

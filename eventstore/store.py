@@ -243,6 +243,9 @@ class Log(Protocol):
     def head(self) -> Head:
         """Return the position and hash of the last record."""
 
+    def wall_us(self) -> int:
+        """Return the time by the store's clock: UTC, microseconds. Raises Away."""
+
     def close(self) -> None:
         """Close the queue."""
 

@@ -47,7 +47,7 @@ class Queue:
         self.actor = current_user() if actor is None else arguments.actor_from(actor)
         self.clock = clock or SystemClock()
         self.store: Store = open_store(
-            self.location.name,
+            self.location.place,
             create=True,
             schema=first_schema,
             on_wait=on_wait,

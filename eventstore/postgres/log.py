@@ -41,13 +41,28 @@ HASH_AT = "SELECT encode(hash, 'hex') FROM {schema}.events WHERE position = %(po
 
 Result = TypeVar("Result")
 
+OnWait = Callable[[str], None]
+
+REPORTED_AFTER_S = 1.0
+"""A wait for another writer is reported to the user after this time."""
+
+TIME = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
+
 
 class PostgresLog:
     """An open queue on a server."""
 
-    def __init__(self, address: Address, *, readonly: bool = False) -> None:
-        """Raises NotCreated, ForeignFile, NewerFile, NotAllowed or Away."""
-        self.label, self.readonly = address.label, readonly
+    def __init__(
+        self, address: Address, *, readonly: bool = False, on_wait: OnWait | None = None
+    ) -> None:
+        """Open the log.
+
+        on_wait: called once, with a message, if another process holds the write lock for longer
+        than a second. Raises NotCreated, ForeignFile, NewerFile, NotAllowed or Away.
+        """
+        self.label, self.readonly, self._on_wait = address.label, readonly, on_wait
+        self._clock_offset_us: int | None = None
+        """The server's time minus this machine's monotonic clock, at the last transaction."""
         self._address, self._schema = address, address.quoted_schema
         self._durable = Head(0, "")
         """The newest head known to be on the server's disk. It must never go missing."""
@@ -117,6 +132,43 @@ class PostgresLog:
         self._durable = head
         return head
 
+    def wall_us(self) -> int:
+        """Return the time by the server's clock: UTC, microseconds.
+
+        It is computed from the last transaction and this machine's monotonic clock. The server is
+        asked only if there was none. Raises Away.
+        """
+        if self._clock_offset_us is None:
+            self._take_turn()
+            try:
+                with translated(self.label):
+                    self._set_clock(self._connection.execute(TIME).fetchall()[0][0])
+            finally:
+                self._turn.release()
+        assert self._clock_offset_us is not None
+        return _monotonic_us() + self._clock_offset_us
+
+    def refuse_gone(self) -> None:
+        """Raise Gone if the queue was removed, or replaced by another one."""
+        self._take_turn()
+        try:
+            with translated(self.label):
+                self._refuse_gone()
+        finally:
+            self._turn.release()
+
+    def _refuse_gone(self) -> None:
+        statement = f"SELECT CAST(id AS TEXT) FROM {self._schema}.meta".encode()
+        try:
+            keys = self._begun(lambda connection: connection.execute(statement).fetchall())
+        except psycopg.errors.UndefinedTable:
+            keys = []
+        if keys != [(self.key,)]:
+            raise Gone(self.label)
+
+    def _set_clock(self, now_us: int) -> None:
+        self._clock_offset_us = now_us - _monotonic_us()
+
     def close(self) -> None:
         """Close the connection."""
         closing, self._open_connection = self._open_connection, None
@@ -157,10 +209,9 @@ class PostgresLog:
             return begin_with(self._connection)
 
     def _begin_writing(self, patience_s: float) -> Begun:
+        """Take the write lock; wait for it at most `patience_s`. Raises Busy or Gone."""
         try:
-            begun = self._begun(
-                lambda connection: begin(connection, self._schema, self.key, patience_s)
-            )
+            begun = self._begun(lambda connection: self._locked(connection, patience_s))
         except psycopg.errors.UndefinedTable:
             begun = None
         except psycopg.errors.LockNotAvailable:
@@ -168,7 +219,19 @@ class PostgresLog:
             raise Busy(self.label, patience_s, "another process", todo) from None
         if begun is None or begun.key != self.key:
             raise Gone(self.label)
+        self._set_clock(begun.now_us)
         return begun
+
+    def _locked(self, connection: Connection, patience_s: float) -> Begun | None:
+        """Take the write lock; report a wait of more than a second."""
+        if self._on_wait is None or patience_s <= REPORTED_AFTER_S:
+            return begin(connection, self._schema, self.key, patience_s)
+        try:
+            return begin(connection, self._schema, self.key, REPORTED_AFTER_S)
+        except psycopg.errors.LockNotAvailable:
+            connection.execute("ROLLBACK")
+            self._on_wait(f"waiting for another process, which has locked {self.label}")
+            return begin(connection, self._schema, self.key, patience_s - REPORTED_AFTER_S)
 
     def _take_turn(self) -> None:
         if not self._turn.acquire(blocking=False):
@@ -256,3 +319,7 @@ class PostgresLog:
             return PostgresReader(self._connection, self._schema).hash_at(position)
         finally:
             self._roll_back()
+
+
+def _monotonic_us() -> int:
+    return time.monotonic_ns() // 1000

@@ -40,6 +40,31 @@ OUTPUTS = """
         PRIMARY KEY (job, attempt)
     )"""
 
+LEASES = """
+    CREATE TABLE leases (
+        worker TEXT COLLATE "C" PRIMARY KEY,
+        nonce  BIGINT NOT NULL
+    ) WITH (fillfactor = 50)"""
+"""The life of each worker: a random number that it replaces at each beat."""
+
+OUTPUT_CHUNKS = """
+    CREATE TABLE output_chunks (
+        job     TEXT COLLATE "C" NOT NULL,
+        attempt BIGINT NOT NULL,
+        since   BIGINT NOT NULL,
+        data    BYTEA NOT NULL,
+        PRIMARY KEY (job, attempt, since)
+    )"""
+"""Parts of long outputs. since: offset of the first byte in the whole output."""
+
+FOLLOWS = """
+    CREATE TABLE follows (
+        who   TEXT COLLATE "C" PRIMARY KEY,
+        what  TEXT COLLATE "C" NOT NULL,
+        until BIGINT NOT NULL
+    )"""
+"""The programs that watch the queue. until: UTC, microseconds, by the server's clock."""
+
 REFUSE_CHANGE = """
 BEGIN
     RAISE EXCEPTION 'events are never changed or deleted';
@@ -98,4 +123,5 @@ def statements(quoted_schema: str) -> list[str]:
     triggers = [definition(name) for name in TRIGGERS]
     # Without ALWAYS, `session_replication_role` would switch them off.
     always = [f"ALTER TABLE events ENABLE ALWAYS TRIGGER {name}" for name in TRIGGERS]
-    return [META, EVENTS, OUTPUTS, *functions, *triggers, *always]
+    tables = [META, EVENTS, OUTPUTS, LEASES, OUTPUT_CHUNKS, FOLLOWS]
+    return [*tables, *functions, *triggers, *always]

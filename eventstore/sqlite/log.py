@@ -64,7 +64,8 @@ class SqliteStore:
         """
         self.path = self.label = path
         self.readonly = readonly
-        self._wall_us = wall_us or _machine_us
+        self.wall_us = wall_us or _machine_us
+        """The clock for records: UTC, microseconds."""
         self.side_folder = SideFolder(f"{path}.d")
         self._patience = Patience(path, on_wait)
         self._open_connection: apsw.Connection | None
@@ -121,7 +122,7 @@ class SqliteStore:
                 self._begin(patience_s)
                 self.refuse_gone()
                 self._record_use()
-                transaction = SqliteTransaction(self._connection, actor, self._wall_us())
+                transaction = SqliteTransaction(self._connection, actor, self.wall_us())
                 yield transaction
                 transaction.flush()
         except BaseException:  # release the write lock after any error, also after Ctrl-C

@@ -6,6 +6,7 @@
 from eventstore.errors import (
     ChainBroken,
     HeadMissing,
+    LogWentBack,
     OptionAsPath,
     OutcomeUnknown,
     StoreError,
@@ -25,6 +26,7 @@ CODES: dict[type[Exception], int] = {
     TransactionOpen: exit_codes.REFUSED,
     ChainBroken: exit_codes.INTEGRITY,
     HeadMissing: exit_codes.INTEGRITY,
+    LogWentBack: exit_codes.INTEGRITY,
     OptionAsPath: exit_codes.USAGE,
     Unusable: exit_codes.DATABASE,
     TimedOut: exit_codes.TIMED_OUT,

@@ -9,7 +9,7 @@ import sys
 
 import msgspec
 
-from eventstore.errors import Busy, OutcomeUnknown, StoreError
+from eventstore.errors import Away, Busy, OutcomeUnknown, StoreError
 from eventstore.location import exists, locate
 
 from .. import exit_codes
@@ -45,7 +45,7 @@ def enqueue(words: list[str]) -> int | None:
         if new.run_at_us is not None or (new.delay_us is not None and os.isatty(2)):
             return None  # click also prints when the job is due, or that its time has passed
         job_id = _enqueued(line.db, new)
-    except (Busy, OutcomeUnknown) as error:
+    except (Away, Busy, OutcomeUnknown) as error:
         # Do not try again with click: this waited a minute, or the job may be recorded.
         say(f"error: {error}")
         return code_of(error)

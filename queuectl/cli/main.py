@@ -44,6 +44,7 @@ SUBCOMMANDS = {
     "events": "events",
     "replay": "integrity",
     "verify": "integrity",
+    "init": "init",
     "doctor": "doctor",
     "backup": "backup",
     "restore": "restore",
@@ -56,7 +57,7 @@ SECTIONS = {
     "Jobs": ("enqueue", "list", "show", "logs", "wait", "cancel", "retry", "history"),
     "Workers and settings": ("worker", "status", "dlq", "config", "dashboard"),
     "Event log": ("events", "verify", "replay"),
-    "Maintenance": ("doctor", "backup", "restore"),
+    "Maintenance": ("init", "doctor", "backup", "restore"),
 }
 """The groups of subcommands in the help; subcommands in no group are listed last."""
 

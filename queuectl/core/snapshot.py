@@ -56,7 +56,7 @@ class Reading:
         return self._store
 
     def _opened(self) -> Store:
-        store = open_store(self.location.name, readonly=True)
+        store = open_store(self.location.place, readonly=True)
         if self._key not in (None, store.key):
             store.close()
             raise Gone(self.location.name)

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException, SecurityError
 
 import queuectl
 from eventstore.errors import ForeignFile, NoHome, StoreError
-from eventstore.location import locate
+from eventstore.location import label_of, locate
 
 from . import access, template_filters
 from .connections import Source
@@ -35,7 +35,7 @@ def create_app(
     token: str | None = None,
     trusted_hosts: tuple[str, ...] = (),
 ) -> Flask:
-    """Return the app for the queue at `place` (the name of its Location), bound to `host`.
+    """Return the app for the queue at `place` (that of its Location), bound to `host`.
 
     token: the access token; None allows everyone who can connect, except other users of this
     machine. trusted_hosts: further `Host` names to answer to, such as the name of a proxy.
@@ -52,7 +52,7 @@ def create_app(
     app.jinja_env.globals.update(
         ctl=_commands(place),
         db_option=_db_option(place),
-        queue_place=place,
+        queue_place=label_of(place),
         version=queuectl.__version__,
         zone=_zone,
     )
@@ -65,7 +65,7 @@ def create_app(
 
 def _db_option(place: str) -> str:
     """Return ` --db PLACE`, or nothing if commands use this queue without it in any directory."""
-    return "" if _is_own(place) else f" --db {shlex.quote(place)}"
+    return "" if _is_own(place) else f" --db {shlex.quote(label_of(place))}"
 
 
 def _commands(place: str) -> Callable[..., str]:

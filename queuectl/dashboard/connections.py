@@ -1,4 +1,4 @@
-"""Read-only connections to the queue file, one per thread, renewed if the file is replaced."""
+"""Read-only connections to the queue, one per thread, renewed if the queue is replaced."""
 
 import threading
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ from queuectl.worker.liveness import living
 class Source:
     """A queue file that many threads read; each thread has its own connection."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, place: str) -> None:
+        self._place = place
         self._of_thread = threading.local()
         self._has_existed = False
         """Whether the file ever existed: then a missing file is an error, else an empty queue."""
@@ -36,7 +36,7 @@ class Source:
         opened: Reading | None = getattr(self._of_thread, "reading", None)
         if opened is None or _replaced(opened):
             self.close()
-            opened = Reading(Location(self.name, "--db" if self._has_existed else "dashboard"))
+            opened = Reading(Location(self._place, "--db" if self._has_existed else "dashboard"))
             self._of_thread.reading = opened
         self._has_existed = self._has_existed or exists(opened.location)
         return opened

@@ -11,6 +11,8 @@ from urllib.parse import quote
 from flask import Flask
 from waitress.server import create_server
 
+from eventstore.location import label_of
+
 from .app import MAX_STREAMS, create_app
 from .log_watcher import LogWatcher
 from .request_bodies import refuse_bodies
@@ -54,7 +56,9 @@ def serve(
     refuse_bodies(sockets)
     address = f"http://{_url_host(host)}:{_port(server)}{prefix}/"
     where = f"{address}, on all addresses of this machine" if host in _ALL else address
-    print(f"dashboard of {place} at {where} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+    print(
+        f"dashboard of {label_of(place)} at {where} (Ctrl-C stops it)", file=sys.stderr, flush=True
+    )
     if not token and not _is_local(host):
         text = "warning: anyone who can reach this address can read the pages; set QUEUECTL_TOKEN"
         print(text, file=sys.stderr)

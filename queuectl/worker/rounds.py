@@ -175,7 +175,7 @@ class Rounds:
 
         A delay that began later than this shows that the clock was set back.
         """
-        return self._queue.clock.wall_us() + CLOCK_SLACK_US
+        return self._queue.store.wall_us() + CLOCK_SLACK_US
 
     def refuse_gone(self) -> None:
         """Raise Gone if the file was deleted or replaced.
@@ -196,7 +196,7 @@ class Rounds:
         """Return whether no job of the served queues can be claimed and none has fallen due."""
         with self._queue.read() as tx:
             earliest_us = timers.earliest(tx)
-            due = earliest_us is not None and earliest_us <= self._queue.clock.wall_us()
+            due = earliest_us is not None and earliest_us <= self._queue.store.wall_us()
             return not due and not ready.next_ready(tx, self._queues, 1)
 
     def abandon(self) -> None:

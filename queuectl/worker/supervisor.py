@@ -189,12 +189,14 @@ class Supervisor:
     def _arm(self, earliest_us: int | None) -> None:
         """Set the alarm.
 
-        earliest_us: UTC. If it has passed, this round or the next requeues the job.
+        earliest_us: UTC, by the store's clock. If it has passed, this round or the next requeues
+        the job.
         """
-        if earliest_us is not None and earliest_us <= self._queue.clock.wall_us():
+        now_us = self._queue.store.wall_us()
+        if earliest_us is not None and earliest_us <= now_us:
             self._news.due = True
             earliest_us = None
-        self._alarm.arm(earliest_us)
+        self._alarm.arm(earliest_us, now_us)
 
     def _apply_urgency(self, now_us: int) -> None:
         """If the urgency has risen, release prefetched claims and end attempts accordingly."""

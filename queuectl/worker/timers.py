@@ -6,6 +6,7 @@ read model whenever it is woken, and at least every 30 s, because clocks are set
 
 import os
 import signal
+import time
 from datetime import UTC, datetime
 from functools import cached_property
 from heapq import heappop, heappush
@@ -50,15 +51,20 @@ class Timers:
             return
         self._alarm_at_us = None
 
-    def arm(self, due_at_us: int | None) -> None:
-        """Set the alarm to this time (UTC, microseconds); None switches it off."""
+    def arm(self, due_at_us: int | None, now_us: int) -> None:
+        """Set the alarm to this time; None switches it off.
+
+        due_at_us, now_us: UTC, microseconds, both by the clock of the store. It may be that of a
+        server, which differs from the clock of this machine.
+        """
         if due_at_us == self._alarm_at_us:
             return
         self._alarm_at_us = due_at_us
         if due_at_us is None:
             self._scheduler.remove_all_jobs()
             return
-        when = datetime.fromtimestamp(min(due_at_us, _LATEST_US) / 1e6, UTC)
+        here_us = time.time_ns() // 1000 + due_at_us - now_us
+        when = datetime.fromtimestamp(min(here_us, _LATEST_US) / 1e6, UTC)
         self._scheduler.add_job(self._fire, "date", run_date=when, id=JOB, replace_existing=True)
 
     def add_retry(self, job_id: str, due_at_us: int, at_us: int) -> None:

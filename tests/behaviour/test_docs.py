@@ -136,6 +136,7 @@ SHOWN = [
     for path, command in LEAVES.items()
     if not path.endswith(ENDLESS)
     for line in examples(command)
+    if "postgresql://" not in line
 ]
 
 

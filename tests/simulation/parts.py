@@ -140,7 +140,7 @@ class SimulatedAlarm(Timers):
         super().__init__()
         self.at_us: int | None = None
 
-    def arm(self, due_at_us: int | None) -> None:
+    def arm(self, due_at_us: int | None, now_us: int) -> None:
         self.at_us = due_at_us
 
     def take(self) -> None:

@@ -67,7 +67,7 @@ def dashboard_command(
     access_token = _token(token, token_file)
     location = locate(named_db())
     with options.open_queue(create=False):  # migrates an old queue file
-        place = location.name
+        place = location.place
     try:
         serve(
             place, host, port, access_token, open_browser, prefix=path_prefix, trusted_hosts=names

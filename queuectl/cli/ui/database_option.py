@@ -1,21 +1,35 @@
-"""The option `--db PATH`, which may be given before or after the subcommand."""
+"""The option `--db PATH`, which may be given before or after the subcommand.
+
+PATH may also be the address of a queue on a server.
+"""
 
 import os
 
 import click
 
+from eventstore.location import is_address, label_of
+
 from .options import completed_by
 
-HELP = "Queue file [default: $QUEUECTL_DB, ./queue.db, or ~/.local/state/queuectl/queue.db]."
+HELP = (
+    "Queue file or postgresql:// URL [default: $QUEUECTL_DB, ./queue.db, or"
+    " ~/.local/state/queuectl/queue.db]."
+)
 
 
 def _store_path(ctx: click.Context, option: click.Parameter, paths: tuple[str, ...]) -> None:
     """Keep the path as the root context's object, where `named_db` reads it."""
     root = ctx.find_root()
     for path in paths:
-        if root.obj is not None and os.path.abspath(root.obj) != os.path.abspath(path):
-            raise click.UsageError(f"--db names two files, {root.obj} and {path}; give one", ctx)
+        if root.obj is not None and _normal(root.obj) != _normal(path):
+            raise click.UsageError(
+                f"--db names two files, {label_of(root.obj)} and {label_of(path)}; give one", ctx
+            )
         root.obj = path
+
+
+def _normal(place: str) -> str:
+    return place if is_address(place) else os.path.abspath(place)
 
 
 db = click.option(

@@ -4,6 +4,8 @@ import shlex
 
 import click
 
+from eventstore.location import label_of
+
 from ...text.hints import with_db_option
 
 TYPED = "queuectl.typed"
@@ -11,7 +13,7 @@ TYPED = "queuectl.typed"
 
 
 def named_db() -> str | None:
-    """Return the path given with `--db`, before or after the subcommand; None if not given."""
+    """Return the path or address given with `--db`, before or after the subcommand; else None."""
     path = click.get_current_context().find_root().obj
     assert path is None or isinstance(path, str)
     return path
@@ -19,7 +21,8 @@ def named_db() -> str | None:
 
 def with_named_db(hint: str) -> str:
     """Return a hint or an error with the given `--db` added to each `queuectl …` in it."""
-    return with_db_option(hint, named_db())
+    db = named_db()
+    return hint if db is None else with_db_option(hint, label_of(db))
 
 
 def same_line_from(cursor: int) -> str:

@@ -12,6 +12,13 @@ class Accepted(Document, frozen=True, kw_only=True):
     head_hash: str
 
 
+class Created(Document, frozen=True, kw_only=True):
+    """`init`. `created` is false if the queue existed already."""
+
+    place: str
+    created: bool
+
+
 class Changed(Document, frozen=True, kw_only=True):
     """`wait`, `cancel`, `retry`, `dlq retry` and `dlq discard`: the jobs as they are now."""
 

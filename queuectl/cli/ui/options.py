@@ -105,7 +105,7 @@ def open_queue(*, create: bool = True) -> "Queue":
         raise missing(location)
     if is_new and (not create or click.get_current_context().params.get("dry_run")):
         return _temporary_queue()
-    target = Queue(location.name if location.named else None, on_wait=note)
+    target = Queue(location.place if location.named else None, on_wait=note)
     if is_new:
         note(f"created queue {location.name}")
     return target

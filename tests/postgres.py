@@ -5,9 +5,10 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from signal import SIGKILL
 from tempfile import TemporaryDirectory
 
 SERVER_USER = 65534
@@ -58,6 +59,12 @@ class Server:
         self._user = SERVER_USER if os.geteuid() == 0 else None
         if self._user is not None:
             os.chown(folder, self._user, self._user)
+        self._create()
+        all_options = ("listen_addresses=''", f"unix_socket_directories='{folder}'", *options)
+        self._options = " ".join(f"-c {option}" for option in all_options)
+
+    def _create(self) -> None:
+        """Create the server's data."""
         self._run(
             "initdb",
             "--auth=trust",
@@ -66,8 +73,6 @@ class Server:
             "--encoding=UTF8",
             self._data,
         )
-        all_options = ("listen_addresses=''", f"unix_socket_directories='{folder}'", *options)
-        self._options = " ".join(f"-c {option}" for option in all_options)
 
     def start(self) -> None:
         """Start the server, and wait until it accepts connections."""
@@ -88,6 +93,23 @@ class Server:
         """End all processes of the server at once, as in a crash: it keeps only what it synced."""
         self._run("pg_ctl", "--pgdata", self._data, "--mode", "immediate", "stop")
 
+    def kill(self) -> None:
+        """Kill all processes of the server, also stopped ones, as the loss of its machine does."""
+        try:
+            pid = int(Path(self._data, "postmaster.pid").read_text().partition("\n")[0])
+        except FileNotFoundError:
+            return
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        processes = [pid, *map(int, children.read_text().split())] if children.exists() else []
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, SIGKILL)
+        os.unlink(f"{self._data}/postmaster.pid")
+
+    def standby(self, folder: Path) -> "Standby":
+        """Return a standby of this running server. It is not started. folder: for its data."""
+        return Standby(self, folder)
+
     def url(self, queue: str) -> str:
         """Return the address of a queue on this server."""
         return f"postgresql://postgres@/postgres?host={self.folder}&queue={queue}"
@@ -104,6 +126,24 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
+
+
+class Standby(Server):
+    """A server that receives the changes of another one, until it is promoted."""
+
+    def __init__(self, primary: Server, folder: Path) -> None:
+        self._primary = primary
+        super().__init__(primary._programs, folder)
+
+    def promote(self) -> None:
+        """Make it a primary, and wait until it accepts writes."""
+        self._run("pg_ctl", "--pgdata", self._data, "--wait", "promote")
+
+    def _create(self) -> None:
+        """Copy the data of the primary."""
+        source = f"host={self._primary.folder} user=postgres"
+        words = ("--checkpoint=fast", "--write-recovery-conf", "--no-sync")
+        self._run("pg_basebackup", "--pgdata", self._data, "--dbname", source, *words)
 
 
 @contextmanager

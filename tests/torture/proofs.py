@@ -3,6 +3,7 @@
 from .flips import FLIPS
 from .fuzz import FUZZ
 from .kills import KILLS, RECLAIMS
+from .on_server import CRASH, FAILOVER, SETTLE
 from .power import POWER
 from .proof import Proof
 from .simulation import SIMULATION
@@ -16,4 +17,7 @@ PROOFS: tuple[Proof, ...] = (
     RECLAIMS,
     FLIPS,
     FUZZ,
+    CRASH,
+    SETTLE,
+    FAILOVER,
 )

@@ -25,6 +25,8 @@ class Dialect(NamedTuple):
     """
     clustered: str
     """Stores the rows in the order of the key."""
+    storage: str
+    """The storage parameters `{parameters}` of a table."""
     computed: str
     """A column that the store computes from `{value}`."""
     json_text: str
@@ -52,6 +54,9 @@ class Dialect(NamedTuple):
         has_number_as_key = [table.columns[column] for column in table.key] == ["integer"]
         is_clustered = table.key and not has_number_as_key
         end = self.table_end.format(clustered=self.clustered if is_clustered else "")
+        if table.on_server:
+            parameters = ", ".join(f"{name} = {value}" for name, value in table.on_server.items())
+            end += self.storage.format(parameters=parameters)
         return f"CREATE TABLE {name} (\n    " + ",\n    ".join(parts) + f"\n){end}"
 
     def insert(self, table: str, columns: Sequence[str], rows: int = 1) -> str:
@@ -120,6 +125,7 @@ SQLITE = Dialect(
     },
     table_end=" STRICT{clustered}",
     clustered=", WITHOUT ROWID",
+    storage="",
     computed="TEXT GENERATED ALWAYS AS ({value}) VIRTUAL",
     json_text="json_extract({column}, '$.{key}')",
     json_pairs="json_each({column}, '$.{key}')",
@@ -139,6 +145,7 @@ POSTGRES = Dialect(
     },
     table_end="{clustered}",
     clustered="",
+    storage=" WITH ({parameters})",
     computed='TEXT COLLATE "C" GENERATED ALWAYS AS ({value}) STORED',
     json_text="(CAST({column} AS json) ->> '{key}')",
     json_pairs="json_each_text(CAST({column} AS json) -> '{key}')",

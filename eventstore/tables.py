@@ -3,6 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+HOT = {"fillfactor": "20"}
+"""`on_server` of a table of few rows that each transaction updates.
+
+A new version of a row finds room in the page of the old one, so no index changes, and the next
+update reuses the space.
+"""
+
 ColumnType = Literal["integer", "integer or null", "text", "text or null"]
 """Integers have 64 bits. Text is ordered by its bytes in UTF-8."""
 
@@ -19,7 +26,8 @@ class Table:
 
     columns: type of each column; the columns of the key come first. key: names of the columns of
     the primary key; empty for a table of one row. unique: further unique keys. computed: columns
-    that are read, and never written.
+    that are read, and never written. on_server: storage parameters of PostgreSQL, by name; a file
+    has none.
     """
 
     def __init__(
@@ -30,9 +38,10 @@ class Table:
         key: tuple[str, ...],
         unique: tuple[tuple[str, ...], ...] = (),
         computed: Mapping[str, OfJson] = {},
+        on_server: Mapping[str, str] = {},
     ) -> None:
         self.name, self.columns, self.key = name, columns, key
-        self.unique, self.computed = unique, computed
+        self.unique, self.computed, self.on_server = unique, computed, on_server
         self.listed = ", ".join(columns)
         """The names of the columns as an SQL list, in order."""
 

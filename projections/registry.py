@@ -8,7 +8,7 @@ import msgspec
 from eventstore.dialect import Dialect
 from eventstore.events.recorded import Recorded
 from eventstore.store import Reader, Writer
-from eventstore.tables import Table, Write
+from eventstore.tables import HOT, Table, Write
 
 from .folds.job import Job
 from .kinds import KINDS
@@ -52,7 +52,10 @@ DEFINITION = " ".join(f"{model.name}={model.version}" for model in READ_MODELS)
 
 # One row: definition and generation of the live tables, and position of the last event in them.
 CHECKPOINT = Table(
-    "checkpoint", {"definition": "text", "generation": "integer", "position": "integer"}, key=()
+    "checkpoint",
+    {"definition": "text", "generation": "integer", "position": "integer"},
+    key=(),
+    on_server=HOT,
 )
 
 ADVANCE = "UPDATE checkpoint SET position = :position"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from eventstore.store import Reader
-from eventstore.tables import ColumnType, Table, Write
+from eventstore.tables import HOT, ColumnType, Table, Write
 
 from ..folds.job import STATES, Job, State
 from ..read_model import Change, ReadModel
@@ -15,7 +15,7 @@ _NUMBERS = (*STATES, "total_jobs", "success_runs", "failed_runs")
 
 _COLUMNS: dict[str, ColumnType] = {"queue": "text", **dict.fromkeys(_NUMBERS, "integer")}
 
-TABLE = Table("counts", _COLUMNS, key=("queue",))
+TABLE = Table("counts", _COLUMNS, key=("queue",), on_server=HOT)
 
 MOVE = TABLE.add()
 

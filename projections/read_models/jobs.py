@@ -49,6 +49,13 @@ TABLE = Table(
     key=("born",),
     unique=(("id",),),
     computed={"command": OfJson("spec", "command")},
+    on_server={
+        # Each job is updated about three times, and old versions make the index `ready` slow.
+        "autovacuum_vacuum_scale_factor": "0.01",
+        "autovacuum_analyze_scale_factor": "0.02",
+        # A row of more than 2 kB keeps its spec elsewhere, so that an update does not copy it.
+        "toast_tuple_target": "256",
+    },
 )
 
 INDEXES = (

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from eventstore.store import Reader
-from eventstore.tables import Table, Write
+from eventstore.tables import HOT, Table, Write
 
 from ..folds.job import Job
 from ..read_model import Change, ReadModel
 
-TABLE = Table("sequence", {"name": "text", "last": "integer"}, key=("name",))
+TABLE = Table("sequence", {"name": "text", "last": "integer"}, key=("name",), on_server=HOT)
 
 RAISE = TABLE.raise_()
 

@@ -133,6 +133,12 @@ class Reader(Protocol):
     def missing_guards(self) -> tuple[str, ...]:
         """Return the names of the triggers that protect the log and are missing or changed."""
 
+    def excess_rights(self) -> tuple[str, ...]:
+        """Return who may do more to the log than append, beyond its owner and superusers.
+
+        In words: `bob may DELETE, UPDATE`. Always empty for a file, which has one owner.
+        """
+
     def damage(self) -> str | None:
         """Return a description of the first damaged page or row; None if there is none."""
 

@@ -1,4 +1,4 @@
-"""Verifying the log: its hash chain, its triggers, and a head that was kept elsewhere."""
+"""Verifying the log: its hash chain, its guards, and a head that was kept elsewhere."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -18,6 +18,8 @@ class Verdict(NamedTuple):
     broken: Break | None
     missing_guards: tuple[str, ...]
     """Names of the triggers against changes of records that are missing or were changed."""
+    excess_rights: tuple[str, ...]
+    """Who may do more to the log than append, beyond its owner, as `Reader.excess_rights` says."""
     expected: Head | None
     """The head that the log must contain, if one was given."""
     actual_hash: str | None
@@ -26,7 +28,7 @@ class Verdict(NamedTuple):
     @property
     def sound(self) -> bool:
         """True if no change and no damage was found."""
-        return not (self.broken or self.missing_guards or self.contradicts)
+        return not (self.broken or self.missing_guards or self.excess_rights or self.contradicts)
 
     @property
     def contradicts(self) -> bool:
@@ -52,6 +54,7 @@ def verify(
         head=head,
         broken=broken,
         missing_guards=tx.missing_guards(),
+        excess_rights=tx.excess_rights(),
         expected=expected,
         actual_hash=_hash_at(tx, expected.position) if expected else None,
     )

@@ -10,6 +10,11 @@ LONGEST_BYTES = 63
 """PostgreSQL cuts longer names without an error, so two queues could have the same name."""
 
 
+def quoted(name: str) -> str:
+    """Return a name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 class Address(NamedTuple):
     """A queue on a server."""
 
@@ -22,7 +27,7 @@ class Address(NamedTuple):
     @property
     def quoted_schema(self) -> str:
         """The schema as an SQL identifier."""
-        return '"' + self.schema.replace('"', '""') + '"'
+        return quoted(self.schema)
 
 
 def address_from(url: str) -> Address:

@@ -1,12 +1,18 @@
-"""Creating a queue on a server: its schema, completely or not at all."""
+"""Creating a queue on a server: its schema, completely or not at all, and its roles."""
 
 from ..dialect import POSTGRES
-from ..errors import ForeignFile
+from ..errors import ForeignFile, NotCreated
 from ..store import Schema
-from .address import Address
+from .address import Address, quoted
 from .connecting import Connection, connect_to_server
 from .failures import translated
+from .roles import Roles, creation_of, grants_to, role_if_missing, roles_of
 from .schema import CREATION_LOCK, FORMAT, LOCK_CLASS, statements
+
+_LOCK = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {CREATION_LOCK})"
+
+# A queue that was reported as created is on disk, whatever the server's default is.
+_DURABLE = "SET LOCAL synchronous_commit = on"
 
 _HAS_META = "SELECT to_regclass(%(meta)s) IS NOT NULL"
 
@@ -14,38 +20,113 @@ _TABLES = """
     SELECT relname FROM pg_class
      WHERE relnamespace = to_regnamespace(%(schema)s) ORDER BY relname LIMIT 1"""
 
+_OWNER = """
+    SELECT pg_get_userbyid(relowner) FROM pg_class
+     WHERE pg_class.oid = to_regclass(%(events)s)"""
 
-def create(address: Address, extra: Schema = lambda _: ()) -> bool:
-    """Create the queue in one transaction.
+_EXISTING_ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY (%(names)s)"
 
-    If it exists, or another process creates it at the same time, that one is kept, and False is
-    returned. extra: further
-    statements for the schema (those of the read models). Raises ForeignFile if the schema contains
+
+def create(address: Address, extra: Schema = lambda _: (), owner: str | None = None) -> bool:
+    """Create the queue in one transaction; return False if it exists already.
+
+    If another process creates it at the same time, that one is kept. extra: further statements for
+    the schema (those of the read models). owner: the role that is to own everything; it is created
+    if it is missing. None: the user of the connection. Raises ForeignFile if the schema contains
     something else, NotAllowed, Busy, Full or Away.
     """
     connection = connect_to_server(address)
     try:
         with translated(address.label), connection.transaction():
-            return _create(connection, address, extra)
+            return _create(connection, address, creation(address, extra, owner))
     finally:
         connection.close()
 
 
-def _create(connection: Connection, address: Address, extra: Schema) -> bool:
+def create_roles(address: Address) -> tuple[Roles, list[str]]:
+    """Create the roles that are missing, and give all of them their rights, in one transaction.
+
+    Return the roles, and the names of those that were created. Raises InvalidAddress, NotCreated,
+    NotAllowed or Away.
+    """
+    roles = roles_of(address)
+    connection = connect_to_server(address)
+    try:
+        with translated(address.label), connection.transaction():
+            return roles, _create_roles(connection, address, roles)
+    finally:
+        connection.close()
+
+
+def script(address: Address, extra: Schema, owner: str | None, roles: Roles | None) -> str:
+    """Return the SQL of `create` and `create_roles`, for psql. No server is needed.
+
+    roles: None for none.
+    """
+    parts = ["BEGIN", *creation(address, extra, owner)]
+    if roles:
+        parts += ["RESET ROLE"] if owner else []
+        parts += creation_of(roles)
+        parts += [f"SET LOCAL ROLE {quoted(owner)}"] if owner else []
+        parts += grants_to(roles, address.quoted_schema)
+    return "".join(f"{statement.strip()};\n" for statement in (*parts, "COMMIT"))
+
+
+def creation(address: Address, extra: Schema, owner: str | None) -> list[str]:
+    """Return the statements that create the queue. Afterwards its schema is the search path."""
+    schema = address.quoted_schema
+    return [
+        *_owned_schema(schema, owner),
+        f"SET LOCAL search_path = {schema}, pg_temp",
+        *statements(schema),
+        *extra(POSTGRES),
+        f"INSERT INTO meta VALUES (gen_random_uuid(), {FORMAT})",
+    ]
+
+
+def _owned_schema(schema: str, owner: str | None) -> list[str]:
+    """Return the statements that create the schema, and act as its owner from then on."""
+    if owner is None:
+        return [f"CREATE SCHEMA IF NOT EXISTS {schema}"]
+    name = quoted(owner)
+    return [
+        role_if_missing(owner, f" GRANT {name} TO CURRENT_USER;"),
+        f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {name}",
+        f"SET LOCAL ROLE {name}",
+    ]
+
+
+def _create(connection: Connection, address: Address, parts: list[str]) -> bool:
     """Create the queue; return False if it exists already."""
     schema = address.quoted_schema
-    # A queue that was reported as created is on disk, whatever the server's default is.
-    connection.execute("SET LOCAL synchronous_commit = on")
-    connection.execute(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {CREATION_LOCK})".encode())
+    _run(connection, _DURABLE, _LOCK)
     if connection.execute(_HAS_META, {"meta": f"{schema}.meta"}).fetchall()[0][0]:
         return False
     if rows := connection.execute(_TABLES, {"schema": schema}).fetchall():
         raise ForeignFile(address.label, f"contains {rows[0][0]} of another program")
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
-    connection.execute(f"SET LOCAL search_path = {schema}, pg_temp".encode())
-    for statement in (*statements(schema), *extra(POSTGRES)):
-        connection.execute(statement.encode())
-    connection.execute(
-        "INSERT INTO meta VALUES (gen_random_uuid(), %(format)s)", {"format": FORMAT}
-    )
+    _run(connection, *parts)
     return True
+
+
+def _create_roles(connection: Connection, address: Address, roles: Roles) -> list[str]:
+    """Create the roles that are missing, and return them. The owner of the tables grants rights."""
+    schema = address.quoted_schema
+    _run(connection, _DURABLE, _LOCK)
+    owners = connection.execute(_OWNER, {"events": f"{schema}.events"}).fetchall()
+    if not owners:
+        raise NotCreated(address.label)
+    rows = connection.execute(_EXISTING_ROLES, {"names": list(roles)}).fetchall()
+    existing = {name for (name,) in rows}
+    _run(
+        connection,
+        *creation_of(roles),
+        f"SET LOCAL ROLE {quoted(owners[0][0])}",
+        f"SET LOCAL search_path = {schema}, pg_temp",
+        *grants_to(roles, schema),
+    )
+    return [role for role in roles if role not in existing]
+
+
+def _run(connection: Connection, *parts: str) -> None:
+    for statement in parts:
+        connection.execute(statement.encode())

@@ -117,6 +117,12 @@ class PostgresReader(LogReader):
 
         return missing_guards(self, self._schema)
 
+    def excess_rights(self) -> tuple[str, ...]:
+        """Return who may do more to the log than append, beyond its owner and superusers."""
+        from .roles import excess_rights
+
+        return excess_rights(self)
+
     def damage(self) -> str | None:
         """Return what the server's page checksums found; None for nothing, or without checksums."""
         from .integrity import damage

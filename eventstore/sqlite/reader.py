@@ -138,6 +138,10 @@ class SqliteReader(LogReader):
 
         return missing_triggers(self)
 
+    def excess_rights(self) -> tuple[str, ...]:
+        """Return nobody: a file that others may write is refused when it is opened."""
+        return ()
+
     def damage(self) -> str | None:
         """Return a description of the first damaged page; None if there is none."""
         problem = str(self.query("PRAGMA integrity_check(1)")[0][0])

@@ -177,9 +177,12 @@ def _records(store: Store, on_progress: OnProgress) -> list[Finding]:
         words = f"position {verdict.broken.position}: {verdict.broken.what}"
     elif verdict.missing_guards:
         words = f"without {', '.join(verdict.missing_guards)}"
+    elif verdict.excess_rights:
+        words = f"{'; '.join(verdict.excess_rights)} the table events"
+        restore = "revoke that from the role"
     else:
         words = f"{plural(verdict.records, 'record')}, each tied to the one before"
-    sound = not (verdict.broken or verdict.missing_guards)
+    sound = not (verdict.broken or verdict.missing_guards or verdict.excess_rights)
     return [
         Finding("log", words, None if sound else restore),
         Finding("pages", damage or "ok", "queuectl restore BACKUP" if damage else None),

@@ -144,6 +144,8 @@ def _problems(verdict: Verdict) -> Iterator[str]:
         yield f"position {verdict.broken.position}: {verdict.broken.what}"
     for trigger in verdict.missing_guards:
         yield f"the trigger {trigger} was removed or changed: someone has made the log editable"
+    for right in verdict.excess_rights:
+        yield f"{right} the table events, without being its owner; revoke that"
     if verdict.contradicts:
         assert verdict.expected is not None
         yield _contradiction(verdict, verdict.expected)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from .chain import Break, RawRecord
 from .dialect import Dialect
@@ -26,6 +26,11 @@ Schema = Callable[[Dialect], Iterable[str]]
 
 ENDS = ("succeeded", "failed", "cancelled")
 """Types of the events that end an attempt, and record its output."""
+
+RingsFor = Literal["work", "everything"]
+"""When a bell rings: for the events that workers wait for (a store may ring for others too), or for
+each commit.
+"""
 
 OnProgress = Callable[[int, int], None]
 """Called regularly during a long operation. Arguments: the amount done, and the total."""
@@ -284,7 +289,7 @@ class Store(Log, Protocol):
     def doorbell(self) -> Doorbell:
         """Return a new doorbell for this process."""
 
-    def guarded_doorbell(self) -> GuardedDoorbell:
+    def guarded_doorbell(self, rings_for: RingsFor = "everything") -> GuardedDoorbell:
         """Return a new doorbell that is created again if another program removes it."""
 
     def listeners(self) -> set[int]:

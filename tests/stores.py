@@ -1,10 +1,11 @@
 """The stores that the same tests check: files, and servers where they are installed."""
 
 import os
+from typing import Any
 
 import pytest
 
-from eventstore.store import Log
+from eventstore.store import Store
 from projections.registry import first_schema
 from tests.postgres import installations
 from tests.torture.proof import PROVE
@@ -31,16 +32,25 @@ EVERY_STORE = pytest.mark.parametrize("kind", ["sqlite", *_servers()], indirect=
 
 
 def open_on_server(
-    url: str, *, create: bool = False, readonly: bool = False, wall_us: object = None
-) -> Log:
-    """Open a queue on a server, as `open_store` does it with a file."""
+    url: str,
+    *,
+    create: bool = False,
+    readonly: bool = False,
+    wall_us: object = None,
+    folder: str = "/nowhere",
+    **options: Any,
+) -> Store:
+    """Open a queue on a server, as `open_store` does it with a file.
+
+    folder: path of this machine's folder of the queue.
+    """
     from eventstore.postgres.address import address_from
     from eventstore.postgres.creating import create as create_queue
-    from eventstore.postgres.log import PostgresLog
+    from eventstore.postgres.store import PostgresStore
 
     if wall_us is not None:
         pytest.skip("a server has a clock of its own")
     address = address_from(url)
     if create:
         create_queue(address, first_schema)
-    return PostgresLog(address, readonly=readonly)
+    return PostgresStore(address, lambda _: folder, readonly=readonly, **options)

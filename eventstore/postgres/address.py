@@ -1,5 +1,6 @@
 """Where a queue is: a server and its database, as libpq names them, and a schema."""
 
+import os
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
@@ -49,6 +50,16 @@ def address_from(url: str) -> Address:
         raise InvalidAddress(label, f"the name of a queue has 1 to {LONGEST_BYTES} bytes")
     server = _with(parts, [part for part in parameters if not part.startswith("queue=")])
     return Address(server, schema, label)
+
+
+def direct(address: Address) -> Address:
+    """Return the address of the same queue that `QUEUECTL_DB_DIRECT` names; `address` without it.
+
+    It leads to the server without a pooler, which may pass each transaction to another process of
+    the server: no notification arrives through it. Raises InvalidAddress.
+    """
+    url = os.environ.get("QUEUECTL_DB_DIRECT")
+    return address_from(url)._replace(schema=address.schema) if url else address
 
 
 def _with(parts: SplitResult, parameters: list[str]) -> str:

@@ -46,12 +46,13 @@ class Connected(NamedTuple):
     """The id of the queue."""
 
 
-def connect(address: Address) -> Connected:
+def connect(address: Address, application_name: str | None = None) -> Connected:
     """Return a connection to the queue.
 
-    Raises NotCreated, ForeignFile, NewerFile, NotAllowed or Away.
+    application_name: as the server shows it; None for that of the address, or `queuectl`. Raises
+    NotCreated, ForeignFile, NewerFile, NotAllowed or Away.
     """
-    connection = connect_to_server(address)
+    connection = connect_to_server(address, application_name)
     try:
         with translated(address.label):
             key, format_ = _meta(connection, address)
@@ -63,13 +64,15 @@ def connect(address: Address) -> Connected:
     return Connected(connection, key)
 
 
-def connect_to_server(address: Address) -> Connection:
+def connect_to_server(address: Address, application_name: str | None = None) -> Connection:
     """Return a connection that commits by itself. Raises ForeignFile or Away."""
     options: dict[str, Any] = {
         **OPTIONS,
         **conninfo_to_dict(address.url),
         "client_encoding": "utf8",
     }
+    if application_name is not None:
+        options["application_name"] = application_name
     with translated(address.label):
         connection = psycopg.connect(autocommit=True, prepare_threshold=None, **options)
     # By default, the type of a number depends on its size, and each mix of sizes is another

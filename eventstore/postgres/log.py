@@ -266,7 +266,7 @@ class PostgresLog:
         connection = self._open_connection
         assert connection is not None
         try:
-            outcome = connection.execute("COMMIT").statusmessage
+            outcome = _commit(connection, transaction)
             if outcome != "COMMIT":  # a statement had failed before, and its error was caught
                 raise StorageFailed(self.label, "the server has rolled back", "try again")
             if transaction.changed:
@@ -323,3 +323,13 @@ class PostgresLog:
 
 def _monotonic_us() -> int:
     return time.monotonic_ns() // 1000
+
+
+def _commit(connection: Connection, transaction: PostgresTransaction) -> str | None:
+    """Announce the news and commit, in one round trip. Return the status of the COMMIT."""
+    if connection.info.transaction_status != TransactionStatus.INTRANS:  # nothing else can run
+        return connection.execute("COMMIT").statusmessage
+    cursor = connection.execute(f"{transaction.announcements}COMMIT".encode())
+    while cursor.nextset():
+        pass
+    return cursor.statusmessage

@@ -4,12 +4,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+import psycopg
+
+from ..errors import StoreError
 from ..lock import Lock
 from ..side_folder import SideFolder
-from ..store import Head, OnProgress
-from .address import Address
-from .doorbell import PostgresDoorbell
+from ..store import Head, OnProgress, RingsFor
+from .address import Address, direct
+from .doorbell import LISTENERS, PostgresDoorbell, listening_here
 from .log import PostgresLog
+from .notifying import Channel, announcements
 
 if TYPE_CHECKING:
     from ..output_files import OutputFiles, Piece
@@ -60,19 +64,33 @@ class PostgresStore(PostgresLog):
         return Lock(self.side_folder.folder("locks"), name)
 
     def doorbell(self) -> PostgresDoorbell:
-        """Return a new doorbell for this process."""
-        return PostgresDoorbell(self._address)
+        """Return a new doorbell, which rings for each commit. Raises InvalidAddress or OSError."""
+        return self._doorbell("log")
 
-    def guarded_doorbell(self) -> PostgresDoorbell:
-        """Return a new doorbell. Nobody can remove it."""
-        return self.doorbell()
+    def guarded_doorbell(self, rings_for: RingsFor = "everything") -> PostgresDoorbell:
+        """Return a new doorbell. No other program can remove it.
+
+        Raises InvalidAddress or OSError.
+        """
+        return self._doorbell("log" if rings_for == "everything" else "work")
+
+    def _doorbell(self, channel: Channel) -> PostgresDoorbell:
+        address = direct(self._address)
+        return PostgresDoorbell(address, self.key, channel, self._on_wait or _say_nothing)
 
     def listeners(self) -> set[int]:
-        """Return no process: the server knows who listens."""
-        return set()
+        """Return the pids of the processes of this machine that have a doorbell. Raises Away."""
+        with self.read() as tx:
+            return listening_here([name for (name,) in tx.query(LISTENERS)])
 
     def ring(self) -> None:
         """Wake all listeners. Never fails."""
+        both = announcements(self.key, 0, ("work", "log"))
+        try:
+            with self.read():
+                self._connection.execute(f"{both}COMMIT".encode())
+        except (StoreError, psycopg.Error):
+            pass  # listeners also read the log regularly
 
     def has_open(self, pid: int) -> bool:
         """Return False: whether a process is connected to this queue cannot be seen."""
@@ -82,3 +100,7 @@ class PostgresStore(PostgresLog):
         """Close the connection and the folder of this machine."""
         super().close()
         self.side_folder.close()
+
+
+def _say_nothing(_: str) -> None:
+    """Drop a message, as the caller takes none."""

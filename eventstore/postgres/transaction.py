@@ -11,6 +11,8 @@ from ..store import Bindings, Row
 from ..tables import Statement
 from .connecting import Connection
 from .flushing import WaitsFor
+from .following import IS_FOLLOWED, lock_number
+from .notifying import NEWS, Channel, announcements
 from .reader import PostgresReader, text
 from .schema import LOCK_CLASS
 from .writing import arrays, columns, merged, sql
@@ -29,7 +31,7 @@ BEGIN = f"""
     SELECT CAST(id AS TEXT), CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT),
            CASE current_setting('synchronous_standby_names')
                 WHEN '' THEN 'disk' ELSE 'standbys' END,
-           position, hash
+           {IS_FOLLOWED}, position, hash
       FROM meta LEFT JOIN ({LAST}) AS last ON true"""
 
 # One search in the unique index for each stream.
@@ -65,6 +67,8 @@ class Begun(NamedTuple):
     now_us: int
     """The time by the server's clock."""
     commit_waits_for: WaitsFor
+    is_followed: bool
+    """Whether a program follows the log."""
     last: tuple[int, bytes]
     """Position and hash of the last record."""
 
@@ -81,8 +85,17 @@ class PostgresTransaction(Appending, PostgresReader):
         PostgresReader.__init__(self, connection, quoted_schema)
         Appending.__init__(self, actor, begun.now_us, begun.last)
         self.commit_waits_for = begun.commit_waits_for
+        self._key, self._is_followed, self._has_news = begun.key, begun.is_followed, False
         self.changed = False
         """True if something was written."""
+
+    @property
+    def announcements(self) -> str:
+        """The statements that wake the listeners, to run directly before COMMIT."""
+        channels: list[Channel] = ["work"] if self._has_news else []
+        if self.appended and self._is_followed:
+            channels.append("log")
+        return announcements(self._key, self.last[0], channels)
 
     def execute(self, sql: str, bindings: Bindings = ()) -> None:
         """Run one statement."""
@@ -104,6 +117,7 @@ class PostgresTransaction(Appending, PostgresReader):
         if conflicts:
             raise StreamConflict(*conflicts[0])
         self.changed = True
+        self._has_news = self._has_news or any(record[3] in NEWS for record in records)
         self._connection.execute(INSERT, columns(records))
 
 
@@ -115,7 +129,7 @@ def begin(connection: Connection, quoted_schema: str, key: str, patience_s: floa
     message = BEGIN.format(
         schema=quoted_schema,
         patience_ms=max(1, round(patience_s * 1000)),  # 0 would mean without end
-        lock=_signed(int(key[:8], 16)),
+        lock=lock_number(key),
     )
     cursor = connection.execute(message.encode())
     while cursor.nextset():
@@ -123,11 +137,6 @@ def begin(connection: Connection, quoted_schema: str, key: str, patience_s: floa
     row = cursor.fetchone()
     if row is None:
         return None
-    stored_key, now_us, commit_waits_for, position, hash_ = row
+    stored_key, now_us, commit_waits_for, is_followed, position, hash_ = row
     last = (0, GENESIS) if position is None else (position, hash_)
-    return Begun(stored_key, now_us, commit_waits_for, last)
-
-
-def _signed(number: int) -> int:
-    """Return the number with the same 32 bits, between -2**31 and 2**31."""
-    return number - 2**32 if number >= 2**31 else number
+    return Begun(stored_key, now_us, commit_waits_for, is_followed, last)

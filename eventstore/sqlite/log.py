@@ -25,7 +25,7 @@ from ..errors import (
 from ..file_identity import file_identity, key_of
 from ..lock import Lock
 from ..side_folder import SideFolder
-from ..store import PATIENCE_S, Head, OnProgress
+from ..store import PATIENCE_S, Head, OnProgress, RingsFor
 from .busy_wait import OnWait, Patience
 from .doorbell import SqliteDoorbell, SqliteGuardedDoorbell, ring
 from .error_translation import busy, translated
@@ -171,8 +171,11 @@ class SqliteStore:
         """Return a new doorbell for this process."""
         return SqliteDoorbell(self.side_folder.folder("bells"))
 
-    def guarded_doorbell(self) -> SqliteGuardedDoorbell:
-        """Return a new doorbell that is created again if another program removes it."""
+    def guarded_doorbell(self, rings_for: RingsFor = "everything") -> SqliteGuardedDoorbell:
+        """Return a new doorbell that is created again if another program removes it.
+
+        It rings for each commit, whatever `rings_for` is: that costs little on one machine.
+        """
         return SqliteGuardedDoorbell(partial(self.side_folder.folder, "bells"))
 
     def listeners(self) -> set[int]:

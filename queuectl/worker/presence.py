@@ -10,6 +10,7 @@ import time
 
 from eventstore.errors import StoreError
 from eventstore.lock import Lock
+from eventstore.store import RingsFor
 
 from ..api import Queue
 from .liveness import lock_names
@@ -19,13 +20,22 @@ TRIES, PAUSE_S = 50, 0.01
 
 
 class Presence:
-    """The files of a worker. line: socket to its keeper, which holds the second lock."""
+    """The files of a worker.
 
-    def __init__(self, queue: Queue, worker_id: str, line: socket.socket) -> None:
+    line: socket to its keeper, which holds the second lock. rings_for: the events that wake it.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        worker_id: str,
+        line: socket.socket,
+        rings_for: RingsFor = "everything",
+    ) -> None:
         self._queue, self._worker_id, self._line = queue, worker_id, line
         self._name, self._keepers_name = lock_names(worker_id)
         self._own, self._keepers = self._lock(self._name), self._lock_for_keeper()
-        self._bell = queue.store.guarded_doorbell()
+        self._bell = queue.store.guarded_doorbell(rings_for)
 
     def fileno(self) -> int:
         """Return a descriptor that is readable after new events, or if the bell was removed."""

@@ -21,7 +21,7 @@ from eventstore.events.job import Dead
 from eventstore.events.recorded import Recorded
 from eventstore.events.worker import WorkerStarted
 from eventstore.location import exists, locate
-from eventstore.store import Reader
+from eventstore.store import Reader, RingsFor
 from projections.read_models import counts, workers
 from projections.streams import named
 
@@ -160,7 +160,9 @@ def _serve(
     console: Console,
 ) -> int:
     tidy_locks(queue)
-    with closing(Presence(queue, duty.worker_id, keeper.line)) as presence:
+    # Such a worker ends because of what other workers record, which needs no other attention.
+    rings_for: RingsFor = "everything" if duty.until_empty or duty.until_idle else "work"
+    with closing(Presence(queue, duty.worker_id, keeper.line, rings_for)) as presence:
         selector = Selector(signals, presence, alarm, committer, keeper.line)
         launcher = OsLauncher(keeper.kept_limit)
         supervisor = Supervisor(

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -48,7 +48,8 @@ def url(kind: str, server_of: Callable[[str], Server]) -> str:
 @pytest.fixture
 def opened(kind: str, path: str, request: pytest.FixtureRequest) -> Iterator[Opened]:
     """Return a function that opens the same queue again, with the options of `open_store`."""
-    open_log: Callable[..., Log] = open_store if kind == "sqlite" else open_on_server
+    on_server = partial(open_on_server, folder=f"{path}.d")
+    open_log: Callable[..., Log] = open_store if kind == "sqlite" else on_server
     place = path if kind == "sqlite" else request.getfixturevalue("url")
     logs: list[Log] = []
 

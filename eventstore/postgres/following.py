@@ -1,0 +1,64 @@
+"""The rows by which writers know that somebody follows the log, or the output of an attempt."""
+
+import os
+import secrets
+
+from .schema import LOCK_CLASS
+
+FOLLOW_EVERY_S, FOLLOW_US = 10.0, 30_000_000
+"""How often a follower renews its row, and how long the row is valid."""
+
+FORGOTTEN_US = 3_600_000_000
+"""The next follower deletes the rows of others that have been invalid for this time."""
+
+LOG = "log"
+"""What a follower of the log follows."""
+
+NOW_US = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
+"""The time by the server's clock: UTC, microseconds."""
+
+# With the lock of the writers: all that began earlier have committed before the row is there, and
+# all later ones see the row. So no commit is missed.
+BEGIN_TO_FOLLOW = f"""
+    SELECT set_config('lock_timeout', '5s', true), set_config('synchronous_commit', 'off', true);
+    SELECT pg_advisory_xact_lock({LOCK_CLASS}, {{lock}});
+    DELETE FROM {{schema}}.follows WHERE until < {NOW_US} - {FORGOTTEN_US};
+    {{renew}}"""
+
+RENEW = f"""
+    INSERT INTO {{schema}}.follows (who, what, until)
+    VALUES ('{{who}}', '{{what}}', {NOW_US} + {FOLLOW_US})
+    ON CONFLICT (who) DO UPDATE SET until = excluded.until"""
+
+END = "DELETE FROM {schema}.follows WHERE who = '{who}'"
+
+# The table has a few rows.
+IS_FOLLOWED = f"""
+    EXISTS (SELECT FROM follows WHERE what = '{LOG}' AND until > {NOW_US})"""
+
+
+def lock_number(key: str) -> int:
+    """Return the number of the lock that the writers of a queue take: 32 bits of its id, signed."""
+    number = int(key[:8], 16)
+    return number - 2**32 if number >= 2**31 else number
+
+
+class LogFollower:
+    """The statements for the row of one follower of the log."""
+
+    def __init__(self, key: str, quoted_schema: str) -> None:
+        self._key, self._schema = key, quoted_schema
+        self._who = f"{os.getpid()}-{secrets.token_hex(8)}"
+
+    def begin(self) -> str:
+        """Return the statements that create the row."""
+        lock = lock_number(self._key)
+        return BEGIN_TO_FOLLOW.format(lock=lock, schema=self._schema, renew=self.renew())
+
+    def renew(self) -> str:
+        """Return the statement that keeps the row valid."""
+        return RENEW.format(schema=self._schema, who=self._who, what=LOG)
+
+    def end(self) -> str:
+        """Return the statement that deletes the row."""
+        return END.format(schema=self._schema, who=self._who)

@@ -191,6 +191,15 @@ class Writer(Reader, Protocol):
     def write(self, statement: Statement, rows: Sequence[Row], table: str) -> None:
         """Carry out a statement once for each row. table: the name of the table to change."""
 
+    def fill(self, table: str, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
+        """Insert many rows in the fastest way. columns: the columns of the values in each row."""
+
+    def rename(self, names: Mapping[str, str]) -> bool:
+        """Rename tables, from the keys to the values, in order and all at once for other processes.
+
+        Return False, and change nothing, if snapshots of other processes still use the old tables.
+        """
+
     def keep_output(self, job_id: str, attempt: int, total_bytes: int, kept: bytes | None) -> None:
         """Store the output of an attempt, in the transaction that records its end.
 
@@ -230,6 +239,8 @@ class Log(Protocol):
     key: str
     """Identifies this queue: no other queue, and no copy of it, has the same key."""
     readonly: bool
+    distant: bool
+    """True if each statement is a message to a server: then a few large ones are faster."""
 
     def read(self) -> AbstractContextManager[Reader]:
         """Return a snapshot of the queue that is valid until the block ends.
@@ -256,6 +267,13 @@ class Log(Protocol):
 
     def wall_us(self) -> int:
         """Return the time by the store's clock: UTC, microseconds. Raises Away."""
+
+    def alone(self, task: str) -> AbstractContextManager[bool]:
+        """Yield True if no other process, on any machine, does this task during the block.
+
+        It ends with this process, or with its connection to the server: a long task must notice
+        in its transactions that another process has begun it as well.
+        """
 
     def close(self) -> None:
         """Close the queue."""

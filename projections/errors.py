@@ -24,6 +24,13 @@ class DamagedRow(Unusable):
         )
 
 
+class RebuildOvertaken(Unusable):
+    """Another rebuild began while this one was running, as the server had lost this one's lock."""
+
+    def __init__(self) -> None:
+        super().__init__("another replay has begun; try again when it has finished")
+
+
 class NewerReadModels(Unusable):
     """The read models were written by a newer version; this version must not change them."""
 

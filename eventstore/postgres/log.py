@@ -7,7 +7,7 @@ returned, the log must not be used. See docs/decisions/0010 and 0017.
 import time
 from _thread import allocate_lock
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -35,7 +35,11 @@ from .transaction import Begun, PostgresTransaction, begin
 SETTLE_S, SETTLE_PAUSE_S = 30.0, 0.2
 """How long the outcome of a commit is looked for while the server is away, and the pauses."""
 
-READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = {schema}, pg_temp"
+# The lock comes before the snapshot, and excludes `PostgresTransaction.rename`.
+READ = """
+    BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+    SET LOCAL search_path = {schema}, pg_temp;
+    LOCK TABLE meta IN ACCESS SHARE MODE"""
 
 HASH_AT = "SELECT encode(hash, 'hex') FROM {schema}.events WHERE position = %(position)s"
 
@@ -51,6 +55,8 @@ TIME = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 
 class PostgresLog:
     """An open queue on a server."""
+
+    distant = True
 
     def __init__(
         self, address: Address, *, readonly: bool = False, on_wait: OnWait | None = None
@@ -168,6 +174,12 @@ class PostgresLog:
 
     def _set_clock(self, now_us: int) -> None:
         self._clock_offset_us = now_us - _monotonic_us()
+
+    def alone(self, task: str) -> AbstractContextManager[bool]:
+        """Yield True if no other process, on any machine, does this task during the block."""
+        from .alone import alone  # rarely needed
+
+        return alone(self._address, self.key, task)
 
     def close(self) -> None:
         """Close the connection."""

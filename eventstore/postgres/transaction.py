@@ -1,7 +1,9 @@
 """One write transaction on a server: it begins with the lock that all writers of a queue take."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+import psycopg
 
 from ..appending import Appending
 from ..chain import COLUMNS, GENESIS
@@ -19,6 +21,9 @@ from .writing import arrays, columns, merged, sql
 
 PAUSE_LIMIT_S = 5
 """The server ends a transaction that does nothing for so long: others wait for its lock."""
+
+RENAME_PATIENCE_MS = 200
+"""How long a renaming waits for snapshots: new ones wait behind it."""
 
 # One message, so one round trip. The statement after the lock sees all that others committed.
 BEGIN = f"""
@@ -110,6 +115,33 @@ class PostgresTransaction(Appending, PostgresReader):
         self.flush()
         self.changed = True
         self._connection.execute(sql(statement, table), columns(merged(statement, rows)))
+
+    def fill(self, table: str, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
+        """Insert many rows by COPY. columns: the columns of the values in each row."""
+        self.flush()
+        self.changed = True
+        statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+        with self._connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def rename(self, names: Mapping[str, str]) -> bool:
+        """Rename tables, in order. Return False, and change nothing, if snapshots are open.
+
+        A snapshot shows old rows, but finds a table by its newest name: it would show only those
+        rows of the new table that are older than itself. So each snapshot begins with a lock.
+        """
+        self.flush()
+        self.changed = True
+        try:
+            with self.savepoint():
+                self._connection.execute(f"SET LOCAL lock_timeout = {RENAME_PATIENCE_MS}".encode())
+                self._connection.execute("LOCK TABLE meta IN ACCESS EXCLUSIVE MODE")
+                for old, new in names.items():
+                    self._connection.execute(f"ALTER TABLE {old} RENAME TO {new}".encode())
+        except psycopg.errors.LockNotAvailable:
+            return False
+        return True
 
     def _insert(self, records: list[Row], expected: list[tuple[str, int]]) -> None:
         """Insert records. The versions are compared first: an error would end the transaction."""

@@ -49,6 +49,8 @@ RESET_PATIENCE_S, RESET_PAUSE_S = 0.1, 2.0
 class SqliteStore:
     """An open queue file."""
 
+    distant = False
+
     def __init__(
         self,
         path: str,
@@ -166,6 +168,18 @@ class SqliteStore:
     def lock(self, name: str) -> Lock:
         """Return the lock with this name; it is not acquired yet."""
         return Lock(self.side_folder.folder("locks"), name)
+
+    @contextmanager
+    def alone(self, task: str) -> Iterator[bool]:
+        """Yield True if no other process does this task during the block."""
+        lock = self.lock(task)
+        if not lock.acquire():
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.remove()
 
     def doorbell(self) -> SqliteDoorbell:
         """Return a new doorbell for this process."""

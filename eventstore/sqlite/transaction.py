@@ -1,6 +1,6 @@
 """One write transaction of a queue file, and how the outcome of a failed commit is settled."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import apsw
 import msgspec
@@ -52,6 +52,17 @@ class SqliteTransaction(Appending, SqliteReader):
         """Carry out a statement once for each row. table: the name of the table to change."""
         self.flush()
         write(self._connection, statement, table, rows)
+
+    def fill(self, table: str, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
+        """Insert many rows. columns: the columns of the values in each row."""
+        self.flush()
+        insert(self._connection, table, columns, list(rows))
+
+    def rename(self, names: Mapping[str, str]) -> bool:
+        """Rename tables, in order; a snapshot keeps the old ones. Return True."""
+        for old, new in names.items():
+            self.execute(f"ALTER TABLE {old} RENAME TO {new}")
+        return True
 
     def _insert(self, records: list[Row], expected: list[tuple[str, int]]) -> None:
         """Insert records. The unique index refuses those of streams that others wrote to."""

@@ -20,6 +20,9 @@ PAUSE_FRACTION = 0.25
 On a busy machine, a writer that wakes up must wait for a processor before it can lock.
 """
 
+FOR_READERS_S = 1.0
+"""Pause after others have read the tables for too long: new readers wait during each try."""
+
 
 def replay(store: Store, on_progress: OnProgress = lambda _, __: None) -> int:
     """Rebuild all read models from the log while other processes use the queue.
@@ -29,14 +32,11 @@ def replay(store: Store, on_progress: OnProgress = lambda _, __: None) -> int:
     """
     from projections.rebuild import rebuild
 
-    lock = store.lock("replay")
-    if not lock.acquire():
-        raise ReplayRunning()
-    try:
+    with store.alone("replay") as alone:
+        if not alone:
+            raise ReplayRunning()
         with collector_off():
             return rebuild(store, on_progress=on_progress, pause=_Pause())
-    finally:
-        lock.remove()
 
 
 class _Pause:
@@ -46,6 +46,8 @@ class _Pause:
         self._since_s = time.monotonic()
 
     def __call__(self, contention: "Contention") -> None:
+        if contention == "readers":
+            time.sleep(FOR_READERS_S)
         took_s = time.monotonic() - self._since_s
         time.sleep(max(PAUSE_S, took_s * PAUSE_FRACTION if contention == "others" else 0))
         self._since_s = time.monotonic()

@@ -3,6 +3,7 @@
 from .flips import FLIPS
 from .fuzz import FUZZ
 from .kills import KILLS, RECLAIMS
+from .machines import MACHINES
 from .on_server import CRASH, FAILOVER, SETTLE
 from .power import POWER
 from .proof import Proof
@@ -13,6 +14,7 @@ PROOFS: tuple[Proof, ...] = (
     POWER,
     SYSCALLS,
     SIMULATION,
+    MACHINES,
     KILLS,
     RECLAIMS,
     FLIPS,

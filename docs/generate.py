@@ -96,6 +96,7 @@ KIND_TITLES = {
     "worker": "A worker: `$worker:ID`",
     "config": "The configuration: `$config`",
     "context": "Where jobs came from: `$context`",
+    "log": "The log as a whole: `$log`",
 }
 
 EVENT_MODULES = {kind: import_module(f"eventstore.events.{kind}") for kind in KINDS}

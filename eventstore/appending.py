@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from . import codec
 from .chain import hash_of
 from .errors import StreamConflict
-from .events.fact import Fact
+from .events.fact import Fact, kebab
+from .events.log import LogMoved
 from .events.recorded import Recorded
 from .log_reader import LogReader
 from .store import Bindings, Row
@@ -17,6 +18,7 @@ from .store import Bindings, Row
 RECORDS_PER_INSERT = 1_000
 """Records are inserted together once this many are buffered."""
 
+_MOVED = kebab(LogMoved.__name__)
 
 # By the primary key.
 PUT_OUTPUT = """
@@ -33,9 +35,11 @@ class Appending(LogReader):
     transaction from this class and from its reader, in this order.
     """
 
-    def __init__(self, actor: str, now_us: int, last: tuple[int, bytes]) -> None:
-        """last: position and hash of the last record of the log."""
-        self.actor, self.now_us = actor, now_us
+    def __init__(
+        self, actor: str, now_us: int, last: tuple[int, bytes], last_type: str | None
+    ) -> None:
+        """last: position and hash of the last record of the log. last_type: None if it is empty."""
+        self.actor, self.now_us, self.moved = actor, now_us, last_type == _MOVED
         self._position, self._hash = last
         self._batch = self._position + 1
         self._held: list[Row] = []

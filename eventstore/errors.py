@@ -263,6 +263,14 @@ class InUse(Unusable):
         super().__init__(f"{path} is in use by {known}; end it and try again")
 
 
+class Moved(Unusable):
+    """The queue has moved to another place; here it can only be read."""
+
+    def __init__(self, label: str, to: str) -> None:
+        super().__init__(f"{label} has moved to {to}; nothing can be changed here, use that queue")
+        self.to = to
+
+
 class InvalidAddress(Unusable):
     """The address of a queue on a server is not valid."""
 

@@ -12,7 +12,7 @@ from .events.recorded import Recorded
 from .store import Bindings, Head, Row, StoredOutput
 
 # By the primary key: the last page of the table.
-LAST = "SELECT position, hash FROM events ORDER BY position DESC LIMIT 1"
+LAST = "SELECT position, hash, type FROM events ORDER BY position DESC LIMIT 1"
 
 # By the primary key.
 GET_OUTPUT = "SELECT total_bytes, kept FROM outputs WHERE job = :job AND attempt = :attempt"
@@ -86,7 +86,7 @@ def last_of(rows: list[Row]) -> tuple[int, bytes]:
     """Return position and hash of the last record. rows: the result of LAST. Raises ChainBroken."""
     if not rows:
         return 0, GENESIS
-    position, hash_ = rows[0]
+    position, hash_, _ = rows[0]
     if not isinstance(hash_, bytes):
         raise ChainBroken(position, "its hash is not valid")
     return position, hash_

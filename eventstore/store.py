@@ -158,6 +158,9 @@ class Writer(Reader, Protocol):
     commit: Callable[[], None]
     """Commits the transaction; call it once. It is set when the block of the transaction ends."""
 
+    moved: bool
+    """True if the log continues in another place: its last event says so, and none may follow."""
+
     @property
     def appended(self) -> bool:
         """True if at least one event was appended."""

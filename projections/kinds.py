@@ -14,10 +14,11 @@ from eventstore.store import Reader
 from .folds import config as config_fold
 from .folds import context as context_fold
 from .folds import job as job_fold
+from .folds import log as log_fold
 from .folds import worker as worker_fold
 from .read_model import Tables
-from .read_models import contexts, jobs, settings, workers
-from .streams import CONFIG, CONTEXT, StreamKind, named
+from .read_models import contexts, jobs, moves, settings, workers
+from .streams import CONFIG, CONTEXT, LOG, StreamKind, named
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +29,10 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     evolve: Callable[[Any, Recorded], Any]
     """The fold: takes the state before and a record, returns the state after."""
     load: Callable[[Reader, str, Tables], Any]
-    """Returns the state of a stream from its read model; None for a stream without events."""
+    """Returns the state of a stream from its read model, or from the log if it has none.
+
+    None for a stream without events.
+    """
 
 
 def _kind(kind: StreamKind) -> Kind:
@@ -42,6 +46,8 @@ def _kind(kind: StreamKind) -> Kind:
             return Kind(form=CONFIG, evolve=config_fold.evolve, load=settings.load)
         case "context":
             return Kind(form=CONTEXT, evolve=context_fold.evolve, load=contexts.load)
+        case "log":
+            return Kind(form=LOG, evolve=log_fold.evolve, load=moves.load)
         case _:
             assert_never(kind)
 
@@ -52,9 +58,10 @@ if TYPE_CHECKING:
     from eventstore.events.config import ConfigEvent
     from eventstore.events.context import ContextEvent
     from eventstore.events.job import JobEvent
+    from eventstore.events.log import LogEvent
     from eventstore.events.recorded import Event
     from eventstore.events.worker import WorkerEvent
 
-    def _has_a_kind(event: Event) -> JobEvent | WorkerEvent | ConfigEvent | ContextEvent:
+    def _has_a_kind(event: Event) -> JobEvent | WorkerEvent | ConfigEvent | ContextEvent | LogEvent:
         """mypy fails here if `Event` has events of a kind that this file does not know yet."""
         return event

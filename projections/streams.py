@@ -2,11 +2,12 @@
 
 from typing import Literal, get_args
 
-StreamKind = Literal["job", "worker", "config", "context"]
+StreamKind = Literal["job", "worker", "config", "context", "log"]
 """All kinds of stream; `projections.kinds` describes each of them."""
 
 CONFIG = "$config"
 CONTEXT = "$context"
+LOG = "$log"
 
 _BY_PREFIX: dict[str, StreamKind] = {
     f"${kind}": kind for kind in get_args(StreamKind) if kind != "job"

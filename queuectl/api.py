@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Self
 
-from eventstore.errors import Incomplete
+from eventstore.errors import Incomplete, Moved
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, locate, open_store
 from eventstore.store import PATIENCE_S, Reader, Store
@@ -92,6 +92,8 @@ class Queue:
         self._refuse_if_closed()
         with self.store.prepare(actor or self.actor, patience_s) as tx:
             refuse_unfit(tx, head=tx.last[0])
+            if tx.moved:
+                raise _moved(self.location.name, tx)
             session = Session(tx, self._cache)
             yield session
             session.finish()
@@ -214,6 +216,15 @@ def _or_raise(answer: Any) -> Any:
     if isinstance(answer, QueueError):
         raise answer
     return answer
+
+
+def _moved(name: str, tx: Reader) -> Moved:
+    """Return the error for a queue that has moved."""
+    from projections.read_models.moves import move
+
+    place = move(tx)
+    assert place is not None
+    return Moved(name, place.to)
 
 
 def current_user() -> str:

@@ -18,6 +18,7 @@ from eventstore.events.job import (
     ScheduledRetry,
     Succeeded,
 )
+from eventstore.events.log import LogEvent, LogMoved
 from eventstore.events.recorded import Event
 from eventstore.events.worker import (
     StopRequested,
@@ -72,7 +73,7 @@ def event_text(event: Event, spec: Enqueued | None = None) -> str:
             return _of_other_streams(event)
 
 
-def _of_other_streams(event: WorkerEvent | ConfigEvent | ContextEvent) -> str:
+def _of_other_streams(event: WorkerEvent | ConfigEvent | ContextEvent | LogEvent) -> str:
     match event:
         case WorkerStarted():
             return f"{event.name}, {plural(event.slots, 'slot')}, pid {event.pid} on {event.host}"
@@ -87,6 +88,8 @@ def _of_other_streams(event: WorkerEvent | ConfigEvent | ContextEvent) -> str:
             return _with_reason(f"{event.key}: {before} → {after}", event.reason)
         case ContextRecorded():
             return event.cwd
+        case LogMoved():
+            return f"continues in {event.to}"
         case _:
             assert_never(event)
 

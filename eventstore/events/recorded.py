@@ -8,9 +8,10 @@ from .config import ConfigEvent
 from .context import ContextEvent
 from .fact import Fact, kebab
 from .job import JobEvent
+from .log import LogEvent
 from .worker import WorkerEvent
 
-Event = JobEvent | WorkerEvent | ConfigEvent | ContextEvent
+Event = JobEvent | WorkerEvent | ConfigEvent | ContextEvent | LogEvent
 
 EVENT_TYPES: dict[str, type[Fact]] = {kebab(kind.__name__): kind for kind in get_args(Event)}
 """The class of each type name in the log."""

@@ -23,6 +23,7 @@ NEWS = frozenset(
         "worker-stopped",
         "worker-lost",
         "config-changed",
+        "log-moved",
     }
 )
 """Types of the events that a worker waits for."""

@@ -36,7 +36,7 @@ BEGIN = f"""
     SELECT CAST(id AS TEXT), CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT),
            CASE current_setting('synchronous_standby_names')
                 WHEN '' THEN 'disk' ELSE 'standbys' END,
-           {IS_FOLLOWED}, position, hash
+           {IS_FOLLOWED}, position, hash, type
       FROM meta LEFT JOIN ({LAST}) AS last ON true"""
 
 # One search in the unique index for each stream.
@@ -76,6 +76,8 @@ class Begun(NamedTuple):
     """Whether a program follows the log."""
     last: tuple[int, bytes]
     """Position and hash of the last record."""
+    last_type: str | None
+    """Its type; None if the log is empty."""
 
 
 class PostgresTransaction(Appending, PostgresReader):
@@ -88,7 +90,7 @@ class PostgresTransaction(Appending, PostgresReader):
         self, connection: Connection, quoted_schema: str, actor: str, begun: Begun
     ) -> None:
         PostgresReader.__init__(self, connection, quoted_schema)
-        Appending.__init__(self, actor, begun.now_us, begun.last)
+        Appending.__init__(self, actor, begun.now_us, begun.last, begun.last_type)
         self.commit_waits_for = begun.commit_waits_for
         self._key, self._is_followed, self._has_news = begun.key, begun.is_followed, False
         self.changed = False
@@ -169,6 +171,6 @@ def begin(connection: Connection, quoted_schema: str, key: str, patience_s: floa
     row = cursor.fetchone()
     if row is None:
         return None
-    stored_key, now_us, commit_waits_for, is_followed, position, hash_ = row
+    stored_key, now_us, commit_waits_for, is_followed, position, hash_, type_ = row
     last = (0, GENESIS) if position is None else (position, hash_)
-    return Begun(stored_key, now_us, commit_waits_for, is_followed, last)
+    return Begun(stored_key, now_us, commit_waits_for, is_followed, last, type_)

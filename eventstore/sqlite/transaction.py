@@ -41,7 +41,8 @@ class SqliteTransaction(Appending, SqliteReader):
 
     def __init__(self, connection: apsw.Connection, actor: str, now_us: int) -> None:
         SqliteReader.__init__(self, connection)
-        Appending.__init__(self, actor, now_us, last_of(SqliteReader.query(self, LAST)))
+        rows = SqliteReader.query(self, LAST)
+        Appending.__init__(self, actor, now_us, last_of(rows), rows[0][2] if rows else None)
 
     def execute(self, sql: str, bindings: Bindings = ()) -> None:
         """Run one statement."""

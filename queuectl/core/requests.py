@@ -11,7 +11,7 @@ from eventstore.events.fact import Fact
 from eventstore.events.job import FailureReason, Usage
 from eventstore.events.worker import WorkerStarted
 from projections.folds.config import SettingValue
-from projections.streams import CONFIG, CONTEXT, StreamKind, named
+from projections.streams import CONFIG, CONTEXT, LOG, StreamKind, named
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -268,7 +268,24 @@ class RecordContext(Request, frozen=True, kw_only=True):
         return CONTEXT
 
 
-AnyRequest = JobRequest | WorkerRequest | SetConfig | RecordContext
+class MoveLog(Request, frozen=True, kw_only=True):
+    """Record that the log continues in another place, which has all its events so far."""
+
+    kind = "log"
+    to: str
+    """A path, or an address without a password."""
+    position: int
+    """Position of the last event."""
+    hash: str
+    """The hash of the last event, in hexadecimal."""
+
+    @property
+    def stream(self) -> str:
+        """The stream of the log as a whole."""
+        return LOG
+
+
+AnyRequest = JobRequest | WorkerRequest | SetConfig | RecordContext | MoveLog
 
 
 class AndThen(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from eventstore.events.fact import Fact
 from projections.streams import StreamKind
 
 from ..errors import QueueError
-from .decisions import config, context, job, worker
+from .decisions import config, context, job, log, worker
 from .requests import AndThen, AnyRequest, Request
 
 Rule = Callable[[Any, Any], tuple[Fact, ...] | AndThen | QueueError]
@@ -28,6 +28,8 @@ def _rules(kind: StreamKind) -> Rule:
             return config.decide
         case "context":
             return context.decide
+        case "log":
+            return log.decide
         case _:
             assert_never(kind)
 

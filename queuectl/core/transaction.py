@@ -18,6 +18,7 @@ from projections import streams
 from projections.folds.config import Config
 from projections.folds.context import Context
 from projections.folds.job import Job
+from projections.folds.log import LogMove
 from projections.folds.worker import Worker
 from projections.read_models import contexts, sequence, settings
 from projections.registry import ADVANCE, Projector
@@ -29,6 +30,7 @@ from .requests import (
     AnyRequest,
     Enqueue,
     JobRequest,
+    MoveLog,
     NewJob,
     Policy,
     RecordContext,
@@ -107,6 +109,8 @@ class Session:
     def send(self, request: SetConfig) -> Config | QueueError: ...
     @overload
     def send(self, request: RecordContext) -> Context: ...
+    @overload
+    def send(self, request: MoveLog) -> LogMove: ...
     def send(self, request: AnyRequest) -> Any:
         """Decide the request, append its events and return the new state of the stream.
 

@@ -142,7 +142,7 @@ class EventFilter(NamedTuple):
     "--stream",
     metavar="S",
     shell_complete=options.completed_by("job_ids"),
-    help="Only events of a job, $config, $worker:ID or $context.",
+    help="Only events of a job, $config, $worker:ID, $context or $log.",
 )
 @click.option(
     "--follow",

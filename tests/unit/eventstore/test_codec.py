@@ -42,6 +42,7 @@ def test_event_types_have_their_documented_names() -> None:
         "enqueued", "fell-due", "claimed", "released", "succeeded", "failed", "scheduled-retry",
         "dead", "requeued", "cancel-requested", "cancelled", "config-changed", "worker-started",
         "worker-stopped", "worker-lost", "context-recorded", "stop-requested", "rescheduled",
+        "log-moved",
     } == set(EVENT_TYPES)  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from queuectl.core.requests import (
     Finish,
     Lose,
     LoseWorker,
+    MoveLog,
     OfJob,
     Rearm,
     RecordContext,
@@ -46,3 +47,4 @@ def test_request_names_its_stream() -> None:
     assert LoseWorker(worker_id="3f", found_by="5b").stream == "$worker:3f"
     assert SetConfig(key="grace", value=None).stream == "$config"
     assert RecordContext(cwd="/", path="/bin").stream == "$context"
+    assert MoveLog(to="/b.db", position=0, hash="").stream == "$log"

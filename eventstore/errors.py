@@ -330,8 +330,10 @@ class LogWentBack(StoreError):
 class NotAllowed(Unusable):
     """The user of the connection lacks a privilege on the server."""
 
-    def __init__(self, label: str, what: str) -> None:
-        super().__init__(f"{label}: {what}; ask the owner of the queue for the privilege")
+    def __init__(
+        self, label: str, what: str, todo: str = "ask the owner of the queue for the privilege"
+    ) -> None:
+        super().__init__(f"{label}: {what}; {todo}")
 
 
 class Incomplete(Unusable):

@@ -232,17 +232,51 @@ def _open_on_server(address: str, readonly: bool, on_wait: Callable[[str], None]
     )
 
 
-def create_on_server(address: str, schema: Schema) -> bool:
+def create_on_server(address: str, schema: Schema, owner: str | None = None) -> bool:
     """Create a queue on a server; return False if it exists already.
 
-    schema: returns the statements for the tables next to the log. Raises InvalidAddress,
-    ForeignFile, NewerFile, NotAllowed, Busy, Full, Away or NoDriver.
+    schema: returns the statements for the tables next to the log. owner: the role that is to own
+    the queue; None: the user of the connection. Raises InvalidAddress, ForeignFile, NewerFile,
+    NotAllowed, Busy, Full, Away or NoDriver.
     """
     _refuse_without_driver()
     from .postgres.address import address_from
     from .postgres.creating import create
 
-    return create(address_from(address), schema)
+    return create(address_from(address), schema, owner)
+
+
+def create_roles_on_server(address: str) -> tuple[list[str], list[str]]:
+    """Create the roles of a queue on a server that are missing, and give all their rights.
+
+    Return the names of the roles, and of the new ones. Raises InvalidAddress, NotCreated,
+    NotAllowed, Away or NoDriver.
+    """
+    _refuse_without_driver()
+    from .postgres.address import address_from
+    from .postgres.creating import create_roles
+
+    roles, new = create_roles(address_from(address))
+    return list(roles), new
+
+
+def creation_sql(address: str, schema: Schema, owner: str | None) -> str:
+    """Return the SQL of `create_on_server`, for psql. No server is needed."""
+    from .postgres.address import address_from
+    from .postgres.scripts import creation_script
+
+    return creation_script(address_from(address), schema, owner)
+
+
+def roles_sql(address: str, owner: str | None) -> str:
+    """Return the SQL of `create_roles_on_server`, for psql. Raises InvalidAddress.
+
+    owner: the owner of the queue; None: the user that runs the SQL.
+    """
+    from .postgres.address import address_from
+    from .postgres.scripts import roles_script
+
+    return roles_script(address_from(address), owner)
 
 
 def _refuse_without_driver() -> None:

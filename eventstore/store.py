@@ -271,6 +271,13 @@ class Log(Protocol):
     def wall_us(self) -> int:
         """Return the time by the store's clock: UTC, microseconds. Raises Away."""
 
+    def maintain(self) -> AbstractContextManager[Writer]:
+        """Return a write transaction that changes tables, and appends no events.
+
+        The tables that it creates belong to the owner of the queue. Raises NotAllowed if this user
+        may not act as the owner, and the errors of `write`.
+        """
+
     def alone(self, task: str) -> AbstractContextManager[bool]:
         """Yield True if no other process, on any machine, does this task during the block.
 

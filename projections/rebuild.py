@@ -123,7 +123,7 @@ def rebuild(
 
 def _begin(store: Log) -> tuple[int, int]:
     """Create the shadow tables. Return the generation of this rebuild, and the end of the log."""
-    with store.write(actor="") as tx:
+    with store.maintain() as tx:
         ensure_checkpoint(tx)
         generation = checkpoint(tx).generation + 1
         tx.execute("UPDATE checkpoint SET generation = :generation", {"generation": generation})
@@ -138,7 +138,7 @@ def _slice(store: Log, generation: int) -> Iterator[Writer]:
 
     Raises RebuildOvertaken if another rebuild has begun: the shadow tables are its own now.
     """
-    with store.write(actor="") as tx:
+    with store.maintain() as tx:
         if checkpoint(tx).generation != generation:
             raise RebuildOvertaken()
         yield tx
@@ -244,7 +244,7 @@ def _clear(store: Log, tables: tuple[str, ...], pause: Pause) -> None:
 
 def _cleared(store: Log, table: str) -> bool:
     """Drop the table, or delete some of its rows if it is large. Return whether it is gone."""
-    with store.write(actor="") as tx:
+    with store.maintain() as tx:
         columns = tx.tables().get(table)
         if columns is None:
             return True

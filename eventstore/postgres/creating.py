@@ -1,13 +1,13 @@
 """Creating a queue on a server: its schema, completely or not at all, and its roles."""
 
-from ..dialect import POSTGRES
 from ..errors import ForeignFile, NotCreated
 from ..store import Schema
 from .address import Address, quoted
 from .connecting import Connection, connect_to_server
 from .failures import translated
-from .roles import Roles, creation_of, grants_to, role_if_missing, roles_of
-from .schema import CREATION_LOCK, FORMAT, LOCK_CLASS, statements
+from .roles import Roles, creation_of, grants_to, roles_of
+from .schema import CREATION_LOCK, LOCK_CLASS
+from .scripts import creation
 
 _LOCK = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {CREATION_LOCK})"
 
@@ -56,44 +56,6 @@ def create_roles(address: Address) -> tuple[Roles, list[str]]:
             return roles, _create_roles(connection, address, roles)
     finally:
         connection.close()
-
-
-def script(address: Address, extra: Schema, owner: str | None, roles: Roles | None) -> str:
-    """Return the SQL of `create` and `create_roles`, for psql. No server is needed.
-
-    roles: None for none.
-    """
-    parts = ["BEGIN", *creation(address, extra, owner)]
-    if roles:
-        parts += ["RESET ROLE"] if owner else []
-        parts += creation_of(roles)
-        parts += [f"SET LOCAL ROLE {quoted(owner)}"] if owner else []
-        parts += grants_to(roles, address.quoted_schema)
-    return "".join(f"{statement.strip()};\n" for statement in (*parts, "COMMIT"))
-
-
-def creation(address: Address, extra: Schema, owner: str | None) -> list[str]:
-    """Return the statements that create the queue. Afterwards its schema is the search path."""
-    schema = address.quoted_schema
-    return [
-        *_owned_schema(schema, owner),
-        f"SET LOCAL search_path = {schema}, pg_temp",
-        *statements(schema),
-        *extra(POSTGRES),
-        f"INSERT INTO meta VALUES (gen_random_uuid(), {FORMAT})",
-    ]
-
-
-def _owned_schema(schema: str, owner: str | None) -> list[str]:
-    """Return the statements that create the schema, and act as its owner from then on."""
-    if owner is None:
-        return [f"CREATE SCHEMA IF NOT EXISTS {schema}"]
-    name = quoted(owner)
-    return [
-        role_if_missing(owner, f" GRANT {name} TO CURRENT_USER;"),
-        f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {name}",
-        f"SET LOCAL ROLE {name}",
-    ]
 
 
 def _create(connection: Connection, address: Address, parts: list[str]) -> bool:

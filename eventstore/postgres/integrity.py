@@ -8,7 +8,7 @@ import psycopg
 from ..chain import COLUMNS, Break
 from ..errors import ChainBroken
 from ..store import Row
-from .schema import TRIGGERS, body, definition
+from .schema import SEARCH_PATH, TRIGGERS, body, definition
 
 if TYPE_CHECKING:
     from .reader import PostgresReader
@@ -29,7 +29,8 @@ _OTHER_PLANS = ("hashjoin", "mergejoin", "seqscan", "bitmapscan")
 PAGE = f"SELECT {COLUMNS} FROM events WHERE position > :after ORDER BY position LIMIT :limit"
 
 GUARDS = """
-    SELECT tgname, pg_get_triggerdef(pg_trigger.oid, true), tgenabled = 'A', prosrc
+    SELECT tgname, pg_get_triggerdef(pg_trigger.oid, true), tgenabled = 'A', prosrc,
+           replace(array_to_string(proconfig, ';'), '=', ' = ')
       FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
      WHERE tgrelid = CAST('events' AS regclass) AND NOT tgisinternal"""
 
@@ -79,9 +80,9 @@ def missing_guards(tx: "PostgresReader", quoted_schema: str) -> tuple[str, ...]:
     """Return the names of the log's triggers that are missing, switched off or were changed."""
     intact = {
         name
-        for name, stored, always, source in tx.query(GUARDS)
+        for name, stored, always, source, path in tx.query(GUARDS)
         if name in TRIGGERS
-        and (stored, always) == (definition(name), True)
+        and (stored, always, path) == (definition(name), True, SEARCH_PATH)
         and source == body(TRIGGERS[name][1], quoted_schema)
     }
     return tuple(name for name in TRIGGERS if name not in intact)

@@ -19,6 +19,7 @@ from ..errors import (
     Busy,
     Gone,
     LogWentBack,
+    NotAllowed,
     OutcomeUnknown,
     ReadOnly,
     StorageFailed,
@@ -42,6 +43,11 @@ READ = """
     LOCK TABLE meta IN ACCESS SHARE MODE"""
 
 HASH_AT = "SELECT encode(hash, 'hex') FROM {schema}.events WHERE position = %(position)s"
+
+# The owner of the log owns all tables.
+OWNER = """
+    SELECT pg_get_userbyid(relowner), pg_has_role(relowner, 'MEMBER')
+      FROM pg_class WHERE pg_class.oid = CAST('events' AS regclass)"""
 
 Result = TypeVar("Result")
 
@@ -105,6 +111,20 @@ class PostgresLog:
         with self.prepare(actor, patience_s) as transaction:
             yield transaction
         transaction.commit()
+
+    @contextmanager
+    def maintain(self) -> Iterator[PostgresTransaction]:
+        """Run one write transaction as the owner of the tables, to change tables.
+
+        Raises NotAllowed if this user may not act as the owner, and the errors of `write`.
+        """
+        with self.write(actor="") as transaction:
+            owner, may_act = transaction.query(OWNER)[0]
+            if not may_act:
+                what = f"only {owner}, the owner of the tables, may rebuild the views"
+                raise NotAllowed(self.label, what, f"run queuectl replay as {owner}")
+            transaction.act_as(owner)
+            yield transaction
 
     @contextmanager
     def prepare(self, actor: str, patience_s: float = PATIENCE_S) -> Iterator[PostgresTransaction]:

@@ -47,11 +47,16 @@ def role_if_missing(role: str, then: str = "") -> str:
 
     then: further statements, if it is created.
     """
-    name = "'" + role.replace("'", "''") + "'"
-    return (
-        f"DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {name})"
-        f" THEN CREATE ROLE {quoted(role)} NOLOGIN;{then} END IF; END $do$"
+    body = (
+        f"BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {_literal(role)})"
+        f" THEN CREATE ROLE {quoted(role)} NOLOGIN;{then} END IF; END"
     )
+    return f"DO {_literal(body)}"
+
+
+def _literal(text: str) -> str:
+    """Return a text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def creation_of(roles: Roles) -> list[str]:

@@ -90,6 +90,11 @@ END"""
 FUNCTIONS = {"refuse_change": REFUSE_CHANGE, "refuse_gap": REFUSE_GAP}
 """Name and body of the functions that the triggers call. `{schema}` is replaced."""
 
+SEARCH_PATH = "search_path = pg_catalog, pg_temp"
+"""Of the functions: otherwise they would use functions and operators that a writer has put first
+in its own path.
+"""
+
 TRIGGERS = {
     "events_never_change": ("BEFORE UPDATE ON events", "refuse_change"),
     "events_never_go": ("BEFORE DELETE ON events", "refuse_change"),
@@ -116,7 +121,7 @@ def definition(trigger: str) -> str:
 def statements(quoted_schema: str) -> list[str]:
     """Return the statements that create all this in the schema, which comes first in the path."""
     functions = [
-        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql"
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET {SEARCH_PATH}"
         f" AS $guard${body(name, quoted_schema)}$guard$"
         for name in FUNCTIONS
     ]

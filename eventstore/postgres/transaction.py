@@ -11,6 +11,7 @@ from ..errors import StreamConflict
 from ..log_reader import LAST
 from ..store import Bindings, Row
 from ..tables import Statement
+from .address import quoted
 from .connecting import Connection
 from .flushing import WaitsFor
 from .following import IS_FOLLOWED, lock_number
@@ -144,6 +145,10 @@ class PostgresTransaction(Appending, PostgresReader):
         except psycopg.errors.LockNotAvailable:
             return False
         return True
+
+    def act_as(self, role: str) -> None:
+        """Act as this role in the rest of the transaction."""
+        self._connection.execute(f"SET LOCAL ROLE {quoted(role)}".encode())
 
     def _insert(self, records: list[Row], expected: list[tuple[str, int]]) -> None:
         """Insert records. The versions are compared first: an error would end the transaction."""

@@ -8,7 +8,7 @@ import os
 import time
 from _thread import allocate_lock  # threading.Lock, without the import of its module
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -108,6 +108,10 @@ class SqliteStore:
         with self.prepare(actor, patience_s) as transaction:
             yield transaction
         transaction.commit()
+
+    def maintain(self) -> AbstractContextManager[SqliteTransaction]:
+        """Return a write transaction that changes tables, and appends no events."""
+        return self.write(actor="")
 
     @contextmanager
     def prepare(self, actor: str, patience_s: float = PATIENCE_S) -> Iterator[SqliteTransaction]:

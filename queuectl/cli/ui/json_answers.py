@@ -13,10 +13,14 @@ class Accepted(Document, frozen=True, kw_only=True):
 
 
 class Created(Document, frozen=True, kw_only=True):
-    """`init`. `created` is false if the queue existed already."""
+    """`init`. `created` is false if the queue existed already.
+
+    `roles` are the roles of the queue on a server, with `--roles`.
+    """
 
     place: str
     created: bool
+    roles: list[str] = []
 
 
 class Changed(Document, frozen=True, kw_only=True):

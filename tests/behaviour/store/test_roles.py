@@ -1,13 +1,15 @@
 """Roles of a queue on a server: each may do what it is for, and nobody but the owner more."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from eventstore.errors import InvalidAddress, NotCreated
+from eventstore.errors import InvalidAddress, NotAllowed, NotCreated
 from eventstore.events.job import Enqueued
 from eventstore.verify import verify
+from projections.rebuild import rebuild
 from projections.registry import first_schema
 from tests.stores import ON_A_SERVER, open_on_server
 
@@ -16,10 +18,15 @@ pytestmark = ON_A_SERVER
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 from eventstore.postgres.address import address_from, quoted  # noqa: E402
-from eventstore.postgres.creating import create, create_roles, script  # noqa: E402
+from eventstore.postgres.creating import create, create_roles  # noqa: E402
 from eventstore.postgres.roles import roles_of  # noqa: E402
+from eventstore.postgres.scripts import creation_script, roles_script  # noqa: E402
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
+
+OWNERS = """
+    SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class
+     WHERE relnamespace = CAST('{}' AS regnamespace)"""
 
 Login = Callable[[str], str]
 """Creates a user in the role of this kind, and returns the address of the queue for it."""
@@ -141,12 +148,54 @@ def test_no_role_may_change_the_log(url: str, login: Login) -> None:
             assert answer(member, statement) == "InsufficientPrivilege", statement
 
 
+ALWAYS_EQUAL = """
+    CREATE FUNCTION {schema}.never(a BIGINT, b BIGINT) RETURNS BOOLEAN
+        LANGUAGE sql AS 'SELECT false';
+    CREATE OPERATOR {schema}.<> (LEFTARG = BIGINT, RIGHTARG = BIGINT, PROCEDURE = {schema}.never)"""
+
+
+def test_guards_do_not_use_operators_of_a_writer(url: str, owner: Any, login: Login) -> None:
+    worker = login("worker")
+    user, queue = worker.split("@")[0].rpartition("/")[2], address_from(url).quoted_schema
+    owner.execute(f"CREATE SCHEMA {user} AUTHORIZATION {user}")
+    with connected(worker) as connection:
+        connection.execute(ALWAYS_EQUAL.format(schema=user))
+        connection.execute(f"SET search_path = {user}, pg_catalog, {queue}")
+        assert connection.execute("SELECT 1::BIGINT <> 2::BIGINT").fetchone() == (False,)
+        with pytest.raises(psycopg.errors.RaiseException, match="only added at the end"):
+            connection.execute(
+                "INSERT INTO events VALUES (9, '9', 1, 't', 0, 'a', 9, NULL, '', '')"
+            )
+    owner.execute(f"DROP SCHEMA {user} CASCADE")
+
+
 def test_tables_of_a_rebuild_have_the_same_rights(url: str, owner: Any, login: Login) -> None:
     owner.execute("CREATE TABLE jobs_shadow (n INTEGER)")
     worker, reader = login("worker"), login("reader")
     assert answer(worker, "INSERT INTO jobs_shadow VALUES (1)") == "done"
     assert answer(reader, "SELECT * FROM jobs_shadow") == "done"
     assert answer(reader, "DELETE FROM jobs_shadow") == "InsufficientPrivilege"
+
+
+def test_only_who_may_act_as_the_owner_rebuilds(url: str) -> None:
+    address = address_from(url)
+    owned_by, member = f"{address.schema}_owner", f"member_of_{address.schema.replace('-', '_')}"
+    create(address, first_schema, owner=owned_by)
+    create_roles(address)
+    with psycopg.connect(address.url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {member} LOGIN IN ROLE {quoted(roles_of(address).worker)}")
+        as_member = url.replace("postgres@", f"{member}@")
+        with (
+            closing(open_on_server(as_member)) as log,
+            pytest.raises(NotAllowed, match=f"only {owned_by}, the owner of the tables, may"),
+        ):
+            rebuild(log)
+        connection.execute(f"GRANT {quoted(owned_by)} TO {member}")
+        with closing(open_on_server(as_member)) as log:
+            assert rebuild(log) == 0
+        owners = connection.execute(OWNERS.format(address.quoted_schema)).fetchall()
+        connection.execute(f"DROP ROLE {member}")
+    assert owners == [(owned_by,)]
 
 
 def test_roles_are_created_once(url: str, owner: Any) -> None:
@@ -202,17 +251,15 @@ def test_everything_belongs_to_a_role_of_its_own(url: str) -> None:
     create(address, first_schema, owner="keeper of logs")
     create_roles(address)
     with psycopg.connect(address.url) as connection:
-        owners = connection.execute(
-            "SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace ="
-            f" CAST('{address.quoted_schema}' AS regnamespace)"
-        ).fetchall()
+        owners = connection.execute(OWNERS.format(address.quoted_schema)).fetchall()
     assert owners == [("keeper of logs",)]
 
 
 def test_script_for_psql_creates_the_same(url: str, login: Login, owner: Any) -> None:
     address = address_from(url)
     owner.execute(f"DROP SCHEMA {address.quoted_schema} CASCADE")
-    owner.execute(script(address, first_schema, "keeper of logs", roles_of(address)))
+    owner.execute(creation_script(address, first_schema, "keeper of logs"))
+    owner.execute(roles_script(address, "keeper of logs"))
     assert answer(login("worker"), "INSERT INTO leases VALUES ('w', 1)") == "done"
     log = open_on_server(url)
     with log.write("anna@box") as tx:

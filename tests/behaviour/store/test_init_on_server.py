@@ -1,0 +1,67 @@
+"""`init` as typed: it creates a queue on a server, its roles, or prints the SQL of both."""
+
+from typing import Any
+
+import pytest
+
+from tests.ctl import Ctl
+from tests.stores import ON_A_SERVER
+
+pytestmark = ON_A_SERVER
+
+psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
+
+KINDS = ("reader", "client", "worker")
+
+
+def connected(url: str) -> Any:
+    from eventstore.postgres.address import address_from
+
+    return psycopg.connect(address_from(url).url, autocommit=True)
+
+
+def test_init_creates_a_queue_and_later_its_roles(ctl: Ctl, url: str) -> None:
+    name = url.rpartition("=")[2]
+    first = ctl("init", url, "--json").json
+    assert (first["created"], first["roles"], first["position"]) == (True, [], 0)
+    assert "exists already" in ctl("init", url).err
+    added = ctl("init", url, "--roles")
+    assert f"created roles {name}_reader, {name}_client, {name}_worker" in added.err
+    assert f'IN ROLE "{name}_worker"' in added.err
+    again = ctl("init", url, "--roles", "--json").json
+    assert (again["created"], again["roles"]) == (False, [f"{name}_{kind}" for kind in KINDS])
+
+
+def test_a_client_enqueues_and_a_worker_runs_with_their_roles(ctl: Ctl, url: str) -> None:
+    name = url.rpartition("=")[2]
+    ctl("init", url, "--roles", "--owner", f"{name}_owner")
+    user = name.replace("-", "_")
+    with connected(url) as server:
+        for kind in KINDS:
+            server.execute(f'CREATE ROLE {user}_{kind} LOGIN IN ROLE "{name}_{kind}"')
+    reader, client, worker = (url.replace("postgres@", f"{user}_{kind}@") for kind in KINDS)
+    job = ctl("--db", client, "enqueue", "--", "echo hello").out.strip()
+    ctl("--db", worker, "worker", "start", "--until-empty")
+    assert ctl("--db", reader, "status", "--json").json["counts"]["completed"] == 1
+    assert ctl("--db", reader, "logs", job).out == "hello\n"
+    ctl("--db", reader, "verify")
+    refused = ctl("--db", reader, "enqueue", "--", "true", code=6).err
+    assert "ask the owner of the queue for the privilege" in refused
+    refused = ctl("--db", worker, "replay", code=6).err
+    assert f"only {name}_owner, the owner of the tables, may rebuild the views" in refused
+
+
+def test_init_prints_the_sql_that_creates_the_same(ctl: Ctl, url: str) -> None:
+    sql = ctl("init", url, "--roles", "--owner", "keeper of logs", "--print").out
+    with connected(url) as server:
+        server.execute(sql)
+    assert "exists already" in ctl("init", url).err
+    ctl("--db", url, "enqueue", "--", "true")
+    ctl("--db", url, "verify")
+
+
+@pytest.mark.usefixtures("kind")
+@pytest.mark.parametrize("words", [("--roles",), ("--owner", "anna"), ("--print",)], ids=" ".join)
+def test_a_file_has_no_roles(ctl: Ctl, words: tuple[str, ...]) -> None:
+    assert "need a queue on a server" in ctl("init", "x.db", *words, code=2).err
+    assert not (ctl.folder / "x.db").exists()

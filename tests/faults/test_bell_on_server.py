@@ -1,0 +1,243 @@
+"""A bell on a server that hears nothing looks at the log instead, and it survives the server."""
+
+import os
+import select
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from eventstore.events.job import Claimed, Enqueued
+from eventstore.store import Doorbell, Store
+from tests.faults.altering import AlteringProxy
+from tests.faults.pooling import PGBOUNCER, pooling
+from tests.postgres import Server, installations, running
+from tests.stores import open_on_server
+
+psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
+
+from eventstore.postgres import doorbell as doorbell_module  # noqa: E402
+from eventstore.postgres.address import address_from  # noqa: E402
+
+JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
+CLAIMED = Claimed(attempt=1, worker="3f", slot=1)
+
+LATE_S, SILENT_S = 10.0, 0.3
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    if not installations():
+        pytest.skip("no PostgreSQL server is installed, or this user has no account name")
+    with running(next(iter(installations())), "fsync=off") as server:
+        yield server
+
+
+@pytest.fixture
+def url(server: Server, request: pytest.FixtureRequest) -> str:
+    """The address of a new queue."""
+    url = server.url(f"q{abs(hash(request.node.name))}")
+    open_on_server(url, create=True).close()
+    return url
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    with closing(open_on_server(url)) as store:
+        yield store
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bells wait a tenth of a second for what they wait seconds for otherwise."""
+    monkeypatch.setattr(doorbell_module, "ANSWER_S", 0.3)
+    monkeypatch.setattr(doorbell_module, "PROBE_EVERY_S", 0.3)
+    monkeypatch.setattr(doorbell_module, "PAUSES_S", (0.05,))
+
+
+def append(store: Store, stream: str = "1", version: int = 0) -> None:
+    with store.write("anna@box") as tx:
+        tx.append(stream, version, [JOB if version == 0 else CLAIMED])
+
+
+def rings(bell: Doorbell, within_s: float = LATE_S) -> bool:
+    """Return whether the bell rings; all its rings are discarded."""
+    rung = bool(select.select([bell], [], [], within_s)[0])
+    bell.drain()
+    return rung
+
+
+def settle(bell: Doorbell) -> None:
+    """Wait until the bell has rung for what it heard so far."""
+    assert rings(bell)
+    while rings(bell, SILENT_S):
+        pass
+
+
+def through(url: str, folder: Path | str) -> str:
+    """Return the address of the same queue by another socket."""
+    before, _, queue = url.partition("host=")
+    return f"{before}host={folder}&{queue.partition('&')[2]}"
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    end_s = time.monotonic() + LATE_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+def followers(url: str) -> int:
+    address = address_from(url)
+    with psycopg.connect(address.url) as connection:
+        row = connection.execute(f"SELECT count(*) FROM {address.quoted_schema}.follows").fetchone()
+    return int(row[0])
+
+
+@pytest.mark.usefixtures("at_once")
+def test_deaf_bell_says_so_once_and_rings_all_the_same(
+    url: str, store: Store, server: Server, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    deaf = AlteringProxy(tmp_path, server.folder, lambda data: data.replace(b"LISTEN", b"NOTIFY"))
+    with (
+        closing(deaf),
+        closing(open_on_server(through(url, tmp_path), on_wait=said.append)) as behind,
+        closing(behind.guarded_doorbell("work")) as bell,
+    ):
+        wait_for(lambda: said)
+        settle(bell)
+        append(store)
+        assert rings(bell, 2.0)
+        time.sleep(1.0)  # more probes are not heard
+        assert len(said) == 1
+        assert "hears nothing (a pooler?); looking every 0.5 s" in said[0]
+
+
+@pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed")
+@pytest.mark.parametrize(("mode", "messages"), [("transaction", 1), ("session", 0)])
+@pytest.mark.usefixtures("at_once")
+def test_bell_notices_whether_a_pooler_keeps_it_from_hearing(
+    url: str,
+    store: Store,
+    server: Server,
+    mode: Literal["transaction", "session"],
+    messages: int,
+) -> None:
+    said: list[str] = []
+    with (
+        pooling(server.folder, mode) as folder,
+        closing(open_on_server(through(url, folder), on_wait=said.append)) as behind,
+        closing(behind.guarded_doorbell("work")) as bell,
+    ):
+        settle(bell)
+        time.sleep(2.0)
+        settle_again(bell)
+        append(store)
+        assert rings(bell, 2.0)
+        assert len(said) == messages
+
+
+def settle_again(bell: Doorbell) -> None:
+    while rings(bell, SILENT_S):
+        pass
+
+
+@pytest.mark.usefixtures("at_once")
+def test_half_open_connection_is_made_again(
+    url: str, store: Store, server: Server, tmp_path: Path
+) -> None:
+    proxy = AlteringProxy(tmp_path, server.folder)
+    with (
+        closing(proxy),
+        closing(open_on_server(through(url, tmp_path))) as behind,
+        closing(behind.guarded_doorbell("work")) as bell,
+    ):
+        settle(bell)
+        connections = proxy.connections
+        proxy.stall()
+        append(store)
+        assert rings(bell)
+        assert proxy.connections > connections
+        settle_again(bell)
+        append(store, "2")
+        assert rings(bell, 2.0)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_bell_rings_after_a_restart_of_the_server(store: Store, server: Server) -> None:
+    with closing(store.guarded_doorbell("work")) as bell:
+        settle(bell)
+        server.crash()
+        time.sleep(0.5)
+        server.start()
+        settle(bell)
+        append(store)
+        assert rings(bell, 2.0)
+
+
+def test_bell_is_closed_at_once_while_the_server_is_away(store: Store, server: Server) -> None:
+    bell = store.doorbell()
+    settle(bell)
+    server.crash()
+    time.sleep(0.3)
+    began_s = time.monotonic()
+    bell.close()
+    took_s = time.monotonic() - began_s
+    server.start()
+    assert took_s < 0.5
+
+
+def test_claims_are_announced_only_while_somebody_follows_the_log(store: Store, url: str) -> None:
+    append(store)
+    with closing(store.guarded_doorbell("work")) as workers:
+        settle(workers)
+        append(store, "1", 1)
+        assert not rings(workers, SILENT_S)
+        with closing(store.doorbell()) as follower:
+            settle(follower)
+            assert followers(url) == 1
+            append(store, "1", 2)
+            assert rings(follower, 2.0)
+            assert not rings(workers, SILENT_S)
+    assert followers(url) == 0
+
+
+def test_reader_that_may_not_write_reads_the_head_instead(
+    store: Store, url: str, server: Server
+) -> None:
+    address = address_from(url)
+    schema = address.quoted_schema
+    with psycopg.connect(address.url, autocommit=True) as owner:
+        owner.execute("DROP ROLE IF EXISTS onlooker")
+        owner.execute("CREATE ROLE onlooker LOGIN")
+        owner.execute(f"GRANT USAGE ON SCHEMA {schema} TO onlooker")
+        owner.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO onlooker")
+    append(store)
+    with (
+        closing(
+            open_on_server(url.replace("//postgres@", "//onlooker@"), readonly=True)
+        ) as reading,
+        closing(reading.doorbell()) as bell,
+    ):
+        settle(bell)
+        append(store, "1", 1)
+        assert rings(bell, 2.0)
+        assert followers(url) == 0
+
+
+def test_direct_address_is_used_for_the_bell(
+    url: str, store: Store, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = AlteringProxy(tmp_path, server.folder)
+    with closing(proxy):
+        monkeypatch.setenv("QUEUECTL_DB_DIRECT", through(url, tmp_path).partition("&queue=")[0])
+        with closing(store.guarded_doorbell("work")) as bell:
+            settle(bell)
+            assert proxy.connections
+            assert os.getpid() in store.listeners()
+            append(store)
+            assert rings(bell, 2.0)

@@ -8,6 +8,7 @@ from queuectl import __version__
 
 ENVIRONMENT = {
     "QUEUECTL_DB": "Queue file, if --db does not name one.",
+    "QUEUECTL_DB_DIRECT": "Address of its server without a pooler, for notifications.",
     "XDG_STATE_HOME": "Folder of queuectl/queue.db, the default [~/.local/state].",
     "QUEUECTL_TOKEN": "Access token of the dashboard.",
     "QUEUECTL_ALLOW_NETWORK": "1: accept a queue on a network file system, at your own risk.",

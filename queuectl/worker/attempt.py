@@ -11,6 +11,7 @@ from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM
 from typing import Literal
 
 from eventstore.events.job import FailureReason, Usage
+from eventstore.location import label_of
 from projections.folds.context import Context
 from projections.folds.job import Job
 
@@ -295,6 +296,8 @@ def order(job: Job, context: Context | None, mark: Mark, queue_label: str) -> Or
         "QUEUECTL_QUEUE": job.spec.queue,
         "QUEUECTL_DB": queue_label,
     }
+    if direct := os.environ.get("QUEUECTL_DB_DIRECT"):
+        env["QUEUECTL_DB_DIRECT"] = label_of(direct)  # without a password
     return Order(job.spec.command, job.spec.argv, context.cwd if context else "/", env, mark)
 
 

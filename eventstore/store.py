@@ -123,6 +123,12 @@ class Reader(Protocol):
     def output(self, job_id: str, attempt: int) -> StoredOutput | None:
         """Return the stored output of an attempt; None if there is none."""
 
+    def last_beats(self) -> dict[str, int]:
+        """Return when each worker on a server last showed that it lives; empty for a file.
+
+        UTC, microseconds, by the server's clock. Only for people: a takeover does not rely on it.
+        """
+
     def hash_at(self, position: int) -> str | None:
         """Return the hash of a record in hexadecimal; None if there is none at this position."""
 
@@ -209,6 +215,13 @@ class Writer(Reader, Protocol):
         kept: None if it is stored in files.
         """
 
+    def take_lease(self, worker_id: str, nonce: int | None) -> bool:
+        """End the lease of a worker, if it has not beaten since; return whether it is ended.
+
+        nonce: the last one that was seen; None for any. In a file there are no leases, and it is
+        always true.
+        """
+
 
 class Doorbell(Protocol):
     """A listener's bell: `fileno()` is readable once the log may have grown since `drain()`."""
@@ -228,6 +241,29 @@ class GuardedDoorbell(Doorbell, Protocol):
 
     def check(self) -> None:
         """Create the bell again if it is missing. If that fails, the next check tries again."""
+
+
+class Lives(Protocol):
+    """The leases of the workers on a server, by a connection of their own.
+
+    Each call waits at most some seconds for the server. All raise Away, and connect again at the
+    next call. See docs/decisions/0019.
+    """
+
+    def begin(self, worker_id: str, nonce: int) -> None:
+        """Begin the lease of a worker. Raises NotAllowed."""
+
+    def beat(self, worker_id: str, nonce: int) -> dict[str, int] | None:
+        """Show that a worker lives, and return the nonces of all workers.
+
+        nonce: a random number, in place of the last one. None if another worker has taken it over.
+        """
+
+    def end(self, worker_id: str) -> None:
+        """End the lease of a worker that has ended."""
+
+    def close(self) -> None:
+        """Close the connection."""
 
 
 class Log(Protocol):
@@ -313,6 +349,12 @@ class Store(Log, Protocol):
 
     def lock(self, name: str) -> "Lock":
         """Return the lock with this name; it is not acquired yet."""
+
+    def lives(self) -> Lives | None:
+        """Return the leases of the workers; None if the locks of the kernel are enough.
+
+        They may be used by one other thread, which then closes them.
+        """
 
     def doorbell(self) -> Doorbell:
         """Return a new doorbell for this process."""

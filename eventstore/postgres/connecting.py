@@ -64,8 +64,13 @@ def connect(address: Address, application_name: str | None = None) -> Connected:
     return Connected(connection, key)
 
 
-def connect_to_server(address: Address, application_name: str | None = None) -> Connection:
-    """Return a connection that commits by itself. Raises ForeignFile or Away."""
+def connect_to_server(
+    address: Address, application_name: str | None = None, connect_timeout_s: int | None = None
+) -> Connection:
+    """Return a connection that commits by itself. Raises ForeignFile or Away.
+
+    connect_timeout_s: None for that of the address.
+    """
     options: dict[str, Any] = {
         **OPTIONS,
         **conninfo_to_dict(address.url),
@@ -73,6 +78,8 @@ def connect_to_server(address: Address, application_name: str | None = None) -> 
     }
     if application_name is not None:
         options["application_name"] = application_name
+    if connect_timeout_s is not None:
+        options["connect_timeout"] = connect_timeout_s
     with translated(address.label):
         connection = psycopg.connect(autocommit=True, prepare_threshold=None, **options)
     # By default, the type of a number depends on its size, and each mix of sizes is another

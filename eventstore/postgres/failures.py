@@ -38,8 +38,15 @@ def is_away(error: psycopg.Error) -> bool:
 
 
 def _translation(label: str, error: psycopg.Error) -> StoreError | None:
-    state, what = error.sqlstate or "", _first_line(error)
+    what = _first_line(error)
     if is_away(error):
+        return Away(label, what)
+    return translation_of(label, error.sqlstate or "", what)
+
+
+def translation_of(label: str, state: str, what: str) -> StoreError | None:
+    """Return the error for a SQLSTATE and the server's message; None if it is a bug of ours."""
+    if state.startswith(_AWAY):
         return Away(label, what)
     if state in _FULL:
         return Full(label)

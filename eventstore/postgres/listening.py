@@ -92,6 +92,10 @@ class Line:
         except (psycopg.Error, Refused, NoAnswer):
             pass
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def _take_in(self, until_s: float) -> bool:
         """Wait for the server until this time, and read what it has sent; return False if nothing.
 

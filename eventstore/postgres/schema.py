@@ -43,9 +43,14 @@ OUTPUTS = """
 LEASES = """
     CREATE TABLE leases (
         worker TEXT COLLATE "C" PRIMARY KEY,
-        nonce  BIGINT NOT NULL
+        nonce  BIGINT NOT NULL,
+        beat   BIGINT NOT NULL
     ) WITH (fillfactor = 50)"""
-"""The life of each worker: a random number that it replaces at each beat."""
+"""The life of each worker: a random number that it replaces at each beat.
+
+beat: when that was, by the server's clock (UTC, microseconds). Only for people: nothing depends on
+it. See docs/decisions/0019.
+"""
 
 OUTPUT_CHUNKS = """
     CREATE TABLE output_chunks (

@@ -17,6 +17,7 @@ from .notifying import Channel, announcements
 
 if TYPE_CHECKING:
     from ..output_files import OutputFiles, Piece
+    from .lives import PostgresLives
 
 
 class PostgresStore(PostgresLog):
@@ -62,6 +63,12 @@ class PostgresStore(PostgresLog):
     def lock(self, name: str) -> Lock:
         """Return the lock of this machine with this name; it is not acquired yet."""
         return Lock(self.side_folder.folder("locks"), name)
+
+    def lives(self) -> "PostgresLives":
+        """Return the leases of the workers, with a connection of their own, not yet made."""
+        from .lives import PostgresLives  # only for workers
+
+        return PostgresLives(self._address, self.key)
 
     def doorbell(self) -> PostgresDoorbell:
         """Return a new doorbell, which rings for each commit. Raises InvalidAddress or OSError."""

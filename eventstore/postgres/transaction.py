@@ -65,6 +65,12 @@ _TYPES = (
 INSERT = f"INSERT INTO events ({COLUMNS}) SELECT * FROM {arrays(_TYPES)}"
 
 
+# By the primary key. It waits for a beat that is being committed, and then compares again.
+TAKE_LEASE = """
+    DELETE FROM leases
+     WHERE worker = %(worker)s AND nonce = coalesce(CAST(%(nonce)s AS BIGINT), nonce)"""
+
+
 class Begun(NamedTuple):
     """What the server answers when the lock is obtained."""
 
@@ -149,6 +155,16 @@ class PostgresTransaction(Appending, PostgresReader):
     def act_as(self, role: str) -> None:
         """Act as this role in the rest of the transaction."""
         self._connection.execute(f"SET LOCAL ROLE {quoted(role)}".encode())
+
+    def take_lease(self, worker_id: str, nonce: int | None) -> bool:
+        """End the lease of a worker, if it has not beaten since; return whether it is ended.
+
+        nonce: the last one that was seen; None for any.
+        """
+        self.flush()
+        self.changed = True
+        ended = self._connection.execute(TAKE_LEASE, {"worker": worker_id, "nonce": nonce})
+        return ended.rowcount == 1
 
     def _insert(self, records: list[Row], expected: list[tuple[str, int]]) -> None:
         """Insert records. The versions are compared first: an error would end the transaction."""

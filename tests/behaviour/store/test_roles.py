@@ -94,7 +94,7 @@ def test_only_workers_store_outputs_and_hold_leases(url: str, login: Login) -> N
     for statement in (
         "INSERT INTO outputs VALUES ('1', 1, 1, NULL)",
         "INSERT INTO output_chunks VALUES ('1', 1, 0, '')",
-        "INSERT INTO leases VALUES ('w', 1)",
+        "INSERT INTO leases VALUES ('w', 1, 0)",
     ):
         assert answer(worker, statement) == "done"
         assert answer(client, statement) == "InsufficientPrivilege"
@@ -260,7 +260,7 @@ def test_script_for_psql_creates_the_same(url: str, login: Login, owner: Any) ->
     owner.execute(f"DROP SCHEMA {address.quoted_schema} CASCADE")
     owner.execute(creation_script(address, first_schema, "keeper of logs"))
     owner.execute(roles_script(address, "keeper of logs"))
-    assert answer(login("worker"), "INSERT INTO leases VALUES ('w', 1)") == "done"
+    assert answer(login("worker"), "INSERT INTO leases VALUES ('w', 1, 0)") == "done"
     log = open_on_server(url)
     with log.write("anna@box") as tx:
         tx.append("1", 0, [JOB])

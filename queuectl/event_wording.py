@@ -37,6 +37,13 @@ from .text.outcomes import ending
 STOPS = {"drain": "finish running jobs", "now": "stop running jobs"}
 """What a worker does with its jobs after each kind of stop request."""
 
+LOST = {
+    "locks": "found dead by {}",
+    "lease": "did not beat for its lease; found by {}",
+    "person": "forgotten by {}",
+}
+"""How a worker was lost, by what showed it."""
+
 
 def event_text(event: Event, spec: Enqueued | None = None) -> str:
     """Describe an event without its type: `attempt 2, waited 1.5s` for `claimed`.
@@ -82,7 +89,7 @@ def _of_other_streams(event: WorkerEvent | ConfigEvent | ContextEvent | LogEvent
         case WorkerStopped():
             return event.reason.replace("-", " ")
         case WorkerLost():
-            return f"found dead by {event.found_by}"
+            return LOST[event.how].format(event.found_by)
         case ConfigChanged():
             before, after = _value(event.key, event.before), _value(event.key, event.value)
             return _with_reason(f"{event.key}: {before} → {after}", event.reason)

@@ -24,6 +24,8 @@ class WorkerStarted(Fact, frozen=True, kw_only=True):
     """The queues it serves; empty means all."""
     version: str = ""
     """Version of the program."""
+    lease_us: int | None = None
+    """On a server: others may take it over after so long without a beat. None: never by time."""
 
 
 class StopRequested(Fact, frozen=True, kw_only=True):
@@ -40,10 +42,14 @@ class WorkerStopped(Fact, frozen=True, kw_only=True):
 
 
 class WorkerLost(Fact, frozen=True, kw_only=True):
-    """The worker died: another worker found its locks free and none of its processes running."""
+    """The worker died, and its claims were taken over."""
 
     found_by: str
-    """The worker that took over its claims."""
+    """The worker that took over its claims, or the user."""
+    how: Literal["locks", "lease", "person"] = "locks"
+    """What showed its death. `locks`: its locks were free and none of its processes was running.
+    `lease`: it did not beat for its whole lease, and had ended its jobs before. `person`: a user
+    said so."""
 
 
 WorkerEvent = WorkerStarted | StopRequested | WorkerStopped | WorkerLost

@@ -233,9 +233,10 @@ class EndWorker(OfWorker, frozen=True, kw_only=True):
 
 
 class LoseWorker(OfWorker, frozen=True, kw_only=True):
-    """Record that a worker has died. found_by: the worker that found this."""
+    """Record that a worker has died. found_by: the worker or user that found this, by `how`."""
 
     found_by: str
+    how: Literal["locks", "lease", "person"] = "locks"
 
 
 WorkerRequest = StartWorker | RequestStop | EndWorker | LoseWorker

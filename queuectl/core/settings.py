@@ -47,6 +47,10 @@ class Setting(msgspec.Struct, frozen=True):
     help: str
     off: str | None = None
     """The word for 0 if 0 means "no limit"; None if 0 is an ordinary value."""
+    lowest: Number = 0
+    """The lowest value, except 0 if `off` is a word for it."""
+    of: Literal["jobs", "workers"] = "jobs"
+    """Whether new jobs record the value in force, or workers at their start."""
 
     @property
     def field(self) -> str:
@@ -108,9 +112,15 @@ class Setting(msgspec.Struct, frozen=True):
         return f"{value:,}" if self.kind == "count" else self.show(value)
 
     def _bounded(self, value: Number) -> Number:
-        if 0 <= value <= self.highest:
+        if self.lowest <= value <= self.highest or (self.off and value == 0):
             return value
-        raise BadInput(f"{self.key} must be between 0 and {self._shown(self.highest)}")
+        bounds = f"between {self._shown_lowest} and {self._shown(self.highest)}"
+        other = f", or {self.off}" if self.off and self.lowest else ""
+        raise BadInput(f"{self.key} must be {bounds}{other}")
+
+    @property
+    def _shown_lowest(self) -> str:
+        return self._shown(self.lowest) if self.lowest else "0"
 
 
 _ALL = (
@@ -125,6 +135,16 @@ _ALL = (
     Setting("timeout", "duration", 0, LONGEST_US, "stop an attempt after this long", off="none"),
     Setting("grace", "duration", 10 * SECOND_US, LONGEST_US, "time between SIGTERM and SIGKILL"),
     Setting("output-limit", "size", 10 << 20, 1 << 40, "maximum output to keep per attempt"),
+    Setting(
+        "lease",
+        "duration",
+        120 * SECOND_US,
+        86_400 * SECOND_US,
+        "longest silence of a worker on a server; then others run its jobs (not in a file)",
+        off="never",
+        lowest=10 * SECOND_US,
+        of="workers",
+    ),
 )
 SETTINGS = {setting.key: setting for setting in _ALL}
 
@@ -134,6 +154,7 @@ _NAMES_ELSEWHERE = {
     **dict.fromkeys(("max-backoff", "backoff-cap", "max-delay"), "backoff-max"),
     **dict.fromkeys(("max-runtime", "job-timeout", "ttr"), "timeout"),
     **dict.fromkeys(("kill-timeout", "grace-period", "stop-timeout"), "grace"),
+    **dict.fromkeys(("heartbeat", "heartbeat-timeout", "worker-timeout", "lease-time"), "lease"),
     **dict.fromkeys(("max-output", "log-limit"), "output-limit"),
 }
 """The names that other programs use, and the keys of these settings."""
@@ -166,6 +187,14 @@ def policy(values: Mapping[str, SettingValue]) -> Policy:
     """Return the policy for jobs without options. values: the values that were set, by key."""
     return Policy(
         tuple(
-            (setting.field, setting.in_force(values.get(key))) for key, setting in SETTINGS.items()
+            (setting.field, setting.in_force(values.get(key)))
+            for key, setting in SETTINGS.items()
+            if setting.of == "jobs"
         )
     )
+
+
+def lease_us(values: Mapping[str, SettingValue]) -> int | None:
+    """Return the lease of a new worker on a server; None for none. values: those that were set."""
+    value = SETTINGS["lease"].in_force(values.get("lease"))
+    return None if value is None else int(value)

@@ -34,7 +34,7 @@ SETTING_COLUMNS: tuple[Column[SettingRow], ...] = (
 
 @click.group("config", epilog=KEYS)
 def config_command() -> None:
-    """Show or change the default settings for new jobs."""
+    """Show or change the defaults for new jobs and workers."""
 
 
 @config_command.command("get", epilog=options.examples("queuectl config get max-retries"))
@@ -74,7 +74,7 @@ def list_(reading: Reading, out: Printer) -> None:
 @options.dry_run
 @options.printer
 def set_(out: Printer, key: str, value: str, reason: str | None, dry_run: bool) -> None:
-    """Set a default for new jobs ('default' resets it)."""
+    """Set a default for new jobs or workers ('default' resets it)."""
     entry = setting(key)
     stored = None if value == DEFAULT else entry.parse(value)
     request = SetConfig(key=entry.key, value=stored, reason=reason)

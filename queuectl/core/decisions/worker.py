@@ -27,6 +27,6 @@ def decide(worker: Worker | None, request: WorkerRequest) -> Decision:
         case EndWorker():
             return (WorkerStopped(reason=request.reason),)
         case LoseWorker():
-            return (WorkerLost(found_by=request.found_by),)
+            return (WorkerLost(found_by=request.found_by, how=request.how),)
         case _:
             assert_never(request)

@@ -5,7 +5,9 @@ open database, and takes no part in running jobs. It imports no other module of 
 the standard library), so that a bug elsewhere cannot break it.
 
 Two processes run at the same time: the keeper waits in `_watch` for signals and for the end of its
-child; the supervisor runs the loop. The order after the supervisor's death matters: the keeper
+child; the supervisor runs the loop. If the queue is on a server, the supervisor names a time at
+which all its jobs must have ended, again and again, and the keeper kills it if that time passes:
+it may be stopped or hang. The order after the supervisor's death matters: the keeper
 first kills and reaps all remaining processes of the jobs, and only then closes the worker's lock.
 Another worker that sees the lock free can therefore rely on the fact that no job is running.
 
@@ -28,6 +30,12 @@ from collections.abc import Callable
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DELIBERATE = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 10, 130})
 """Exit codes of a supervisor that ended on purpose; after any other end it is restarted."""
+LEASE_ENDED = 11
+"""Exit code of a supervisor whose lease has ended. Its restarts are not limited: it is no bug."""
+LOOK_S = 1.0
+"""Pause between two looks at the clock: it may have gone on while the machine slept."""
+CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""The clock of deadlines: it counts on while the machine sleeps, and is never set."""
 TOGETHER_S = 0.01
 """Signals within this time are one request: `timeout` signals its child, then the whole group."""
 FORK_AGAIN_S = 1.0
@@ -54,10 +62,9 @@ def keep(
     the command that is suggested to the user if the keeper gives up.
 
     `supervise` takes a socket to the keeper, the names of the previous supervisors, and the soft
-    RLIMIT_RTTIME of kept processes. Over the socket the supervisor sends a descriptor, with its
-    name as text; the keeper holds it open until all processes that the supervisor started have
-    ended. In the other direction each byte is the number of a stop signal that the keeper received,
-    now or during a previous supervisor. End of file means that the other process is dead.
+    RLIMIT_RTTIME of kept processes. Over the socket the supervisor sends lines, see `Messages`. In
+    the other direction each byte is the number of a stop signal that the keeper received, now or
+    during a previous supervisor. End of file means that the other process is dead.
     """
     _open_standard_descriptors()
     adopt_orphans()
@@ -66,10 +73,12 @@ def keep(
     stops: list[int] = []
     names: list[str] = []
     kept_limit = draw_kept_limit()
+    is_first = True
     while True:
         ours, theirs = socket.socketpair()
         _pass_on(ours, stops)  # before the fork: the supervisor reads them before it takes a job
-        pid = _fork_again(wakeup) if restarts else _fork()
+        pid = _fork() if is_first else _fork_again(wakeup)
+        is_first = False
         if pid is None:
             return 1
         if pid == 0:
@@ -84,13 +93,14 @@ def keep(
         ours.close()
         if code in DELIBERATE:
             return code
-        if len(restarts) == RESTARTS and time.monotonic() - restarts[0] < WITHIN_S:
-            _say(
-                f"error: the supervisor {_how(code)}, the fourth time within a minute; giving up."
-                f" Its jobs were ended; the next worker requeues them: {start}"
-            )
-            return 1
-        restarts.append(time.monotonic())
+        if code != LEASE_ENDED:
+            if len(restarts) == RESTARTS and time.monotonic() - restarts[0] < WITHIN_S:
+                _say(
+                    f"error: the supervisor {_how(code)}, the fourth time within a minute; giving"
+                    f" up. Its jobs were ended; the next worker requeues them: {start}"
+                )
+                return 1
+            restarts.append(time.monotonic())
         stops += _requests(wakeup)
         why = " to requeue them" if stops else ""
         _say(f"the supervisor {_how(code)}; its jobs were ended; starting it again{why}")
@@ -216,6 +226,58 @@ def _fork_again(wakeup: int) -> int | None:
             return None
 
 
+class Messages:
+    """The messages of a supervisor, each a line of text.
+
+    `name NAME`, sent with a descriptor: the keeper holds it open until all processes that the
+    supervisor started have ended; the next supervisors learn the name. `until MICROSECONDS`: by
+    this time of the boot-time clock, another message must have come, or the supervisor is killed.
+    """
+
+    def __init__(self, line: socket.socket, names: list[str]) -> None:
+        """names: a new name is added to this list."""
+        self.held: list[int] = []
+        self.until_us: int | None = None
+        self._line, self._names, self._text = line, names, b""
+
+    def receive(self) -> bool:
+        """Receive what was sent; return False if the supervisor has closed its end."""
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._line, 4096, 8)
+        except ConnectionResetError:  # it died before it read a signal
+            return False
+        self.held += descriptors
+        *lines, self._text = (self._text + data).split(b"\n")
+        for line in lines:
+            self._take(line.decode())
+        return bool(data)
+
+    def wait_s(self) -> float | None:
+        """Return how long to wait for a message or signal; None for no limit."""
+        if self.until_us is None:
+            return None
+        return min(max(0.0, (self.until_us - boot_us()) / 1e6), LOOK_S)
+
+    def are_overdue(self) -> bool:
+        """Return whether the time of the last `until` has passed; only once."""
+        if self.until_us is None or boot_us() < self.until_us:
+            return False
+        self.until_us = None
+        return True
+
+    def _take(self, line: str) -> None:
+        word, _, value = line.partition(" ")
+        if word == "until":
+            self.until_us = int(value)
+        elif value not in self._names:
+            self._names.append(value)
+
+
+def boot_us() -> int:
+    """Return microseconds since the machine was started, also while it slept."""
+    return time.clock_gettime_ns(CLOCK) // 1000
+
+
 def _watch(
     pid: int, line: socket.socket, wakeup: int, stops: list[int], names: list[str]
 ) -> tuple[int, list[int]]:
@@ -223,16 +285,17 @@ def _watch(
 
     Stop signals that arrive before that are added to `stops`, the supervisor's name to `names`.
     """
-    held: list[int] = []
+    messages = Messages(line, names)
     sources: list[int | socket.socket] = [wakeup, line]
+    killed = False
     while True:
-        ready, _, _ = select.select(sources, [], [])
+        ready, _, _ = select.select(sources, [], [], messages.wait_s())
         if line in ready:
-            descriptors = _descriptors_from(line, names)
-            if descriptors is None:
+            if not messages.receive():
                 sources.remove(line)
-            else:
-                held += descriptors
+        elif messages.are_overdue():  # and no later message waits to be received
+            os.kill(pid, signal.SIGKILL)
+            killed = True
         if wakeup in ready:
             stops += (numbers := _requests(wakeup))
             _pass_on(line, numbers)
@@ -240,20 +303,8 @@ def _watch(
             if ended and os.WIFSTOPPED(status):  # by a job, such as `kill -STOP $PPID`
                 os.kill(pid, signal.SIGCONT)
             elif ended:
-                return os.waitstatus_to_exitcode(status), held
-
-
-def _descriptors_from(line: socket.socket, names: list[str]) -> list[int] | None:
-    """Receive descriptors that the supervisor has sent; None if it has closed its end.
-
-    The name that it sent with them is added to `names`.
-    """
-    try:
-        text, descriptors, _, _ = socket.recv_fds(line, 64, 8)
-    except ConnectionResetError:  # it died before it read a signal
-        return None
-    names += [name for name in text.decode().split() if name not in names]
-    return descriptors if text else None
+                code = os.waitstatus_to_exitcode(status)
+                return LEASE_ENDED if killed else code, messages.held
 
 
 def _requests(wakeup: int) -> list[int]:
@@ -283,6 +334,8 @@ def _pass_on(line: socket.socket, numbers: list[int]) -> None:
 
 
 def _how(code: int) -> str:
+    if code == LEASE_ENDED:
+        return "lost its lease"
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"failed (exit {code})"
 
 

@@ -76,7 +76,7 @@ class Presence:
 
     def _lock_for_keeper(self) -> Lock:
         lock = self._lock(self._keepers_name)
-        name = f"{self._worker_id}\n".encode()
+        name = f"name {self._worker_id}\n".encode()
         socket.send_fds(self._line, [name], [lock.fileno()])
         lock.release()
         return lock

@@ -116,7 +116,7 @@ def test_keeper_holds_the_lock_until_all_processes_have_ended(tmp_path: Path) ->
     body = f"""
 lock = os.open({str(lock)!r}, os.O_CREAT | os.O_RDWR)
 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-socket.send_fds(line, [b'lock'], [lock])
+socket.send_fds(line, [b'name lock\\n'], [lock])
 os.close(lock)
 say('supervisor', os.getpid())
 if os.fork() == 0: os.execvp('sleep', ['sleep', '60'])
@@ -155,7 +155,7 @@ def test_stop_signals_are_passed_to_the_next_supervisor_too(tmp_path: Path) -> N
     seen = tmp_path / "seen"
     body = f"""
 if not os.path.exists({str(seen)!r}):
-    socket.send_fds(line, [b'first\\n'], [0])
+    socket.send_fds(line, [b'name first\\n'], [0])
     say('up')
     for count in (1, 2): say('got', count, *line.recv(1))
     open({str(seen)!r}, 'w').close()
@@ -169,6 +169,69 @@ say('asked', *line.recv(10), *before)
             running.says(f"got {count} 2")
         running.says("asked 2 2 first")
         assert running.ends().code == 0
+
+
+NAMES_A_TIME = """
+from queuectl.worker.keeper import boot_us
+def until(seconds): line.send(b'until %d\\n' % (boot_us() + seconds * 1_000_000))
+if before:
+    say('again', *before)
+    return 0
+socket.send_fds(line, [b'name first\\n'], [0])
+until({seconds})
+{then}
+"""
+
+
+def test_supervisor_that_hangs_after_the_time_that_it_has_named_is_killed() -> None:
+    body = NAMES_A_TIME.format(
+        seconds=0.3, then="os.spawnlp(os.P_NOWAIT, 'sleep', 'sleep', '1000')\nwait()"
+    )
+    with keeper(body) as running:
+        running.says("again first")
+        assert running.ends().err == (
+            "the supervisor lost its lease; its jobs were ended; starting it again"
+        )
+
+
+def test_supervisor_that_names_later_times_goes_on() -> None:
+    then = """
+import time
+for _ in range(20):
+    time.sleep(0.05)
+    until(0.4)
+"""
+    body = NAMES_A_TIME.format(seconds=0.4, then=then)
+    with keeper(body) as running:
+        assert running.ends().code == 0
+        assert running.err == []
+
+
+def test_messages_that_arrive_in_pieces_or_together_are_understood() -> None:
+    body = """
+import time
+for piece in (b'na', b'me a', b'\\nname b\\nun', b'til 99999999999999\\nname c\\n'):
+    line.send(piece)
+    time.sleep(0.02)
+if before:
+    say('before', *before)
+    return 0
+os.abort()
+"""
+    with keeper(body) as running:
+        running.says("before a b c")
+
+
+def test_a_lost_lease_is_not_a_crash() -> None:
+    body = """
+from queuectl.worker.keeper import LEASE_ENDED
+line.send(b'name %d\\n' % len(before))
+say('life', len(before))
+return LEASE_ENDED if len(before) < 5 else 0
+"""
+    with keeper(body) as running:
+        assert running.ends().code == 0
+        assert running.out[-1] == "life 5"
 
 
 def test_error_in_the_supervisor_is_reported_once_and_it_is_restarted() -> None:

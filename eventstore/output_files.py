@@ -34,6 +34,11 @@ def folder_name(job_id: str, attempt: int) -> str:
     return f"{job_id}.{attempt}"
 
 
+def head_bytes(limit_bytes: int) -> int:
+    """Return how much of the beginning of an output is kept, if at most `limit_bytes` are kept."""
+    return limit_bytes - 2 * (limit_bytes // 4)
+
+
 class Piece(NamedTuple):
     """A contiguous piece of the output that was kept."""
 
@@ -69,6 +74,43 @@ def pieces(folder: int | None, job_id: str, attempt: int, since: int = 0) -> Ite
                 since = piece.end
     finally:
         os.close(own)
+
+
+def has_files(folder: int | None, job_id: str, attempt: int) -> bool:
+    """Return True if there are files of this attempt. folder: as in `pieces`."""
+    if folder is None:
+        return False
+    try:
+        os.stat(folder_name(job_id, attempt), dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def gaps_of(folder: int | None, job_id: str, attempt: int) -> list[tuple[int, int]]:
+    """Return the parts of the output that the files of an attempt lack, in front of the last file.
+
+    Each has the offsets of its first byte and after its last one. folder: as in `pieces`.
+    """
+    own = _open(folder_name(job_id, attempt), _FOLDER, folder)
+    if own is None:
+        return []
+    gaps, end = [], 0
+    try:
+        for offset in sorted(int(name) for name in os.listdir(own) if name.isdecimal()):
+            if offset > end:
+                gaps.append((end, offset))
+            end = offset + _size(own, offset)
+    finally:
+        os.close(own)
+    return gaps
+
+
+def _size(own: int, offset: int) -> int:
+    try:
+        return os.stat(str(offset), dir_fd=own, follow_symlinks=False).st_size
+    except FileNotFoundError:  # removed in the meantime, because newer output needed the room
+        return 0
 
 
 @contextmanager
@@ -125,7 +167,7 @@ class OutputFiles:
         self._parent, self._name = folder, folder_name(job_id, attempt)
         self.limit_bytes = limit_bytes
         self._quarter = limit_bytes // 4
-        self._half = limit_bytes - 2 * self._quarter
+        self._half = head_bytes(limit_bytes)
         self._folder: int | None = None
         self._segments: list[_Segment] = []
         # Digests of the head, of all kept segments, and of the head with the last segment. The last
@@ -135,7 +177,7 @@ class OutputFiles:
 
     def _begin_again(self) -> None:
         """Start over after another program has removed the files: keep only later output."""
-        self.close()
+        self._close_all()
         self._segments.clear()
         self._of_head, self._of_all, self._of_ends = sha256(), sha256(), sha256()
 
@@ -165,6 +207,9 @@ class OutputFiles:
 
     def close(self) -> None:
         """Close the descriptors. Nothing may be written afterwards."""
+        self._close_all()
+
+    def _close_all(self) -> None:
         for segment in self._segments:
             segment.close()
         if self._folder is not None:

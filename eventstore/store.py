@@ -340,6 +340,21 @@ class Store(Log, Protocol):
         since: the offset in bytes at which to begin.
         """
 
+    def writes_here(self, job_id: str, attempt: int) -> bool:
+        """Return whether this machine has the files of an attempt's long output."""
+
+    def has_all(self, job_id: str, attempt: int, kept_bytes: int) -> bool:
+        """Return whether all that was kept of an attempt's long output can be read here now.
+
+        If it was written on another machine, a part of it may not have arrived.
+        """
+
+    def follow_output(self, job_id: str, attempt: int) -> None:
+        """Let another machine send the output of a running attempt when it is printed.
+
+        Call it regularly. It does nothing for an attempt on this machine.
+        """
+
     def copy_to(self, path: str, on_progress: OnProgress = lambda _, __: None) -> Head:
         """Copy the queue's current state, as a queue file, into the empty file at `path`.
 

@@ -2,7 +2,11 @@
 
 import os
 import secrets
+import time
 
+import psycopg
+
+from .connecting import Connection
 from .schema import LOCK_CLASS
 
 FOLLOW_EVERY_S, FOLLOW_US = 10.0, 30_000_000
@@ -37,6 +41,18 @@ IS_FOLLOWED = f"""
     EXISTS (SELECT FROM follows WHERE what = '{LOG}' AND until > {NOW_US})"""
 
 
+# The table has a few rows.
+FOLLOWED_OUTPUTS = f"""
+    SELECT what FROM {{schema}}.follows WHERE what <> '{LOG}' AND until > {NOW_US}"""
+
+FOLLOW_OUTPUT = f"""
+    INSERT INTO {{schema}}.follows (who, what, until)
+    VALUES (%(who)s, %(what)s, {NOW_US} + {FOLLOW_US})
+    ON CONFLICT (who) DO UPDATE SET what = excluded.what, until = excluded.until"""
+
+END_OF_OUTPUT = "DELETE FROM {schema}.follows WHERE who = %(who)s"
+
+
 def lock_number(key: str) -> int:
     """Return the number of the lock that the writers of a queue take: 32 bits of its id, signed."""
     number = int(key[:8], 16)
@@ -62,3 +78,45 @@ class LogFollower:
     def end(self) -> str:
         """Return the statement that deletes the row."""
         return END.format(schema=self._schema, who=self._who)
+
+
+def output_name(job_id: str, attempt: int) -> str:
+    """Return what a follower of an attempt's output follows."""
+    return f"output {attempt} {job_id}"
+
+
+def followed_outputs(connection: Connection, quoted_schema: str) -> set[str]:
+    """Return the names of the outputs that are followed now; see `output_name`."""
+    rows = connection.execute(FOLLOWED_OUTPUTS.format(schema=quoted_schema).encode()).fetchall()
+    return {name for (name,) in rows}
+
+
+class OutputFollower:
+    """The row of one program that follows outputs on another machine."""
+
+    def __init__(self, quoted_schema: str) -> None:
+        self._schema = quoted_schema
+        self._who = f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._what = ""
+        self._renew_at_s = 0.0
+
+    def follow(self, connection: Connection, job_id: str, attempt: int) -> None:
+        """Follow this output from now on, instead of the one before. Call it regularly.
+
+        Without the right to do so, nothing is followed. Raises psycopg.Error.
+        """
+        what, now_s = output_name(job_id, attempt), time.monotonic()
+        if what == self._what and now_s < self._renew_at_s:
+            return
+        self._what, self._renew_at_s = what, now_s + FOLLOW_EVERY_S
+        sql = FOLLOW_OUTPUT.format(schema=self._schema).encode()
+        try:
+            connection.execute(sql, {"who": self._who, "what": what})
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
+            pass
+
+    def end(self, connection: Connection) -> None:
+        """Follow nothing any longer. Raises psycopg.Error."""
+        if self._what:
+            sql = END_OF_OUTPUT.format(schema=self._schema).encode()
+            connection.execute(sql, {"who": self._who})

@@ -9,15 +9,19 @@ import psycopg
 from ..errors import StoreError
 from ..lock import Lock
 from ..side_folder import SideFolder
-from ..store import Head, OnProgress, RingsFor
+from ..store import Bindings, Head, OnProgress, RingsFor, Row
 from .address import Address, direct
 from .doorbell import LISTENERS, PostgresDoorbell, listening_here
+from .failures import translated
+from .following import OutputFollower
 from .log import PostgresLog
 from .notifying import Channel, announcements
+from .reader import PostgresReader
 
 if TYPE_CHECKING:
     from ..output_files import OutputFiles, Piece
     from .lives import PostgresLives
+    from .porter import Porter
 
 
 class PostgresStore(PostgresLog):
@@ -39,22 +43,66 @@ class PostgresStore(PostgresLog):
         """
         super().__init__(address, readonly=readonly, on_wait=on_wait)
         self.side_folder = SideFolder(folder(self.key))
+        self._porter: Porter | None = None
+        self._follower = OutputFollower(self._schema)
 
     def output_files(self, job_id: str, attempt: int, limit_bytes: int) -> "OutputFiles":
-        """Return the files for an attempt's long output; they are created by the first write."""
-        from ..output_files import OutputFiles  # only for workers
+        """Return the files for an attempt's long output; they are created by the first write.
 
+        A thread sends what is written to them to the server.
+        """
+        from .porter import Porter  # only for workers
+        from .sent_files import SentFiles
+
+        if self._porter is None:
+            self._porter = Porter(self._address, self.key, self.side_folder.path)
         folder = partial(self.side_folder.folder, "outputs")
-        return OutputFiles(folder, job_id, attempt, limit_bytes)
+        return SentFiles(folder, job_id, attempt, limit_bytes, self._porter)
 
     def pieces(self, job_id: str, attempt: int, since: int = 0) -> Iterator["Piece"]:
-        """Yield the pieces that an attempt's files contain now, in order.
+        """Yield the pieces of an attempt's long output: from its files here, else from the server.
 
         since: the offset in bytes at which to begin.
         """
         from ..output_files import pieces  # most commands read no output
+        from .chunks import chunks
 
-        return pieces(self.side_folder.existing("outputs"), job_id, attempt, since)
+        if self.writes_here(job_id, attempt):
+            return pieces(self.side_folder.existing("outputs"), job_id, attempt, since)
+        return chunks(self._query, job_id, attempt, since)
+
+    def writes_here(self, job_id: str, attempt: int) -> bool:
+        """Return whether this machine has the files of an attempt's long output."""
+        from ..output_files import has_files
+
+        return has_files(self.side_folder.existing("outputs"), job_id, attempt)
+
+    def has_all(self, job_id: str, attempt: int, kept_bytes: int) -> bool:
+        """Return whether all that was kept of an attempt's long output can be read here now."""
+        from .chunks import arrived_bytes
+
+        return (
+            self.writes_here(job_id, attempt)
+            or arrived_bytes(self._query, job_id, attempt) == kept_bytes
+        )
+
+    def follow_output(self, job_id: str, attempt: int) -> None:
+        """Let another machine send the output of a running attempt when it is printed."""
+        if self.writes_here(job_id, attempt):
+            return
+        self._take_turn()
+        try:
+            with translated(self.label):
+                self._follower.follow(self._connection, job_id, attempt)
+        finally:
+            self._turn.release()
+
+    def _query(self, sql: str, bindings: Bindings) -> list[Row]:
+        """Run a query in the open transaction, or else in one of its own."""
+        if self._turn.locked():
+            return PostgresReader(self._connection, self._schema).query(sql, bindings)
+        with self.read() as tx:
+            return tx.query(sql, bindings)
 
     def copy_to(self, path: str, on_progress: OnProgress = lambda _, __: None) -> Head:
         """Copy the queue's current state, as a queue file, into the empty file at `path`."""
@@ -104,7 +152,14 @@ class PostgresStore(PostgresLog):
         return False
 
     def close(self) -> None:
-        """Close the connection and the folder of this machine."""
+        """Send the outputs that were kept, and close the connection and this machine's folder."""
+        if self._porter is not None:
+            self._porter.close()
+        if self._open_connection is not None:
+            try:
+                self._follower.end(self._open_connection)
+            except psycopg.Error:
+                pass  # the row will soon be invalid
         super().close()
         self.side_folder.close()
 

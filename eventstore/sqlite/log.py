@@ -160,6 +160,17 @@ class SqliteStore:
 
         return pieces(self.side_folder.existing("outputs"), job_id, attempt, since)
 
+    def writes_here(self, job_id: str, attempt: int) -> bool:
+        """Return True: this machine has the files of all attempts."""
+        return True
+
+    def has_all(self, job_id: str, attempt: int, kept_bytes: int) -> bool:
+        """Return True: the output of all attempts is on this machine."""
+        return True
+
+    def follow_output(self, job_id: str, attempt: int) -> None:
+        """Do nothing: all attempts run on this machine."""
+
     def copy_to(self, path: str, on_progress: OnProgress = lambda _, __: None) -> Head:
         """Copy the queue's current state into the empty file at `path`; return its head.
 

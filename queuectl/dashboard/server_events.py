@@ -111,6 +111,9 @@ class _OutputGrowth:
             self._running = job.state == "processing"
             from_byte = shown.end if job.attempt == shown.attempt else 0
             end = job_output.end_offset(tx, self._source, job.id, job.attempt, from_byte)
+        store = self._source.reading().store
+        if self._running and store is not None:
+            store.follow_output(job.id, job.attempt)
         self._shown = ShownOutput(job.id, job.attempt, end)
         if self._shown == shown:
             return ""

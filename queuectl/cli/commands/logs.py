@@ -9,10 +9,10 @@ from typing import NamedTuple
 import click
 
 from eventstore.events.job import Cancelled, Failed, Succeeded
-from eventstore.output_files import Piece
+from eventstore.output_files import Piece, head_bytes
 from eventstore.store import StoredOutput
 from projections.folds.job import FINAL, Job
-from projections.read_models import contexts, runs
+from projections.read_models import contexts, runs, workers
 from projections.read_models.runs import Run
 
 from ...core.job_waiting import refuse_own_job
@@ -38,6 +38,9 @@ MISSING = "[the output that was kept is missing]"
 
 POLL_S = 0.2
 """Seconds between two reads while an attempt runs: a worker does not announce new output."""
+
+ARRIVAL_US = 10_000_000
+"""How long after the end of an attempt on another machine the rest of its output may arrive."""
 
 
 class AttemptView(NamedTuple):
@@ -76,6 +79,7 @@ def logs_command(
         note(with_named_db(f"job {state.id} has not run yet; see queuectl show {quoted(state.id)}"))
         return
     view = _read_view(reading, state.id, attempt or max(state.attempt, 1))
+    _await_rest(reading, view)
     with sink(live=follow) as to:
         printed = _print(to, reading, view, 0, lines)
         if follow:
@@ -87,12 +91,54 @@ def logs_command(
         note(MISSING)
     elif not printed and sys.stdout.isatty():
         note("No output." if view.ended else "No output yet.")
+    if run is not None and run.reason == "worker-lost":
+        _say_elsewhere(reading, run, view.job)
+    elif not view.ended:
+        _say_unsent(reading, view, printed)
 
 
 def _run(reading: Reading, view: AttemptView) -> Run | None:
     with reading.read() as tx:
         attempts = runs.of_job(tx, view.job.born)
     return next((run for run in attempts if run.attempt == view.attempt), None)
+
+
+def _say_elsewhere(reading: Reading, run: Run, job: Job) -> None:
+    """Print where the rest of the output of a lost worker may be, if not on this machine."""
+    if reading.store is None or reading.store.writes_here(job.id, run.attempt):
+        return
+    with reading.read() as tx:
+        worker = workers.get(tx, run.worker)
+    host = visible(worker.started.host) if worker else "its machine"
+    note(f"[the worker was lost; later output may be on {host}]")
+
+
+def _say_unsent(reading: Reading, view: AttemptView, printed: int) -> None:
+    """Print where later output is, if another machine has sent all that it sends for now."""
+    store, limit_bytes = reading.store, view.job.spec.output_limit_bytes
+    if store is None or store.writes_here(view.job.id, view.attempt):
+        return
+    if printed >= head_bytes(limit_bytes):
+        note("[later output is on the worker's machine; see it with -f, or when the job has ended]")
+
+
+def _await_rest(reading: Reading, view: AttemptView) -> None:
+    """Wait until the output of an attempt that has just ended has arrived from another machine."""
+    if not view.ended or view.output is None or view.output.kept is not None:
+        return
+    run = _run(reading, view)
+    if run is None or run.kept_bytes is None or run.ended_at_us is None or reading.store is None:
+        return
+    end_us = run.ended_at_us + ARRIVAL_US
+    while _has_not_arrived(reading, view, run.kept_bytes) and reading.store.wall_us() < end_us:
+        reading.await_more(POLL_S)
+
+
+def _has_not_arrived(reading: Reading, view: AttemptView, kept_bytes: int) -> bool:
+    """Return whether a part of the kept output is still on the machine of the worker."""
+    if reading.store is None or view.output is None or view.output.kept is not None:
+        return False
+    return not reading.store.has_all(view.job.id, view.attempt, kept_bytes)
 
 
 def _say_unstarted(reading: Reading, run: Run, job: Job) -> None:
@@ -126,12 +172,19 @@ def _follow(
             _note(to, f"[attempt {attempt}]")
         else:
             _say_idle(to, reading, idle, view)
+            _follow_output(reading, view)
             reading.await_more(None if view.ended else POLL_S)
         view = _read_view(reading, view.job.id, attempt)
+        _await_rest(reading, view)
         printed = _print(to, reading, view, printed, None)
     _say_ended(to, reading, view)
     if view.job.state in FINAL and view.attempt >= view.job.attempt:
         _note(to, f"[job {view.job.id} is {view.job.state}]")
+
+
+def _follow_output(reading: Reading, view: AttemptView) -> None:
+    if not view.ended and reading.store is not None:
+        reading.store.follow_output(view.job.id, view.attempt)
 
 
 def _say_idle(to: Sink, reading: Reading, idle: IdleNotice, view: AttemptView) -> None:
@@ -204,7 +257,10 @@ def _say_damaged(
     for recorded in reading.events(stream=view.job.id):
         event = recorded.event
         if isinstance(event, Succeeded | Failed | Cancelled) and event.attempt == view.attempt:
-            if not size_bytes and event.kept_bytes:
+            if _has_not_arrived(reading, view, event.kept_bytes):
+                lost = size(event.kept_bytes - size_bytes)
+                _note(to, f"[{lost} of the output did not arrive from the worker's machine]")
+            elif not size_bytes and event.kept_bytes:
                 _note(to, MISSING)
             elif size_bytes and event.output_sha256 != digest:
                 _note(to, "[the output was damaged: this is not what the job printed]")

@@ -12,9 +12,11 @@ demo: .venv/installed
 test: .venv/developing
 	$(BIN)/python -m pytest -n auto
 
-# The long proofs and their controls, in full: what CI holds each change to.
+# The long proofs and their controls, in full: what CI holds each change to. Then the tests of commands,
+# of workers and of the dashboard again, with their queues on a PostgreSQL server.
 prove: .venv/developing
 	$(BIN)/python -m pytest -n auto --prove
+	$(BIN)/python -m pytest -n auto --on-server
 
 check: .venv/developing
 	$(BIN)/ruff check .

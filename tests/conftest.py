@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.ctl import Ctl
 from tests.machine import CHROMIUM, FAKETIME, STRACE, missing
+from tests.places import SERVER
+from tests.postgres import installations, running
 from tests.torture.proof import PROVE
 
 # Neither a slow machine nor a draw decides whether a test passes: each run tries the same examples.
@@ -36,10 +39,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--prove", action="store_true", help="run the long proofs, in full, and nothing else"
     )
 
+    parser.addoption(
+        "--on-server",
+        action="store_true",
+        help="run the tests of commands and workers on a PostgreSQL server, and nothing else",
+    )
+
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--prove"):
         os.environ[PROVE] = "1"
+    if config.getoption("--on-server") and SERVER not in os.environ:  # else a worker of xdist
+        _start_server(config)
+
+
+def _start_server(config: pytest.Config) -> None:
+    """Start a server for this run, which syncs nothing to disk."""
+    if (name := next(iter(installations()), None)) is None:
+        pytest.exit("not on this machine: a PostgreSQL server", returncode=0)
+    server = ExitStack()
+    config.add_cleanup(server.close)
+    running_server = server.enter_context(running(name, "fsync=off", "max_connections=300"))
+    os.environ[SERVER] = running_server.url("NAME")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -47,6 +68,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     The tests in a browser take a minute, so they count as proofs, except for a sample.
     """
+    if config.getoption("--on-server"):
+        _keep_those_of_commands(config, items)
+        return
     prove = config.getoption("--prove")
     kept: list[pytest.Item] = []
     deselected: list[pytest.Item] = []
@@ -56,6 +80,35 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (kept if is_sampled or is_proof == prove else deselected).append(item)
     config.hook.pytest_deselected(items=deselected)
     items[:] = kept
+
+
+def _keep_those_of_commands(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Select the tests whose queue may be in a file or on a server."""
+    kept = [item for item in items if _may_be_on_server(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+OF_FILES = {
+    "test_changed_outputs.py",
+    "test_docs.py",
+    "test_early_log.py",
+    "test_gone.py",
+    "test_imports.py",
+    "test_one_name.py",
+    "test_restore.py",
+    "test_which_queue.py",
+}
+"""Modules whose subject is a queue file."""
+
+
+def _may_be_on_server(item: pytest.Item) -> bool:
+    is_proof = bool(item.get_closest_marker("proof"))
+    uses_queue = bool({"ctl", "live"} & {*getattr(item, "fixturenames", ())})
+    folder = item.path.parent.name
+    if item.path.name in OF_FILES:
+        return False
+    return uses_queue and folder in ("behaviour", "worker", "dashboard") and not is_proof
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

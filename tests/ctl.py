@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from tests.fork_server import Ended, Forked, ForkServer
+from tests.places import file_of, new_place
 
 PROGRAM = (sys.executable, "-m", "queuectl")
 DEADLINE_S = 100.0
@@ -170,17 +171,27 @@ def _executed(
 
 
 class Ctl:
-    """`queuectl` with its queue in `folder`, and its working directory there."""
+    """`queuectl` with a queue of its own, and its working directory in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.db = folder / "queue.db"
+        self._file = folder / "queue.db"
+        self.place = new_place(self._file)
         outside = {key: text for key, text in os.environ.items() if not key.startswith("QUEUECTL_")}
         self.env = {
             **outside,
-            "QUEUECTL_DB": str(self.db),
+            "QUEUECTL_DB": self.place,
             "PYTHONPATH": str(Path(__file__).parents[1]),
         }
+
+    @property
+    def db(self) -> Path:
+        """The path of the queue file. Skips the test if the queue is on a server."""
+        return file_of(self._file)
+
+    @db.setter
+    def db(self, path: Path) -> None:
+        self._file = path
 
     def __call__(
         self,

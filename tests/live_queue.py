@@ -1,4 +1,4 @@
-"""A queue file with real workers, for tests that kill or disturb them."""
+"""A queue with real workers, for tests that kill or disturb them."""
 
 import os
 import resource
@@ -18,6 +18,7 @@ from projections.read_models import workers
 from queuectl import Queue
 from queuectl.worker.process_sweep import alive, stopped
 from tests.ctl import DEADLINE_S, PROGRAM, Ctl, Running, until
+from tests.places import file_of, new_place
 from tests.unsynced import unsynced
 
 
@@ -25,10 +26,16 @@ class LiveQueue:
     """A queue in its own folder, and a working directory for its jobs."""
 
     def __init__(self, folder: Path, work: Path | None = None) -> None:
-        self.path = folder / "queue.db"
+        self._file = folder / "queue.db"
+        self.place = new_place(self._file)
         self.work = work or folder / "work"
         self.work.mkdir(exist_ok=True)
-        self.queue = unsynced(Queue(self.path))
+        self.queue = unsynced(Queue(self.place))
+
+    @property
+    def path(self) -> Path:
+        """The path of the queue file. Skips the test if the queue is on a server."""
+        return file_of(self._file)
 
     def enqueue(self, command: str, **options: Any) -> str:
         """Enqueue a job that runs in the folder `work`, and return its id."""
@@ -42,7 +49,7 @@ class LiveQueue:
 
         descriptors: its limit of open files, if it differs from that of this process.
         """
-        start = ("--db", str(self.path), "worker", "start", "-v", "--count", str(slots), *words)
+        start = ("--db", self.place, "worker", "start", "-v", "--count", str(slots), *words)
         running = _limited(start, descriptors) if descriptors else Ctl(Path.cwd()).start(*start)
         process = running.process
         try:

@@ -8,5 +8,6 @@ def unsynced(queue: Queue) -> Queue:
 
     Killed processes lose nothing by that, only power cuts do.
     """
-    queue.store._connection.execute("PRAGMA synchronous=OFF")  # type: ignore[attr-defined]
+    if not queue.location.on_server:
+        queue.store._connection.execute("PRAGMA synchronous=OFF")  # type: ignore[attr-defined]
     return queue

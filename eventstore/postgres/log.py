@@ -175,8 +175,12 @@ class PostgresLog:
         return _monotonic_us() + self._clock_offset_us
 
     def refuse_gone(self) -> None:
-        """Raise Gone if the queue was removed, or replaced by another one."""
-        self._take_turn()
+        """Raise Gone if the queue was removed, or replaced by another one.
+
+        During a transaction, which has seen the queue, nothing is checked.
+        """
+        if not self._turn.acquire(blocking=False):
+            return
         try:
             with translated(self.label):
                 self._refuse_gone()

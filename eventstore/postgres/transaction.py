@@ -168,9 +168,10 @@ class PostgresTransaction(Appending, PostgresReader):
 
     def _insert(self, records: list[Row], expected: list[tuple[str, int]]) -> None:
         """Insert records. The versions are compared first: an error would end the transaction."""
-        conflicts = self._connection.execute(CONFLICTS, columns(expected)).fetchall()
-        if conflicts:
-            raise StreamConflict(*conflicts[0])
+        if expected:  # else all streams were checked before in this transaction
+            conflicts = self._connection.execute(CONFLICTS, columns(expected)).fetchall()
+            if conflicts:
+                raise StreamConflict(*conflicts[0])
         self.changed = True
         self._has_news = self._has_news or any(record[3] in NEWS for record in records)
         self._connection.execute(INSERT, columns(records))

@@ -73,7 +73,7 @@ def test_a_dry_run_changes_no_setting(ctl: Ctl) -> None:
 
 
 def test_an_open_queue_uses_a_setting_changed_by_another_process(ctl: Ctl) -> None:
-    with Queue(ctl.db) as queue:
+    with Queue(ctl.place) as queue:
         assert queue.enqueue("true").spec.max_retries == 3
         ctl("config", "set", "max-retries", "5")
         assert queue.enqueue("true").spec.max_retries == 5

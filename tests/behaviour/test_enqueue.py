@@ -238,7 +238,7 @@ def test_a_whole_number_may_have_a_decimal_point_in_json(ctl: Ctl) -> None:
         '{"id": "a", "command": "true", "max_retries": 2.0, "output_limit": 4096.0}',
         code=0,
     )
-    with Queue(ctl.db) as queue:
+    with Queue(ctl.place) as queue:
         assert repr(queue.get("a").spec.max_retries) == "2"
     for number in ("2.5", "1e300", "-1.0"):
         ctl("enqueue", f'{{"command": "true", "max_retries": {number}}}', code=2)
@@ -246,5 +246,5 @@ def test_a_whole_number_may_have_a_decimal_point_in_json(ctl: Ctl) -> None:
 
 @pytest.mark.parametrize("jobs", [5, None, "true", {"command": "true"}])
 def test_in_python_many_jobs_are_a_list(ctl: Ctl, jobs: Any) -> None:
-    with Queue(ctl.db) as queue, pytest.raises(BadInput, match="jobs is a list of dicts, not "):
+    with Queue(ctl.place) as queue, pytest.raises(BadInput, match="jobs is a list of dicts, not "):
         queue.enqueue_many(jobs)

@@ -81,14 +81,14 @@ def test_watch_ends_when_the_queue_is_gone(ctl: Ctl) -> None:
 
 def test_the_python_api_reports_that_the_queue_is_gone(ctl: Ctl) -> None:
     ctl.enqueue("true")
-    with Queue(ctl.db) as queue:
+    with Queue(ctl.place) as queue:
         ctl.db.unlink()
         with pytest.raises(Gone):
             queue.wait("1", timeout_s=UNPOLLED_S)
 
 
 def test_a_queue_in_python_never_reads_one_file_and_writes_to_another(ctl: Ctl) -> None:
-    with Queue(ctl.db) as queue:
+    with Queue(ctl.place) as queue:
         queue.enqueue("true")
         move_aside(ctl.db)
         with pytest.raises(Gone):
@@ -97,7 +97,7 @@ def test_a_queue_in_python_never_reads_one_file_and_writes_to_another(ctl: Ctl) 
 
 def test_the_dashboard_reports_that_the_queue_is_gone(ctl: Ctl) -> None:
     ctl.enqueue("echo hello")
-    client = create_app(str(ctl.db)).test_client()
+    client = create_app(ctl.place).test_client()
     assert "echo hello" in client.get("/jobs", base_url="http://127.0.0.1:5000").text
     ctl.db.unlink()
     gone = client.get("/jobs", base_url="http://127.0.0.1:5000")

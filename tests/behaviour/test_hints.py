@@ -79,7 +79,7 @@ def test_a_page_names_the_queue_that_another_shell_would_not_find(
 ) -> None:
     ctl.dead_job()
     monkeypatch.setenv("QUEUECTL_DB", str(ctl.db))
-    client = create_app(str(ctl.db)).test_client()
+    client = create_app(ctl.place).test_client()
     assert f"queuectl dlq retry 1 --db {ctl.db}" in client.get("/jobs/1").text
     monkeypatch.delenv("QUEUECTL_DB")
     monkeypatch.setenv("XDG_STATE_HOME", str(ctl.folder))

@@ -48,7 +48,7 @@ def test_a_job_is_named_by_its_id_in_every_command(ctl: Ctl, job_id: str) -> Non
 def test_a_page_of_the_dashboard_names_it(ctl: Ctl, job_id: str) -> None:
     ctl("enqueue", "--id", job_id, "--", "echo here; seq 20000")
     ctl.drain()
-    client = create_app(str(ctl.db)).test_client()
+    client = create_app(ctl.place).test_client()
     address = f"/jobs/{quote(job_id, safe='')}"
     assert client.get(address).status_code == 200
     assert client.get(f"{address}.json").json["job"]["id"] == job_id  # type: ignore[index]

@@ -16,7 +16,7 @@ NEW = "postgresql://anna@db.example/jobs"
 def moved(ctl: Ctl) -> Ctl:
     """A queue with one job, that has moved to a server."""
     ctl("enqueue", "--", "true")
-    with Queue(ctl.db) as queue:
+    with Queue(ctl.place) as queue:
         position, hash_ = queue.store.head()
         queue.send(MoveLog(to=NEW, position=position, hash=hash_))
     return ctl

@@ -226,7 +226,7 @@ def test_a_file_without_the_record_of_its_name_gets_one(ctl: Ctl) -> None:
     connection.execute("DROP TABLE last_use")
     connection.close()
     assert ctl("list").jobs == ["1"]
-    with Queue(ctl.db) as queue:
+    with Queue(ctl.place) as queue:
         queue.enqueue("true")
     connection = connect(str(ctl.db))
     recorded_use = last_use(connection)

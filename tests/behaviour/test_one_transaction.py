@@ -12,7 +12,7 @@ from tests.ctl import Ctl
 
 @pytest.fixture
 def queue(ctl: Ctl) -> Queue:
-    return Queue(ctl.db)
+    return Queue(ctl.place)
 
 
 def test_write_inside_a_write_is_refused_and_the_outer_one_goes_on(queue: Queue) -> None:

@@ -43,7 +43,7 @@ def test_waiting_for_refused_jobs_does_not_succeed(ctl: Ctl) -> None:
 
 
 def test_python_returns_at_once_for_no_ids_and_refuses_any_of_them(ctl: Ctl) -> None:
-    with Queue(ctl.db) as queue:
+    with Queue(ctl.place) as queue:
         assert queue.wait() == []
         with pytest.raises(BadInput, match="at least one job id"):
             queue.wait(any_of=True)
@@ -101,7 +101,7 @@ def test_variables_of_an_ended_job_prevent_no_waiting(
     job = ctl.enqueue("true")
     for name, value in {"JOB": job, "DB": str(ctl.db), "ATTEMPT": "1"}.items():
         monkeypatch.setenv(f"QUEUECTL_{name}", value)
-    with Queue(ctl.db) as queue, pytest.raises(QueueError, match=r"timed out after 100ms"):
+    with Queue(ctl.place) as queue, pytest.raises(QueueError, match=r"timed out after 100ms"):
         queue.wait(job, timeout_s=0.1)
 
 

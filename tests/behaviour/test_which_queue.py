@@ -196,12 +196,12 @@ def test_readers_of_a_queue_that_does_not_exist_yet_find_it_empty(
 @pytest.mark.parametrize("actor", ["a\nb", "", "a\0b", "x" * 201, "\ud800", 7])
 def test_an_actor_that_the_log_cannot_hold_is_refused(ctl: Ctl, actor: Any) -> None:
     with pytest.raises(BadInput, match="actor is"):
-        Queue(ctl.db, actor=actor)
+        Queue(ctl.place, actor=actor)
     assert os.listdir(ctl.folder) == []
 
 
 def test_many_jobs_are_enqueued_from_dicts(ctl: Ctl) -> None:
-    with Queue(ctl.db) as queue:
+    with Queue(ctl.place) as queue:
         ids = queue.enqueue_many(
             [{"command": "true"}, {"argv": ["echo", "x"], "max_retries": 2, "delay": "5m"}]
         )
@@ -278,7 +278,7 @@ def test_a_queue_can_be_created_without_hard_links(
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_links)
-    with Queue(ctl.db) as queue:
+    with Queue(ctl.place) as queue:
         queue.enqueue("true")
     assert ctl("list").jobs == ["1"]
     (ctl.folder / "old").write_text("old")
@@ -302,7 +302,7 @@ WRONG: dict[str, Callable[[Queue, Any], object]] = {
 @pytest.mark.parametrize("call", WRONG)
 @pytest.mark.parametrize("value", [object(), ["1", 2], {1: 2}, "\ud800", 1.5, b"\xff\0"])
 def test_a_wrong_value_in_python_is_one_sentence(ctl: Ctl, call: str, value: Any) -> None:
-    with Queue(ctl.db) as queue:
+    with Queue(ctl.place) as queue:
         queue.enqueue("true", delay="1h")
         head = queue.store.head()
         with pytest.raises((QueueError, StoreError)):
@@ -311,7 +311,7 @@ def test_a_wrong_value_in_python_is_one_sentence(ctl: Ctl, call: str, value: Any
 
 
 def test_ids_in_python_may_be_numbers(ctl: Ctl) -> None:
-    with Queue(ctl.db) as queue:
+    with Queue(ctl.place) as queue:
         queue.enqueue("true", delay="1h")
         assert queue.get(1).id == "1"  # type: ignore[arg-type]
         assert queue.cancel(1).state == "cancelled"  # type: ignore[arg-type]

@@ -131,5 +131,5 @@ def test_what_is_recorded_after_a_wait_has_the_time_of_its_record(ctl: Ctl) -> N
         released_us = time.time_ns() // 1000
         holder.send_signal(SIGKILL)
         assert waiting.ends().code == 0
-    with Queue(ctl.db) as queue:
+    with Queue(ctl.place) as queue:
         assert list(queue.events())[-1].recorded_at_us >= released_us

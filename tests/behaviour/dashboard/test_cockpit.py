@@ -149,7 +149,7 @@ def test_the_retry_command_of_a_group_requeues_that_group(ctl: Ctl) -> None:
     for code, queue in ((2, "a.b"), (2, "a.b"), (2, "c"), (3, "a.b")):
         ctl.enqueue(f"exit {code}", queue=queue, max_retries=0)
     ctl.drain()
-    client = create_app(str(ctl.db)).test_client()
+    client = create_app(ctl.place).test_client()
     group = read(client, "/dlq.json")["causes"][0]
     assert (group["cause"], group["queue"], group["jobs"]) == ("exit 2", "a.b", 2)
     words = shlex.split(group["retry"])
@@ -271,7 +271,7 @@ def test_settings_are_shown_with_who_changed_them_and_why(ctl: Ctl) -> None:
     ctl("config", "set", "timeout", "5m", "--reason", "<b>slow</b> disk")
     ctl("config", "set", "max-retries", "7")
     ctl("config", "set", "timeout", "default")
-    client = create_app(str(ctl.db)).test_client()
+    client = create_app(ctl.place).test_client()
     document = read(client, "/settings.json")
     settings = {row["key"]: row for row in document["settings"]}
     assert (settings["max-retries"]["value"], settings["max-retries"]["default"]) == ("7", "3")

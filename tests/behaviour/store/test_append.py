@@ -42,6 +42,14 @@ def test_events_are_stored_at_the_places_that_append_returns(store: Store) -> No
     assert (second[0].position, second[0].version, second[0].batch) == (3, 1, 1)
 
 
+def test_stream_grows_after_its_records_were_inserted(store: Store) -> None:
+    with store.write("anna@box") as tx:
+        tx.append("1", 0, [JOB])
+        assert tx.head().position == 1  # inserts the buffered records
+        tx.append("1", 1, [CLAIMED])
+    assert store.head().position == 2
+
+
 def test_next_append_is_another_batch(store: Store) -> None:
     append(store, "1")
     append(store, "2")

@@ -263,6 +263,36 @@ class InUse(Unusable):
         super().__init__(f"{path} is in use by {known}; end it and try again")
 
 
+class OtherLog(Unusable):
+    """The log of the target is not a beginning of the log that is copied into it."""
+
+    def __init__(self, label: str, position: int) -> None:
+        super().__init__(
+            f"{label} has another event {position} than the queue to copy; name an empty queue"
+        )
+        self.position = position
+
+
+class NotEmpty(Unusable):
+    """A queue cannot be migrated to this place, because there is something."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(
+            f"{label} is not empty; name a new file, or a queue without events"
+            " (queuectl init creates it on a server)"
+        )
+
+
+class Unfinished(Unusable):
+    """A migration into this place has not been completed."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(
+            f"{label} is incomplete, as a migration into it was interrupted;"
+            " run queuectl migrate again"
+        )
+
+
 class Moved(Unusable):
     """The queue has moved to another place; here it can only be read."""
 
@@ -293,6 +323,16 @@ class NotAFile(Unusable):
 
     def __init__(self, label: str) -> None:
         super().__init__(f"{label} is on a server; this command works on a queue file")
+
+
+class RestoreOnServer(Unusable):
+    """A backup is put on a server by another command."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(
+            f"{label} is on a server; to put a backup there, make a copy of it, create an empty"
+            " queue with queuectl init, and run queuectl migrate COPY ADDRESS"
+        )
 
 
 class NoDriver(Unusable):

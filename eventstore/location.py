@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from .dialect import SQLITE
@@ -230,6 +231,20 @@ def _open_on_server(address: str, readonly: bool, on_wait: Callable[[str], None]
         readonly=readonly,
         on_wait=on_wait,
     )
+
+
+def open_empty_on_server(address: str) -> tuple[Store, bool]:
+    """Open a queue on a server for a migration into it.
+
+    Return False with it if a migration was interrupted before. Raises the errors of `open_store`.
+    """
+    _refuse_without_driver()
+    from .postgres.address import address_from
+    from .postgres.store import PostgresStore
+
+    folder = partial(_server_folder, create=True)
+    store = PostgresStore(address_from(address), folder, accept="any")
+    return store, store.is_complete
 
 
 def create_on_server(address: str, schema: Schema, owner: str | None = None) -> bool:

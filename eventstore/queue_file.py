@@ -5,19 +5,20 @@ The backup of a queue is a queue file, whatever store has the queue. No other pr
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import apsw
 
+from .copying import IN_FILES, copy_log, copy_rest
 from .errors import ChainBroken, HeadMissing, InUse, StorageFailed
 from .sqlite.error_translation import DAMAGED, RESTORE, translated
 from .sqlite.lock_holders import users
 from .sqlite.log import SqliteStore
 from .sqlite.opening import inspect, look_inside
 from .sqlite.reader import SqliteReader
-from .store import Head, OnProgress, Reader
+from .store import Head, OnProgress, Reader, Store
 from .verify import verify
 
 _PATIENCE_MS = 2_000
@@ -70,6 +71,24 @@ def log_ends(path: str, position: int) -> LogEnds | None:
         return None
     finally:
         store.close()
+
+
+def write_copy(store: Store, path: str, on_progress: OnProgress = lambda _, __: None) -> Head:
+    """Copy a queue's current state, as a queue file, into the empty file at `path`.
+
+    Return the head of that state. From a server, only the log and the short outputs are copied, not
+    the tables next to the log. The copy is not synced to disk yet. Raises Full, ReadOnly,
+    StorageFailed or Away.
+    """
+    if isinstance(store, SqliteStore):
+        return store.copy_to(path, on_progress)
+    from .sqlite import creating
+
+    creating.fill(path)
+    with closing(SqliteStore(path)) as copy:
+        copy_log(store, copy, on_progress)
+        with store.read() as tx:
+            return copy_rest(tx, copy)
 
 
 def check_copy(
@@ -181,9 +200,6 @@ def library_versions() -> dict[str, str]:
     """Return the versions of SQLite and of APSW."""
     return {"sqlite": apsw.sqlite_lib_version(), "apsw": apsw.apsw_version()}
 
-
-# Reads the whole table: a copy is read completely anyway.
-IN_FILES = "SELECT job, attempt FROM outputs WHERE kept IS NULL AND total_bytes > 0"
 
 # By the primary key.
 DELETE_OUTPUT = "DELETE FROM outputs WHERE job = ? AND attempt = ?"

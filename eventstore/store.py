@@ -355,13 +355,6 @@ class Store(Log, Protocol):
         Call it regularly. It does nothing for an attempt on this machine.
         """
 
-    def copy_to(self, path: str, on_progress: OnProgress = lambda _, __: None) -> Head:
-        """Copy the queue's current state, as a queue file, into the empty file at `path`.
-
-        Return the head of that state. The copy is not synced to disk yet. Raises Full, ReadOnly or
-        StorageFailed.
-        """
-
     def lock(self, name: str) -> "Lock":
         """Return the lock with this name; it is not acquired yet."""
 

@@ -22,6 +22,7 @@ from eventstore.tables import Table
 from .errors import RebuildOvertaken
 from .read_model import Tables
 from .registry import (
+    ADVANCE,
     CHECKPOINT,
     DEFINITION,
     LIVE,
@@ -29,6 +30,7 @@ from .registry import (
     Projector,
     checkpoint,
     ensure_checkpoint,
+    first_schema,
     schema,
 )
 
@@ -260,6 +262,25 @@ def _cleared(store: Log, table: str) -> bool:
             return False
         tx.execute(f"DROP TABLE {table}")
         return True
+
+
+def catch_up(store: Log, on_progress: OnProgress = lambda _, __: None) -> None:
+    """Fold what the live tables lack of the log, in a queue to which nobody else writes.
+
+    If the tables are missing, they are created. Raises ChainBroken at a damaged record.
+    """
+    with store.write(actor="") as tx:
+        if CHECKPOINT.name not in tx.tables():
+            for statement in first_schema(tx.dialect):
+                tx.execute(statement)
+        end = tx.head().position
+        position = checkpoint(tx).position
+    while position < end:
+        with store.write(actor="") as tx:
+            reached = Reached(position, bytes.fromhex(tx.hash_at(position) or GENESIS.hex()))
+            position = fold_slice(tx, LIVE, tx, reached, SLICE_ALONE).position
+            tx.execute(ADVANCE, {"position": position})
+        on_progress(position, end)
 
 
 class Difference(NamedTuple):

@@ -1,24 +1,28 @@
-"""Back up a queue in use: a verified snapshot of the file, and the long outputs of its jobs."""
+"""Back up a queue in use: a verified snapshot in a file, and the long outputs of its jobs."""
 
 import filecmp
 import os
 import shutil
 import stat
+from contextlib import closing
 from typing import Literal, NamedTuple
 
 from eventstore.errors import ForeignFile, Full, Unusable
 from eventstore.file_identity import file_key
+from eventstore.location import open_store
 from eventstore.parts import real_name, whole_of
 from eventstore.queue_file import (
     check_copy,
     delete_outputs,
     first_hash_of_copy,
     refuse_other_than_a_queue,
+    write_copy,
 )
 from eventstore.renaming import NO_LINKS, rename_new
 from eventstore.store import Head, OnProgress, Store
 from eventstore.write_access import write_error
 
+from .core.collector import collector_off
 from .errors import Refusal
 from .outputs.check import OutputProblem, outputs_of_copy
 from .outputs.copies import CREATE, FOLDER, clear, copy_outputs, own_folder, sync
@@ -76,7 +80,9 @@ def backup(
     building = f"{target}.{os.urandom(6).hex()}.new"
     try:
         _create_empty(building, target)
-        head = store.copy_to(building, lambda done, of: on_progress(done, 2 * of))
+        head = write_copy(store, building, lambda done, of: on_progress(done, 2 * of))
+        if store.distant:
+            _add_views(building)
         sync(building, os.O_RDONLY)
         copy = check_copy(
             building, store.label, head, lambda done, of: on_progress(of + done, 2 * of)
@@ -96,6 +102,14 @@ def backup(
         raise Full(target) from None
     finally:
         clear(building)
+
+
+def _add_views(building: str) -> None:
+    """Fold the log of the copy into its tables."""
+    from projections.rebuild import catch_up
+
+    with closing(open_store(building)) as copy, collector_off():
+        catch_up(copy)
 
 
 def _leave_out_changed(problems: list[OutputProblem], building: str) -> set[str]:

@@ -195,6 +195,33 @@ class ReplayRunning(Refusal):
         super().__init__("another replay is running; try again when it has finished")
 
 
+class MigrationRunning(Refusal):
+    """Another migration from or into the same queue is running."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"another migration of {name} is running; wait until it has finished")
+
+
+class StillRunning(Refusal):
+    """A queue cannot be moved while it has workers, or jobs that are running."""
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(
+            f"{name} has {what}; first run: queuectl --db {quoted(name)} worker stop"
+            " (or add --wait, which does that)"
+        )
+
+
+class ViewsDiffer(QueueError):
+    """The views of a new queue are not what its log leads to."""
+
+    def __init__(self, name: str, rows: int) -> None:
+        super().__init__(
+            f"the views of {name} differ from its log in {rows:,} rows, so it is not used;"
+            " run queuectl migrate again"
+        )
+
+
 class Closed(Refusal):
     """The Queue object was closed, by `close` or at the end of its `with` block."""
 

@@ -28,7 +28,7 @@ OPTIONS = {
 """Of libpq, if the address says nothing else: a silent network is noticed in 10 to 25 s."""
 
 _HAS_META = "SELECT to_regclass(%(meta)s) IS NOT NULL"
-_META = "SELECT CAST(id AS TEXT), format FROM {schema}.meta"
+_META = "SELECT CAST(id AS TEXT), format, complete FROM {schema}.meta"
 
 
 class _TruthAsNumber(Int8Dumper):
@@ -44,6 +44,8 @@ class Connected(NamedTuple):
     connection: Connection
     key: str
     """The id of the queue."""
+    is_complete: bool
+    """False while a migration into the queue is under way."""
 
 
 def connect(address: Address, application_name: str | None = None) -> Connected:
@@ -55,13 +57,13 @@ def connect(address: Address, application_name: str | None = None) -> Connected:
     connection = connect_to_server(address, application_name)
     try:
         with translated(address.label):
-            key, format_ = _meta(connection, address)
+            key, format_, is_complete = _meta(connection, address)
         if format_ > FORMAT:
             raise NewerFile(address.label, format_, FORMAT)
     except BaseException:
         connection.close()
         raise
-    return Connected(connection, key)
+    return Connected(connection, key, is_complete)
 
 
 def connect_to_server(
@@ -102,11 +104,12 @@ def _refuse_unfit(connection: Connection, label: str) -> None:
         raise ForeignFile(label, f"is in a database with the encoding {actual}; UTF8 is needed")
 
 
-def _meta(connection: Connection, address: Address) -> tuple[str, int]:
+def _meta(connection: Connection, address: Address) -> tuple[str, int, bool]:
     meta = f"{address.quoted_schema}.meta"
     if not connection.execute(_HAS_META, {"meta": meta}).fetchall()[0][0]:
         raise NotCreated(address.label)
     rows = connection.execute(_META.format(schema=address.quoted_schema).encode()).fetchall()
     if len(rows) != 1:
         raise ForeignFile(address.label, "has a table meta that is not that of a queue")
-    return rows[0][0], rows[0][1]
+    key, format_, is_complete = rows[0]
+    return key, format_, is_complete

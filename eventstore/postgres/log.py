@@ -9,7 +9,7 @@ from _thread import allocate_lock
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -24,6 +24,7 @@ from ..errors import (
     ReadOnly,
     StorageFailed,
     TransactionOpen,
+    Unfinished,
 )
 from ..store import PATIENCE_S, Head
 from .address import Address
@@ -53,6 +54,9 @@ Result = TypeVar("Result")
 
 OnWait = Callable[[str], None]
 
+Accept = Literal["complete", "any"]
+"""Whether a log is opened into which a migration is under way."""
+
 REPORTED_AFTER_S = 1.0
 """A wait for another writer is reported to the user after this time."""
 
@@ -65,12 +69,18 @@ class PostgresLog:
     distant = True
 
     def __init__(
-        self, address: Address, *, readonly: bool = False, on_wait: OnWait | None = None
+        self,
+        address: Address,
+        *,
+        readonly: bool = False,
+        on_wait: OnWait | None = None,
+        accept: Accept = "complete",
     ) -> None:
         """Open the log.
 
         on_wait: called once, with a message, if another process holds the write lock for longer
-        than a second. Raises NotCreated, ForeignFile, NewerFile, NotAllowed or Away.
+        than a second. accept: whether a migration into the queue may be under way. Raises
+        NotCreated, ForeignFile, NewerFile, Unfinished, NotAllowed or Away.
         """
         self.label, self.readonly, self._on_wait = address.label, readonly, on_wait
         self._clock_offset_us: int | None = None
@@ -80,9 +90,12 @@ class PostgresLog:
         """The newest head known to be on the server's disk. It must never go missing."""
         self._turn = allocate_lock()
         """Locked while a transaction is open: a connection has only one at a time."""
+        self._accept = accept
         connected = connect(address)
         self._open_connection: Connection | None = connected.connection
-        self.key = connected.key
+        self.key, self.is_complete = connected.key, connected.is_complete
+        """`is_complete`: false if a migration into the queue was under way when it was opened."""
+        self._refuse_unfinished(connected.is_complete)
 
     @contextmanager
     def read(self) -> Iterator[PostgresReader]:
@@ -207,6 +220,9 @@ class PostgresLog:
 
     def close(self) -> None:
         """Close the connection."""
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         closing, self._open_connection = self._open_connection, None
         if closing is not None:
             closing.close()
@@ -215,13 +231,19 @@ class PostgresLog:
     def _connection(self) -> Connection:
         """The connection; it is made again if the last one was lost."""
         if self._open_connection is None or self._open_connection.closed:
-            self.close()
+            self._disconnect()
             connected = connect(self._address)
             self._open_connection = connected.connection
             if connected.key != self.key:
                 raise Gone(self.label)
+            self._refuse_unfinished(connected.is_complete)
             self._refuse_older_log()
         return self._open_connection
+
+    def _refuse_unfinished(self, is_complete: bool) -> None:
+        if not is_complete and self._accept == "complete":
+            self._disconnect()
+            raise Unfinished(self.label)
 
     def _refuse_older_log(self) -> None:
         """Raise LogWentBack if a record that was on disk is missing now."""
@@ -255,6 +277,7 @@ class PostgresLog:
             raise Busy(self.label, patience_s, "another process", todo) from None
         if begun is None or begun.key != self.key:
             raise Gone(self.label)
+        self._refuse_unfinished(begun.is_complete)
         self._set_clock(begun.now_us)
         return begun
 
@@ -282,9 +305,9 @@ class PostgresLog:
             if status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
                 connection.execute("ROLLBACK")
             elif status != TransactionStatus.IDLE:
-                self.close()
+                self._disconnect()
         except psycopg.OperationalError:  # lost: the server rolls back
-            self.close()
+            self._disconnect()
 
     def _commit(self, transaction: PostgresTransaction) -> None:
         try:
@@ -323,7 +346,7 @@ class PostgresLog:
 
         Raises OutcomeUnknown if the server does not come back in time.
         """
-        self.close()
+        self._disconnect()
         if not transaction.appended:
             what = "the connection was lost during a commit without events"
             raise StorageFailed(self.label, what, "try again")

@@ -12,8 +12,15 @@ LOCK_CLASS = 0x5143544C
 CREATION_LOCK = 0
 """The second key of the lock for creating queues."""
 
-META = "CREATE TABLE meta (id UUID NOT NULL, format INTEGER NOT NULL)"
-"""One row. id: identifies the queue. format: see FORMAT."""
+META = """
+    CREATE TABLE meta (
+        id       UUID NOT NULL,
+        format   INTEGER NOT NULL,
+        complete BOOLEAN NOT NULL DEFAULT true
+    )"""
+"""One row. id: identifies the queue. format: see FORMAT. complete: false while a migration into the
+queue is under way.
+"""
 
 # Text is ordered by its bytes, as in SQLite and Python.
 EVENTS = """

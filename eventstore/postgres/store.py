@@ -9,12 +9,12 @@ import psycopg
 from ..errors import StoreError
 from ..lock import Lock
 from ..side_folder import SideFolder
-from ..store import Bindings, Head, OnProgress, RingsFor, Row
+from ..store import Bindings, RingsFor, Row
 from .address import Address, direct
 from .doorbell import LISTENERS, PostgresDoorbell, listening_here
 from .failures import translated
 from .following import OutputFollower
-from .log import PostgresLog
+from .log import Accept, PostgresLog
 from .notifying import Channel, announcements
 from .reader import PostgresReader
 
@@ -34,6 +34,7 @@ class PostgresStore(PostgresLog):
         *,
         readonly: bool = False,
         on_wait: Callable[[str], None] | None = None,
+        accept: Accept = "complete",
     ) -> None:
         """Open the queue.
 
@@ -41,7 +42,7 @@ class PostgresStore(PostgresLog):
         a message, if another process holds the write lock for longer than a second. Raises
         NotCreated, ForeignFile, NewerFile, NotAllowed or Away.
         """
-        super().__init__(address, readonly=readonly, on_wait=on_wait)
+        super().__init__(address, readonly=readonly, on_wait=on_wait, accept=accept)
         self.side_folder = SideFolder(folder(self.key))
         self._porter: Porter | None = None
         self._follower = OutputFollower(self._schema)
@@ -103,10 +104,6 @@ class PostgresStore(PostgresLog):
             return PostgresReader(self._connection, self._schema).query(sql, bindings)
         with self.read() as tx:
             return tx.query(sql, bindings)
-
-    def copy_to(self, path: str, on_progress: OnProgress = lambda _, __: None) -> Head:
-        """Copy the queue's current state, as a queue file, into the empty file at `path`."""
-        raise NotImplementedError
 
     def lock(self, name: str) -> Lock:
         """Return the lock of this machine with this name; it is not acquired yet."""

@@ -37,7 +37,7 @@ BEGIN = f"""
     SELECT CAST(id AS TEXT), CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT),
            CASE current_setting('synchronous_standby_names')
                 WHEN '' THEN 'disk' ELSE 'standbys' END,
-           {IS_FOLLOWED}, position, hash, type
+           complete, {IS_FOLLOWED}, position, hash, type
       FROM meta LEFT JOIN ({LAST}) AS last ON true"""
 
 # One search in the unique index for each stream.
@@ -79,6 +79,8 @@ class Begun(NamedTuple):
     now_us: int
     """The time by the server's clock."""
     commit_waits_for: WaitsFor
+    is_complete: bool
+    """False while a migration into the queue is under way."""
     is_followed: bool
     """Whether a program follows the log."""
     last: tuple[int, bytes]
@@ -193,6 +195,6 @@ def begin(connection: Connection, quoted_schema: str, key: str, patience_s: floa
     row = cursor.fetchone()
     if row is None:
         return None
-    stored_key, now_us, commit_waits_for, is_followed, position, hash_, type_ = row
+    stored_key, now_us, commit_waits_for, complete, is_followed, position, hash_, type_ = row
     last = (0, GENESIS) if position is None else (position, hash_)
-    return Begun(stored_key, now_us, commit_waits_for, is_followed, last, type_)
+    return Begun(stored_key, now_us, commit_waits_for, complete, is_followed, last, type_)

@@ -48,6 +48,15 @@ def create(path: str, extra: Iterable[str] = ()) -> None:
             _remove(leftover)
 
 
+def fill(path: str) -> None:
+    """Create the tables of the log in the empty file at `path`, which no other process uses.
+
+    Raises Full or StorageFailed.
+    """
+    with translated(path):
+        _build(path, path, ())
+
+
 def _refuse_leftovers(path: str) -> None:
     """Raise ForeignFile if a -wal exists: SQLite would copy its records into the new file."""
     for leftover in (f"{path}-wal", f"{path}-journal"):

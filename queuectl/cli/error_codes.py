@@ -7,6 +7,7 @@ from eventstore.errors import (
     ChainBroken,
     HeadMissing,
     LogWentBack,
+    NotEmpty,
     OptionAsPath,
     OutcomeUnknown,
     StoreError,
@@ -16,7 +17,7 @@ from eventstore.errors import (
 )
 
 from .. import exit_codes
-from ..errors import BadInput, NotFound, QueueError, Refusal, TimedOut
+from ..errors import BadInput, NotFound, QueueError, Refusal, TimedOut, ViewsDiffer
 
 CODES: dict[type[Exception], int] = {
     BadInput: exit_codes.USAGE,
@@ -27,6 +28,8 @@ CODES: dict[type[Exception], int] = {
     ChainBroken: exit_codes.INTEGRITY,
     HeadMissing: exit_codes.INTEGRITY,
     LogWentBack: exit_codes.INTEGRITY,
+    NotEmpty: exit_codes.REFUSED,
+    ViewsDiffer: exit_codes.INTEGRITY,
     OptionAsPath: exit_codes.USAGE,
     Unusable: exit_codes.DATABASE,
     TimedOut: exit_codes.TIMED_OUT,

@@ -48,6 +48,7 @@ SUBCOMMANDS = {
     "doctor": "doctor",
     "backup": "backup",
     "restore": "restore",
+    "migrate": "migrate",
     "help": "help",
 }
 """The module of each subcommand, in the order in which they are listed."""
@@ -57,7 +58,7 @@ SECTIONS = {
     "Jobs": ("enqueue", "list", "show", "logs", "wait", "cancel", "retry", "history"),
     "Workers and settings": ("worker", "status", "dlq", "config", "dashboard"),
     "Event log": ("events", "verify", "replay"),
-    "Maintenance": ("init", "doctor", "backup", "restore"),
+    "Maintenance": ("init", "doctor", "backup", "restore", "migrate"),
 }
 """The groups of subcommands in the help; subcommands in no group are listed last."""
 

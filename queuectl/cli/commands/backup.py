@@ -44,7 +44,8 @@ def backup_command(reading: Reading, out: Printer, file: str, force: bool, head:
     if reading.store is None:
         raise Missing(reading.location.name)
     target = os.path.abspath(file)
-    databases = (reading.location.file, target)
+    here = reading.location
+    databases = (target,) if here.on_server else (here.file, target)
     with closing(HeadFile(head, databases)) if head else nullcontext() as head_file:
         with ProgressDisplay("copying") as progress:
             done = backup(reading.store, target, "replace" if force else "refuse", progress.show)

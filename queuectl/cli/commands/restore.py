@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from eventstore.errors import RestoreOnServer
 from eventstore.location import locate
 
 from ...text.numbers import plural
@@ -44,6 +45,8 @@ def restore_command(
     from ...restore import restore
 
     location = locate(named_db())
+    if location.on_server:
+        raise RestoreOnServer(location.name)
     expected = None if expect is None else head_from(expect)
     source = os.path.abspath(backup)
     with ProgressDisplay("verifying") as progress:

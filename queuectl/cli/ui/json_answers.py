@@ -71,6 +71,16 @@ class BackedUp(Document, frozen=True, kw_only=True):
     """Outputs that are missing in the queue, or were left out because they were changed."""
 
 
+class MovedTo(Document, frozen=True, kw_only=True):
+    """`migrate`: `position` and `head_hash` are the head that both places have."""
+
+    head_hash: str
+    source: str
+    target: str
+    problems: list[str]
+    """Outputs that are missing in the new place, or differ from the log."""
+
+
 class RestoredFrom(Document, frozen=True, kw_only=True):
     """`restore`: the change, or with `dry_run` the change that it would make."""
 

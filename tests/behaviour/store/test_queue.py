@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eventstore.events.job import Enqueued
 from eventstore.file_identity import file_key
-from eventstore.queue_file import check_copy
+from eventstore.queue_file import check_copy, write_copy
 from eventstore.store import Store, StoredOutput
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
@@ -63,7 +63,7 @@ def test_copy_is_a_queue_file_with_the_same_log_and_another_key(
     append(store, "1")
     copy = str(tmp_path / "copy.db")
     Path(copy).touch()
-    head = store.copy_to(copy)
+    head = write_copy(store, copy)
     append(store, "2")
     checked = check_copy(copy, copy, None)
     assert checked.head == head

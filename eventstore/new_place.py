@@ -1,0 +1,105 @@
+"""The place into which a queue is migrated: it can be used as a queue only when it is complete."""
+
+import os
+import shutil
+from typing import Protocol
+
+from .errors import NotEmpty, StorageFailed
+from .location import Location, open_empty_on_server, open_store
+from .parts import refuse_part
+from .renaming import rename_new
+from .store import Schema, Store
+
+
+class NewPlace(Protocol):
+    """An incomplete copy of a queue. If a migration was interrupted, it has what was copied."""
+
+    label: str
+    """The place for people."""
+    store: Store
+
+    def complete(self) -> None:
+        """Let others use the place as a queue. Afterwards `store` cannot be used."""
+
+    def close(self) -> None:
+        """Close the store, and keep what it has."""
+
+
+def new_place(location: Location, schema: Schema) -> NewPlace:
+    """Open an empty place, or one into which a migration was interrupted.
+
+    schema: returns the statements for the tables next to the log. Raises NotEmpty, the errors of
+    `open_store`, and on a server NotCreated: only `init` creates a queue there.
+    """
+    if location.on_server:
+        return _OnServer(location)
+    return _NewFile(location.file, schema)
+
+
+class _NewFile:
+    """A file with a temporary name. Its name is the same for each migration into the place."""
+
+    def __init__(self, path: str, schema: Schema) -> None:
+        for existing in (path, f"{path}.d"):
+            if os.path.lexists(existing):
+                raise NotEmpty(existing)
+        refuse_part(path)
+        self.label, self._building = path, f"{path}.migrating"
+        self.store = open_store(self._building, create=True, schema=schema)
+
+    def complete(self) -> None:
+        """Give the file and its folder their names; all is on disk before and after."""
+        self.close()
+        folder = os.path.dirname(self.label)
+        _sync(self._building, os.O_RDONLY)
+        try:
+            if os.path.lexists(f"{self._building}.d"):
+                shutil.rmtree(f"{self._building}.d/locks", ignore_errors=True)
+                os.rename(f"{self._building}.d", f"{self.label}.d")
+            if not rename_new(self._building, self.label):
+                raise NotEmpty(self.label)
+        except OSError as error:
+            raise StorageFailed(self.label, f"{error.strerror} when it got its name") from None
+        _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+    def close(self) -> None:
+        """Close the file, which moves all records from its -wal into it."""
+        self.store.close()
+
+
+class _OnServer:
+    """A queue that the server marks as incomplete, so that all other processes refuse it."""
+
+    def __init__(self, location: Location) -> None:
+        self.label = location.name
+        self.store, is_complete = open_empty_on_server(location.place)
+        if is_complete:
+            try:
+                self._mark()
+            except BaseException:
+                self.store.close()
+                raise
+
+    def _mark(self) -> None:
+        with self.store.write("") as tx:
+            if tx.last[0]:
+                raise NotEmpty(self.label)
+            tx.execute("UPDATE meta SET complete = false")
+
+    def complete(self) -> None:
+        """Remove the mark."""
+        with self.store.write("") as tx:
+            tx.execute("UPDATE meta SET complete = true")
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.store.close()
+
+
+def _sync(path: str, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -14,6 +14,7 @@ _NOT_ALLOWED = ("42501",)
 _READ_ONLY = ("25006",)
 _INCOMPLETE = ("3F000", "42P01", "42703", "42883")  # no such schema, table, column, function
 _FAILED = ("58030", "XX001", "XX002")  # I/O error, damaged data, damaged index
+_LIMIT = ("54000",)  # such as the queue of all notifications of the server
 _AWAY = ("08", "57P", "25P03", "53300")
 """Beginnings: connection lost, server stopping, the session ended by a timeout, no room for one."""
 
@@ -58,6 +59,8 @@ def translation_of(label: str, state: str, what: str) -> StoreError | None:
         return ReadOnly(label)
     if state in _INCOMPLETE:
         return Incomplete(label, what)
+    if state in _LIMIT:
+        return StorageFailed(label, what, "end the server's sessions that listen in a transaction")
     if state in _FAILED:
         return StorageFailed(label, what, "check the server's disk and log")
     return None

@@ -14,7 +14,7 @@ from eventstore.events.job import Claimed, Enqueued
 from eventstore.store import Doorbell, Store
 from tests.faults.altering import AlteringProxy
 from tests.faults.pooling import PGBOUNCER, pooling
-from tests.postgres import Server, installations, running
+from tests.postgres import Server
 from tests.stores import open_on_server
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
@@ -28,18 +28,10 @@ CLAIMED = Claimed(attempt=1, worker="3f", slot=1)
 LATE_S, SILENT_S = 10.0, 0.3
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    if not installations():
-        pytest.skip("no PostgreSQL server is installed, or this user has no account name")
-    with running(next(iter(installations())), "fsync=off") as server:
-        yield server
-
-
 @pytest.fixture
-def url(server: Server, request: pytest.FixtureRequest) -> str:
+def url(postgres: Server, request: pytest.FixtureRequest) -> str:
     """The address of a new queue."""
-    url = server.url(f"q{abs(hash(request.node.name))}")
+    url = postgres.url(f"q{abs(hash(request.node.name))}")
     open_on_server(url, create=True).close()
     return url
 
@@ -99,10 +91,10 @@ def followers(url: str) -> int:
 
 @pytest.mark.usefixtures("at_once")
 def test_deaf_bell_says_so_once_and_rings_all_the_same(
-    url: str, store: Store, server: Server, tmp_path: Path
+    url: str, store: Store, postgres: Server, tmp_path: Path
 ) -> None:
     said: list[str] = []
-    deaf = AlteringProxy(tmp_path, server.folder, lambda data: data.replace(b"LISTEN", b"NOTIFY"))
+    deaf = AlteringProxy(tmp_path, postgres.folder, lambda data: data.replace(b"LISTEN", b"NOTIFY"))
     with (
         closing(deaf),
         closing(open_on_server(through(url, tmp_path), on_wait=said.append)) as behind,
@@ -118,18 +110,20 @@ def test_deaf_bell_says_so_once_and_rings_all_the_same(
 
 
 @pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed")
-@pytest.mark.parametrize(("mode", "messages"), [("transaction", 1), ("session", 0)])
+@pytest.mark.parametrize(
+    ("mode", "messages"), [("transaction", 1), pytest.param("session", 0, marks=pytest.mark.proof)]
+)
 @pytest.mark.usefixtures("at_once")
 def test_bell_notices_whether_a_pooler_keeps_it_from_hearing(
     url: str,
     store: Store,
-    server: Server,
+    postgres: Server,
     mode: Literal["transaction", "session"],
     messages: int,
 ) -> None:
     said: list[str] = []
     with (
-        pooling(server.folder, mode) as folder,
+        pooling(postgres.folder, mode) as folder,
         closing(open_on_server(through(url, folder), on_wait=said.append)) as behind,
         closing(behind.guarded_doorbell("work")) as bell,
     ):
@@ -148,9 +142,9 @@ def settle_again(bell: Doorbell) -> None:
 
 @pytest.mark.usefixtures("at_once")
 def test_half_open_connection_is_made_again(
-    url: str, store: Store, server: Server, tmp_path: Path
+    url: str, store: Store, postgres: Server, tmp_path: Path
 ) -> None:
-    proxy = AlteringProxy(tmp_path, server.folder)
+    proxy = AlteringProxy(tmp_path, postgres.folder)
     with (
         closing(proxy),
         closing(open_on_server(through(url, tmp_path))) as behind,
@@ -168,26 +162,26 @@ def test_half_open_connection_is_made_again(
 
 
 @pytest.mark.usefixtures("at_once")
-def test_bell_rings_after_a_restart_of_the_server(store: Store, server: Server) -> None:
+def test_bell_rings_after_a_restart_of_the_server(store: Store, postgres: Server) -> None:
     with closing(store.guarded_doorbell("work")) as bell:
         settle(bell)
-        server.crash()
+        postgres.crash()
         time.sleep(0.5)
-        server.start()
+        postgres.start()
         settle(bell)
         append(store)
         assert rings(bell, 2.0)
 
 
-def test_bell_is_closed_at_once_while_the_server_is_away(store: Store, server: Server) -> None:
+def test_bell_is_closed_at_once_while_the_server_is_away(store: Store, postgres: Server) -> None:
     bell = store.doorbell()
     settle(bell)
-    server.crash()
+    postgres.crash()
     time.sleep(0.3)
     began_s = time.monotonic()
     bell.close()
     took_s = time.monotonic() - began_s
-    server.start()
+    postgres.start()
     assert took_s < 0.5
 
 
@@ -207,7 +201,7 @@ def test_claims_are_announced_only_while_somebody_follows_the_log(store: Store, 
 
 
 def test_reader_that_may_not_write_reads_the_head_instead(
-    store: Store, url: str, server: Server
+    store: Store, url: str, postgres: Server
 ) -> None:
     address = address_from(url)
     schema = address.quoted_schema
@@ -230,9 +224,9 @@ def test_reader_that_may_not_write_reads_the_head_instead(
 
 
 def test_direct_address_is_used_for_the_bell(
-    url: str, store: Store, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, store: Store, postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    proxy = AlteringProxy(tmp_path, server.folder)
+    proxy = AlteringProxy(tmp_path, postgres.folder)
     with closing(proxy):
         monkeypatch.setenv("QUEUECTL_DB_DIRECT", through(url, tmp_path).partition("&queue=")[0])
         with closing(store.guarded_doorbell("work")) as bell:

@@ -22,6 +22,7 @@ from .errors import (
     OptionAsPath,
 )
 from .file_identity import file_identity
+from .server_facts import ServerFacts
 from .store import Schema, Store
 
 
@@ -292,6 +293,18 @@ def roles_sql(address: str, owner: str | None) -> str:
     from .postgres.scripts import roles_script
 
     return roles_script(address_from(address), owner)
+
+
+def server_facts(address: str) -> ServerFacts:
+    """Return the facts about the server of a queue, which need not exist.
+
+    Raises InvalidAddress, ForeignFile if the server is too old, Away or NoDriver.
+    """
+    _refuse_without_driver()
+    from .postgres.address import address_from
+    from .postgres.health import examine
+
+    return examine(address_from(address))
 
 
 def _refuse_without_driver() -> None:

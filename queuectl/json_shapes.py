@@ -238,7 +238,10 @@ class CheckShape(Shape, frozen=True, kw_only=True):
 
 
 class Checkup(Document, frozen=True, kw_only=True):
-    """`doctor`: all checks. `position` is 0 and `head_hash` null if the file cannot be opened."""
+    """`doctor`: all checks. `position` is 0 and `head_hash` null if the queue cannot be opened.
+
+    On a server, `wal_bytes` is 0, and `free_bytes` and `fsync_s` are null: they are of a file.
+    """
 
     well: bool
     db: str

@@ -1,1 +1,1 @@
-"""Read-only checks of a queue file and of the machine that it is on."""
+"""Read-only checks of a queue, and of the machine or the server that it is on."""

@@ -10,6 +10,7 @@ import eventstore
 import projections
 import queuectl
 from eventstore.errors import Missing, StoreError
+from eventstore.location import Location
 from eventstore.queue_file import library_versions
 from eventstore.store import Head, OnProgress, Reader, Store
 from eventstore.verify import verify
@@ -21,9 +22,15 @@ from ..core.clock import SystemClock
 from ..core.snapshot import Reading
 from ..outputs.check import check_outputs
 from ..text.numbers import plural
-from . import checks, processes, queue_file
+from . import checks, processes, queue_file, server, server_checks
 from .checks import Finding
 from .queue_file import FileFacts
+
+_RESTORE = {
+    False: "queuectl restore BACKUP",
+    True: "restore the database, or queuectl migrate BACKUP to a new queue",
+}
+"""How to restore a queue; the key is whether it is on a server."""
 
 COUNTED_AT_MOST = 1_000
 """The most overdue jobs to count: counting a job takes as long as reading it."""
@@ -49,19 +56,9 @@ def examine(reading: Reading, deep: bool, on_progress: OnProgress) -> Examinatio
 
     Raises Missing if a file was named that does not exist.
     """
-    path = reading.location.file
     store, open_error = _opened(reading)
-    facts = queue_file.facts_of(path)
-    result = Examination(
-        findings=[
-            _packages(),
-            queue_file.check_place(reading.location, open_error),
-            *queue_file.check_file(path, facts),
-        ],
-        versions=versions(),
-        head=None,
-        file=facts,
-    )
+    outside = _outside_server if reading.location.on_server else _outside_file
+    result = outside(reading.location, open_error)
     if store is None:
         return result
     head, inside = _inside(store)
@@ -69,6 +66,37 @@ def examine(reading: Reading, deep: bool, on_progress: OnProgress) -> Examinatio
     if deep:
         result.findings.extend(_deep(store, on_progress))
     return result._replace(head=head)
+
+
+def _outside_file(location: Location, open_error: StoreError | None) -> Examination:
+    """Check a queue file, its folder and the machine. open_error: of opening it, if any."""
+    facts = queue_file.facts_of(location.file)
+    return Examination(
+        findings=[
+            _packages(),
+            queue_file.check_place(location, open_error),
+            *queue_file.check_file(location.file, facts),
+        ],
+        versions=versions(),
+        head=None,
+        file=facts,
+    )
+
+
+def _outside_server(location: Location, open_error: StoreError | None) -> Examination:
+    """Check a server, the connection to it and the machine. open_error: of opening the queue."""
+    facts = server.facts_of(location)
+    findings = [_packages(), server.check_place(location, facts, open_error)]
+    of_server: dict[str, str] = {}
+    if not isinstance(facts, StoreError):
+        findings += server.check_server(facts)
+        of_server = facts.versions
+    return Examination(
+        findings=[*findings, *server.check_machine()],
+        versions={**versions(), **of_server},
+        head=None,
+        file=FileFacts(wal_bytes=0, free_bytes=None, fsync=None),
+    )
 
 
 def versions() -> dict[str, str]:
@@ -89,7 +117,10 @@ def _packages() -> Finding:
 
 
 def _opened(reading: Reading) -> tuple[Store | None, StoreError | None]:
-    """Return the store, or the error of opening it; both None if there is no file yet."""
+    """Return the store, or the error of opening it; both None if there is no file yet.
+
+    The queue on a server is also None if the server does not answer.
+    """
     try:
         return reading.store, None
     except Missing:
@@ -154,7 +185,8 @@ def _workers_and_processes(
     if stuck := processes.unendable_processes(store.key, active, time.time_ns() // 1_000):
         yield checks.unendable(stuck)
     yield checks.processes(*processes.left_behind(store.key, cookies, active))
-    yield checks.bells(*processes.unreachable(store, active))
+    judge = server_checks.listeners if store.distant else checks.bells
+    yield judge(*processes.unreachable(store, active))
     yield checks.locks(*processes.lock_files(store, active))
 
 
@@ -172,7 +204,7 @@ def _records(store: Store, on_progress: OnProgress) -> list[Finding]:
     with store.read() as tx:
         verdict = verify(tx, on_progress=on_progress)
         damage = tx.damage()
-    restore = "queuectl verify shows all of it; then queuectl restore BACKUP"
+    restore = f"queuectl verify shows all of it; then {_RESTORE[store.distant]}"
     if verdict.broken:
         words = f"position {verdict.broken.position}: {verdict.broken.what}"
     elif verdict.missing_guards:
@@ -185,7 +217,7 @@ def _records(store: Store, on_progress: OnProgress) -> list[Finding]:
     sound = not (verdict.broken or verdict.missing_guards or verdict.excess_rights)
     return [
         Finding("log", words, None if sound else restore),
-        Finding("pages", damage or "ok", "queuectl restore BACKUP" if damage else None),
+        Finding("pages", damage or "ok", _RESTORE[store.distant] if damage else None),
     ]
 
 

@@ -56,8 +56,8 @@ def init_command(
         )
         return
     note(f"created queue {location.name}" if created else f"{location.name} exists already")
-    if existing.names:
-        note(_described(existing))
+    if roles:
+        _describe(existing)
 
 
 class _Roles(NamedTuple):
@@ -88,12 +88,11 @@ def _sql(location: Location, owner: str | None, roles: bool) -> str:
     return creation + (roles_sql(location.place, owner) if roles else "")
 
 
-def _described(roles: _Roles) -> str:
+def _describe(roles: _Roles) -> None:
     if not roles.new:
-        return f"roles {', '.join(roles.names)} exist already, and have their rights"
+        note(f"roles {', '.join(roles.names)} exist already, and have their rights")
+        return
     worker = roles.names[-1]
     quoted = worker if worker.replace("_", "a").isalnum() and worker.islower() else f'"{worker}"'
-    return (
-        f"created roles {', '.join(roles.new)}\n"
-        f"Add a user for workers, in psql: CREATE ROLE anna LOGIN PASSWORD '…' IN ROLE {quoted}"
-    )
+    note(f"created roles {', '.join(roles.new)}")
+    note(f"Add a user for workers, in psql: CREATE ROLE anna LOGIN PASSWORD '…' IN ROLE {quoted}")

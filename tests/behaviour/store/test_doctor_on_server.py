@@ -1,0 +1,77 @@
+"""`doctor` for a queue on a server, as typed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.ctl import Ctl
+from tests.stores import ON_A_SERVER
+
+pytestmark = ON_A_SERVER
+
+psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
+
+NOT_DURABLE = {"durability": "fsync off: a crash of the server may damage everything"}
+"""The server of the tests syncs nothing to disk."""
+
+Checked = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def owner(url: str) -> Any:
+    from eventstore.postgres.address import address_from
+
+    address = address_from(url)
+    with psycopg.connect(address.url, autocommit=True) as connection:
+        connection.execute(f"SET search_path = {address.quoted_schema}")
+        yield connection
+
+
+@pytest.fixture
+def checked(ctl: Ctl) -> Checked:
+    """Return a function that returns the result of each check that is not ok."""
+
+    def findings_of(url: str, *words: str) -> dict[str, Any]:
+        result = ctl("--db", url, "doctor", *words, "--json", code=None)
+        findings = {
+            check["check"]: check["found"] for check in result.json["checks"] if check["todo"]
+        }
+        assert result.code == 1  # see NOT_DURABLE
+        return findings
+
+    return findings_of
+
+
+def test_doctor_examines_the_server_for_a_worker(
+    ctl: Ctl, url: str, owner: Any, checked: Checked
+) -> None:
+    name = url.rpartition("=")[2]
+    user = f"doctored_{name.replace('-', '_')}"
+    ctl("init", url, "--roles")
+    owner.execute(f'CREATE ROLE {user} LOGIN IN ROLE "{name}_worker"')
+    worker = url.replace("postgres@", f"{user}@")
+    assert checked(worker, "--deep") == NOT_DURABLE
+    document = ctl("--db", worker, "doctor", "--json", code=1).json
+    results = {check["check"]: check["found"] for check in document["checks"]}
+    assert results["rights"] == f"{user} may read, enqueue and run jobs"
+    assert results["notifications"] == "heard at once"
+    assert {"postgresql", "psycopg", "libpq", "sqlite"} <= {*document["versions"]}
+    assert "is a superuser and can change the log" in checked(url)["rights"]
+
+
+def test_doctor_names_missing_guards(ctl: Ctl, url: str, owner: Any, checked: Checked) -> None:
+    ctl("init", url)
+    owner.execute("ALTER TABLE events DISABLE TRIGGER events_never_go")
+    assert "events_never_go missing or changed" in checked(url)["guards"]
+
+
+def test_doctor_examines_the_server_without_a_queue(url: str, checked: Checked) -> None:
+    findings = checked(url)
+    assert findings["server"] == f"{url} (named by --db): no queue"
+    assert "rights" not in findings
+
+
+def test_doctor_says_that_a_server_does_not_answer(url: str, checked: Checked) -> None:
+    findings = checked(url.replace("host=", "host=/nowhere"))
+    assert "no answer from the server (connection" in findings["server"]

@@ -268,7 +268,8 @@ class OtherLog(Unusable):
 
     def __init__(self, label: str, position: int) -> None:
         super().__init__(
-            f"{label} has another event {position} than the queue to copy; name an empty queue"
+            f"{label} has another event {position} than the queue to copy, so it belongs to"
+            " another one; remove it, or name another place"
         )
         self.position = position
 

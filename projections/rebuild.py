@@ -162,6 +162,8 @@ def _copied(store: Log, generation: int, on_progress: OnProgress, pause: Pause) 
                     tx.fill(SHADOW[table.name], tuple(table.columns), page)
                 copied += len(page)
                 on_progress(amount + copied, 2 * amount)
+            with _slice(store, generation) as tx:
+                tx.execute(f"ANALYZE {SHADOW[table.name]}")  # else the server plans without figures
     return reached
 
 

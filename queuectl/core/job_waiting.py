@@ -4,10 +4,11 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
+from eventstore.errors import Moved
 from eventstore.location import Location, leads_to
 from eventstore.store import Reader
 from projections.folds.job import FINAL, Job
-from projections.read_models import jobs
+from projections.read_models import jobs, moves
 
 from ..errors import BadInput, NoSuchJob, TimedOut, WaitsForItself
 from ..text.durations import SECOND_US, duration
@@ -30,7 +31,8 @@ def wait_for(
 
     Return the jobs in the given order. timeout_s: None waits without limit. check_s: the longest
     time between two checks, even if there are no new events. Raises NoSuchJob, TimedOut,
-    WaitsForItself for the job that runs this program, and BadInput for `any_of` without ids.
+    WaitsForItself for the job that runs this program, Moved if the queue has moved, and BadInput
+    for `any_of` without ids.
     """
     if any_of and not job_ids:
         raise BadInput("any_of needs at least one job id")
@@ -45,6 +47,8 @@ def wait_for(
                 _refuse_own_jobs(tx, reading.location, waiting)
             if on_check:
                 on_check(tx, waiting)
+            if waiting and (move := moves.move(tx)):
+                raise Moved(reading.location.name, move.to)
         if not waiting or (any_of and len(waiting) < len(by_id)):
             return [by_id[job_id] for job_id in job_ids]
         remaining_s = None if deadline is None else deadline - time.monotonic()

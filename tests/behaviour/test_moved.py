@@ -29,6 +29,7 @@ def moved(ctl: Ctl) -> Ctl:
         ("enqueue", "--priority", "3", "--", "true"),
         ("cancel", "1"),
         ("config", "set", "jitter", "0.5"),
+        ("wait", "1"),
         ("worker", "start", "--until-empty"),
         ("worker", "start", "--count", "2"),
     ],
@@ -41,6 +42,7 @@ def test_writes_are_refused_with_the_new_place(moved: Ctl, words: tuple[str, ...
 
 def test_readers_go_on(moved: Ctl) -> None:
     assert "pending" in moved("list").out
+    assert f"Moved: to {NEW}; this queue can only be read\nWorkers: none\n" in moved("status").out
     assert NEW in moved("events").out
     moved("verify")
     moved("replay", "--check")

@@ -19,7 +19,7 @@ from ..ui.invocation import named_db
 from ..ui.output_problems import problem_lines
 from ..ui.printer import Printer, line, note
 from ..ui.progress import ProgressDisplay
-from ..ui.recorded import answering
+from ..ui.recorded import answering, say
 
 if TYPE_CHECKING:
     from ...migrate import Migrated
@@ -48,7 +48,7 @@ def migrate_command(out: Printer, source: str, target: str, wait: bool) -> int:
     old, new = locate(source), locate(target)
     if not exists(old):
         raise missing(old)
-    with Queue(old.place, on_wait=note) as queue:
+    with Queue(old.place, on_wait=note) as queue, _resumable():
         done = migrate(queue, new, "drain" if wait else "refuse", _showing)
     with answering(lambda: f"queue {done.source} has moved to {done.target}"):
         _answer(out, done)
@@ -60,6 +60,16 @@ def migrate_command(out: Printer, source: str, target: str, wait: bool) -> int:
 def _showing(step: str) -> Iterator[OnProgress]:
     with ProgressDisplay(step) as progress:
         yield progress.show
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Say after Ctrl-C that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("interrupted; the same command continues")
+        raise
 
 
 def _answer(out: Printer, done: "Migrated") -> None:

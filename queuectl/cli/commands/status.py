@@ -5,7 +5,7 @@ import click
 from eventstore.store import Reader, Store
 from projections.folds.job import Job, State
 from projections.folds.worker import Worker
-from projections.read_models import counts, jobs, ready, timers, workers
+from projections.read_models import counts, jobs, moves, ready, timers, workers
 from projections.read_models.counts import Counts
 
 from ...core.clock import SystemClock
@@ -72,6 +72,9 @@ def _print_workers_and_head(
     active = workers.active(tx)
     living = living_workers(store, active)
     none = with_named_db("none (start one with: queuectl worker start)")
+    if move := moves.move(tx):
+        line(f"Moved: to {visible(move.to)}; this queue can only be read")
+        none = "none"
     line(f"Workers: {len(living) or none}")
     for worker in active:
         claimed = len(jobs.of_worker(tx, worker.id))

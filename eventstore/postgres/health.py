@@ -4,6 +4,7 @@ import ipaddress
 import secrets
 import statistics
 import time
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -11,7 +12,7 @@ from psycopg import pq
 
 from ..errors import StoreError
 from ..server_facts import Durability, Link, Rights, ServerFacts, Upkeep
-from .address import Address
+from .address import Address, direct
 from .connecting import Connection, connect_to_server
 from .failures import translated
 from .reader import PostgresReader
@@ -131,7 +132,7 @@ def _link(connection: Connection, address: Address) -> Link:
         sslmode=(used.get("sslmode") or b"").decode(),
         used_password=connection.pgconn.used_password,
         is_direct=pid == connection.info.backend_pid,
-        hears=_hears(connection, address),
+        hears=_hears(address),
         round_trip_ms=median_ms,
         clock_ahead_s=ahead_s,
     )
@@ -159,20 +160,24 @@ def _measured(connection: Connection) -> tuple[float, float]:
     return statistics.median(took for took, _ in trips) * 1000, min(trips)[1]
 
 
-def _hears(connection: Connection, address: Address) -> bool:
-    """Return whether a notification that another connection sends is heard in this one."""
+def _hears(address: Address) -> bool:
+    """Return whether a worker hears a notification from another connection.
+
+    Like a worker, it listens at the address in `QUEUECTL_DB_DIRECT`, if there is one.
+    """
     channel = f"queuectl_probe_{secrets.token_hex(8)}"
-    if _row(connection, "SELECT pg_is_in_recovery()")[0]:
-        return False
-    connection.execute(f"LISTEN {channel}".encode())
-    other = connect_to_server(address)
     try:
-        other.execute(f"NOTIFY {channel}".encode())
-        heard = list(connection.notifies(timeout=HEARD_WITHIN_S, stop_after=1))
-        return [notification.channel for notification in heard] == [channel]
-    finally:
-        other.close()
-        connection.execute(f"UNLISTEN {channel}".encode())
+        with (
+            translated(address.label),
+            closing(connect_to_server(direct(address))) as listener,
+            closing(connect_to_server(address)) as other,
+        ):
+            listener.execute(f"LISTEN {channel}".encode())
+            other.execute(f"NOTIFY {channel}".encode())
+            heard = list(listener.notifies(timeout=HEARD_WITHIN_S, stop_after=1))
+    except (StoreError, psycopg.Error):  # a standby accepts neither
+        return False
+    return [notification.channel for notification in heard] == [channel]
 
 
 def _upkeep(connection: Connection, address: Address) -> Upkeep:

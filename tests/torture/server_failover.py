@@ -1,11 +1,13 @@
-"""A primary server is killed and its standby promoted, under writers.
+"""A primary server is killed and its standby promoted, under programs that enqueue.
 
 With synchronous replication nothing acknowledged is lost. Without it, the connected programs say
-that the log went back.
+that the log went back. In both cases the log has no gap, and the views match it.
 """
 
+import itertools
 import os
 import signal
+import threading
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -15,27 +17,73 @@ from typing import Literal, NamedTuple
 
 import psycopg
 
-from eventstore.errors import LogWentBack
+from eventstore.chain import first_break
+from eventstore.errors import Away, LogWentBack, StoreError
+from eventstore.location import open_store
 from eventstore.postgres.address import address_from
 from eventstore.postgres.creating import create
-from eventstore.postgres.log import PostgresLog
+from projections.rebuild import compare
+from projections.registry import first_schema
+from queuectl.api import Queue
+from queuectl.errors import QueueError
 from tests.postgres import Server, installations
 
 from .proof import Tally
-from .server_writers import Writers, broken_promises
+from .server_writers import AWAY_S, WRITERS
 
 Replication = Literal["synchronous", "asynchronous"]
 
 SENDERS = "SELECT pid FROM pg_stat_replication"
 
 
+class Enqueuers:
+    """Threads that enqueue jobs until they are ended, and the answers that they got."""
+
+    def __init__(self, url: str) -> None:
+        self.acknowledged: list[str] = []
+        self.refused: list[str] = []
+        self.errors: list[Exception] = []
+        self._url, self._ended = url, False
+        self._threads = [
+            threading.Thread(target=self._enqueue_all, args=(f"thread-{number}",))
+            for number in range(WRITERS)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        """Wait until each thread knows the outcome of its last request."""
+        self._ended = True
+        for thread in self._threads:
+            thread.join()
+
+    def _enqueue_all(self, name: str) -> None:
+        try:
+            with Queue(self._url) as queue:
+                for number in itertools.count(1):
+                    self._enqueue(queue, f"{name}-job-{number}")
+                    if self._ended:
+                        return
+        except (StoreError, QueueError, psycopg.Error) as error:
+            self.errors.append(error)
+
+    def _enqueue(self, queue: Queue, job_id: str) -> None:
+        try:
+            queue.enqueue("true", id=job_id)
+        except Away:
+            self.refused.append(job_id)
+            time.sleep(AWAY_S)
+        else:
+            self.acknowledged.append(job_id)
+
+
 class Failover(NamedTuple):
-    """What a failover did to the writers."""
+    """What a failover did to the enqueuing threads."""
 
     acknowledged: int
     lost: int
     went_back: int
-    """How many writers reported that the log went back."""
+    """How many of them reported that the log went back."""
     findings: list[str]
     """Everything else that broke a promise."""
 
@@ -43,7 +91,7 @@ class Failover(NamedTuple):
 def failovers(
     installation: str, amount: int, seed: int, replication: Replication = "synchronous"
 ) -> Tally:
-    """Kill so many primary servers, each under writers. A finding is a broken promise."""
+    """Kill so many primary servers; a finding is a broken promise."""
     acknowledged = lost = went_back = 0
     findings: list[str] = []
     for number in range(amount):
@@ -54,10 +102,10 @@ def failovers(
         went_back += result.went_back
         findings += [f"{name}: {words}" for words in result.findings]
         if replication == "synchronous" and result.lost:
-            findings.append(f"{name}: {result.lost} acknowledged events are lost")
+            findings.append(f"{name}: {result.lost} acknowledged jobs are lost")
         if replication == "asynchronous" and result.lost and not result.went_back:
-            findings.append(f"{name}: no writer noticed that {result.lost} events are lost")
-    note = f"{acknowledged:,} events acknowledged, {lost} lost, {went_back} writers noticed"
+            findings.append(f"{name}: no program noticed that {result.lost} jobs are lost")
+    note = f"{acknowledged:,} jobs acknowledged, {lost} lost, {went_back} programs noticed"
     return Tally(amount, findings, note)
 
 
@@ -74,27 +122,35 @@ def _failover(installation: str, replication: Replication, name: str) -> Failove
         standby.start()
         stack.callback(standby.kill)
         url = _url(folders, name)
-        create(address_from(url))
-        writers = Writers(url, PostgresLog)
+        create(address_from(url), first_schema)
+        enqueuers = Enqueuers(url)
         time.sleep(random.uniform(0.2, 0.5))  # the moment of the fault, not a wait
         _stop_replication(primary)
         time.sleep(random.uniform(0, 0.3))
         primary.kill()
         standby.promote()
-        time.sleep(0.2)  # some appends on the new primary
-        writers.end()
-        return _judged(url, writers)
+        time.sleep(0.2)  # some jobs on the new primary
+        enqueuers.end()
+        return _judged(url, enqueuers)
 
 
-def _judged(url: str, writers: Writers) -> Failover:
-    broken = broken_promises(url, writers)
-    lost = [words for words in broken if "but lost" in words]
-    went_back = [error for error in writers.errors if isinstance(error, LogWentBack)]
-    others = [
-        f"{type(error).__name__}: {error}" for error in writers.errors if error not in went_back
+def _judged(url: str, enqueuers: Enqueuers) -> Failover:
+    with closing(open_store(url, readonly=True)) as store:
+        with store.read() as tx:
+            records = list(tx.raw())
+        findings = [f"the views differ: {difference}" for difference in compare(store)]
+    stored = {record.stream for record in records}
+    lost = [job_id for job_id in enqueuers.acknowledged if job_id not in stored]
+    findings += [
+        f"refused, but stored: {job_id}" for job_id in enqueuers.refused if job_id in stored
     ]
-    findings = [words for words in broken if words not in lost] + others
-    return Failover(len(writers.acknowledged), len(lost), len(went_back), findings)
+    if broken := first_break(records):
+        findings.append(str(broken))
+    went_back = [error for error in enqueuers.errors if isinstance(error, LogWentBack)]
+    findings += [
+        f"{type(error).__name__}: {error}" for error in enqueuers.errors if error not in went_back
+    ]
+    return Failover(len(enqueuers.acknowledged), len(lost), len(went_back), findings)
 
 
 def _options(replication: Replication) -> tuple[str, ...]:

@@ -81,14 +81,14 @@ class _OnServer:
                 raise
 
     def _mark(self) -> None:
-        with self.store.write("") as tx:
+        with self.store.maintain() as tx:
             if tx.last[0]:
                 raise NotEmpty(self.label)
             tx.execute("UPDATE meta SET complete = false")
 
     def complete(self) -> None:
         """Remove the mark."""
-        with self.store.write("") as tx:
+        with self.store.maintain() as tx:
             tx.execute("UPDATE meta SET complete = true")
         self.close()
 

@@ -3,16 +3,18 @@
 from typing import Literal
 
 from .connecting import Connection
+from .round_trip import Command, run
 
 # A message in the WAL, which nobody reads. Its commit waits for the disk, and for standbys.
-BY_COMMIT = """
-    BEGIN;
-    SET LOCAL synchronous_commit = on;
-    SELECT pg_logical_emit_message(true, 'queuectl', CAST('' AS TEXT));
-    COMMIT"""
+BY_COMMIT = (
+    "BEGIN",
+    "SET LOCAL synchronous_commit = on",
+    "SELECT pg_logical_emit_message(true, 'queuectl', CAST('' AS TEXT))",
+    "COMMIT",
+)
 
 # From PostgreSQL 17 on, without a transaction. It waits for the disk, but for no standby.
-BY_MESSAGE = "SELECT pg_logical_emit_message(false, 'queuectl', CAST('' AS TEXT), true)"
+BY_MESSAGE = ("SELECT pg_logical_emit_message(false, 'queuectl', CAST('' AS TEXT), true)",)
 
 # A standby has no WAL of its own.
 IS_FLUSHED = """
@@ -24,14 +26,20 @@ WaitsFor = Literal["disk", "standbys"]
 """Whether a commit waits for the server's own disk only, or for standby servers too."""
 
 
-def wait_until_flushed(connection: Connection, waits_for: WaitsFor) -> None:
-    """Wait until all that was committed on the server is on its disk, or on its standbys too.
+def commands(connection: Connection, waits_for: WaitsFor) -> list[Command]:
+    """Return the commands that wait until all that was committed before is on the server's disk.
 
-    What is on disk is always a beginning of the WAL, so a later record covers all before it.
-    Source: the manual of PostgreSQL, "Asynchronous Commit".
+    waits_for: whether they wait for standby servers too. What is on disk is always a beginning of
+    the WAL, so a later record covers all before it. Source: the manual of PostgreSQL, "Asynchronous
+    Commit".
     """
     by_message = connection.info.server_version >= 170_000 and waits_for == "disk"
-    connection.execute(BY_MESSAGE if by_message else BY_COMMIT)
+    return [Command(text.encode()) for text in (BY_MESSAGE if by_message else BY_COMMIT)]
+
+
+def wait_until_flushed(connection: Connection, waits_for: WaitsFor) -> None:
+    """Wait until all that was committed on the server is on its disk, or on its standbys too."""
+    run(connection, commands(connection, waits_for))
 
 
 def is_flushed(connection: Connection) -> bool:

@@ -30,8 +30,9 @@ from ..store import PATIENCE_S, Head
 from .address import Address
 from .connecting import Connection, connect
 from .failures import is_away, translated
-from .flushing import is_flushed, wait_until_flushed
+from .flushing import commands, is_flushed, wait_until_flushed
 from .reader import PostgresReader
+from .round_trip import Command, run
 from .transaction import Begun, PostgresTransaction, begin
 
 SETTLE_S, SETTLE_PAUSE_S = 30.0, 0.2
@@ -325,11 +326,9 @@ class PostgresLog:
         connection = self._open_connection
         assert connection is not None
         try:
-            outcome = _commit(connection, transaction)
-            if outcome != "COMMIT":  # a statement had failed before, and its error was caught
-                raise StorageFailed(self.label, "the server has rolled back", "try again")
-            if transaction.changed:
-                self._wait_until_flushed(connection, transaction)
+            if connection.info.transaction_status == TransactionStatus.INERROR:
+                raise StorageFailed(self.label, "a statement had failed before", "try again")
+            transaction.run_with(*self._commands_of_commit(connection, transaction))
         except psycopg.OperationalError as error:
             if not is_away(error):
                 raise
@@ -338,8 +337,16 @@ class PostgresLog:
             position, hash_ = transaction.last
             self._durable = Head(position, hash_.hex())
 
-    def _wait_until_flushed(self, connection: Connection, transaction: PostgresTransaction) -> None:
-        wait_until_flushed(connection, transaction.commit_waits_for)
+    def _commands_of_commit(
+        self, connection: Connection, transaction: PostgresTransaction
+    ) -> list[Command]:
+        """Return the commands that announce the news, commit, and wait for the disk."""
+        announced = [Command(statement.encode()) for statement in transaction.announcements]
+        flushed = self._flushing(connection, transaction) if transaction.changed else []
+        return [*announced, Command(b"COMMIT"), *flushed]
+
+    def _flushing(self, connection: Connection, transaction: PostgresTransaction) -> list[Command]:
+        return commands(connection, transaction.commit_waits_for)
 
     def _settle(self, transaction: PostgresTransaction) -> None:
         """Return if a commit without an answer is stored. Raises Away if it is not.
@@ -357,7 +364,7 @@ class PostgresLog:
                 with translated(self.label):
                     stored = self._look(position)
                     if stored == hash_.hex():
-                        self._wait_until_flushed(self._connection, transaction)
+                        run(self._connection, self._flushing(self._connection, transaction))
                         return
             except (Away, Busy):
                 if time.monotonic() > deadline_s:
@@ -382,13 +389,3 @@ class PostgresLog:
 
 def _monotonic_us() -> int:
     return time.monotonic_ns() // 1000
-
-
-def _commit(connection: Connection, transaction: PostgresTransaction) -> str | None:
-    """Announce the news and commit, in one round trip. Return the status of the COMMIT."""
-    if connection.info.transaction_status != TransactionStatus.INTRANS:  # nothing else can run
-        return connection.execute("COMMIT").statusmessage
-    cursor = connection.execute(f"{transaction.announcements}COMMIT".encode())
-    while cursor.nextset():
-        pass
-    return cursor.statusmessage

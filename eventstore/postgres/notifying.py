@@ -47,9 +47,9 @@ def channel_name(key: str, channel: Channel) -> str:
     return f"queuectl_{key.replace('-', '')}_{channel}"
 
 
-def announcements(key: str, position: int, channels: Iterable[Channel]) -> str:
-    """Return the statements that announce a commit; each ends with a semicolon.
+def announcements(key: str, position: int, channels: Iterable[Channel]) -> list[str]:
+    """Return the statements that announce a commit.
 
     position: of its last event.
     """
-    return "".join(f"NOTIFY {channel_name(key, channel)}, '{position}'; " for channel in channels)
+    return [f"NOTIFY {channel_name(key, channel)}, '{position}'" for channel in channels]

@@ -1,6 +1,6 @@
 """Reading the log and the other tables in one snapshot of the database."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import count
 from typing import Any
@@ -13,6 +13,7 @@ from ..log_reader import LogReader
 from ..store import Bindings, RecordedOutput, Row
 from . import outputs
 from .connecting import Connection
+from .round_trip import Cursor
 
 # By the primary key: the cost is proportional to the number of events read.
 ALL = f"""
@@ -56,7 +57,10 @@ class PostgresReader(LogReader):
 
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Return all rows of a statement."""
-        return self._connection.execute(text(sql), bindings).fetchall()
+        return self._execute(text(sql), bindings).fetchall()
+
+    def _execute(self, statement: bytes, bindings: Bindings | Sequence[Any] = ()) -> Cursor:
+        return self._connection.execute(statement, bindings)
 
     def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
         """Iterate over the rows of a statement, in constant memory.
@@ -65,7 +69,7 @@ class PostgresReader(LogReader):
         """
         cursor = f"rows_{next(_cursors)}"
         declare = f"DECLARE {cursor} NO SCROLL CURSOR FOR {POSTGRES.query(sql)}"
-        self._connection.execute(declare.encode(), bindings)
+        self._execute(declare.encode(), bindings)
         fetch = f"FETCH {ROWS_PER_FETCH} FROM {cursor}".encode()
         while page := self._connection.execute(fetch).fetchall():
             yield from page

@@ -17,6 +17,7 @@ from .following import OutputFollower
 from .log import Accept, PostgresLog
 from .notifying import Channel, announcements
 from .reader import PostgresReader
+from .round_trip import Command, run
 
 if TYPE_CHECKING:
     from ..output_files import OutputFiles, Piece
@@ -140,7 +141,7 @@ class PostgresStore(PostgresLog):
         both = announcements(self.key, 0, ("work", "log"))
         try:
             with self.read():
-                self._connection.execute(f"{both}COMMIT".encode())
+                run(self._connection, [Command(text.encode()) for text in (*both, "COMMIT")])
         except (StoreError, psycopg.Error):
             pass  # listeners also read the log regularly
 

@@ -1,7 +1,8 @@
 """One write transaction on a server: it begins with the lock that all writers of a queue take."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -17,6 +18,7 @@ from .flushing import WaitsFor
 from .following import IS_FOLLOWED, lock_number
 from .notifying import NEWS, Channel, announcements
 from .reader import PostgresReader, text
+from .round_trip import Command, Cursor, run
 from .schema import LOCK_CLASS
 from .writing import arrays, columns, merged, sql
 
@@ -104,9 +106,16 @@ class PostgresTransaction(Appending, PostgresReader):
         self._key, self._is_followed, self._has_news = begun.key, begun.is_followed, False
         self.changed = False
         """True if something was written."""
+        self._postponed: list[Command] = []
+        """Commands whose results nobody needs: they are sent with the next one."""
+
+    def run_with(self, *last: Command) -> Cursor:
+        """Run all postponed commands and then these; return the result of the last one."""
+        commands, self._postponed = [*self._postponed, *last], []
+        return run(self._connection, commands)
 
     @property
-    def announcements(self) -> str:
+    def announcements(self) -> list[str]:
         """The statements that wake the listeners, to run directly before COMMIT."""
         channels: list[Channel] = ["work"] if self._has_news else []
         if self.appended and self._is_followed:
@@ -116,21 +125,19 @@ class PostgresTransaction(Appending, PostgresReader):
     def execute(self, sql: str, bindings: Bindings = ()) -> None:
         """Run one statement."""
         self.flush()
-        self.changed = True
-        self._connection.execute(text(sql), bindings)
+        self._postpone(text(sql), bindings)
 
     def write(self, statement: Statement, rows: Sequence[Row], table: str) -> None:
         """Carry out a statement once for each row. table: the name of the table to change."""
         if not rows:
             return
         self.flush()
-        self.changed = True
-        self._connection.execute(sql(statement, table), columns(merged(statement, rows)))
+        self._postpone(sql(statement, table), columns(merged(statement, rows)))
 
     def fill(self, table: str, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
         """Insert many rows by COPY. columns: the columns of the values in each row."""
         self.flush()
-        self.changed = True
+        self._catch_up()
         statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
         with self._connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
             for row in rows:
@@ -143,7 +150,7 @@ class PostgresTransaction(Appending, PostgresReader):
         rows of the new table that are older than itself. So each snapshot begins with a lock.
         """
         self.flush()
-        self.changed = True
+        self._catch_up()
         try:
             with self.savepoint():
                 self._connection.execute(f"SET LOCAL lock_timeout = {RENAME_PATIENCE_MS}".encode())
@@ -156,7 +163,7 @@ class PostgresTransaction(Appending, PostgresReader):
 
     def act_as(self, role: str) -> None:
         """Act as this role in the rest of the transaction."""
-        self._connection.execute(f"SET LOCAL ROLE {quoted(role)}".encode())
+        self._postpone(f"SET LOCAL ROLE {quoted(role)}".encode())
 
     def take_lease(self, worker_id: str, nonce: int | None) -> bool:
         """End the lease of a worker, if it has not beaten since; return whether it is ended.
@@ -165,18 +172,35 @@ class PostgresTransaction(Appending, PostgresReader):
         """
         self.flush()
         self.changed = True
-        ended = self._connection.execute(TAKE_LEASE, {"worker": worker_id, "nonce": nonce})
+        ended = self._execute(TAKE_LEASE.encode(), {"worker": worker_id, "nonce": nonce})
         return ended.rowcount == 1
 
     def _insert(self, records: list[Row], expected: list[tuple[str, int]]) -> None:
         """Insert records. The versions are compared first: an error would end the transaction."""
         if expected:  # else all streams were checked before in this transaction
-            conflicts = self._connection.execute(CONFLICTS, columns(expected)).fetchall()
+            conflicts = self._execute(CONFLICTS.encode(), columns(expected)).fetchall()
             if conflicts:
                 raise StreamConflict(*conflicts[0])
-        self.changed = True
         self._has_news = self._has_news or any(record[3] in NEWS for record in records)
-        self._connection.execute(INSERT, columns(records))
+        self._postpone(INSERT.encode(), columns(records))
+
+    def savepoint(self) -> AbstractContextManager[object]:
+        """After an error in the block, the transaction can go on."""
+        self._catch_up()
+        return super().savepoint()
+
+    def _execute(self, statement: bytes, bindings: Bindings | Sequence[Any] = ()) -> Cursor:
+        return self.run_with(Command(statement, bindings))
+
+    def _postpone(self, statement: bytes, bindings: Bindings | Sequence[Any] = ()) -> None:
+        self.changed = True
+        self._postponed.append(Command(statement, bindings))
+
+    def _catch_up(self) -> None:
+        """Run the postponed commands: the caller is about to use the connection itself."""
+        self.changed = True
+        if self._postponed:
+            self.run_with()
 
 
 def begin(connection: Connection, quoted_schema: str, key: str, patience_s: float) -> Begun | None:

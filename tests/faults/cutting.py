@@ -1,6 +1,7 @@
 """A proxy before a server that cuts connections inside COMMIT."""
 
 import os
+import re
 import socket
 import threading
 import time
@@ -14,7 +15,7 @@ Cut = Literal["before", "on its way", "after"]
 
 CUTS: tuple[Cut, ...] = ("before", "on its way", "on its way", "after")
 
-COMMIT = b"COMMIT\0"
+COMMIT = re.compile(rb"\bCOMMIT\b")
 
 
 class CuttingProxy:
@@ -67,7 +68,7 @@ class CuttingProxy:
     def _requests(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while data := client.recv(65536):
-                if self._next is not None and data.endswith(COMMIT):
+                if self._next is not None and COMMIT.search(data):
                     where, self._next = self._next, None
                     self._cut(where, data, client, server)
                     return

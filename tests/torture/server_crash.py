@@ -7,6 +7,7 @@ from typing import Any
 from eventstore.postgres.address import address_from
 from eventstore.postgres.creating import create
 from eventstore.postgres.log import PostgresLog
+from eventstore.postgres.round_trip import Command
 from eventstore.postgres.transaction import PostgresTransaction
 from tests.postgres import Server, running
 
@@ -20,8 +21,8 @@ OPTIONS = ("wal_writer_delay=10s",)
 class AcknowledgesFirst(PostgresLog):
     """The control: it does not wait until the server has synced a commit."""
 
-    def _wait_until_flushed(self, connection: Any, transaction: PostgresTransaction) -> None:
-        pass
+    def _flushing(self, connection: Any, transaction: PostgresTransaction) -> list[Command]:
+        return []
 
 
 def crashes(

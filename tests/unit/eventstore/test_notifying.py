@@ -16,6 +16,6 @@ def test_names_of_channels_are_short_enough_for_the_server() -> None:
 
 
 def test_commit_is_announced_on_each_channel() -> None:
-    assert announcements(KEY, 7, []) == ""
+    assert announcements(KEY, 7, []) == []
     work, log = channel_name(KEY, "work"), channel_name(KEY, "log")
-    assert announcements(KEY, 7, ["work", "log"]) == f"NOTIFY {work}, '7'; NOTIFY {log}, '7'; "
+    assert announcements(KEY, 7, ["work", "log"]) == [f"NOTIFY {work}, '7'", f"NOTIFY {log}, '7'"]

@@ -1,66 +1,22 @@
-"""A bell that rings when a server announces a commit, by a thread with a connection of its own.
-
-The thread LISTENs and writes a byte into a pipe. A connection may hear nothing without any error:
-behind a pooler that gives each transaction to another process of the server, or half-open. So the
-thread sends probes to itself. While a connection has heard none, the thread also reads the head of
-the log regularly. See docs/decisions/0020.
-"""
+"""A bell that rings when a server announces a commit: a thread writes a byte into a pipe."""
 
 import errno
 import os
-import secrets
-import select
 import signal
 import threading
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
-import psycopg
-
-from ..errors import Gone, StoreError
 from .address import Address
-from .connecting import connect, connect_to_server
-from .following import FOLLOW_EVERY_S, LogFollower
-from .listening import Closed, Line, NoAnswer, Refused
-from .notifying import Channel, channel_name
-
-PROBE_EVERY_S = 30.0
-"""The pause between two probes."""
-ANSWER_S = 5.0
-"""How long to wait for a probe or another answer; then the connection is made again."""
-
-LOOK_EVERY_S = 0.5
-"""How often the head of the log is read on a connection that hears nothing."""
-
-PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""The pauses between tries to connect; the last one is repeated."""
-
-MAY_NOT_FOLLOW = ("42501", "25006", "55P03")
-"""SQLSTATEs: no privilege; a standby server; a writer held the lock too long."""
+from .listener import LISTENS, Listener, Say, application_name
+from .notifying import Channel
 
 CLOSING_S = 1.0
 """The longest wait for the end of the thread: it may be connecting."""
-
-DEAF = (
-    "the connection to {label} hears nothing (a pooler?); looking every"
-    f" {LOOK_EVERY_S:g} s. QUEUECTL_DB_DIRECT may name an address without the pooler"
-)
-
-LISTENS = "queuectl doorbell "
-"""The application name of a bell's connection begins with this; then comes `<pid>@<host>`."""
 
 # Any user may read these columns.
 LISTENERS = f"""
     SELECT application_name FROM pg_stat_activity
      WHERE datname = current_database() AND starts_with(application_name, '{LISTENS}')"""
-
-LONGEST_NAME_BYTES = 63
-"""PostgreSQL cuts longer names of applications."""
-
-# By the primary key.
-HEAD = "SELECT max(position) FROM {schema}.events"
-
-Say = Callable[[str], None]
 
 
 class PostgresDoorbell:
@@ -77,7 +33,7 @@ class PostgresDoorbell:
         self._stopped, self._stop = os.pipe()
         for descriptor in (self._read, self._write):
             os.set_blocking(descriptor, False)
-        self._listener = _Listener(address, key, channel, say, self._write, self._stopped)
+        self._listener = Listener(address, key, channel, say, self._write, self._stopped)
         self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
         self._start()
 
@@ -123,179 +79,8 @@ class PostgresDoorbell:
             os.close(self._stopped)
 
 
-class _Listener:
-    """The thread of a bell. All of it but the constructor runs on that thread."""
-
-    def __init__(
-        self, address: Address, key: str, channel: Channel, say: Say, bell: int, stopped: int
-    ) -> None:
-        """bell: descriptor to write to. stopped: readable when the thread has to end."""
-        self._address, self._key, self._say = address, key, say
-        self._bell, self._stopped = bell, stopped
-        self._channels: list[Channel] = ["work"] if channel == "work" else ["work", "log"]
-        self._probes = f"queuectl_probe_{secrets.token_hex(8)}"
-        self._follower = LogFollower(key, address.quoted_schema) if channel == "log" else None
-        self._unheard = 0
-        """Number of probes in a row that were not heard."""
-        self._said = False
-        self._failures = 0
-        """Number of failures to connect in a row."""
-        self._head: str | None = None
-        """The position of the last record, when it was last read."""
-        self._hears = self._follows = False
-        """Whether this connection has heard a probe, and writers know that the log is followed."""
-        self._follow_at_s = self._look_at_s = 0.0
-        """When the row of the follower is written next, and the head is read next."""
-
-    def run(self) -> None:
-        """Connect and listen, again and again, until the bell is closed."""
-        try:
-            while True:
-                try:
-                    self._connect_and_listen()
-                except (StoreError, psycopg.Error, OSError, NoAnswer, Refused) as error:
-                    if isinstance(error, Gone):
-                        self._ring()  # the listener reports it
-                self._pause()
-        except Closed:
-            pass
-
-    def _pause(self) -> None:
-        """Wait before the next try to connect. Raises Closed."""
-        pause_s = PAUSES_S[min(self._failures, len(PAUSES_S) - 1)]
-        self._failures += 1
-        if select.select([self._stopped], [], [], pause_s)[0]:
-            raise Closed()
-
-    def _connect_and_listen(self) -> None:
-        connected = connect(self._address, _application_name(os.getpid()))
-        try:
-            if connected.key != self._key:
-                raise Gone(self._address.label)
-            line = Line(connected.connection, self._stopped)
-            try:
-                self._listen(line)
-            finally:
-                if self._follower:
-                    line.last_words(self._follower.end())
-        finally:
-            connected.connection.close()
-
-    def _listen(self, line: Line) -> None:
-        """Ring for all that is heard, until the server does not answer or the bell is closed."""
-        names = [self._probes, *(channel_name(self._key, channel) for channel in self._channels)]
-        line.ask("; ".join(f"LISTEN {name}" for name in names), ANSWER_S)
-        self._hears = self._follows = False
-        self._follow_at_s = self._look_at_s = 0.0
-        self._look_and_follow(line)
-        self._ring()  # for all that was appended before
-        self._failures = 0
-        is_direct = line.is_direct(ANSWER_S)
-        while True:
-            self._probe(line, is_direct)
-            if self._wait_for_probe(line):
-                self._unheard = 0
-            else:
-                self._note_unheard()
-            until_s = time.monotonic() + PROBE_EVERY_S
-            while time.monotonic() < until_s:
-                self._step(line, until_s)
-
-    def _probe(self, line: Line, is_direct: bool) -> None:
-        """Send a notification to this connection.
-
-        A pooler may run it in the process that LISTENs, and pass it on only because that process
-        answers at the same time. So a probe through a pooler is sent by another connection.
-        """
-        probe = f"NOTIFY {self._probes}"
-        if is_direct:
-            line.ask(probe, ANSWER_S)
-            return
-        other = connect_to_server(self._address)
-        try:
-            other.execute(probe.encode())
-        finally:
-            other.close()
-
-    def _wait_for_probe(self, line: Line) -> bool:
-        """Return whether the probe was heard in time."""
-        until_s = time.monotonic() + ANSWER_S
-        while time.monotonic() < until_s:
-            if self._step(line, until_s):
-                return True
-        return False
-
-    def _step(self, line: Line, until_s: float) -> bool:
-        """Wait for notifications, at most until this time; ring. Return whether a probe was heard.
-
-        Return earlier if the head has to be read, or the row of a follower to be renewed.
-        """
-        self._look_and_follow(line)
-        follow_at_s = self._follow_at_s if self._follower else until_s
-        look_at_s = self._look_at_s if self._is_looking else until_s
-        heard = line.hear(min(until_s, follow_at_s, look_at_s))
-        if heard - {self._probes}:
-            self._ring()
-        self._hears = self._hears or self._probes in heard
-        return self._probes in heard
-
-    @property
-    def _is_looking(self) -> bool:
-        """Whether the head has to be read: no probe was heard, or writers announce too little."""
-        return not self._hears or (self._follower is not None and not self._follows)
-
-    def _note_unheard(self) -> None:
-        """Raise NoAnswer at the first probe that was not heard; report the second one, once."""
-        self._hears = False
-        self._unheard += 1
-        if self._unheard == 1:
-            raise NoAnswer()
-        if not self._said:
-            self._said = True
-            self._say(DEAF.format(label=self._address.label))
-
-    def _look_and_follow(self, line: Line) -> None:
-        """Renew the row of a follower, and read the head, if their times have come."""
-        now_s = time.monotonic()
-        if self._follower and now_s >= self._follow_at_s:
-            self._follow_at_s = now_s + FOLLOW_EVERY_S
-            self._follow(line, self._follower)
-        if self._is_looking and now_s >= self._look_at_s:
-            self._look_at_s = now_s + LOOK_EVERY_S
-            self._look(line)
-
-    def _follow(self, line: Line, follower: LogFollower) -> None:
-        """Record that the log is followed. Without the right to do so, the bell reads the head."""
-        try:
-            line.ask(follower.renew() if self._follows else follower.begin(), FOLLOW_EVERY_S)
-        except Refused as error:
-            if error.state not in MAY_NOT_FOLLOW:
-                raise
-            self._follows = False
-        else:
-            self._follows = True
-
-    def _look(self, line: Line) -> None:
-        """Ring if the head of the log has changed since the last look."""
-        head = line.ask(HEAD.format(schema=self._address.quoted_schema), ANSWER_S)
-        if head != self._head:
-            self._head = head
-            self._ring()
-
-    def _ring(self) -> None:
-        try:
-            os.write(self._bell, b"!")
-        except OSError:  # full: it is ringing already; or the reader has closed it
-            pass
-
-
 def listening_here(application_names: Collection[str]) -> set[int]:
     """Return the pids of the processes of this machine that listen with these names."""
     pids = (name.removeprefix(LISTENS).partition("@")[0] for name in application_names)
     numbers = {int(pid) for pid in pids if pid.isdecimal()}
-    return {pid for pid in numbers if _application_name(pid) in application_names}
-
-
-def _application_name(pid: int) -> str:
-    name = f"{LISTENS}{pid}@{os.uname().nodename}"
-    return name.encode("ascii", "replace")[:LONGEST_NAME_BYTES].decode()
+    return {pid for pid in numbers if application_name(pid) in application_names}

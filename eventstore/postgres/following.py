@@ -3,6 +3,7 @@
 import os
 import secrets
 import time
+from math import inf
 
 import psycopg
 
@@ -106,17 +107,19 @@ class OutputFollower:
         Without the right to do so, nothing is followed. Raises psycopg.Error.
         """
         what, now_s = output_name(job_id, attempt), time.monotonic()
-        if what == self._what and now_s < self._renew_at_s:
+        if now_s < self._renew_at_s and (what == self._what or self._renew_at_s == inf):
             return
-        self._what, self._renew_at_s = what, now_s + FOLLOW_EVERY_S
         sql = FOLLOW_OUTPUT.format(schema=self._schema).encode()
         try:
             connection.execute(sql, {"who": self._who, "what": what})
         except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
-            pass
+            self._renew_at_s = inf
+        else:
+            self._renew_at_s = now_s + FOLLOW_EVERY_S
+        self._what = what
 
     def end(self, connection: Connection) -> None:
         """Follow nothing any longer. Raises psycopg.Error."""
-        if self._what:
+        if self._what and self._renew_at_s < inf:
             sql = END_OF_OUTPUT.format(schema=self._schema).encode()
             connection.execute(sql, {"who": self._who})

@@ -54,7 +54,7 @@ class Porter:
 
     def printed(self, parcel: Parcel) -> None:
         """Send the output that was written to its files. Does not wait."""
-        if parcel.has_more:  # the thread has not read the files since it was set
+        if parcel.has_more and self._thread:  # it has not read the files since that was set
             return
         with self._changed:
             parcel.has_more = True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from ..errors import StoreError
+from ..errors import Away, StoreError
 from ..lock import Lock
 from ..side_folder import SideFolder
 from ..store import Bindings, RingsFor, Row
@@ -96,6 +96,8 @@ class PostgresStore(PostgresLog):
         try:
             with translated(self.label):
                 self._follower.follow(self._connection, job_id, attempt)
+        except Away:
+            pass  # the next call tries again
         finally:
             self._turn.release()
 

@@ -6,9 +6,9 @@ import select
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
-from eventstore.errors import Gone, Missing, ReadOnly
+from eventstore.errors import Away, Gone, Missing, ReadOnly
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, open_store
 from eventstore.scratch import scratch
@@ -24,6 +24,9 @@ FILE_CHECK_S = 1.0
 
 POLL_S = 0.5
 """How often to read the log if the folder is read-only, so that there is no doorbell."""
+
+AWAY_S, AWAY_PAUSE_S = 75.0, 0.5
+"""How long a command that waits for new events tries to reach its server, and the pauses."""
 
 PAGE = 1_000
 """Events to read per transaction: a slow reader must not prevent checkpoints of the WAL."""
@@ -66,6 +69,7 @@ class Reading:
     def read(self) -> Iterator[Reader]:
         """Return a snapshot of the queue that is valid until the block ends.
 
+        After `listen`, this waits for a server that does not answer, such as during a restart.
         Raises StaleReadModels if the read models must be rebuilt first, and NewerReadModels.
         """
         store = self.store
@@ -73,7 +77,7 @@ class Reading:
             with scratch(first_schema) as tx:
                 yield tx
             return
-        with store.read() as reader:
+        with self._snapshot(store) as reader:
             refuse_unfit(reader)
             yield reader
 
@@ -123,6 +127,21 @@ class Reading:
             self._store.close()
         self._bell = self._store = None
 
+    @contextmanager
+    def _snapshot(self, store: Store) -> Iterator[Reader]:
+        """Begin to read; wait for a server that is away if this command waits for new events."""
+        end_s = time.monotonic() + AWAY_S
+        with ExitStack() as stack:
+            while True:
+                try:
+                    reader = stack.enter_context(store.read())
+                    break
+                except Away:
+                    if self._bell is None or time.monotonic() >= end_s:
+                        raise
+                    time.sleep(AWAY_PAUSE_S)
+            yield reader
+
     def _rung(self, wait_s: float) -> bool:
         """Wait for the bell, at most `wait_s`; return True if it has rung.
 
@@ -132,7 +151,10 @@ class Reading:
         if self._bell is not None:
             self._bell.drain()
         if self._store is not None:
-            self._store.refuse_gone()
+            try:
+                self._store.refuse_gone()
+            except Away:
+                pass  # the next read waits for the server
         return rung
 
     def _wait(self, wait_s: float) -> bool:
@@ -150,7 +172,7 @@ class Reading:
     def _page(self, after: int, upto: int | None, stream: str | None) -> list[Recorded]:
         if self.store is None:
             return []
-        with self.store.read() as tx:
+        with self._snapshot(self.store) as tx:
             events = tx.events(after, upto, stream)
             return [event for event, _ in zip(events, range(PAGE), strict=False)]
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ def pooling(server: Path, mode: Literal["transaction", "session"]) -> Iterator[s
     with TemporaryDirectory(prefix="queuectl-pooler-") as folder:
         pooler = _start(server, Path(folder), mode)
         try:
-            while not os.path.exists(f"{folder}/.s.PGSQL.{PORT}"):
+            while not _listens(f"{folder}/.s.PGSQL.{PORT}"):
                 time.sleep(0.01)
                 assert pooler.poll() is None
             yield f"{folder}&port={PORT}"
@@ -64,3 +65,12 @@ def _start(server: Path, folder: Path, mode: str) -> "subprocess.Popen[bytes]":
         extra_groups=[] if user is not None else None,
         cwd=folder,
     )
+
+
+def _listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return True

@@ -12,6 +12,7 @@ import pytest
 
 from eventstore.events.job import Claimed, Enqueued
 from eventstore.store import Doorbell, Store
+from tests.ctl import Ctl
 from tests.faults.altering import AlteringProxy
 from tests.faults.pooling import PGBOUNCER, pooling
 from tests.postgres import Server
@@ -19,7 +20,7 @@ from tests.stores import open_on_server
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
-from eventstore.postgres import doorbell as doorbell_module  # noqa: E402
+from eventstore.postgres import listener  # noqa: E402
 from eventstore.postgres.address import address_from  # noqa: E402
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0)
@@ -45,9 +46,9 @@ def store(url: str) -> Iterator[Store]:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bells wait a tenth of a second for what they wait seconds for otherwise."""
-    monkeypatch.setattr(doorbell_module, "ANSWER_S", 0.3)
-    monkeypatch.setattr(doorbell_module, "PROBE_EVERY_S", 0.3)
-    monkeypatch.setattr(doorbell_module, "PAUSES_S", (0.05,))
+    monkeypatch.setattr(listener, "ANSWER_S", 0.3)
+    monkeypatch.setattr(listener, "PROBE_EVERY_S", 0.3)
+    monkeypatch.setattr(listener, "PAUSES_S", (0.05,))
 
 
 def append(store: Store, stream: str = "1", version: int = 0) -> None:
@@ -107,6 +108,23 @@ def test_deaf_bell_says_so_once_and_rings_all_the_same(
         time.sleep(1.0)  # more probes are not heard
         assert len(said) == 1
         assert "hears nothing (a pooler?); looking every 0.5 s" in said[0]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_bell_rings_although_listening_is_refused(
+    url: str, store: Store, postgres: Server, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    deaf = AlteringProxy(tmp_path, postgres.folder, lambda data: data.replace(b"LISTEN", b"LISTEM"))
+    with (
+        closing(deaf),
+        closing(open_on_server(through(url, tmp_path), on_wait=said.append)) as behind,
+        closing(behind.guarded_doorbell("work")) as bell,
+    ):
+        settle(bell)
+        append(store)
+        assert rings(bell, 2.0)
+        assert len(said) == 1
 
 
 @pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed")
@@ -235,3 +253,32 @@ def test_direct_address_is_used_for_the_bell(
             assert os.getpid() in store.listeners()
             append(store)
             assert rings(bell, 2.0)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_direct_address_without_a_server_is_reported(
+    store: Store, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setenv("QUEUECTL_DB_DIRECT", "postgresql://nobody@/postgres?host=/nowhere")
+    with (
+        closing(open_on_server(url, on_wait=said.append)) as other,
+        closing(other.guarded_doorbell("work")),
+    ):
+        wait_for(lambda: said)
+    assert said[0].startswith("no notifications from QUEUECTL_DB_DIRECT (no answer from")
+
+
+def test_command_that_waits_goes_on_after_a_restart_of_the_server(
+    store: Store, url: str, postgres: Server, tmp_path: Path
+) -> None:
+    ctl = Ctl(tmp_path)
+    ctl.env |= {"QUEUECTL_DB": url, "XDG_STATE_HOME": str(tmp_path / "state")}
+    with ctl.running("events", "--since", "@0", "-f", "--jsonl") as feed:
+        append(store)
+        feed.says("enqueued")
+        postgres.crash()
+        time.sleep(1.2)  # it checks the place of the queue each second
+        postgres.start()
+        append(store, "2")
+        feed.says('"stream":"2"')

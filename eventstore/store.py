@@ -287,6 +287,13 @@ class Log(Protocol):
         Raises TransactionOpen if a transaction of this store is open.
         """
 
+    def read_log(self) -> AbstractContextManager[Reader]:
+        """Return a reader of the log and the outputs, for as long as a check of all of it takes.
+
+        On a server, it holds nothing back for that time, as a snapshot would; so it may see events
+        that are appended during that time.
+        """
+
     def write(self, actor: str, patience_s: float = PATIENCE_S) -> AbstractContextManager[Writer]:
         """Run one write transaction, commit it when the block ends, and ring all doorbells.
 

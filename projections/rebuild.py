@@ -47,6 +47,12 @@ This is a fifth faster: most jobs begin and end in the same slice, so their rows
 See docs/decisions/0011.
 """
 
+SLICE_DISTANT = 300
+"""Events per transaction on a server, where folding takes twenty times as long.
+
+Most of the log has been folded on this machine before.
+"""
+
 ALONE_AFTER = 100
 """After this many slices (about a second) without new events, no other writer is assumed."""
 
@@ -56,7 +62,7 @@ DROPPED = 20_000
 EMPTIED = 5_000
 """Rows to delete in one transaction from a larger old table."""
 
-COPIED = 5_000
+COPIED = 2_000
 """Rows to copy to a server in one transaction."""
 
 RENAMING_TRIES = 60
@@ -111,8 +117,7 @@ def rebuild(
         with _slice(store, generation) as tx:
             before, head = head, tx.head().position
             quiet_slices = quiet_slices + 1 if head == before else 0
-            limit = SLICE_ALONE if contention == "alone" else SLICE
-            reached = fold_slice(tx, SHADOW, tx, reached, limit)
+            reached = fold_slice(tx, SHADOW, tx, reached, _limit(store, contention))
             if at_head := reached.position == head:
                 swapped = _swap(tx, head)
         on_progress(reached.position, head)
@@ -121,6 +126,13 @@ def rebuild(
             raise Busy(store.label, tries, "readers", "end long queries and dumps")
     _clear(store, _tables_with_suffix(store, "_old"), pause)
     return reached.position
+
+
+def _limit(store: Log, contention: Contention) -> int:
+    """Return how many events to fold in one transaction."""
+    if store.distant:
+        return SLICE_DISTANT
+    return SLICE_ALONE if contention == "alone" else SLICE
 
 
 def _begin(store: Log) -> tuple[int, int]:

@@ -155,7 +155,7 @@ def _finish(
     with showing("checking") as progress:
         if differences := compare(new, progress):
             raise ViewsDiffer(new.label, len(differences))
-    with showing("checking outputs") as progress, new.read() as tx:
+    with showing("checking outputs") as progress, new.read_log() as tx:
         return list(check_outputs(tx, new.pieces, on_progress=progress))
 
 

@@ -44,6 +44,9 @@ READ = """
     SET LOCAL search_path = {schema}, pg_temp;
     LOCK TABLE meta IN ACCESS SHARE MODE"""
 
+# Between two queries it holds back neither vacuum nor a renaming of tables.
+READ_LOG = "BEGIN READ ONLY; SET LOCAL search_path = {schema}, pg_temp"
+
 HASH_AT = "SELECT encode(hash, 'hex') FROM {schema}.events WHERE position = %(position)s"
 
 # The owner of the log owns all tables.
@@ -98,16 +101,26 @@ class PostgresLog:
         """`is_complete`: false if a migration into the queue was under way when it was opened."""
         self._refuse_unfinished(connected.is_complete)
 
-    @contextmanager
-    def read(self) -> Iterator[PostgresReader]:
+    def read(self) -> AbstractContextManager[PostgresReader]:
         """Return a snapshot of the database that is valid until the block ends.
 
         Raises TransactionOpen if a transaction of this log is open.
         """
+        return self._read(READ)
+
+    def read_log(self) -> AbstractContextManager[PostgresReader]:
+        """Return a reader of the log and the outputs, each of whose queries has its own snapshot.
+
+        Raises TransactionOpen if a transaction of this log is open.
+        """
+        return self._read(READ_LOG)
+
+    @contextmanager
+    def _read(self, begin_with: str) -> Iterator[PostgresReader]:
         self._take_turn()
         try:
             with translated(self.label):
-                begin_reading = READ.format(schema=self._schema).encode()
+                begin_reading = begin_with.format(schema=self._schema).encode()
                 self._begun(lambda connection: connection.execute(begin_reading))
                 yield PostgresReader(self._connection, self._schema)
         finally:

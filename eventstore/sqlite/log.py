@@ -97,6 +97,10 @@ class SqliteStore:
         finally:
             self._turn.release()
 
+    def read_log(self) -> AbstractContextManager[SqliteReader]:
+        """Return a snapshot: one that lasts only keeps the -wal from being reset."""
+        return self.read()
+
     @contextmanager
     def write(self, actor: str, patience_s: float = PATIENCE_S) -> Iterator[SqliteTransaction]:
         """Run one write transaction, commit it when the block ends, and ring all doorbells.

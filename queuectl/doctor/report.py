@@ -201,7 +201,7 @@ def _deep(store: Store, on_progress: OnProgress) -> Iterator[Finding]:
 
 
 def _records(store: Store, on_progress: OnProgress) -> list[Finding]:
-    with store.read() as tx:
+    with store.read_log() as tx:
         verdict = verify(tx, on_progress=on_progress)
         damage = tx.damage()
     restore = f"queuectl verify shows all of it; then {_RESTORE[store.distant]}"
@@ -232,6 +232,6 @@ def _rows(store: Store, on_progress: OnProgress) -> list[Finding]:
 
 
 def _outputs(store: Store, on_progress: OnProgress) -> list[Finding]:
-    with store.read() as tx:
+    with store.read_log() as tx:
         problems = list(check_outputs(tx, store.pieces, on_progress=on_progress))
     return [checks.outputs(problems)]

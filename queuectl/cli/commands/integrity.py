@@ -127,14 +127,14 @@ def verify_command(reading: Reading, out: Printer, expect: str | None, outputs: 
 def _verdict(store: Store, expected: Head | None) -> Verdict:
     from eventstore.verify import verify
 
-    with ProgressDisplay("verifying") as progress, store.read() as tx:
+    with ProgressDisplay("verifying") as progress, store.read_log() as tx:
         return verify(tx, expected, progress.show)
 
 
 def _outputs(store: Store, in_files: bool) -> list[OutputProblem]:
     from ...outputs.check import check_outputs
 
-    with ProgressDisplay("verifying outputs") as progress, store.read() as tx:
+    with ProgressDisplay("verifying outputs") as progress, store.read_log() as tx:
         where: Where = "rows and files" if in_files else "rows"
         return list(check_outputs(tx, store.pieces, where, progress.show))
 

@@ -9,6 +9,7 @@ from eventstore.errors import Busy
 from eventstore.events.config import ConfigChanged
 from eventstore.events.job import Claimed, Enqueued
 from eventstore.store import Log
+from eventstore.verify import verify
 from projections import rebuild as rebuilding
 from projections.errors import RebuildOvertaken
 from projections.rebuild import compare, rebuild
@@ -16,6 +17,12 @@ from projections.registry import ADVANCE, Projector, checkpoint, first_schema
 from tests.stores import EVERY_STORE, ON_A_SERVER
 
 JOB = Enqueued(command="true", max_retries=3, backoff_base=2.0, tags={"a": "é\t\\n"})
+
+
+HELD_BACK = """
+    SELECT count(*) FROM pg_stat_activity
+     WHERE backend_xmin IS NOT NULL AND application_name = 'queuectl' AND state <> 'active'
+        OR pid = pg_backend_pid()"""
 
 
 def append(log: Log, *streams: str) -> None:
@@ -34,7 +41,7 @@ def append(log: Log, *streams: str) -> None:
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    for amount in ("SLICE", "SLICE_ALONE", "COPIED"):
+    for amount in ("SLICE", "SLICE_ALONE", "SLICE_DISTANT", "COPIED"):
         monkeypatch.setattr(rebuilding, amount, 3)
 
 
@@ -140,6 +147,24 @@ def test_snapshot_that_begins_during_the_renaming_sees_the_new_tables(
         assert waiting.is_alive()
     waiting.join()
     assert rows == [(2,)]
+
+
+@ON_A_SERVER
+@pytest.mark.usefixtures("impatient")
+def test_verification_holds_up_neither_a_rebuild_nor_vacuum(
+    store: Log, opened: Callable[..., Log]
+) -> None:
+    append(store, "1", "2")
+    reader = opened()
+    with reader.read_log() as tx:
+        records = tx.records_until_damage()
+        next(records)
+        rebuild(store)
+        append(store, "3")
+        with store.read() as other:
+            assert other.query(HELD_BACK) == [(1,)]  # its own
+        assert len(list(records)) == 7
+        assert verify(tx).sound
 
 
 @EVERY_STORE

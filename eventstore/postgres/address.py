@@ -2,7 +2,7 @@
 
 import os
 from typing import NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..errors import InvalidAddress
 
@@ -38,6 +38,9 @@ def address_from(url: str) -> Address:
     """
     parts = urlsplit(url)
     parameters = [part for part in parts.query.split("&") if part]
+    if parts.fragment or "@" in parts.path or any("=" not in part for part in parameters):
+        what = "write / ? # and @ in a user or password as %2F %3F %23 %40"
+        raise InvalidAddress(f"{parts.scheme}://…", what)  # the parts may contain the password
     names = [unquote(part[6:]) for part in parameters if part.startswith("queue=")]
     schema = names[-1] if names else DEFAULT_SCHEMA
     user, at, host = parts.netloc.rpartition("@")
@@ -63,4 +66,6 @@ def direct(address: Address) -> Address:
 
 
 def _with(parts: SplitResult, parameters: list[str]) -> str:
-    return urlunsplit(parts._replace(query="&".join(parameters)))
+    """Return the URL. `urlunsplit` would leave out the slashes before an empty host."""
+    query = f"?{'&'.join(parameters)}" if parameters else ""
+    return f"{parts.scheme}://{parts.netloc}{parts.path}{query}"

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
 
-from ..errors import ForeignFile, NewerFile, NotCreated
+from ..errors import ForeignFile, InvalidAddress, NewerFile, NotCreated
 from .address import Address
 from .failures import translated
 from .schema import FORMAT, OLDEST_SERVER
@@ -69,15 +69,11 @@ def connect(address: Address, application_name: str | None = None) -> Connected:
 def connect_to_server(
     address: Address, application_name: str | None = None, connect_timeout_s: int | None = None
 ) -> Connection:
-    """Return a connection that commits by itself. Raises ForeignFile or Away.
+    """Return a connection that commits by itself. Raises InvalidAddress, ForeignFile or Away.
 
     connect_timeout_s: None for that of the address.
     """
-    options: dict[str, Any] = {
-        **OPTIONS,
-        **conninfo_to_dict(address.url),
-        "client_encoding": "utf8",
-    }
+    options: dict[str, Any] = {**OPTIONS, **_of_libpq(address), "client_encoding": "utf8"}
     if application_name is not None:
         options["application_name"] = application_name
     if connect_timeout_s is not None:
@@ -94,6 +90,14 @@ def connect_to_server(
         connection.close()
         raise
     return connection
+
+
+def _of_libpq(address: Address) -> dict[str, Any]:
+    """Return the parameters of the connection. Raises InvalidAddress."""
+    try:
+        return conninfo_to_dict(address.url)
+    except psycopg.ProgrammingError as error:
+        raise InvalidAddress(address.label, str(error).strip()) from None
 
 
 def _refuse_unfit(connection: Connection, label: str) -> None:

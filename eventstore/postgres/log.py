@@ -149,7 +149,7 @@ class PostgresLog:
             owner, may_act = transaction.query(OWNER)[0]
             if not may_act:
                 what = f"only {owner}, the owner of the tables, may rebuild the views"
-                raise NotAllowed(self.label, what, f"run queuectl replay as {owner}")
+                raise NotAllowed(self.label, what, f"connect as {owner} for a replay")
             transaction.act_as(owner)
             yield transaction
 

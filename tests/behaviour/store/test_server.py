@@ -84,6 +84,29 @@ def test_address_is_shown_without_its_password() -> None:
     assert address.url == "postgresql://anna:secret@host/jobs?password=secret&x=1"
 
 
+@pytest.mark.usefixtures("kind")
+def test_address_may_leave_out_the_host() -> None:
+    from eventstore.postgres.address import address_from
+
+    address = address_from("postgresql:///?service=jobs&queue=encodes")
+    assert (address.url, address.schema) == ("postgresql:///?service=jobs", "encodes")
+
+
+@pytest.mark.usefixtures("kind")
+@pytest.mark.parametrize("password", ["sec/ret", "sec?ret", "sec#ret"])
+def test_unquoted_password_is_refused_and_not_shown(password: str) -> None:
+    from eventstore.postgres.address import address_from
+
+    with pytest.raises(InvalidAddress, match="as %2F %3F %23 %40") as refused:
+        address_from(f"postgresql://anna:{password}@host/jobs")
+    assert "ret" not in str(refused.value)
+
+
+def test_parameter_that_libpq_does_not_know_is_refused(url: str) -> None:
+    with pytest.raises(InvalidAddress, match="sslmod"):
+        open_on_server(f"{url}&sslmod=require")
+
+
 def test_name_that_the_server_would_cut_is_refused(url: str) -> None:
     with pytest.raises(InvalidAddress, match="1 to 63 bytes"):
         open_on_server(url + "x" * 63)

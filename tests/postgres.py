@@ -55,7 +55,7 @@ class Server:
     def __init__(self, programs: Path, folder: Path, *options: str) -> None:
         """options: of its configuration, such as `fsync=off`."""
         self.folder = folder
-        self._programs, self._data = programs, f"{folder}/data"
+        self.programs, self._data = programs, f"{folder}/data"
         self._user = SERVER_USER if os.geteuid() == 0 else None
         if self._user is not None:
             os.chown(folder, self._user, self._user)
@@ -116,7 +116,7 @@ class Server:
 
     def _run(self, program: str, *words: str) -> None:
         subprocess.run(
-            [self._programs / program, *words],
+            [self.programs / program, *words],
             check=True,
             user=self._user,
             group=self._user,
@@ -133,7 +133,7 @@ class Standby(Server):
 
     def __init__(self, primary: Server, folder: Path) -> None:
         self._primary = primary
-        super().__init__(primary._programs, folder)
+        super().__init__(primary.programs, folder)
 
     def promote(self) -> None:
         """Make it a primary, and wait until it accepts writes."""

@@ -12,6 +12,7 @@ from .growth import growth
 from .latency import first_instruction_ms, idle_worker, reclaim_s
 from .measure import Contestant, Figure, Row, race, ratio, table
 from .replaying import drain_during_replay
+from .server import on_server
 
 
 def main() -> int:
@@ -19,6 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each race")
     parser.add_argument("--jobs", type=int, default=5000, help="jobs of a drain")
+    parser.add_argument("--server-jobs", type=int, default=1000, help="jobs of a drain there")
     parser.add_argument("--lines", type=int, default=200_000, help="jobs of a bulk enqueue")
     parser.add_argument("--idle", type=float, default=30.0, help="seconds to watch an idle worker")
     parser.add_argument("--grow", type=int, nargs="*", default=[1_000, 100_000], help="sizes")
@@ -26,6 +28,7 @@ def main() -> int:
     with TemporaryDirectory() as name:
         folder = Path(name)
         _print("Compared with other programs", _compared(folder, options))
+        _print("On a server", on_server(folder, options.rounds, options.server_jobs))
         if options.grow:
             _print("As the queue grows", growth(folder, tuple(options.grow)))
     return 0

@@ -114,6 +114,10 @@ class Server:
         """Return the address of a queue on this server."""
         return f"postgresql://postgres@/postgres?host={self.folder}&queue={queue}"
 
+    def database(self, name: str) -> str:
+        """Return how libpq connects to a database of this server."""
+        return f"postgresql://postgres@/{name}?host={self.folder}"
+
     def _run(self, program: str, *words: str) -> None:
         subprocess.run(
             [self.programs / program, *words],

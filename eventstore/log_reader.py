@@ -76,10 +76,6 @@ class LogReader(ABC):
         rows = self.query(GET_OUTPUT, {"job": job_id, "attempt": attempt})
         return StoredOutput(*rows[0]) if rows else None
 
-    def last_beats(self) -> dict[str, int]:
-        """Return when each worker on a server last showed that it lives; empty for a file."""
-        return {}
-
     def hash_at(self, position: int) -> str | None:
         """Return the hash of a record in hexadecimal; None if there is none at this position."""
         rows = self.query(self._hash_sql, {"position": position})

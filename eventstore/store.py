@@ -123,12 +123,6 @@ class Reader(Protocol):
     def output(self, job_id: str, attempt: int) -> StoredOutput | None:
         """Return the stored output of an attempt; None if there is none."""
 
-    def last_beats(self) -> dict[str, int]:
-        """Return when each worker on a server last showed that it lives; empty for a file.
-
-        UTC, microseconds, by the server's clock. Only for people: a takeover does not rely on it.
-        """
-
     def hash_at(self, position: int) -> str | None:
         """Return the hash of a record in hexadecimal; None if there is none at this position."""
 
@@ -278,6 +272,8 @@ class Log(Protocol):
     key: str
     """Identifies this queue: no other queue, and no copy of it, has the same key."""
     readonly: bool
+    settles_within_s: float
+    """How long the outcome of a commit is looked for if the server goes away during it."""
     distant: bool
     """True if each statement is a message to a server: then a few large ones are faster."""
 
@@ -364,6 +360,13 @@ class Store(Log, Protocol):
 
     def lock(self, name: str) -> "Lock":
         """Return the lock with this name; it is not acquired yet."""
+
+    def last_beats(self) -> dict[str, int]:
+        """Return when each worker on a server last showed that it lives; empty for a file.
+
+        UTC, microseconds, by the server's clock. Only for people: a takeover does not rely on it.
+        It may be called inside a transaction.
+        """
 
     def lives(self) -> Lives | None:
         """Return the leases of the workers; None if the locks of the kernel are enough.

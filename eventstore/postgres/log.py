@@ -90,6 +90,7 @@ class PostgresLog:
         self._clock_offset_us: int | None = None
         """The server's time minus this machine's monotonic clock, at the last transaction."""
         self._address, self._schema = address, address.quoted_schema
+        self.settles_within_s = SETTLE_S
         self._durable = Head(0, "")
         """The newest head known to be on the server's disk. It must never go missing."""
         self._turn = allocate_lock()
@@ -371,7 +372,7 @@ class PostgresLog:
             what = "the connection was lost during a commit without events"
             raise StorageFailed(self.label, what, "try again")
         position, hash_ = transaction.last
-        deadline_s = time.monotonic() + SETTLE_S
+        began_s = time.monotonic()
         while True:
             try:
                 with translated(self.label):
@@ -380,7 +381,7 @@ class PostgresLog:
                         run(self._connection, self._flushing(self._connection, transaction))
                         return
             except (Away, Busy):
-                if time.monotonic() > deadline_s:
+                if time.monotonic() > began_s + self.settles_within_s:
                     cause = "the connection to the server was lost"
                     raise OutcomeUnknown(self.label, position, cause) from None
                 time.sleep(SETTLE_PAUSE_S)

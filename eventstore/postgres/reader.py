@@ -37,8 +37,6 @@ TABLES = """
      WHERE relnamespace = CAST(current_schema() AS regnamespace) AND relkind = 'r'
        AND attnum > 0 AND NOT attisdropped ORDER BY relname, attnum"""
 
-LAST_BEATS = "SELECT worker, beat FROM leases"
-
 _END = 2**63 - 1
 
 ROWS_PER_FETCH = 1_000
@@ -86,10 +84,6 @@ class PostgresReader(LogReader):
     def unrecorded_outputs(self) -> Iterator[tuple[str, int]]:
         """Iterate over the stored outputs (job and attempt) that no event recorded."""
         return iter(self.rows(outputs.UNRECORDED))
-
-    def last_beats(self) -> dict[str, int]:
-        """Return when each worker last showed that it lives, by the server's clock."""
-        return dict(self.query(LAST_BEATS))
 
     def newest(self, stream: str, limit: int, before: int | None = None) -> list[Recorded]:
         """Return at most `limit` events of a stream, newest first, with position < `before`.

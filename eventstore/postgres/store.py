@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from .porter import Porter
 
 
+LAST_BEATS = "SELECT worker, beat FROM {schema}.leases"
+
+
 class PostgresStore(PostgresLog):
     """An open queue on a server."""
 
@@ -111,6 +114,12 @@ class PostgresStore(PostgresLog):
     def lock(self, name: str) -> Lock:
         """Return the lock of this machine with this name; it is not acquired yet."""
         return Lock(self.side_folder.folder("locks"), name)
+
+    def last_beats(self) -> dict[str, int]:
+        """Return when each worker last showed that it lives, by the server's clock. Raises Away."""
+        with translated(self.label):
+            rows = self._connection.execute(LAST_BEATS.format(schema=self._schema).encode())
+            return dict(rows.fetchall())
 
     def lives(self) -> "PostgresLives":
         """Return the leases of the workers, with a connection of their own, not yet made."""

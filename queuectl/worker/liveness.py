@@ -1,6 +1,8 @@
 """The check whether a worker is alive, for commands and the dashboard.
 
-A takeover does not rely on it: it takes the locks of the worker itself (`takeover.take_over`).
+A takeover does not rely on it: it takes the locks of the worker itself (`takeover.take_over`), or
+its lease. A worker of another machine, which shares a queue on a server, counts as alive if it has
+beaten within its lease, by the server's clock.
 The log alone is not enough: if keeper and supervisor were killed, or the machine was switched off,
 the death of the worker is not recorded until another worker takes over.
 """
@@ -12,6 +14,9 @@ from eventstore.store import Store
 from projections.folds.worker import Worker
 
 from . import process_sweep
+
+SILENCE_US = 120_000_000
+"""A worker without a lease counts as dead if it has not beaten for so long."""
 
 
 def living(store: Store | None, active: Iterable[Worker]) -> list[Worker]:
@@ -29,6 +34,8 @@ def is_alive(store: Store, worker: Worker) -> bool:
     if not worker.active:
         return False
     try:
+        if is_elsewhere(store, worker):
+            return _has_beaten(store, worker)
         locks = store.side_folder.names("locks")
         if living_processes(worker):
             has_lock = any(name in locks for name in lock_names(worker.id))
@@ -36,6 +43,25 @@ def is_alive(store: Store, worker: Worker) -> bool:
         return any(name in locks and store.lock(name).is_held() for name in lock_names(worker.id))
     except (StoreError, OSError):
         return True
+
+
+def is_elsewhere(store: Store, worker: Worker) -> bool:
+    """Return whether a worker of a queue on a server is, or may be, on another machine.
+
+    It is on this one only if the machine was not restarted and both of its locks are here: a folder
+    on a network file system does not make two machines one.
+    """
+    if not store.distant:
+        return False
+    locks = store.side_folder.names("locks")
+    is_here = worker.started.boot_id == boot_id() and {*lock_names(worker.id)} <= {*locks}
+    return not is_here
+
+
+def _has_beaten(store: Store, worker: Worker) -> bool:
+    beat_us = store.last_beats().get(worker.id)
+    longest_us = worker.started.lease_us or SILENCE_US
+    return beat_us is not None and store.wall_us() - beat_us < longest_us
 
 
 def lock_names(worker_id: str) -> tuple[str, str]:

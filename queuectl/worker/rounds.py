@@ -28,6 +28,7 @@ from ..core.requests import (
     RequestStop,
 )
 from ..core.transaction import Session
+from ..errors import WorkerEnded
 from .attempt import Attempt
 from .timers import TimedRetry
 
@@ -134,6 +135,8 @@ class Rounds:
         draw_jitter: Callable[[], float],
     ) -> None:
         self._queue, self._worker_id, self._queues = queue, worker_id, queues
+        self._may_be_lost = queue.store.distant
+        """Whether another worker may take this one over while it is running."""
         self._draw_jitter = draw_jitter
         self._contexts: dict[int, Context | None] = {}
         self._suspect: str | None = None
@@ -221,7 +224,8 @@ class Rounds:
         caller runs the commit of the result; if the commit fails, the caller calls `undo`.
         Ended jobs are assumed to be unchanged since they were claimed. If the log has new events of
         such a job, the jobs are read and the transaction is prepared again.
-        Raises the errors of the store; then nothing was written, and all items are still held.
+        Raises the errors of the store, or WorkerEnded if another worker has taken this one over;
+        then nothing was written, and all items are still held.
         """
         try:
             return self._prepare(slots, due, assume_unchanged=True)
@@ -243,6 +247,8 @@ class Rounds:
         """
         with self._queue.prepare(self._worker_id, LOCK_PATIENCE_S) as session:
             before = session.tx.last[0]
+            if slots and self._may_be_lost:
+                self._refuse_lost(session)
             requeued = self._requeue_due(session) if due or self.due_retries else 0
             suspect = None if self._suspect in self._ending() else self._suspect
             chosen = self._choose(session, len(slots), suspect) if slots else []
@@ -274,6 +280,12 @@ class Rounds:
         self.results, self.releases, self.due_retries, self.stop = [], [], [], None
         self._suspect = next((job.job_id for job in _suspects(chosen)), suspect)
         return prepared
+
+    def _refuse_lost(self, session: Session) -> None:
+        """Raise WorkerEnded if this worker was taken over: nobody would lose its further claims."""
+        me = workers.get(session.tx, self._worker_id)
+        if me is not None and not me.active:
+            raise WorkerEnded(me.id, me.state)
 
     def _ending(self) -> set[str]:
         """Return the ids of the jobs whose claims this transaction ends."""

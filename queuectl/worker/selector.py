@@ -2,8 +2,8 @@
 
 The sources are stop signals and ends of children (one pipe), the doorbell (new events in the log),
 the alarm (a job falls due), the commit thread, the socket to the keeper, the output of attempts,
-and pidfds of other workers. The selector belongs to the supervisor's thread. It empties the signal
-pipe and the keeper's socket; the supervisor drains the other sources.
+pidfds of other workers, and, on a server, the heart. The selector belongs to the supervisor's
+thread. It empties the signal pipe and the keeper's socket; the supervisor drains the other sources.
 """
 
 import os
@@ -47,6 +47,8 @@ class Woken(msgspec.Struct):
     """A job may have fallen due."""
     committed: bool = False
     """The commit on the committer's thread is done."""
+    heart: bool = False
+    """Workers of other machines may be overdue, or the server answers again."""
     keeper_gone: bool = False
     printed: list[Attempt] = []
     """Attempts with output to read."""
@@ -64,10 +66,11 @@ class Selector:
         alarm: Rings,
         committer: Rings,
         line: socket.socket,
+        heart: Rings | None = None,
     ) -> None:
         self._signals = signals
         self._selector = selectors.DefaultSelector()
-        self._bell, self._alarm, self._committer = (object() for _ in range(3))
+        self._bell, self._alarm, self._committer, self._heart = (object() for _ in range(4))
         self._line = line
         self._watched: dict[str, list[int]] = {}
         self._register_later: dict[int, tuple[int, Attempt]] = {}
@@ -80,6 +83,8 @@ class Selector:
             (line, line),
         ):
             self._selector.register(source, selectors.EVENT_READ, name)
+        if heart is not None:
+            self._selector.register(heart, selectors.EVENT_READ, self._heart)
 
     def report_output(self, attempt: Attempt) -> None:
         """Report output of this attempt from now on, but not before SHORT_JOB_US have passed."""
@@ -153,6 +158,8 @@ class Selector:
             woken.alarm = True
         elif source is self._committer:
             woken.committed = True
+        elif source is self._heart:
+            woken.heart = True
         elif source is self._line:
             self._read_line(woken)
         else:  # one of a worker's processes; the other is still watched

@@ -1,7 +1,10 @@
 """The process of a supervisor: open the queue, start, run the loop, exit with a code.
 
-The order matters: signals are handled first; threads start before jobs run; the locks and the
-doorbell exist before the start is recorded, so that no other worker takes this one for dead.
+The order matters: signals are handled first; threads start before jobs run; the locks, the doorbell
+and the lease exist before the start is recorded, so that no other worker takes this one for dead.
+
+If the server of a queue is away, a worker that a person starts fails at once; one that its keeper
+starts again waits for it.
 """
 
 import os
@@ -13,42 +16,52 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
+from math import inf
 from random import random
 from signal import SIGCONT
 from typing import NamedTuple
 
+from eventstore.errors import Away
 from eventstore.events.job import Dead
 from eventstore.events.recorded import Recorded
 from eventstore.events.worker import WorkerStarted
 from eventstore.location import exists, locate
 from eventstore.store import Reader, RingsFor
-from projections.read_models import counts, workers
+from projections.read_models import counts, settings, workers
 from projections.streams import named
 
 from .. import __version__, exit_codes
 from ..api import Queue
 from ..core.job_waiting import running_here
 from ..core.requests import RequestStop, StartWorker
-from ..errors import NeverEmpty
+from ..core.settings import lease_us
+from ..core.transaction import Session
+from ..errors import NeverEmpty, WorkerEnded
 from ..escape import visible
 from ..input.job_values import name_of_queue
 from ..text.hints import unused_queue
 from . import process_sweep
 from .committer import Committer
 from .console import Console
+from .fence import Fence
+from .heart import Heart
+from .keeper import LEASE_ENDED
 from .launcher import OsLauncher
+from .lease import LONGEST_BEAT_US, slack_us
 from .liveness import boot_id
 from .order import OUT_OF_PROCESSES
 from .presence import Presence
 from .selector import Selector
 from .start import JOBS_DIED, Options
 from .stopping import Signals
-from .supervisor import Duty, Reason, Supervisor
+from .supervisor import Duty, Reason, Server, Supervisor
 from .takeover import tidy_locks
 from .timers import Timers
 
 START_THREAD_AGAIN_S = 1.0
 """Pause between two attempts to start a thread."""
+CONNECT_AGAIN_S = 1.0
+"""Pause between two attempts to connect to a server that is away."""
 DESCRIPTORS, DESCRIPTORS_PER_JOB = 64, 3
 """Descriptors of the worker itself, and per job: its pipe, its output folder and a file in it."""
 
@@ -79,7 +92,10 @@ def supervise(
     worker_id = secrets.token_hex(3)
     location = locate(path)
     missing = not exists(location)
-    with Queue(path, actor=worker_id, on_wait=_say) as queue:
+    queue = _opened(path, worker_id, signals, keeper)
+    if queue is None:
+        return 0
+    with queue:
         if missing:  # with --quiet too: the path may be mistyped
             _say(f"created queue {location.name}")
         if options.until_empty:
@@ -93,8 +109,41 @@ def supervise(
             queues=options.queues,
             until_empty=options.until_empty,
             until_idle=options.until_idle,
+            lease_us=_lease_us(queue),
         )
-        return _work(queue, duty, options, signals, keeper)
+        try:
+            return _work(queue, duty, options, signals, keeper)
+        except Away:
+            if keeper.before:
+                return LEASE_ENDED  # the next supervisor waits for the server
+            raise
+
+
+def _opened(path: str | None, worker_id: str, signals: Signals, keeper: Keeper) -> Queue | None:
+    """Open the queue. After a restart by the keeper, wait for a server that is away.
+
+    Return None if a stop signal arrives before that.
+    """
+    has_said = False
+    while True:
+        try:
+            return Queue(path, actor=worker_id, on_wait=_say)
+        except Away as error:
+            if not keeper.before:
+                raise
+            if not has_said:
+                _say(f"{error}; waiting for it")
+            has_said = True
+        if select.select([signals.fileno(), keeper.line.fileno()], [], [], CONNECT_AGAIN_S)[0]:
+            return None
+
+
+def _lease_us(queue: Queue) -> int | None:
+    """Return the lease that is in force; None for a file, or if there is to be none."""
+    if not queue.store.distant:
+        return None
+    with queue.read() as tx:
+        return lease_us(settings.in_force(tx))
 
 
 def _say(text: str) -> None:
@@ -124,14 +173,33 @@ def _work(
         db=queue.location.name if queue.location.named else None,
     )
     committer = Committer()
+    server = _server(queue, duty, keeper, console) if queue.store.distant else None
     with Timers() as alarm:
-        if not _threads_started(committer, alarm, signals, keeper.line, console):
+        if not _threads_started(committer, alarm, server, signals, keeper.line, console):
             return 0
-        return _serve(queue, duty, options, signals, keeper, committer, alarm, console)
+        return _serve(queue, duty, options, signals, keeper, committer, alarm, server, console)
+
+
+def _server(queue: Queue, duty: Duty, keeper: Keeper, console: Console) -> Server:
+    """Return the parts that a worker has only on a server. Their threads are not started yet."""
+    queue.store.settles_within_s = inf  # a worker cannot leave it open
+    fence = Fence(
+        keeper.kept_limit,
+        LONGEST_BEAT_US if duty.lease_us is None else slack_us(duty.lease_us),
+        console.say,
+    )
+    lives = queue.store.lives()
+    assert lives is not None
+    return Server(Heart(lives, duty.worker_id, duty.lease_us, keeper.line, fence), fence)
 
 
 def _threads_started(
-    committer: Committer, alarm: Timers, signals: Signals, line: socket.socket, console: Console
+    committer: Committer,
+    alarm: Timers,
+    server: Server | None,
+    signals: Signals,
+    line: socket.socket,
+    console: Console,
 ) -> bool:
     """Start all threads now, so that none has to be started while jobs run.
 
@@ -141,6 +209,9 @@ def _threads_started(
         try:
             committer.start_thread()
             alarm.start()
+            if server is not None:
+                server.fence.start()
+                server.heart.start()
         except RuntimeError:
             console.say(f"{OUT_OF_PROCESSES}; trying again")
         else:
@@ -157,17 +228,21 @@ def _serve(
     keeper: Keeper,
     committer: Committer,
     alarm: Timers,
+    server: Server | None,
     console: Console,
 ) -> int:
     tidy_locks(queue)
     # Such a worker ends because of what other workers record, which needs no other attention.
     rings_for: RingsFor = "everything" if duty.until_empty or duty.until_idle else "work"
     with closing(Presence(queue, duty.worker_id, keeper.line, rings_for)) as presence:
-        selector = Selector(signals, presence, alarm, committer, keeper.line)
+        heart = None if server is None else server.heart
+        selector = Selector(signals, presence, alarm, committer, keeper.line, heart)
         launcher = OsLauncher(keeper.kept_limit)
         supervisor = Supervisor(
-            duty, queue, presence, alarm, selector, committer, launcher, random, console
+            duty, queue, presence, alarm, selector, committer, launcher, random, console, server
         )
+        if heart is not None:
+            heart.begin()
         _start(
             queue,
             StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)),
@@ -175,7 +250,7 @@ def _serve(
         )
         console.greet(duty.worker_id, duty.slots, duty.queues, queue.location.name)
         _say_unused(queue, options.queues, console)
-        reason = supervisor.run()
+        reason = _run(supervisor, server)
     presence.leave()
     if reason != "keeper-lost":
         console.closing(reason)
@@ -191,15 +266,38 @@ def _serve(
     return code
 
 
+def _run(supervisor: Supervisor, server: Server | None) -> Reason:
+    """Run the loop to its end. A worker that was taken over exits at once, with all its jobs."""
+    try:
+        reason = supervisor.run()
+    except WorkerEnded as ended:
+        if server is None:
+            raise
+        server.fence.trip(f"another worker has taken over the jobs of worker {ended.worker_id}")
+    if server is not None:
+        server.fence.disarm()
+        server.heart.end()
+    return reason
+
+
 def _start(queue: Queue, start: StartWorker, before: tuple[str, ...]) -> None:
     """Record the start, and any stop that was recorded for an earlier worker of this keeper."""
     with queue.write() as session:
         session.send(start)
+        _tidy_leases(queue, session)
         earlier = [workers.get(session.tx, worker_id) for worker_id in before]
         for worker in earlier:
             if worker is not None and worker.stop is not None:
                 reason = f"carried over from worker {worker.id}"
                 session.send(RequestStop(worker_id=start.worker_id, how=worker.stop, reason=reason))
+
+
+def _tidy_leases(queue: Queue, session: Session) -> None:
+    """End the leases of workers that have ended: the server may have been away just then."""
+    for worker_id in queue.store.last_beats():
+        worker = workers.get(session.tx, worker_id)
+        if worker is not None and not worker.active:
+            session.tx.take_lease(worker_id, None)
 
 
 def _jobs_died_before(queue: Queue, before: tuple[str, ...]) -> bool:
@@ -257,6 +355,7 @@ def _started(duty: Duty, name: str | None) -> WorkerStarted:
         token=duty.token,
         queues=duty.queues,
         version=__version__,
+        lease_us=duty.lease_us,
     )
 
 

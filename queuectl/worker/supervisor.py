@@ -8,6 +8,9 @@ that wait to be recorded, and `Pace` decides when to write and when to wake up. 
 hold: a job is launched only after the commit of its claim has returned, and the results of a
 refused write are kept until it succeeds.
 
+On a server, two more threads run: the heart and the fence (docs/decisions/0019). If the server does
+not answer, results wait as they do for a full disk, until a beat of the heart was answered.
+
 Clock, launcher and randomness are passed in.
 """
 
@@ -16,7 +19,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from eventstore.errors import Busy, Full, StreamConflict
+from eventstore.errors import Away, Busy, Full, StreamConflict
 
 from ..api import Queue
 from ..core.requests import EndWorker, Outcome
@@ -25,7 +28,10 @@ from ..outputs.writer import OutputWriter
 from .attempt import EXIT_SEEN_US, Attempt, order
 from .committer import Committer
 from .console import Console
+from .fence import Fence
+from .heart import Heart
 from .launcher import Child, Launcher
+from .lease import Overdue
 from .order import Exhausted, NotStarted
 from .pace import TRY_AGAIN_US, Facts, Pace, WaitUntil, WriteNow
 from .prefetch import Prefetch
@@ -37,6 +43,9 @@ from .selector import Selector, Woken
 from .stopping import Stopping, Urgency
 from .takeover import Peers
 from .timers import Timers
+
+Refused = Full | Busy | Away
+"""Errors of the store after which the same is tried again."""
 
 Reason = Literal["drained", "stopped", "until-empty", "until-idle", "keeper-lost"]
 
@@ -52,6 +61,42 @@ class Duty(NamedTuple):
     until_empty: bool
     until_idle: bool = False
     """End when no job can run now, even if jobs fall due later or run in other workers."""
+    lease_us: int | None = None
+    """On a server: how long it may be silent until others take it over; None for no limit."""
+
+
+class Server:
+    """What a worker has of its server: its beats, its deadline, and whether it answers."""
+
+    def __init__(self, heart: Heart, fence: Fence) -> None:
+        self.heart, self.fence = heart, fence
+        self._away_since: int | None = None
+        """The number of answered beats when the server did not answer; None if it does."""
+        self._overdue: list[Overdue] = []
+
+    def is_away(self) -> bool:
+        """Return whether the server did not answer, and has not answered a beat since."""
+        return self._away_since == self.heart.answers
+
+    def note_away(self) -> bool:
+        """Note that it does not answer. Return True if it is to be reported, once."""
+        is_news = self._away_since is None
+        self._away_since = self.heart.answers
+        return is_news
+
+    def note_beat(self, has_news: bool) -> bool:
+        """Take the news of the heart, if there are any. Return True if the server answers again."""
+        if has_news:
+            self._overdue += self.heart.take_overdue()
+        if self._away_since is None or self.is_away():
+            return False
+        self._away_since = None
+        return True
+
+    def take_overdue(self) -> list[Overdue]:
+        """Return the workers of other machines that may be taken over now."""
+        overdue, self._overdue = self._overdue, []
+        return overdue
 
 
 class News(msgspec.Struct):
@@ -83,10 +128,12 @@ class Supervisor:
         launcher: Launcher,
         draw_jitter: Callable[[], float],
         console: Console,
+        server: "Server | None" = None,
     ) -> None:
+        """server: None for a queue in a file."""
         self._duty, self._queue, self._presence, self._alarm = duty, queue, presence, alarm
         self._selector, self._committer, self._launcher = selector, committer, launcher
-        self._console = console
+        self._console, self._server = console, server
         self._stopping = Stopping()
         self._rounds = Rounds(queue, duty.worker_id, duty.queues, draw_jitter)
         self._peers = Peers(queue, duty.worker_id, selector, console)
@@ -111,8 +158,7 @@ class Supervisor:
             self._take_in(woken)
             self._launch_assigned()
             until_us = self._write_if_due()
-            if (reason := self._reason_to_end()) is not None:
-                self._queue.send(EndWorker(worker_id=self._duty.worker_id, reason=reason))
+            if (reason := self._end_if_due()) is not None:
                 return reason
             woken = self._selector.wait(until_us - self._now_us())
         return self._leave_without_keeper()
@@ -126,7 +172,7 @@ class Supervisor:
             self._handle_signals(woken, now_us)
         self._note_news(woken, now_us)
         if not self._committer.busy:
-            self._read_news(now_us)
+            self._read_if_answered(now_us)
         self._apply_urgency(now_us)
         self._running.read(woken.printed, now_us)
         if woken.children:
@@ -143,6 +189,8 @@ class Supervisor:
         self._stopping.signalled(woken.stops, woken.passed_on)
         self._running.signalled(now_us)
         self._rounds.stop = "now" if self._stopping.urgency > Urgency.DRAIN else "drain"
+        if self._stopping.urgency == Urgency.AT_ONCE:
+            self._queue.store.settles_within_s = 0.0
 
     def _note_news(self, woken: Woken, now_us: int) -> None:
         """Note alarms, new events and ended workers. The log is read later, when no commit runs."""
@@ -153,7 +201,37 @@ class Supervisor:
         if woken.rung:
             self._presence.drain()
             self._news.rung = True
+        if self._server is not None and self._server.note_beat(woken.heart):
+            self._console.say(f"the server of {self._queue.store.label} answers again")
+            self._news.rung = True
         self._news.died += woken.died
+
+    def _read_if_answered(self, now_us: int) -> None:
+        """Read the log, unless the server is away."""
+        if self._is_away():
+            return
+        try:
+            self._read_news(now_us)
+        except Away as error:
+            self._news.rung = True
+            self._note_away(error)
+
+    def _is_away(self) -> bool:
+        """Return whether the server did not answer, and has not answered a beat since.
+
+        Then nothing is tried: the loop would wait in vain, and handle no signal or timeout.
+        """
+        return self._server is not None and self._server.is_away()
+
+    def _note_away(self, error: Away) -> None:
+        """Note that the server does not answer. After a third stop signal, raise the error."""
+        if self._server is None or self._stopping.urgency == Urgency.AT_ONCE:
+            raise error
+        if self._server.note_away():
+            self._console.say(
+                f"no answer from the server of {self._queue.store.label}; results are held until"
+                " it is back"
+            )
 
     def _read_news(self, now_us: int) -> None:
         """Read the log if others have written; and regularly, even if no doorbell rang."""
@@ -169,6 +247,9 @@ class Supervisor:
             self._news.ready = True
         if self._peers.check_again(now_us):
             self._news.ready = True
+        if self._server is not None:
+            for overdue in self._server.take_overdue():
+                self._news.ready |= self._peers.overdue(overdue)
 
     def _read_log(self, now_us: int, *, everyone: bool) -> None:
         """Read the requests to this worker, whether there are jobs to claim, and the other workers.
@@ -185,6 +266,8 @@ class Supervisor:
         self._rounds.releases += self._prefetch.release_cancelled(state.cancelled)
         self._arm(state.earliest_us)
         self._peers.look(state.active, again=everyone)
+        if self._server is not None:
+            self._server.heart.leases_us = self._peers.leases_us()
 
     def _arm(self, earliest_us: int | None) -> None:
         """Set the alarm.
@@ -238,24 +321,29 @@ class Supervisor:
     def _write_if_due(self) -> int:
         """Run one transaction if it is due. Return the monotonic time (µs) to wait for at most."""
         step = self._pace.next_step(self._facts())
-        if isinstance(step, WriteNow):
+        if isinstance(step, WriteNow) and not self._is_away():
             self._write(step)
             step = self._pace.next_step(self._facts())
-        return step.until_us if isinstance(step, WaitUntil) else self._now_us()
+        if not self._is_away():
+            return step.until_us if isinstance(step, WaitUntil) else self._now_us()
+        again_us = self._now_us() + TRY_AGAIN_US
+        return min(step.until_us, again_us) if isinstance(step, WaitUntil) else again_us
 
     def _write(self, step: WriteNow) -> None:
         """Prepare a round, and commit it: in the other thread if jobs run or are claimed ahead."""
+        if self._server is not None:
+            self._server.fence.hold()  # no attempt that the fence has killed is recorded as failed
         now_us = self._now_us()
         if step.release_expired:
             self._rounds.releases += self._prefetch.release_expired(now_us)
         slots = self._slots_to_claim(step, now_us)
         try:
             prepared = self._rounds.write(slots, self._news.due)
-        except (Full, Busy) as error:
+        except (Full, Busy, Away) as error:
             self._back_off(error)
             return
         self._news.ready, self._news.due = len(prepared.claimed) == len(slots), prepared.more_due
-        if len(self._running) or self._prefetch:
+        if len(self._running) or self._prefetch or self._server is not None:
             self._committer.start(prepared)  # in the other thread, as the loop has work
         else:
             self._finish(prepared, prepared.commit)
@@ -274,7 +362,7 @@ class Supervisor:
         """Commit and handle the recorded round. If that fails, its items are recorded later."""
         try:
             commit()
-        except (Full, Busy, StreamConflict) as error:
+        except (Full, Busy, Away, StreamConflict) as error:
             self._rounds.undo()
             self._news.ready = self._news.due = True
             if not isinstance(error, StreamConflict):  # else the next round reads the other events
@@ -282,11 +370,13 @@ class Supervisor:
         else:
             self._take_in_round(prepared)
 
-    def _back_off(self, error: Full | Busy) -> None:
+    def _back_off(self, error: Refused) -> None:
         """Try again later, as the store refuses writes now; after a third stop signal, raise."""
         if self._stopping.urgency == Urgency.AT_ONCE:
             raise error
-        if isinstance(error, Full):
+        if isinstance(error, Away):
+            self._note_away(error)
+        elif isinstance(error, Full):
             self._pace.disk_full(self._now_us())
             self._console.say(f"error: {error}; results are held until there is room")
         elif self._pace.locked(self._now_us(), error.holder):
@@ -312,6 +402,8 @@ class Supervisor:
 
     def _launch_assigned(self) -> None:
         """Launch claimed jobs while there are free slots."""
+        if self._server is not None:
+            self._server.fence.hold()
         while self._prefetch and (free := self._running.free()):
             self._launch(self._prefetch.next(free))
 
@@ -337,6 +429,18 @@ class Supervisor:
                 self._pace.launch_refused(now_us)
                 self._prefetch.put_back(assignment)
                 self._rounds.releases += self._prefetch.release(started.error)
+
+    def _end_if_due(self) -> Reason | None:
+        """Record the end of the worker if there is a reason, and return it."""
+        if self._is_away():
+            return None
+        try:
+            if (reason := self._reason_to_end()) is not None:
+                self._queue.send(EndWorker(worker_id=self._duty.worker_id, reason=reason))
+        except Away as error:
+            self._note_away(error)
+            return None
+        return reason
 
     def _reason_to_end(self) -> Reason | None:
         """Return why the worker ends now; None if it continues."""

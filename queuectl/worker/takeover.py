@@ -1,5 +1,8 @@
 """Requeuing the jobs of dead workers.
 
+A worker of this machine is dead if its locks are free. Of a worker of another machine, which shares
+a queue on a server, only its lease or a person can say so: see docs/decisions/0019.
+
 Several processes may find the same worker dead at the same time. The order in `take_over` makes
 this safe: take both locks of the dead worker, kill the remaining processes of its attempts, record
 the worker as lost, which loses its claims in the same transaction (`core.reactions`), and only then
@@ -12,7 +15,7 @@ from collections.abc import Iterable
 from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
 from typing import NamedTuple
 
-from eventstore.errors import Busy, Full
+from eventstore.errors import Away, Busy, Full
 from eventstore.lock import Lock
 from projections.folds.job import Job
 from projections.folds.worker import Worker
@@ -20,10 +23,12 @@ from projections.read_models import jobs, workers
 
 from ..api import Queue
 from ..core.requests import LoseWorker
+from ..escape import visible
 from ..text.numbers import plural
 from . import process_sweep
 from .console import Console
-from .liveness import boot_id, has_queue_open, living_processes, lock_names
+from .lease import Overdue
+from .liveness import boot_id, has_queue_open, is_elsewhere, living_processes, lock_names
 from .pace import LOOK_AGAIN_US
 from .process_mark import mark_of
 from .selector import Selector
@@ -89,6 +94,36 @@ class Peers:
             self._check(self._known[worker_id])
         return bool(due)
 
+    def leases_us(self) -> dict[str, int]:
+        """Return the leases of the other workers that may be taken over by time."""
+        leases_us = {name: worker.started.lease_us for name, worker in self._known.items()}
+        return {name: lease_us for name, lease_us in leases_us.items() if lease_us is not None}
+
+    def overdue(self, overdue: Overdue) -> bool:
+        """Take over a worker that has not beaten for its lease. Return whether that was done.
+
+        If the server is away or busy, the next beat reports the worker again.
+        """
+        peer = self._known.get(overdue.worker)
+        if peer is None or not is_elsewhere(self._queue.store, peer):
+            return False
+        try:
+            lost = take_over_by_lease(self._queue, peer, self._worker_id, overdue.nonce)
+        except (Full, Busy, Away):
+            return False
+        if lost is None:
+            return False
+        where = f"on {visible(peer.started.host)}, which did not beat for its lease"
+        self._report(peer, lost, where)
+        return True
+
+    def _report(self, peer: Worker, lost: list[str], why: str) -> None:
+        self._forget(peer.id)
+        count = plural(len(lost), "job") if lost else "no job"
+        self._console.say(f"took over {count} of worker {peer.id}, {why}")
+        for job in self._dead(lost):
+            self._console.died(job)
+
     def _recheck(self, worker_id: str) -> None:
         """Plan the next additional check, unless the regular check comes first."""
         last = self._rechecks.get(worker_id)
@@ -100,14 +135,10 @@ class Peers:
     def _check(self, peer: Worker) -> None:
         try:
             lost = take_over(self._queue, peer, self._worker_id)
-        except (Full, Busy):
+        except (Full, Busy, Away):
             lost = None  # the next check tries again
         if lost is not None:
-            self._forget(peer.id)
-            count = plural(len(lost), "job") if lost else "no job"
-            self._console.say(f"took over {count} of worker {peer.id}, which had died")
-            for job in self._dead(lost):
-                self._console.died(job)
+            self._report(peer, lost, "which had died")
             return
         self._known[peer.id] = peer
         started = peer.started
@@ -116,7 +147,7 @@ class Peers:
             (started.pid, started.pid_started),
             (started.keeper_pid, started.keeper_pid_started),
         )
-        if living_processes(peer):
+        if living_processes(peer) or is_elsewhere(self._queue.store, peer):
             self._rechecks.pop(peer.id, None)
         else:
             self._recheck(peer.id)
@@ -153,6 +184,7 @@ def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
             request = LoseWorker(worker_id=worker.id, found_by=found_by)
             if not isinstance(session.send(request), Worker):
                 return None  # it recorded its own end just before its locks became free
+            session.tx.take_lease(worker.id, None)
         for lock in locks:
             lock.remove()
         return [job.id for job in claims]
@@ -161,11 +193,28 @@ def take_over(queue: Queue, worker: Worker, found_by: str) -> list[str] | None:
             lock.release()
 
 
+def take_over_by_lease(queue: Queue, worker: Worker, found_by: str, nonce: int) -> list[str] | None:
+    """Requeue the jobs of a worker that has not beaten for its lease, and return their ids.
+
+    Return None if it has beaten since, or its end is recorded. nonce: its last beat.
+    """
+    with queue.write(found_by) as session:
+        claims = jobs.of_worker(session.tx, worker.id)
+        if not session.tx.take_lease(worker.id, nonce):
+            return None
+        request = LoseWorker(worker_id=worker.id, found_by=found_by, how="lease")
+        lost = session.send(request)
+        return [job.id for job in claims] if isinstance(lost, Worker) else None
+
+
 def _free_locks(queue: Queue, worker: Worker) -> list[Lock] | None:
     """Take and return the locks of a dead worker; None if it is alive.
 
     If the file of a lock is missing, the worker is alive if its process has this queue file open.
+    Of a worker on another machine, nothing is known here, so it counts as alive.
     """
+    if is_elsewhere(queue.store, worker):
+        return None
     held: list[Lock] = []
     is_gone = worker.started.boot_id == boot_id() and not living_processes(worker)
     tries = TRIES if is_gone else 1

@@ -1,0 +1,151 @@
+"""The thread that shows, by regular beats, that a worker on a server lives.
+
+Each beat also reads the beats of all other workers, and so shows which of them have died. The
+thread has a connection of its own, since the loop may wait for a lock. A beat without an answer
+means nothing; only the clock decides when the lease ends. See docs/decisions/0019.
+
+The loop owns `leases_us` and reads `answers` and `take_overdue`; the thread owns the rest.
+"""
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Mapping
+
+from eventstore.errors import StoreError
+from eventstore.store import Lives
+
+from .fence import Fence, start_thread
+from .keeper import boot_us
+from .lease import Lease, Overdue, Watch, beat_us, slack_us
+
+AGAIN = 4
+"""After a beat without an answer, the next one follows after this part of the usual pause."""
+END_S = 2.0
+"""How long the end of a worker waits for the thread: the server may be silent."""
+
+
+class Heart:
+    """The beats of this worker. The thread must be started before jobs run.
+
+    lease_us: None for a worker that has no end by time; it beats to see the others. line: socket to
+    the keeper. Its descriptor is readable after an answer that the loop should know of.
+    """
+
+    def __init__(
+        self,
+        lives: Lives,
+        worker_id: str,
+        lease_us: int | None,
+        line: socket.socket,
+        fence: Fence,
+    ) -> None:
+        self._lives, self._worker_id, self._line, self._fence = lives, worker_id, line, fence
+        self._lease_us = lease_us
+        self._lease = None if lease_us is None else Lease(lease_us)
+        self._watch = Watch()
+        self._overdue: list[Overdue] = []
+        self._begun = False
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+        self.answers = 0
+        """Number of beats that were answered."""
+        self.leases_us: Mapping[str, int] = {}
+        """The leases of the other workers that may be taken over by time."""
+        self._is_answered = True
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable if a worker is overdue or the server is back."""
+        return self._read
+
+    def start(self) -> None:
+        """Start the thread, once; it beats after `begin`. Raises RuntimeError if it is refused."""
+        self._thread = self._thread or start_thread(self._run, "heart")
+
+    def begin(self) -> None:
+        """Begin the lease. Raises Away, Gone or NotAllowed."""
+        sent_us = boot_us()
+        self._lives.begin(self._worker_id, _nonce())
+        self._confirmed(sent_us)
+        self._begun = True
+
+    def take_overdue(self) -> list[Overdue]:
+        """Return the workers that may be taken over by the last answer."""
+        try:
+            os.read(self._read, 4096)
+        except BlockingIOError:
+            pass
+        overdue, self._overdue = self._overdue, []
+        return overdue
+
+    def end(self) -> None:
+        """End the lease and the thread. Call it when the end of the worker is recorded."""
+        self._ending.set()
+        if self._thread is not None:
+            self._thread.join(END_S)
+
+    def _run(self) -> None:
+        while not self._ending.wait(self._pause_us() / 1e6):
+            if self._begun:
+                self._beat()
+        self._leave()
+
+    def _pause_us(self) -> int:
+        """Return the time until the next beat. Short leases of others must be watched, too."""
+        pauses_us = [beat_us(lease_us) for lease_us in self.leases_us.values()]
+        pause_us = min([beat_us(self._lease_us), *pauses_us])
+        return pause_us if self._is_answered else pause_us // AGAIN
+
+    def _beat(self) -> None:
+        sent_us = boot_us()
+        try:
+            nonces = self._lives.beat(self._worker_id, _nonce())
+        except StoreError:
+            self._is_answered = False
+            return
+        answered_us = boot_us()
+        if nonces is None:
+            self._fence.trip(f"another worker has taken over the jobs of worker {self._worker_id}")
+        self._confirmed(sent_us)
+        del nonces[self._worker_id]
+        self._overdue = self._watch.saw(sent_us, answered_us, nonces, self.leases_us)
+        was_answered, self._is_answered = self._is_answered, True
+        self.answers += 1
+        if self._overdue or not was_answered:
+            self._wake()
+
+    def _confirmed(self, sent_us: int) -> None:
+        """Postpone the deadline of the fence, and that of the keeper, which comes a bit later."""
+        if self._lease is None or self._lease_us is None:
+            return
+        deadline_us = self._lease.confirmed(sent_us)
+        self._fence.postpone(deadline_us)
+        message = f"until {deadline_us + slack_us(self._lease_us)}\n"
+        try:
+            self._line.send(message.encode(), socket.MSG_DONTWAIT)
+        except OSError:
+            pass  # the keeper is dead, or was stopped so long that the socket is full
+
+    def _leave(self) -> None:
+        try:
+            if self._begun:
+                self._lives.end(self._worker_id)
+        except StoreError:
+            pass  # the next worker removes the row
+        finally:
+            self._lives.close()
+
+    def _wake(self) -> None:
+        try:
+            os.write(self._write, b"!")
+        except BlockingIOError:
+            pass  # the pipe is full: the loop will be woken anyway
+
+
+def _nonce() -> int:
+    """Return a random number of 64 bits, with a sign: a type that databases have."""
+    return int.from_bytes(secrets.token_bytes(8), signed=True)

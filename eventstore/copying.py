@@ -49,26 +49,32 @@ _decode_end = msgspec.json.Decoder(_End).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def copy_log(source: Log, target: Log, on_progress: OnProgress = lambda _, __: None) -> None:
-    """Copy what the target lacks of the source, up to the source's end at the beginning.
+def copy_log(
+    source: Log,
+    target: Log,
+    on_progress: OnProgress = lambda _, __: None,
+    upto: int | None = None,
+) -> None:
+    """Copy what the target lacks of the source, up to this position.
 
-    Each page is read in a snapshot of its own. Nobody else writes to the target. Raises OtherLog if
-    the target is not a beginning of the source, and ChainBroken at a record that was changed.
+    upto: None for the end of the source at the beginning. Each page is read in a snapshot of its
+    own. Nobody else writes to the target. Raises OtherLog if the target is not a beginning of the
+    source, and ChainBroken at a record that was changed.
     """
-    end = source.head().position
+    end = source.head().position if upto is None else upto
     refuse_other_log(source, target)
     copied = target.head().position
     while copied < end:
         with source.read() as tx:
-            copied = _copy_page(tx, target, copied)
-        on_progress(min(copied, end), end)
+            copied = _copy_page(tx, target, copied, end)
+        on_progress(copied, end)
 
 
 def copy_rest(source: Reader, target: Log) -> Head:
     """Copy what the target lacks of this snapshot or transaction; return the head of both."""
     head, copied = source.head(), target.head().position
     while copied < head.position:
-        copied = _copy_page(source, target, copied)
+        copied = _copy_page(source, target, copied, head.position)
     if target.head() != head:
         raise OtherLog(target.label, copied)
     return head
@@ -103,9 +109,9 @@ def refuse_other_log(source: Log, target: Log) -> None:
                 raise OtherLog(target.label, head.position)
 
 
-def _copy_page(source: Reader, target: Log, after: int) -> int:
+def _copy_page(source: Reader, target: Log, after: int, upto: int) -> int:
     """Copy the next records and their outputs; return the position of the last one."""
-    records = list(islice(source.records(after=after), PAGE))
+    records = list(islice(source.records(after=after, upto=upto), PAGE))
     if not records:
         raise ChainBroken(after + 1, "missing at the end of the log")
     outputs = list(_outputs_of(source, records))

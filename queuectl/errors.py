@@ -202,6 +202,13 @@ class MigrationRunning(Refusal):
         super().__init__(f"another migration of {name} is running; wait until it has finished")
 
 
+class NotMoved(Refusal):
+    """The place of a queue that has not moved cannot be lost."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} has not moved; leave out --lost")
+
+
 class StillRunning(Refusal):
     """A queue cannot be moved while it has workers, or jobs that are running."""
 

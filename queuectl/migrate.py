@@ -32,7 +32,7 @@ from .api import Queue
 from .core.collector import collector_off
 from .core.requests import MoveLog, RequestStop
 from .core.snapshot import Reading
-from .errors import MigrationRunning, StillRunning, ViewsDiffer
+from .errors import MigrationRunning, NotMoved, StillRunning, ViewsDiffer
 from .outputs.check import OutputProblem, check_outputs
 from .outputs.copies import copy_outputs
 from .text.numbers import plural
@@ -45,6 +45,10 @@ Attempt = tuple[str, int]
 
 IfRunning = Literal["refuse", "drain"]
 """What to do if the queue has workers: refuse, or ask them to finish their jobs, and wait."""
+
+IfMoved = Literal["refuse", "lost"]
+"""What to do if the queue has moved already: refuse, or copy it as it was, as that place is lost.
+"""
 
 Showing = Callable[[str], AbstractContextManager[OnProgress]]
 """Shows the progress of one step. Its argument is the name of the step, such as `copying`."""
@@ -67,15 +71,21 @@ def silently(_: str) -> AbstractContextManager[OnProgress]:
 
 
 def migrate(
-    source: Queue, target: Location, if_running: IfRunning = "refuse", showing: Showing = silently
+    source: Queue,
+    target: Location,
+    if_running: IfRunning = "refuse",
+    if_moved: IfMoved = "refuse",
+    showing: Showing = silently,
 ) -> Migrated:
     """Move the queue to an empty place; return when that is complete and verified.
 
-    Raises NotEmpty, OtherLog, StillRunning, MigrationRunning, Moved if it has moved to yet another
-    place, ViewsDiffer, ChainBroken if a log is damaged, or Unusable. Then the target is incomplete
-    or does not exist, and the same call continues.
+    Raises NotMoved, NotEmpty, OtherLog, StillRunning, MigrationRunning, Moved if it has moved to
+    yet another place, ViewsDiffer, ChainBroken if a log is damaged, or Unusable. Then the target is
+    incomplete or does not exist, and the same call continues.
     """
     move = _move(source)
+    if move is None and if_moved == "lost":
+        raise NotMoved(source.location.name)
     if move is None and if_running == "refuse":
         with source.read() as tx:
             _refuse_running(source, tx)
@@ -86,10 +96,12 @@ def migrate(
             copied: set[Attempt] = set()
             if move is None:
                 head = _moved(source, new, copied, if_running, showing)
-            elif new.store.head() == _last(move):
-                head = _last(move)  # it was interrupted after that
             else:
-                raise Moved(source.location.name, move.to)
+                head = _last(move)
+                if if_moved == "lost":
+                    _copy_again(source, new, head, showing)
+                if new.store.head() != head:  # else it was interrupted after the move
+                    raise Moved(source.location.name, move.to)
             problems = _finish(source.store, new.store, copied, showing)
         new.complete()
     return Migrated(source.location.name, new.label, head, problems)
@@ -129,11 +141,7 @@ def _moved(
     """Copy the queue, and record that it has moved; return the last common head."""
     with showing("copying") as progress:
         copy_log(source.store, new.store, progress)
-    with showing("building views") as progress:
-        if new.store.distant:
-            rebuild(new.store, on_progress=progress)
-        else:
-            catch_up(new.store, progress)
+    _build_views(new.store, showing)
     _copy_long_outputs(source.store, new.store, copied)
     if if_running == "drain":
         with showing("waiting for workers"):
@@ -144,6 +152,21 @@ def _moved(
         head = copy_rest(session.tx, new.store)
         session.send(MoveLog(to=new.label, position=head.position, hash=head.hash))
     return head
+
+
+def _copy_again(source: Queue, new: NewPlace, head: Head, showing: Showing) -> None:
+    """Copy the queue as it was when it moved. The old queue is not changed."""
+    with showing("copying") as progress:
+        copy_log(source.store, new.store, progress, head.position)
+    _build_views(new.store, showing)
+
+
+def _build_views(new: Store, showing: Showing) -> None:
+    with showing("building views") as progress:
+        if new.distant:
+            rebuild(new, on_progress=progress)
+        else:
+            catch_up(new, progress)
 
 
 def _finish(

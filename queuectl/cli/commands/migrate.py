@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 @click.option(
     "--wait", is_flag=True, help="Stop all workers of FROM first, when their jobs have ended."
 )
+@click.option(
+    "--lost", is_flag=True, help="FROM has moved, and that place is lost: copy FROM as it was then."
+)
 @options.printer
-def migrate_command(out: Printer, source: str, target: str, wait: bool) -> int:
+def migrate_command(out: Printer, source: str, target: str, wait: bool, lost: bool) -> int:
     """Move the queue FROM to TO: a new file, or an empty queue on a server."""
     from ...api import Queue
     from ...migrate import migrate
@@ -49,7 +52,9 @@ def migrate_command(out: Printer, source: str, target: str, wait: bool) -> int:
     if not exists(old):
         raise missing(old)
     with Queue(old.place, on_wait=note) as queue, _resumable():
-        done = migrate(queue, new, "drain" if wait else "refuse", _showing)
+        done = migrate(
+            queue, new, "drain" if wait else "refuse", "lost" if lost else "refuse", _showing
+        )
     with answering(lambda: f"queue {done.source} has moved to {done.target}"):
         _answer(out, done)
     changed = any(problem.kind == "changed" for problem in done.problems)

@@ -290,6 +290,19 @@ def test_backup_with_running_jobs_moves_to_a_server(filled: Ctl, server: str) ->
     check(filled, server, head(filled, server))
 
 
+def test_queue_whose_new_place_is_lost_is_copied_as_it_was(filled: Ctl, server: str) -> None:
+    last = head(filled, str(filled.db))
+    third = str(filled.folder / "third.db")
+    assert "has not moved" in filled("migrate", "--lost", str(filled.db), third, code=4).err
+    filled("migrate", str(filled.db), server)
+    filled("migrate", str(filled.db), third, code=6)
+    done = filled("migrate", "--lost", str(filled.db), third)
+    assert done.out.endswith(f"head {last} the same in both\n")
+    check(filled, third, last)
+    filled("enqueue", "--db", third, "--", "true")
+    filled("enqueue", "--", "true", code=6)
+
+
 @pytest.mark.proof
 def test_queue_moves_between_two_places_of_a_kind(filled: Ctl, server: str, url: str) -> None:
     last = head(filled, str(filled.db))

@@ -333,6 +333,8 @@ class Store(Log, Protocol):
 
     side_folder: "SideFolder"
     """This machine's folder of the queue."""
+    own_commits_ring: bool
+    """Whether each commit rings also the bell of the process that has made it."""
 
     def output_files(self, job_id: str, attempt: int, limit_bytes: int) -> "OutputFiles":
         """Return the files for an attempt's long output; they are created by the first write."""

@@ -31,7 +31,7 @@ from .address import Address
 from .connecting import Connection, connect
 from .failures import is_away, translated
 from .flushing import commands, is_flushed, wait_until_flushed
-from .reader import PostgresReader
+from .reader import PostgresReader, PostgresSnapshot
 from .round_trip import Command, run
 from .transaction import Begun, PostgresTransaction, begin
 
@@ -107,23 +107,23 @@ class PostgresLog:
 
         Raises TransactionOpen if a transaction of this log is open.
         """
-        return self._read(READ)
+        return self._read(READ, PostgresSnapshot)
 
     def read_log(self) -> AbstractContextManager[PostgresReader]:
         """Return a reader of the log and the outputs, each of whose queries has its own snapshot.
 
         Raises TransactionOpen if a transaction of this log is open.
         """
-        return self._read(READ_LOG)
+        return self._read(READ_LOG, PostgresReader)
 
     @contextmanager
-    def _read(self, begin_with: str) -> Iterator[PostgresReader]:
+    def _read(self, begin_with: str, kind: type[PostgresReader]) -> Iterator[PostgresReader]:
         self._take_turn()
         try:
             with translated(self.label):
                 begin_reading = begin_with.format(schema=self._schema).encode()
                 self._begun(lambda connection: connection.execute(begin_reading))
-                yield PostgresReader(self._connection, self._schema)
+                yield kind(self._connection, self._schema)
         finally:
             self._roll_back()
             self._turn.release()

@@ -10,7 +10,7 @@ from ..codec import recorded_from
 from ..dialect import POSTGRES, Dialect
 from ..events.recorded import Recorded
 from ..log_reader import LogReader
-from ..store import Bindings, RecordedOutput, Row
+from ..store import Bindings, Head, RecordedOutput, Row
 from . import outputs
 from .connecting import Connection
 from .round_trip import Cursor
@@ -132,6 +132,18 @@ class PostgresReader(LogReader):
         from .integrity import damage
 
         return damage(self)
+
+
+class PostgresSnapshot(PostgresReader):
+    """A reader whose queries all see the same state: it reads the head only once."""
+
+    _head: Head | None = None
+
+    def head(self) -> Head:
+        """Return the position and hash of the last record."""
+        if self._head is None:
+            self._head = super().head()
+        return self._head
 
 
 def text(sql: str) -> bytes:

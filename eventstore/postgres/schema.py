@@ -99,6 +99,27 @@ BEGIN
     RETURN NULL;
 END"""
 
+CONFLICT = "a stream has another version"
+"""The message of the error of `refuse_conflict`."""
+
+# One search in the unique index for each stream. The detail of the error has the numbers first:
+# the name of a stream may contain spaces.
+REFUSE_CONFLICT = f"""
+DECLARE
+    conflict RECORD;
+BEGIN
+    SELECT stream, version, current INTO conflict
+      FROM unnest(streams, versions) AS expected (stream, version)
+     CROSS JOIN LATERAL (
+           SELECT coalesce(max(events.version), 0) AS current FROM events
+            WHERE events.stream = expected.stream) AS log
+     WHERE current <> version LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '{CONFLICT}' USING ERRCODE = 'serialization_failure',
+            DETAIL = format('%s %s %s', conflict.version, conflict.current, conflict.stream);
+    END IF;
+END"""
+
 FUNCTIONS = {"refuse_change": REFUSE_CHANGE, "refuse_gap": REFUSE_GAP}
 """Name and body of the functions that the triggers call. `{schema}` is replaced."""
 
@@ -137,6 +158,10 @@ def statements(quoted_schema: str) -> list[str]:
         f" AS $guard${body(name, quoted_schema)}$guard$"
         for name in FUNCTIONS
     ]
+    functions.append(
+        "CREATE FUNCTION refuse_conflict(streams TEXT[], versions BIGINT[]) RETURNS void"
+        f" LANGUAGE plpgsql AS $body${REFUSE_CONFLICT}$body$"
+    )
     triggers = [definition(name) for name in TRIGGERS]
     # Without ALWAYS, `session_replication_role` would switch them off.
     always = [f"ALTER TABLE events ENABLE ALWAYS TRIGGER {name}" for name in TRIGGERS]

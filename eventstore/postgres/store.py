@@ -31,6 +31,8 @@ LAST_BEATS = "SELECT worker, beat FROM {schema}.leases"
 class PostgresStore(PostgresLog):
     """An open queue on a server."""
 
+    own_commits_ring = False
+
     def __init__(
         self,
         address: Address,

@@ -19,7 +19,7 @@ from .following import IS_FOLLOWED, lock_number
 from .notifying import NEWS, Channel, announcements
 from .reader import PostgresReader, text
 from .round_trip import Command, Cursor, run
-from .schema import LOCK_CLASS
+from .schema import CONFLICT, LOCK_CLASS
 from .writing import arrays, columns, merged, sql
 
 PAUSE_LIMIT_S = 5
@@ -42,14 +42,7 @@ BEGIN = f"""
            complete, {IS_FOLLOWED}, position, hash, type
       FROM meta LEFT JOIN ({LAST}) AS last ON true"""
 
-# One search in the unique index for each stream.
-CONFLICTS = f"""
-    SELECT stream, version, current
-      FROM {arrays(("TEXT[]", "BIGINT[]"))} AS expected (stream, version)
-     CROSS JOIN LATERAL (
-           SELECT coalesce(max(events.version), 0) AS current FROM events
-            WHERE events.stream = expected.stream) AS log
-     WHERE current <> version LIMIT 1"""
+REFUSE_CONFLICT = "SELECT refuse_conflict(CAST(%s AS TEXT[]), CAST(%s AS BIGINT[]))"
 
 _TYPES = (
     "BIGINT[]",
@@ -112,7 +105,10 @@ class PostgresTransaction(Appending, PostgresReader):
     def run_with(self, *last: Command) -> Cursor:
         """Run all postponed commands and then these; return the result of the last one."""
         commands, self._postponed = [*self._postponed, *last], []
-        return run(self._connection, commands)
+        try:
+            return run(self._connection, commands)
+        except psycopg.errors.SerializationFailure as error:
+            raise _conflict(error) from None
 
     @property
     def announcements(self) -> list[str]:
@@ -176,11 +172,9 @@ class PostgresTransaction(Appending, PostgresReader):
         return ended.rowcount == 1
 
     def _insert(self, records: list[Row], expected: list[tuple[str, int]]) -> None:
-        """Insert records. The versions are compared first: an error would end the transaction."""
+        """Insert records, after the versions were compared. A conflict ends the transaction."""
         if expected:  # else all streams were checked before in this transaction
-            conflicts = self._execute(CONFLICTS.encode(), columns(expected)).fetchall()
-            if conflicts:
-                raise StreamConflict(*conflicts[0])
+            self._postpone(REFUSE_CONFLICT.encode(), columns(expected))
         self._has_news = self._has_news or any(record[3] in NEWS for record in records)
         self._postpone(INSERT.encode(), columns(records))
 
@@ -201,6 +195,14 @@ class PostgresTransaction(Appending, PostgresReader):
         self.changed = True
         if self._postponed:
             self.run_with()
+
+
+def _conflict(error: psycopg.Error) -> Exception:
+    """Return StreamConflict if that is the reason of the error, else the error."""
+    if error.diag.message_primary != CONFLICT:
+        return error
+    version, current, stream = (error.diag.message_detail or "").split(" ", 2)
+    return StreamConflict(stream, int(version), int(current))
 
 
 def begin(connection: Connection, quoted_schema: str, key: str, patience_s: float) -> Begun | None:

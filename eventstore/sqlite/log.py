@@ -49,6 +49,8 @@ RESET_PATIENCE_S, RESET_PAUSE_S = 0.1, 2.0
 class SqliteStore:
     """An open queue file."""
 
+    own_commits_ring = True
+
     distant = False
     settles_within_s = 0.0
 

@@ -212,10 +212,16 @@ class Rounds:
         with self._queue.write(self._worker_id) as session:
             session.send(EndWorker(worker_id=self._worker_id, reason="keeper-lost"))
 
-    def position(self) -> int:
-        """Return the position of the last event, by any writer."""
+    def others_wrote_after(self, position: int) -> bool:
+        """Return whether there may be events of others after this position.
+
+        position: of the last event that this worker has read or written. Called when the bell has
+        rung.
+        """
+        if not self._queue.store.own_commits_ring:
+            return True
         with self._queue.read() as tx:
-            return tx.head().position
+            return tx.head().position != position
 
     def write(self, slots: list[int], due: bool) -> Round:
         """Prepare a transaction that records all items and claims a job for each of `slots`.

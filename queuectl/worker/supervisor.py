@@ -240,7 +240,7 @@ class Supervisor:
             self._rounds.refuse_gone()
             self._presence.check()
             self._read_log(now_us, everyone=True)
-        elif rung and self._rounds.position() != self._news.position:
+        elif rung and self._rounds.others_wrote_after(self._news.position):
             self._read_log(now_us, everyone=False)
         while self._news.died:
             self._peers.died(self._news.died.pop())

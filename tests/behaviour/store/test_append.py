@@ -68,6 +68,15 @@ def test_writer_that_expects_another_version_is_refused(store: Store, version: i
     assert store.head().position == 1
 
 
+def test_conflict_names_a_stream_with_spaces(store: Store) -> None:
+    append(store, "100 % done")
+    with (
+        pytest.raises(StreamConflict, match="stream 100 % done is at version 1, not 0"),
+        store.write("anna@box") as tx,
+    ):
+        tx.append("100 % done", 0, [JOB])
+
+
 def test_exception_in_the_block_writes_nothing(store: Store) -> None:
     with pytest.raises(ZeroDivisionError), store.write("anna@box") as tx:
         raise ZeroDivisionError(tx.append("1", 0, [JOB]))

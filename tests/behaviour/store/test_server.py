@@ -21,6 +21,7 @@ from eventstore.errors import (
 )
 from eventstore.events.job import Enqueued
 from eventstore.store import Log, Reader, Writer
+from eventstore.tables import Table
 from eventstore.verify import verify
 from tests.stores import ON_A_SERVER, open_on_server
 
@@ -334,3 +335,31 @@ def test_user_without_privileges_is_refused(url: str, store: Log, owner: Any) ->
     with pytest.raises(NotAllowed, match="permission denied"):
         open_on_server(url.replace("//postgres@", "//stranger@"))
     owner.execute("DROP ROLE stranger")
+
+
+HOSTILE = [
+    "",
+    "NULL",
+    "null",
+    "a b",
+    "{}",
+    "{a,b}",
+    ",",
+    '"',
+    '\\"',
+    "\\",
+    "\\x41",
+    "'",
+    "é\n\t",
+    "%s",
+]
+"""Texts that an array or a statement could be mistaken for."""
+
+
+def test_texts_are_stored_as_they_are(store: Log) -> None:
+    texts = Table("texts", {"n": "integer", "text": "text or null"}, key=("n",))
+    rows = [(number, text) for number, text in enumerate([*HOSTILE, None])]
+    with store.write("anna@box") as tx:
+        tx.execute(tx.dialect.create(texts, "texts"))
+        tx.write(texts.insert(), rows, "texts")
+        assert tx.query("SELECT n, text FROM texts ORDER BY n") == rows

@@ -313,6 +313,7 @@ def test_queue_moves_between_two_places_of_a_kind(filled: Ctl, server: str, url:
         check(filled, target, last)
 
 
+@pytest.mark.proof
 def test_interrupted_by_a_person_it_says_how_to_go_on(filled: Ctl, server: str) -> None:
     job = filled.enqueue("until [ -e go ]; do sleep 0.01; done")
     with filled.worker() as worker:

@@ -5,24 +5,26 @@ Its default connector and worker; `fill` applies its schema first.
 
 import asyncio
 import sys
+from typing import Any
 
 from procrastinate import App, PsycopgConnector
 
 
+async def _run(command: str) -> int:
+    process = await asyncio.create_subprocess_exec("sh", "-c", command)
+    return await process.wait()
+
+
 async def main(verb: str, url: str, number: str, command: str = "") -> None:
     """Fill the queue with `number` jobs, or drain it with `number` slots."""
-    app = App(connector=PsycopgConnector(conninfo=url))
+    app: Any = App(connector=PsycopgConnector(conninfo=url))
 
-    @app.task(name="run")
-    async def run(command: str) -> int:
-        process = await asyncio.create_subprocess_exec("sh", "-c", command)
-        return await process.wait()
-
+    run = app.task(name="run")(_run)
     async with app.open_async():
         if verb == "fill":
             await app.schema_manager.apply_schema_async()
             jobs = [{"command": command}] * int(number)
-            await run.batch_defer_async(*jobs)  # type: ignore[arg-type]
+            await run.batch_defer_async(*jobs)
         else:
             await app.run_worker_async(
                 concurrency=int(number), wait=False, install_signal_handlers=False

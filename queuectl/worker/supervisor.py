@@ -257,6 +257,8 @@ class Supervisor:
         everyone: also check the workers that were alive at the last check.
         """
         state = self._rounds.read_log(busy=bool(len(self._running) or self._prefetch))
+        if state.position < self._news.position:  # the server went back to an older state
+            self._rounds.refuse_gone()
         self._news.ready, self._news.position = state.has_ready_jobs, state.position
         self._news.due = self._news.due or state.clock_set_back
         if not state.me.active:  # the lock files were removed, and another worker took over

@@ -4,8 +4,14 @@ import pytest
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
+from tests.ctl import UNPOLLED_S, Ctl
 from tests.stores import SAMPLED_SERVERS
-from tests.torture.server_failover import failovers
+from tests.torture.server_failover import (
+    address_of_both,
+    failovers,
+    primary_and_standby,
+    stop_replication,
+)
 
 FAILOVERS = 3
 
@@ -25,3 +31,34 @@ def test_asynchronous_failover_that_loses_events_is_noticed(installation: str) -
     tally = failovers(installation, FAILOVERS, 0, "asynchronous")
     assert tally.findings == []
     assert " 0 lost" not in tally.note
+
+
+def test_worker_goes_on_after_a_synchronous_failover(ctl: Ctl, installation: str) -> None:
+    with primary_and_standby(installation, "synchronous") as (primary, standby):
+        ctl.env["QUEUECTL_DB"] = address_of_both(primary, standby, "worked")
+        ctl("init")
+        running = ctl.enqueue("sleep 2")
+        with ctl.worker("--count", "2"):
+            ctl("wait", ctl.enqueue("true"))
+            primary.kill()
+            standby.promote()
+            next_one = ctl.enqueue("true")
+            ctl("wait", running, next_one)
+        assert len(ctl.show(running)["attempts"]) == 1
+        ctl("verify")
+
+
+def test_idle_worker_stops_after_a_failover_that_lost_events(ctl: Ctl, installation: str) -> None:
+    with primary_and_standby(installation, "asynchronous") as (primary, standby):
+        ctl.env["QUEUECTL_DB"] = address_of_both(primary, standby, "worked")
+        ctl("init")
+        with ctl.worker() as worker:
+            ctl("wait", ctl.enqueue("true"))
+            stop_replication(primary)
+            ctl("wait", ctl.enqueue("true"))  # its events will be lost
+            primary.kill()
+            standby.promote()
+            ended = worker.ends(UNPOLLED_S)
+        assert (ended.code, "no longer contains event" in ended.err) == (5, True)
+        ctl("verify")
+        ctl("replay", "--check")

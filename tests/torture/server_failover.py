@@ -9,7 +9,8 @@ import os
 import signal
 import threading
 import time
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -26,7 +27,7 @@ from projections.rebuild import compare
 from projections.registry import first_schema
 from queuectl.api import Queue
 from queuectl.errors import QueueError
-from tests.postgres import Server, installations
+from tests.postgres import Server, Standby, installations
 
 from .proof import Tally
 from .server_writers import AWAY_S, WRITERS
@@ -111,27 +112,52 @@ def failovers(
 
 def _failover(installation: str, replication: Replication, name: str) -> Failover:
     random = Random(name)
-    with ExitStack() as stack:
-        folders = [
-            Path(stack.enter_context(TemporaryDirectory(prefix="queuectl-pg-"))) for _ in range(2)
-        ]
-        primary = Server(installations()[installation], folders[0], *_options(replication))
-        primary.start()
-        stack.callback(primary.kill)
-        standby = primary.standby(folders[1])
-        standby.start()
-        stack.callback(standby.kill)
-        url = _url(folders, name)
+    with primary_and_standby(installation, replication) as (primary, standby):
+        url = address_of_both(primary, standby, name)
         create(address_from(url), first_schema)
         enqueuers = Enqueuers(url)
         time.sleep(random.uniform(0.2, 0.5))  # the moment of the fault, not a wait
-        _stop_replication(primary)
+        stop_replication(primary)
         time.sleep(random.uniform(0, 0.3))
         primary.kill()
         standby.promote()
         time.sleep(0.2)  # some jobs on the new primary
         enqueuers.end()
         return _judged(url, enqueuers)
+
+
+@contextmanager
+def primary_and_standby(
+    installation: str, replication: Replication
+) -> Iterator[tuple[Server, Standby]]:
+    """Run a server and a standby of it during the block."""
+    options = ("synchronous_standby_names='*'",) if replication == "synchronous" else ()
+    with ExitStack() as stack:
+        folders = [
+            Path(stack.enter_context(TemporaryDirectory(prefix="queuectl-pg-"))) for _ in range(2)
+        ]
+        primary = Server(installations()[installation], folders[0], *options)
+        primary.start()
+        stack.callback(primary.kill)
+        standby = primary.standby(folders[1])
+        standby.start()
+        stack.callback(standby.kill)
+        yield primary, standby
+
+
+def address_of_both(primary: Server, standby: Standby, queue: str) -> str:
+    """Return an address that leads to whichever of the two can be written."""
+    return (
+        f"postgresql://postgres@/postgres?host={primary.folder},{standby.folder}"
+        f"&target_session_attrs=read-write&queue={queue}"
+    )
+
+
+def stop_replication(primary: Server) -> None:
+    """Stop the process that sends the WAL to the standby, as a stalled network does."""
+    with closing(psycopg.connect(address_from(primary.url("any")).url)) as connection:
+        for (pid,) in connection.execute(SENDERS).fetchall():
+            os.kill(pid, signal.SIGSTOP)
 
 
 def _judged(url: str, enqueuers: Enqueuers) -> Failover:
@@ -151,23 +177,3 @@ def _judged(url: str, enqueuers: Enqueuers) -> Failover:
         f"{type(error).__name__}: {error}" for error in enqueuers.errors if error not in went_back
     ]
     return Failover(len(enqueuers.acknowledged), len(lost), len(went_back), findings)
-
-
-def _options(replication: Replication) -> tuple[str, ...]:
-    return ("synchronous_standby_names='*'",) if replication == "synchronous" else ()
-
-
-def _url(folders: list[Path], queue: str) -> str:
-    """Return an address that leads to whichever server can be written."""
-    hosts = ",".join(map(str, folders))
-    return (
-        f"postgresql://postgres@/postgres?host={hosts}&target_session_attrs=read-write"
-        f"&queue={queue}"
-    )
-
-
-def _stop_replication(primary: Server) -> None:
-    """Stop the process that sends the WAL to the standby, as a stalled network does."""
-    with closing(psycopg.connect(address_from(primary.url("any")).url)) as connection:
-        for (pid,) in connection.execute(SENDERS).fetchall():
-            os.kill(pid, signal.SIGSTOP)

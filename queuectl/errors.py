@@ -180,6 +180,15 @@ class AlreadyFinal(Refusal):
         self.job_id, self.state = job_id, state
 
 
+class WorkerLives(Refusal):
+    """The worker is alive on this machine."""
+
+    def __init__(self, worker_id: str) -> None:
+        todo = f"queuectl worker stop {worker_id}"
+        super().__init__(f"worker {worker_id} is alive on this machine; stop it with {todo}")
+        self.worker_id = worker_id
+
+
 class WorkerEnded(Refusal):
     """The worker has stopped or was lost."""
 

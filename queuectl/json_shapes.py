@@ -165,7 +165,11 @@ class WorkerShape(Shape, frozen=True, kw_only=True):
     state: str
     """The state in the log: `running`, `stopping`, `stopped` or `lost`."""
     alive: bool
-    """False if it has ended, or if it died and no other worker has taken over its jobs yet."""
+    """False if it has ended, or if it died and no other worker has taken over its jobs yet.
+
+    A worker on another machine, of a queue on a server, counts as alive if it has shown so within
+    its lease, by the server's clock.
+    """
     host: str
     pid: int
     slots: int

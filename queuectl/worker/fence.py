@@ -59,7 +59,7 @@ class Fence:
         is_first = not self._has_tripped
         self._has_tripped = True
         if is_first:
-            self._say(f"error: {why}; ending its jobs")
+            self._say(f"error: {why}; ending all that still run here")
         end_children(self._kept_limit)
         os._exit(LEASE_ENDED)
 

@@ -109,7 +109,7 @@ class Heart:
             return
         answered_us = boot_us()
         if nonces is None:
-            self._fence.trip(f"another worker has taken over the jobs of worker {self._worker_id}")
+            self._fence.trip(f"the jobs of worker {self._worker_id} were taken over")
         self._confirmed(sent_us)
         del nonces[self._worker_id]
         self._overdue = self._watch.saw(sent_us, answered_us, nonces, self.leases_us)

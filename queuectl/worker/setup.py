@@ -273,7 +273,7 @@ def _run(supervisor: Supervisor, server: Server | None) -> Reason:
     except WorkerEnded as ended:
         if server is None:
             raise
-        server.fence.trip(f"another worker has taken over the jobs of worker {ended.worker_id}")
+        server.fence.trip(f"the jobs of worker {ended.worker_id} were taken over")
     if server is not None:
         server.fence.disarm()
         server.heart.end()

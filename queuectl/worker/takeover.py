@@ -23,12 +23,20 @@ from projections.read_models import jobs, workers
 
 from ..api import Queue
 from ..core.requests import LoseWorker
+from ..errors import WorkerLives
 from ..escape import visible
 from ..text.numbers import plural
 from . import process_sweep
 from .console import Console
 from .lease import Overdue
-from .liveness import boot_id, has_queue_open, is_elsewhere, living_processes, lock_names
+from .liveness import (
+    boot_id,
+    has_queue_open,
+    is_alive,
+    is_elsewhere,
+    living_processes,
+    lock_names,
+)
 from .pace import LOOK_AGAIN_US
 from .process_mark import mark_of
 from .selector import Selector
@@ -205,6 +213,26 @@ def take_over_by_lease(queue: Queue, worker: Worker, found_by: str, nonce: int) 
         request = LoseWorker(worker_id=worker.id, found_by=found_by, how="lease")
         lost = session.send(request)
         return [job.id for job in claims] if isinstance(lost, Worker) else None
+
+
+def forget(queue: Queue, worker: Worker, by: str) -> list[str]:
+    """Requeue the jobs of a worker that a person says is gone, and return their ids.
+
+    If it still runs on another machine, it ends its jobs when it notices. Raises WorkerLives if it
+    is alive on this machine, or WorkerEnded.
+    """
+    if not is_elsewhere(queue.store, worker):
+        if is_alive(queue.store, worker):
+            raise WorkerLives(worker.id)
+        if (lost := take_over(queue, worker, by)) is not None:
+            return lost
+    with queue.write(by) as session:
+        claims = jobs.of_worker(session.tx, worker.id)
+        answer = session.send(LoseWorker(worker_id=worker.id, found_by=by, how="person"))
+        if not isinstance(answer, Worker):
+            raise answer
+        session.tx.take_lease(worker.id, None)
+    return [job.id for job in claims]
 
 
 def _free_locks(queue: Queue, worker: Worker) -> list[Lock] | None:

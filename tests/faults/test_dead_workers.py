@@ -146,3 +146,23 @@ def test_a_lost_attempt_has_no_duration(ctl: Ctl, dead: str) -> None:
 def test_doctor_says_whose_processes_are_left(ctl: Ctl, dead: str) -> None:
     (line,) = [line for line in ctl("doctor", code=1).lines if "\tprocesses\t" in line]
     assert "1 process of attempts whose worker is dead: " in line
+
+
+def test_a_dead_worker_can_be_forgotten(ctl: Ctl, dead: str) -> None:
+    (worker,) = ctl("worker", "list").jobs
+    answer = ctl("worker", "forget", worker)
+    assert answer.out == f"worker {worker} is forgotten; 1 job requeued\n"
+    assert ctl.show(dead)["state"] == "pending"
+    assert f"worker {worker} is already lost" in ctl("worker", "forget", worker).err
+
+
+def test_a_living_worker_is_not_forgotten(ctl: Ctl) -> None:
+    with ctl.worker() as running:
+        running.says("runs 1 job")
+        (worker,) = ctl("worker", "list").jobs
+        assert "is alive on this machine" in ctl("worker", "forget", worker, code=4).err
+
+
+def test_a_missing_worker_is_not_forgotten(ctl: Ctl) -> None:
+    ctl.enqueue("true")
+    ctl("worker", "forget", "nobody", code=3)

@@ -18,7 +18,7 @@ from ...text.timestamps import ago
 from ..ui import options
 from ..ui.invocation import with_named_db
 from ..ui.job_selection import say_if_unused
-from ..ui.living_workers import living_workers
+from ..ui.living_workers import living_workers, workers_elsewhere
 from ..ui.printer import Printer, line
 from ..ui.watch import watch
 
@@ -71,6 +71,7 @@ def _print_workers_and_head(
     now_us = SystemClock().wall_us()
     active = workers.active(tx)
     living = living_workers(store, active)
+    elsewhere = workers_elsewhere(store, active)
     none = with_named_db("none (start one with: queuectl worker start)")
     if move := moves.move(tx):
         line(f"Moved: to {visible(move.to)}; this queue can only be read")
@@ -78,7 +79,13 @@ def _print_workers_and_head(
     line(f"Workers: {len(living) or none}")
     for worker in active:
         claimed = len(jobs.of_worker(tx, worker.id))
-        words = _busy(worker, claimed, now_us) if worker in living else _dead(worker, claimed)
+        name = visible(worker.started.name)
+        if worker.id in elsewhere:
+            name += f" on {visible(worker.started.host)}"
+        if worker in living:
+            words = _busy(worker, name, claimed, now_us)
+        else:
+            words = _silent(name, claimed) if worker.id in elsewhere else _dead(name, claimed)
         line(f"  {visible(worker.id)}: {words}")
     if (oldest := _oldest(tx, queue_name)) is not None:
         line(f"Oldest waiting: job {visible(oldest.id)}, for {age(now_us - oldest.changed_at_us)}")
@@ -112,22 +119,26 @@ def _oldest(tx: Reader, queue_name: str | None) -> Job | None:
     return jobs.get(tx, job_id) if job_id else None
 
 
-def _busy(worker: Worker, claimed: int, now_us: int) -> str:
+def _busy(worker: Worker, name: str, claimed: int, now_us: int) -> str:
     started = worker.started
     stopping = ", stopping" if worker.state == "stopping" else ""
     busy, ahead = min(claimed, started.slots), max(0, claimed - started.slots)
     waiting = f" and {ahead:,} more claimed ahead" if ahead else ""
     return (
-        f"{visible(started.name)}, {busy} of {started.slots} slots busy{waiting},"
+        f"{name}, {busy} of {started.slots} slots busy{waiting},"
         f" started {ago(worker.started_at_us, now_us)}{stopping}"
     )
 
 
-def _dead(worker: Worker, claimed: int) -> str:
-    return (
-        f"{visible(worker.started.name)}, dead with {plural(claimed, 'job')} claimed"
-        " (the next worker requeues them)"
-    )
+def _dead(name: str, claimed: int) -> str:
+    claims = f"{plural(claimed, 'job')} claimed"
+    return f"{name}, dead with {claims} (the next worker requeues them)"
+
+
+def _silent(name: str, claimed: int) -> str:
+    """Describe a worker on another machine that has not beaten for its lease."""
+    claims = f"{plural(claimed, 'job')} claimed"
+    return f"{name}, silent with {claims} (another worker requeues them after its lease)"
 
 
 def _print_json(out: Printer, store: Store | None, tx: Reader, queue_name: str | None) -> None:

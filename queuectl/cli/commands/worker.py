@@ -1,13 +1,15 @@
-"""`worker`: start, list and stop workers.
+"""`worker`: start, list, stop and forget workers.
 
 Each subcommand imports only the modules that it needs, because `worker start` needs nearly all of
 them, and the other subcommands few.
 """
 
+import sys
 from typing import TYPE_CHECKING, Literal
 
 import click
 
+from ... import exit_codes
 from ..ui import options
 from ..ui.invocation import named_db
 from ..ui.param_types import Whole
@@ -29,7 +31,7 @@ CHECK_S = 1.0
 
 @click.group("worker")
 def worker_command() -> None:
-    """Start, list and stop workers."""
+    """Start, list, stop and forget workers."""
 
 
 @worker_command.command(
@@ -117,13 +119,15 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
     from ...json_shapes import WorkerPage, worker_shape
     from ...text.hints import dead_workers
     from ..ui.columns import WORKER_COLUMNS, WorkerRow
-    from ..ui.living_workers import living_workers
+    from ..ui.living_workers import living_workers, workers_elsewhere
 
     with reading.read() as tx:
         listed = workers.newest(tx, ENDED_SHOWN) if ended_too else workers.active(tx)
         claimed = {w.id: tuple(job.id for job in jobs.of_worker(tx, w.id)) for w in listed}
         position = tx.head().position
-        living = living_workers(reading.store, [worker for worker in listed if worker.active])
+        active = [worker for worker in listed if worker.active]
+        living = living_workers(reading.store, active)
+        elsewhere = workers_elsewhere(reading.store, active)
     alive = {worker.id for worker in living}
     shapes = [
         worker_shape(worker, alive=worker.id in alive, jobs=claimed[worker.id]) for worker in listed
@@ -133,7 +137,10 @@ def list_(reading: "Reading", out: Printer, ended_too: bool) -> None:
     elif out.form == "jsonl":
         out.documents(shapes)
     else:
-        rows = [WorkerRow(worker, claimed[worker.id], worker.id in alive) for worker in listed]
+        rows = [
+            WorkerRow(worker, claimed[worker.id], worker.id in alive, worker.id in elsewhere)
+            for worker in listed
+        ]
         out.table(
             WORKER_COLUMNS, rows, none="No worker is running. Start one: queuectl worker start"
         )
@@ -162,6 +169,40 @@ def stop(queue: "Queue", worker: str | None, now: bool, reason: str | None) -> N
     _request_stop(queue, stopping, how, reason)
     waited_for = [worker for worker in stopping if not _runs_this_command(queue, worker)]
     _await_end(queue, waited_for, how, reason)
+
+
+@worker_command.command("forget", epilog=options.examples("queuectl worker forget 3f2a1c"))
+@click.argument("worker", metavar="W", shell_complete=options.completed_by("worker_names"))
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation on a terminal.")
+@options.existing_queue
+def forget(queue: "Queue", worker: str, yes: bool) -> None:
+    """Requeue the jobs of a worker whose machine is gone, before its lease ends."""
+    from ...worker.takeover import forget
+
+    for active in _workers_to_stop(queue, worker):
+        risk = _risk(queue, active)
+        if not yes and sys.stdin.isatty() and not click.confirm(f"{risk} Forget it?", err=True):
+            note("Nothing changed.")
+            raise click.exceptions.Exit(exit_codes.NO)
+        job_ids = forget(queue, active, queue.actor)
+        if not sys.stdin.isatty():
+            note(risk)
+        _answer(f"worker {active.id} is forgotten; {_outcome_of_jobs(queue, job_ids)}")
+
+
+def _risk(queue: "Queue", worker: "Worker") -> str:
+    """Return what is known of a worker that is to be forgotten, and what may follow."""
+    from ...escape import visible
+    from ...text.durations import duration
+
+    beat_us = queue.store.last_beats().get(worker.id)
+    known = "is not known to live"
+    if beat_us is not None:
+        known = f"showed {duration(queue.store.wall_us() - beat_us)} ago that it lives"
+    return (
+        f"worker {worker.id} on {visible(worker.started.host)} {known}; if it still runs, its jobs"
+        " run twice until it notices."
+    )
 
 
 def _request_stop(

@@ -159,11 +159,24 @@ class WorkerRow(NamedTuple):
     jobs: tuple[str, ...]
     """Ids of the jobs that it runs or has claimed, oldest first."""
     alive: bool
+    elsewhere: bool = False
+    """Whether it may be on another machine."""
 
     @property
     def state(self) -> str:
-        """The state in the log, or `dead` if it died and no other worker has taken over yet."""
-        return "dead" if self.worker.active and not self.alive else self.worker.state
+        """The state in the log, or `dead` if it died and no other worker has taken over yet.
+
+        A worker on another machine that has not beaten for its lease is `silent`.
+        """
+        if self.alive or not self.worker.active:
+            return self.worker.state
+        return "silent" if self.elsewhere else "dead"
+
+    @property
+    def process(self) -> str:
+        """The pid, and where it is if that is another machine."""
+        started = self.worker.started
+        return f"{started.pid} on {started.host}" if self.elsewhere else str(started.pid)
 
 
 WORKER_COLUMNS: tuple[Column[WorkerRow], ...] = (
@@ -177,7 +190,12 @@ WORKER_COLUMNS: tuple[Column[WorkerRow], ...] = (
         lambda row, _: ", ".join(row.worker.started.queues) or "all",
         droppable=True,
     ),
-    text_column("pid", lambda row: str(row.worker.started.pid), droppable=True),
+    Column(
+        "pid",
+        lambda row: str(row.worker.started.pid),
+        lambda row, _: row.process,
+        droppable=True,
+    ),
     time_column("started", lambda row: row.worker.started_at_us),
     text_column("ended", lambda row: row.worker.ended or "", droppable=True),
     Column(

@@ -16,3 +16,15 @@ def living_workers(store: Store | None, active: Sequence[Worker]) -> list[Worker
     from ...worker.liveness import living
 
     return living(store, active)
+
+
+def workers_elsewhere(store: Store | None, active: Sequence[Worker]) -> set[str]:
+    """Return the ids of those of `active` that are, or may be, on another machine.
+
+    Of these, only their beats are known; see `queuectl.worker.liveness`.
+    """
+    if store is None or not store.distant or not active:
+        return set()
+    from ...worker.liveness import is_elsewhere
+
+    return {worker.id for worker in active if is_elsewhere(store, worker)}

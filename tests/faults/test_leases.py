@@ -1,0 +1,289 @@
+"""Two machines share a queue on a server: links are cut, processes are stopped, the server is away.
+
+A machine is a folder for state of its own: its locks are not those of the other one. Each job ticks
+from a grandchild that left its session, and no tick of an attempt may come after the first of the
+next one. A lease lasts 10 s, the shortest there is, so most of these are proofs.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGSTOP
+
+import pytest
+
+from eventstore.location import create_on_server
+from projections.registry import first_schema
+from tests.ctl import Ctl, Result, Running, until
+from tests.faults.link import Link
+from tests.postgres import Server, installations, running
+
+pytest.importorskip("psycopg", reason="psycopg is not installed")
+
+LEASE_S = 10
+
+OTHER_MACHINE = Path(__file__).parent / "other_machine"
+"""A folder for PYTHONPATH: programs then have another boot id, or no fence."""
+
+TICKING = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        attempt = os.environ["QUEUECTL_ATTEMPT"]
+        with open(sys.argv[1], "a", buffering=1) as file:
+            while True:
+                file.write(f"{attempt} {time.monotonic()}\\n")
+                time.sleep(0.004)
+    os._exit(0)
+time.sleep(1000)
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    if not installations():
+        pytest.skip("no PostgreSQL server is installed, or this user has no account name")
+    with running(next(iter(installations())), "fsync=off") as server:
+        yield server
+
+
+class Machine:
+    """A machine with its own state and its own link to the server."""
+
+    def __init__(self, folder: Path, server: Server, queue: str) -> None:
+        folder.mkdir()
+        self.link = Link(folder / "link", server.folder)
+        self.ctl = Ctl(folder)
+        self.ctl.env |= {
+            "XDG_STATE_HOME": str(folder / "state"),
+            "PYTHONPATH": f"{OTHER_MACHINE}:{self.ctl.env['PYTHONPATH']}",
+            "QUEUECTL_TESTS_BOOT": folder.name,
+        }
+        self.ctl.env["QUEUECTL_DB"] = (
+            f"postgresql://postgres@/postgres?host={self.link.folder}&queue={queue}"
+        )
+
+    def ctl_here(self, *words: str, code: int) -> Result:
+        """Run a command on this machine."""
+        with self.ctl.executed(*words) as command:
+            result = command.ends()
+        assert result.code == code, result
+        return result
+
+    @contextmanager
+    def worker(self, *words: str) -> Iterator[Running]:
+        """Run a worker during the block; its processes are killed afterwards."""
+        with self.ctl.executed("worker", "start", *words) as worker:
+            try:
+                yield worker
+            finally:
+                self.link.open()
+                worker.kill(SIGCONT)
+
+
+class Site:
+    """Two machines, a queue, and the ticks of its jobs."""
+
+    def __init__(self, folder: Path, server: Server) -> None:
+        name = f"leases-{os.urandom(4).hex()}"
+        create_on_server(server.url(name), first_schema)
+        self.a, self.b = (Machine(folder / name_, server, name) for name_ in "ab")
+        self.direct = Ctl(folder)
+        self.direct.env["QUEUECTL_DB"] = server.url(name)
+        self.direct("config", "set", "lease", f"{LEASE_S}s")
+        self._ticks = folder / "ticks"
+        self._ticks.touch()
+        self._program = folder / "ticking.py"
+        self._program.write_text(TICKING)
+
+    def enqueue(self) -> str:
+        command = f"{sys.executable} {self._program} {self._ticks}"
+        return self.direct.enqueue(command, grace=0.1)
+
+    def ticks(self, attempt: int) -> list[float]:
+        """Return the times at which an attempt has ticked."""
+        lines = [line.split() for line in self._ticks.read_text().splitlines()]
+        return [float(line[1]) for line in lines if len(line) == 2 and line[0] == str(attempt)]
+
+    def await_attempt(self, attempt: int, within_s: float = 100) -> float:
+        """Wait for the first tick of an attempt, and return its time."""
+        return until(lambda: self.ticks(attempt) or None, f"attempt {attempt}", within_s)[0]
+
+    def overlap_s(self) -> float:
+        """Return the longest time for which two attempts have ticked at once."""
+        attempts = [ticks for number in range(1, 9) if (ticks := self.ticks(number))]
+        return max([0.0, *(before[-1] - after[0] for before, after in pairwise(attempts))])
+
+    def lost(self) -> list[tuple[str, str]]:
+        """Return how workers were lost, and who found it."""
+        events = self.direct("events", "--type", "worker-lost", "--json").json["events"]
+        return [(event["data"].get("how", "locks"), event["actor"]) for event in events]
+
+
+@pytest.fixture
+def site(tmp_path: Path, server: Server) -> Iterator[Site]:
+    site = Site(tmp_path, server)
+    yield site
+    for machine in (site.a, site.b):
+        machine.link.close()
+
+
+def supervisor_of(worker: Running) -> int:
+    return next(iter(children(worker.pid)))
+
+
+def children(pid: int) -> set[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return {*map(int, listed.split())}
+
+
+def cut_silently(machine: Machine, worker: Running) -> None:
+    machine.link.silence()
+
+
+def cut_by_reset(machine: Machine, worker: Running) -> None:
+    machine.link.refuse()
+
+
+def stop_keeper_and_cut(machine: Machine, worker: Running) -> None:
+    worker.kill(SIGSTOP)
+    machine.link.silence()
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("fault", [cut_silently, cut_by_reset, stop_keeper_and_cut])
+def test_a_worker_that_is_cut_off_ends_its_jobs_before_others_run_them(
+    site: Site, fault: object
+) -> None:
+    site.enqueue()
+    with site.a.worker() as first:
+        site.await_attempt(1)
+        with site.b.worker() as second:
+            second.says("runs 1 job")
+            cut_s = time.monotonic()
+            fault(site.a, first)  # type: ignore[operator]
+            began_s = site.await_attempt(2) - cut_s
+            assert site.overlap_s() == 0
+            assert site.ticks(1)[-1] - cut_s < LEASE_S / 2 + LEASE_S / 12 + 1
+            assert began_s < LEASE_S + 3 * LEASE_S / 12 + 2
+            assert [how for how, _ in site.lost()] == ["lease"]
+            second.says("which did not beat for its lease")
+
+
+@pytest.mark.proof
+def test_without_a_fence_both_attempts_run_at_once(site: Site) -> None:
+    """The control: the worker keeps its jobs when it is cut off."""
+    unfenced = {
+        "PYTHONPATH": f"{Path(__file__).parent / 'unfenced'}:{site.a.ctl.env['PYTHONPATH']}"
+    }
+    site.enqueue()
+    worker = site.a.ctl.running("worker", "start", env=unfenced)
+    with worker as first, site.b.worker():
+        site.await_attempt(1)
+        site.a.link.silence()
+        site.await_attempt(2)
+        until(lambda: site.overlap_s() > 0.5 or None, "both attempts at once")
+        site.a.link.open()
+        first.says("were taken over")
+
+
+@pytest.mark.proof
+def test_both_stopped_ends_the_old_attempt_when_one_of_them_continues(site: Site) -> None:
+    site.enqueue()
+    with site.a.worker() as first:
+        site.await_attempt(1)
+        supervisor = supervisor_of(first)
+        first.kill(SIGSTOP)
+        os.kill(supervisor, SIGSTOP)
+        with site.b.worker():
+            site.await_attempt(2)
+            os.kill(supervisor, SIGCONT)
+            continued_s = time.monotonic()
+            until(lambda: not children(first.pid) or None, "the end of the supervisor")
+            assert site.ticks(1)[-1] - continued_s < 0.5
+        first.kill(SIGCONT)
+
+
+@pytest.mark.proof
+def test_an_outage_shorter_than_half_a_lease_changes_nothing(site: Site) -> None:
+    site.enqueue()
+    with site.a.worker() as first, site.b.worker() as second:
+        site.await_attempt(1)
+        for machine in (site.a, site.b):
+            machine.link.refuse()
+        time.sleep(LEASE_S * 0.3)
+        for machine in (site.a, site.b):
+            machine.link.open()
+        time.sleep(LEASE_S * 1.5)
+        assert site.ticks(2) == []
+        assert time.monotonic() - site.ticks(1)[-1] < 1
+        assert first.process.poll() is None
+        assert second.process.poll() is None
+
+
+@pytest.mark.proof
+def test_a_longer_outage_ends_the_jobs_and_they_run_again_after_it(site: Site) -> None:
+    site.enqueue()
+    with site.a.worker() as first:
+        site.await_attempt(1)
+        site.a.link.refuse()
+        first.says("the server has not confirmed this worker in time")
+        first.says("waiting for it")
+        assert time.monotonic() - site.ticks(1)[-1] < 5
+        site.a.link.open()
+        site.await_attempt(2, within_s=LEASE_S / 2)  # by the locks of the same machine
+        assert site.overlap_s() == 0
+        assert [how for how, _ in site.lost()] == ["locks"]
+
+
+def test_a_killed_worker_on_the_same_machine_is_taken_over_at_once(site: Site) -> None:
+    site.enqueue()
+    with site.a.worker() as first:
+        site.await_attempt(1)
+        with site.a.worker() as second:
+            second.says("runs 1 job")
+            supervisor = supervisor_of(first)
+            first.kill(SIGSTOP)
+            os.kill(supervisor, SIGKILL)
+            first.kill(SIGKILL)
+            site.await_attempt(2, within_s=LEASE_S / 2)
+            assert [how for how, _ in site.lost()] == ["locks"]
+
+
+def test_a_forgotten_worker_ends_its_jobs_at_its_next_beat(site: Site) -> None:
+    site.enqueue()
+    with site.a.worker() as worker:
+        site.await_attempt(1)
+        (listed,) = site.direct("worker", "list", "--json").json["workers"]
+        assert listed["alive"]
+        assert f"on {os.uname().nodename}, 1 of 1 slots busy" in site.direct("status").out
+        refused = site.a.ctl_here("worker", "forget", listed["id"], code=4)
+        assert "is alive on this machine" in refused.err
+        answer = site.direct("worker", "forget", listed["id"])
+        assert answer.out == f"worker {listed['id']} is forgotten; 1 job requeued\n"
+        worker.says("were taken over")
+        site.await_attempt(2, within_s=LEASE_S / 2)
+        assert site.overlap_s() == 0
+        assert [how for how, _ in site.lost()] == ["person"]
+
+
+def test_results_wait_while_the_server_is_away(site: Site) -> None:
+    job = site.direct.enqueue("sleep 1; echo done")
+    with site.a.worker() as worker:
+        site.direct.wait_for(job, "claimed")
+        site.a.link.refuse()
+        worker.says("no answer from the server")
+        site.a.link.open()
+        site.direct.wait_for(job, "succeeded", deadline_s=LEASE_S)
+        worker.says("answers again")
+        assert worker.err.count("no answer from the server") <= 1
+
+
+def test_a_person_cannot_start_a_worker_without_a_server(site: Site) -> None:
+    site.a.link.refuse()
+    assert "no answer from the server" in site.a.ctl("worker", "start", code=6).err

@@ -15,6 +15,7 @@ from eventstore.queue_file import (
     check_copy,
     delete_outputs,
     first_hash_of_copy,
+    open_copy,
     refuse_other_than_a_queue,
     write_copy,
 )
@@ -24,6 +25,7 @@ from eventstore.write_access import write_error
 
 from .core.collector import collector_off
 from .errors import Refusal
+from .outputs.arrival import on_their_way
 from .outputs.check import OutputProblem, outputs_of_copy
 from .outputs.copies import CREATE, FOLDER, clear, copy_outputs, own_folder, sync
 
@@ -87,7 +89,10 @@ def backup(
         copy = check_copy(
             building, store.label, head, lambda done, of: on_progress(of + done, 2 * of)
         )
-        copied = copy_outputs(store.pieces, copy.in_files, f"{building}.d")
+        with open_copy(building, store.label) as tx:
+            late = on_their_way(tx, store)
+        complete = [attempt for attempt in copy.in_files if attempt not in late]
+        copied = copy_outputs(store.pieces, complete, f"{building}.d")
         problems = outputs_of_copy(building, store.label)
         copied -= _leave_out_changed(problems, building)
         size = os.stat(building).st_size

@@ -33,6 +33,7 @@ from .core.collector import collector_off
 from .core.requests import MoveLog, RequestStop
 from .core.snapshot import Reading
 from .errors import MigrationRunning, NotMoved, StillRunning, ViewsDiffer
+from .outputs.arrival import on_their_way
 from .outputs.check import OutputProblem, check_outputs
 from .outputs.copies import copy_outputs
 from .text.numbers import plural
@@ -179,12 +180,15 @@ def _finish(
         if differences := compare(new, progress):
             raise ViewsDiffer(new.label, len(differences))
     with showing("checking outputs") as progress, new.read_log() as tx:
-        return list(check_outputs(tx, new.pieces, on_progress=progress))
+        outputs = check_outputs(tx, new.pieces, on_progress=progress, has_all=new.has_all)
+        return list(outputs)
 
 
 def _copy_long_outputs(source: Store, new: Store, copied: set[Attempt]) -> None:
     """Copy the long outputs of all attempts that are not in `copied` yet, and add them to it."""
-    attempts = [attempt for attempt in long_outputs(new) if attempt not in copied]
+    with new.read() as tx:
+        left_out = copied | on_their_way(tx, source)
+    attempts = [attempt for attempt in long_outputs(new) if attempt not in left_out]
     if not copied:  # what an interrupted migration has copied may not be complete
         _remove_long_outputs(new)
     if new.distant:

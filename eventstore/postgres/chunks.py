@@ -76,8 +76,10 @@ def tidy(connection: Connection, quoted_schema: str) -> None:
 class Batch:
     """Changes of the pieces of several outputs, in one transaction."""
 
-    def __init__(self, connection: Connection, quoted_schema: str) -> None:
+    def __init__(self, connection: Connection, quoted_schema: str, announcement: list[str]) -> None:
+        """announcement: statements that wake those who follow the outputs."""
         self._connection, self._schema = connection, quoted_schema
+        self._announcement = announcement
         self._deletions: list[tuple[str, int, int, int]] = []
         self._insertions: list[tuple[str, int, int, bytes]] = []
         self._ends: dict[Parcel, int] = {}
@@ -131,7 +133,7 @@ class Batch:
                 cursor.executemany(DELETE, self._deletions)
             if self._insertions:
                 cursor.executemany(INSERT, self._insertions)
-        self._connection.execute("COMMIT")
+        self._connection.execute("; ".join((*self._announcement, "COMMIT")).encode())
 
     def _delete(self, parcel: Parcel, begin: int, end: int) -> None:
         """Delete the pieces that begin at these offsets, the last one excluded."""

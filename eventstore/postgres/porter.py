@@ -12,13 +12,16 @@ from collections.abc import Sequence
 
 import psycopg
 
-from ..errors import Gone, StoreError
+from ..errors import Away, Gone, StoreError
 from ..output_files import gaps_of, pieces
 from ..side_folder import SideFolder
 from .address import Address
 from .chunks import Batch, tidy
 from .connecting import Connection, connect
+from .failures import translated
 from .following import followed_outputs, output_name
+from .listener import Say
+from .notifying import announcements
 from .sent_files import Fate, Parcel
 
 ROUND_S = 1.0
@@ -30,6 +33,9 @@ IDLE_S = 30.0
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """The pauses after failures in a row; the last one is repeated."""
 
+REPORTED_AT = 3
+"""The failures in a row after which it is reported that outputs cannot be sent."""
+
 CLOSING_S = 10.0
 """How long the end of a worker waits until its outputs are sent."""
 
@@ -37,12 +43,17 @@ _END = 2**62
 
 
 class Porter:
-    """The thread, and the outputs that it sends. It starts with the first output."""
+    """Sends outputs, by a thread."""
 
-    def __init__(self, address: Address, key: str, folder: str) -> None:
-        """folder: path of this machine's folder of the queue. key: of the queue."""
+    def __init__(self, address: Address, key: str, folder: str, say: Say) -> None:
+        """Prepare to send; the first output starts the thread.
+
+        key: of the queue. folder: path of this machine's folder of the queue. say: called once, by
+        the thread, if outputs cannot be sent although the server answers.
+        """
         self._address, self._key = address, key
-        self._folder = SideFolder(folder)
+        self._folder, self._say = SideFolder(folder), say
+        self._said = False
         self._changed = threading.Condition()
         """Guards the attributes that follow, but for the connection."""
         self._parcels: list[Parcel] = []
@@ -104,9 +115,10 @@ class Porter:
                 try:
                     self._send(parcels)
                     self._failures = 0
-                except (StoreError, psycopg.Error, OSError):
+                except (StoreError, psycopg.Error, OSError) as error:
                     self._failures += 1
                     self._doubt(parcels)
+                    self._report(error)
         finally:
             self._disconnect()
             self._folder.close()
@@ -142,13 +154,17 @@ class Porter:
 
     def _send(self, parcels: Sequence[Parcel]) -> None:
         """Send what is due of each output. Raises StoreError or psycopg.Error."""
+        with translated(self._address.label):
+            self._send_all(parcels)
+
+    def _send_all(self, parcels: Sequence[Parcel]) -> None:
         self._next_round_at_s = time.monotonic() + ROUND_S
         fates = [parcel.fate for parcel in parcels]  # read before the files: they are complete then
         connection = self._connected()
-        followed: set[str] = set()
-        if any(parcel.sent >= parcel.head_bytes for parcel in parcels):
-            followed = followed_outputs(connection, self._address.quoted_schema)
-        batch = Batch(connection, self._address.quoted_schema)
+        schema = self._address.quoted_schema
+        followed = followed_outputs(connection, schema)
+        announcement = announcements(self._key, 0, ["log"]) if followed else []
+        batch = Batch(connection, schema, announcement)
         for parcel, fate in zip(parcels, fates, strict=True):
             if fate == "removed":
                 batch.delete_all(parcel)
@@ -179,6 +195,15 @@ class Porter:
         self._disconnect()
         for parcel in parcels:
             parcel.has_more, parcel.is_certain = True, False
+
+    def _report(self, error: Exception) -> None:
+        """Report once that outputs stay here, unless the server is away: others report that."""
+        if self._failures == REPORTED_AT and not isinstance(error, Away) and not self._said:
+            self._said = True
+            self._say(
+                f"outputs are not sent to the server ({error}); they are in the folder"
+                f" {self._folder.path}/outputs"
+            )
 
     def _connected(self) -> Connection:
         """Return the connection. Raises StoreError."""

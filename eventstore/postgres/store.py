@@ -62,7 +62,9 @@ class PostgresStore(PostgresLog):
         from .sent_files import SentFiles
 
         if self._porter is None:
-            self._porter = Porter(self._address, self.key, self.side_folder.path)
+            self._porter = Porter(
+                self._address, self.key, self.side_folder.path, self._on_wait or _say_nothing
+            )
         folder = partial(self.side_folder.folder, "outputs")
         return SentFiles(folder, job_id, attempt, limit_bytes, self._porter)
 

@@ -233,5 +233,7 @@ def _rows(store: Store, on_progress: OnProgress) -> list[Finding]:
 
 def _outputs(store: Store, on_progress: OnProgress) -> list[Finding]:
     with store.read_log() as tx:
-        problems = list(check_outputs(tx, store.pieces, on_progress=on_progress))
+        problems = list(
+            check_outputs(tx, store.pieces, on_progress=on_progress, has_all=store.has_all)
+        )
     return [checks.outputs(problems)]

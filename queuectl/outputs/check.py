@@ -1,6 +1,6 @@
 """Compare the outputs of attempts with their sizes and SHA-256 digests in the log."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
@@ -14,6 +14,9 @@ from .reader import pieces_before
 REPORTED_EVERY = 1_000
 """The number of outputs between two reports of the progress."""
 
+HasAll = Callable[[str, int, int], bool]
+"""Returns whether an output can be read completely. Arguments: job, attempt, bytes kept."""
+
 Where = Literal["rows", "rows and files"]
 """Which outputs to check: only the short ones in the database, or the long ones in files too."""
 
@@ -24,7 +27,9 @@ class OutputProblem(NamedTuple):
     job: str
     attempt: int
     kind: Literal["changed", "missing"]
-    """changed: the stored output has another digest. missing: no output is stored."""
+    """changed: the stored output has another digest. missing: it is not stored, or a part of it has
+    not arrived from the machine of its worker.
+    """
     folder: str | None
     """Name of the folder with its files; None if it is stored in the database."""
     position: int
@@ -38,11 +43,12 @@ def check_outputs(
     pieces: Pieces,
     where: Where = "rows and files",
     on_progress: OnProgress = lambda _, __: None,
+    has_all: HasAll = lambda _, __, ___: True,
 ) -> Iterator[OutputProblem]:
     """Yield a problem for each output that differs from the log, in the order of the log.
 
     Outputs that the log does not mention come last. pieces: returns the output of an attempt that
-    is stored in files.
+    is stored in files. has_all: see `Store.has_all`; an output that has not arrived is missing.
     """
     end = tx.head().position
     for count, row in enumerate(tx.recorded_outputs()):
@@ -56,7 +62,10 @@ def check_outputs(
                 continue
             name = folder_name(job, attempt)
             stored = _data(pieces_before(pieces(job, attempt), total_bytes))
-        if kind := _compared(stored, kept_bytes or 0, digest):
+        kind = _compared(stored, kept_bytes or 0, digest)
+        if kind == "changed" and name and not has_all(job, attempt, kept_bytes or 0):
+            kind = "missing"
+        if kind:
             yield _problem(job, attempt, kind, name, position, kept_bytes or 0)
     for job, attempt in tx.unrecorded_outputs():
         words = f"job {job}, attempt {attempt}: it has an output, but the log has none of it"

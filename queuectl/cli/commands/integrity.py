@@ -136,7 +136,7 @@ def _outputs(store: Store, in_files: bool) -> list[OutputProblem]:
 
     with ProgressDisplay("verifying outputs") as progress, store.read_log() as tx:
         where: Where = "rows and files" if in_files else "rows"
-        return list(check_outputs(tx, store.pieces, where, progress.show))
+        return list(check_outputs(tx, store.pieces, where, progress.show, store.has_all))
 
 
 def _problems(verdict: Verdict) -> Iterator[str]:

@@ -36,8 +36,10 @@ from ..ui.printer import note
 
 MISSING = "[the output that was kept is missing]"
 
-POLL_S = 0.2
-"""Seconds between two reads while an attempt runs: a worker does not announce new output."""
+POLL_S, POLL_ELSEWHERE_S = 0.2, 1.0
+"""Seconds between two reads while an attempt runs: a worker announces no output on its machine,
+and on others only if it knows that somebody follows it.
+"""
 
 ARRIVAL_US = 10_000_000
 """How long after the end of an attempt on another machine the rest of its output may arrive."""
@@ -172,8 +174,7 @@ def _follow(
             _note(to, f"[attempt {attempt}]")
         else:
             _say_idle(to, reading, idle, view)
-            _follow_output(reading, view)
-            reading.await_more(None if view.ended else POLL_S)
+            reading.await_more(None if view.ended else _poll_s(reading, view))
         view = _read_view(reading, view.job.id, attempt)
         _await_rest(reading, view)
         printed = _print(to, reading, view, printed, None)
@@ -182,9 +183,13 @@ def _follow(
         _note(to, f"[job {view.job.id} is {view.job.state}]")
 
 
-def _follow_output(reading: Reading, view: AttemptView) -> None:
-    if not view.ended and reading.store is not None:
-        reading.store.follow_output(view.job.id, view.attempt)
+def _poll_s(reading: Reading, view: AttemptView) -> float:
+    """Follow the output of an attempt that runs; return after how long to read it again."""
+    store = reading.store
+    if store is None or store.writes_here(view.job.id, view.attempt):
+        return POLL_S
+    store.follow_output(view.job.id, view.attempt)
+    return POLL_ELSEWHERE_S
 
 
 def _say_idle(to: Sink, reading: Reading, idle: IdleNotice, view: AttemptView) -> None:

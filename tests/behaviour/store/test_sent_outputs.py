@@ -10,6 +10,8 @@ import pytest
 from eventstore.events.job import Claimed, Enqueued, Succeeded
 from eventstore.output_files import Piece
 from eventstore.store import Store
+from queuectl.outputs import arrival
+from queuectl.outputs.arrival import on_their_way
 from queuectl.outputs.check import check_outputs
 from tests.stores import ON_A_SERVER, open_on_server
 
@@ -168,7 +170,38 @@ def test_outputs_of_other_machines_are_verified(store: Store, elsewhere: Store) 
     soon(lambda: elsewhere.has_all("1", 1, size))
     with elsewhere.read() as tx:
         assert list(check_outputs(tx, elsewhere.pieces)) == []
+        assert on_their_way(tx, elsewhere) == set()
     with store.write("anna@box") as tx:
         tx.execute("UPDATE output_chunks SET data = CAST('changed' AS BYTEA)")
     with elsewhere.read() as tx:
         assert [problem.kind for problem in check_outputs(tx, elsewhere.pieces)] == ["changed"]
+
+
+def test_output_on_its_way_is_missing_and_not_changed(
+    store: Store, elsewhere: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrival, "ARRIVAL_S", 0.1)
+    with store.write("anna@box") as tx:
+        tx.append("1", 0, [JOB, CLAIMED])
+        ended = Succeeded(attempt=1, output_bytes=9, kept_bytes=9, output_sha256="ab" * 32)
+        tx.append("1", 2, [ended])
+        tx.keep_output("1", 1, 9, None)
+        tx.execute("INSERT INTO output_chunks VALUES ('1', 1, 0, CAST('a part' AS BYTEA))")
+    with elsewhere.read() as tx:
+        problems = check_outputs(tx, elsewhere.pieces, has_all=elsewhere.has_all)
+        assert [problem.kind for problem in problems] == ["missing"]
+        assert on_their_way(tx, elsewhere) == {("1", 1)}
+
+
+def test_outputs_that_cannot_be_sent_are_reported_once(opened: Callable[..., Store]) -> None:
+    said: list[str] = []
+    worker = opened(create=True, on_wait=said.append)
+    with worker.write("anna@box") as tx:
+        tx.execute("ALTER TABLE output_chunks RENAME TO moved")
+    worker.output_files("1", 1, 1_000).write(0, b"first\n")
+    soon(lambda: said)
+    time.sleep(0.2)
+    assert len(said) == 1
+    assert said[0].startswith("outputs are not sent to the server (")
+    with worker.write("anna@box") as tx:
+        tx.execute("ALTER TABLE moved RENAME TO output_chunks")

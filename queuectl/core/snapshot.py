@@ -5,8 +5,10 @@ import os
 import select
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TypeVar
 
 from eventstore.errors import Away, Gone, Missing, ReadOnly
 from eventstore.events.recorded import Recorded
@@ -27,6 +29,8 @@ POLL_S = 0.5
 
 AWAY_S, AWAY_PAUSE_S = 75.0, 0.5
 """How long a command that waits for new events tries to reach its server, and the pauses."""
+
+Result = TypeVar("Result")
 
 PAGE = 1_000
 """Events to read per transaction: a slow reader must not prevent checkpoints of the WAL."""
@@ -77,16 +81,15 @@ class Reading:
             with scratch(first_schema) as tx:
                 yield tx
             return
-        with self._snapshot(store) as reader:
-            refuse_unfit(reader)
-            yield reader
+        with ExitStack() as stack:
+            yield self._patiently(partial(self._begin, store, stack))
 
     def events(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
     ) -> Iterator[Recorded]:
         """Iterate over the events after this position, in order, with one transaction per page."""
         while True:
-            page = self._page(after, upto, stream)
+            page = self._patiently(partial(self._page, after, upto, stream))
             yield from page
             if len(page) < PAGE:
                 return
@@ -127,20 +130,23 @@ class Reading:
             self._store.close()
         self._bell = self._store = None
 
-    @contextmanager
-    def _snapshot(self, store: Store) -> Iterator[Reader]:
-        """Begin to read; wait for a server that is away if this command waits for new events."""
+    def _begin(self, store: Store, stack: ExitStack) -> Reader:
+        """Begin to read, until the stack is closed."""
+        stack.close()  # ends what an earlier try has begun
+        reader = stack.enter_context(store.read())
+        refuse_unfit(reader)
+        return reader
+
+    def _patiently(self, run: Callable[[], Result]) -> Result:
+        """Run it, again if the server is away and this command waits for new events."""
         end_s = time.monotonic() + AWAY_S
-        with ExitStack() as stack:
-            while True:
-                try:
-                    reader = stack.enter_context(store.read())
-                    break
-                except Away:
-                    if self._bell is None or time.monotonic() >= end_s:
-                        raise
-                    time.sleep(AWAY_PAUSE_S)
-            yield reader
+        while True:
+            try:
+                return run()
+            except Away:
+                if self._bell is None or time.monotonic() >= end_s:
+                    raise
+                time.sleep(AWAY_PAUSE_S)
 
     def _rung(self, wait_s: float) -> bool:
         """Wait for the bell, at most `wait_s`; return True if it has rung.
@@ -172,7 +178,7 @@ class Reading:
     def _page(self, after: int, upto: int | None, stream: str | None) -> list[Recorded]:
         if self.store is None:
             return []
-        with self._snapshot(self.store) as tx:
+        with self.store.read() as tx:
             events = tx.events(after, upto, stream)
             return [event for event, _ in zip(events, range(PAGE), strict=False)]
 

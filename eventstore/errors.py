@@ -356,6 +356,17 @@ class Away(Unusable):
         )
 
 
+class Rejected(Away):
+    """The server answers, and refuses this connection; another try may succeed."""
+
+    def __init__(self, label: str, what: str) -> None:
+        Unusable.__init__(
+            self,
+            f"the server of {label} refuses the connection ({what}); correct the address, the"
+            " password (~/.pgpass), or the server's pg_hba.conf",
+        )
+
+
 class LogWentBack(StoreError):
     """A record that was on the server's disk is missing now."""
 
@@ -375,6 +386,7 @@ class NotAllowed(Unusable):
         self, label: str, what: str, todo: str = "ask the owner of the queue for the privilege"
     ) -> None:
         super().__init__(f"{label}: {what}; {todo}")
+        self.what = what
 
 
 class Incomplete(Unusable):

@@ -1,6 +1,9 @@
 """Creating a queue on a server: its schema, completely or not at all, and its roles."""
 
-from ..errors import ForeignFile, NotCreated
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import ForeignFile, NotAllowed, NotCreated
 from ..store import Schema
 from .address import Address, quoted
 from .connecting import Connection, connect_to_server
@@ -37,7 +40,7 @@ def create(address: Address, extra: Schema = lambda _: (), owner: str | None = N
     """
     connection = connect_to_server(address)
     try:
-        with translated(address.label), connection.transaction():
+        with _for_administrators(address), connection.transaction():
             return _create(connection, address, creation(address, extra, owner))
     finally:
         connection.close()
@@ -52,10 +55,22 @@ def create_roles(address: Address) -> tuple[Roles, list[str]]:
     roles = roles_of(address)
     connection = connect_to_server(address)
     try:
-        with translated(address.label), connection.transaction():
+        with _for_administrators(address), connection.transaction():
             return roles, _create_roles(connection, address, roles)
     finally:
         connection.close()
+
+
+@contextmanager
+def _for_administrators(address: Address) -> Iterator[None]:
+    """Translate errors. Who lacks a privilege is advised to ask for more than a grant."""
+    try:
+        with translated(address.label):
+            yield
+    except NotAllowed as error:
+        what = error.what
+        todo = "the administrator can run what queuectl init --print prints"
+        raise NotAllowed(address.label, what, todo) from None
 
 
 def _create(connection: Connection, address: Address, parts: list[str]) -> bool:

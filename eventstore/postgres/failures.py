@@ -5,7 +5,16 @@ from contextlib import contextmanager
 
 import psycopg
 
-from ..errors import Away, Full, Incomplete, NotAllowed, ReadOnly, StorageFailed, StoreError
+from ..errors import (
+    Away,
+    Full,
+    Incomplete,
+    NotAllowed,
+    ReadOnly,
+    Rejected,
+    StorageFailed,
+    StoreError,
+)
 
 # Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _FULL = ("53100",)
@@ -15,6 +24,15 @@ _READ_ONLY = ("25006",)
 _INCOMPLETE = ("3F000", "42P01", "42703", "42883")  # no such schema, table, column, function
 _FAILED = ("58030", "XX001", "XX002")  # I/O error, damaged data, damaged index
 _LIMIT = ("54000",)  # such as the queue of all notifications of the server
+_REJECTED = (
+    "authentication failed",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "no password supplied",
+    "certificate",
+)
+"""Parts of messages. A failure to connect has no SQLSTATE; in other languages it counts as away."""
+
 _AWAY = ("08", "57P", "25P03", "53300")
 """Beginnings: connection lost, server stopping, the session ended by a timeout, no room for one."""
 
@@ -41,7 +59,9 @@ def is_away(error: psycopg.Error) -> bool:
 def _translation(label: str, error: psycopg.Error) -> StoreError | None:
     what = _first_line(error)
     if is_away(error):
-        return Away(label, what)
+        return (
+            Rejected(label, what) if any(map(what.__contains__, _REJECTED)) else Away(label, what)
+        )
     return translation_of(label, error.sqlstate or "", what)
 
 

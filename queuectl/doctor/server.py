@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from eventstore.errors import Away, StoreError
+from eventstore.errors import Away, Rejected, StoreError
 from eventstore.location import Location, server_facts
 from eventstore.server_facts import ServerFacts
 
@@ -29,7 +29,7 @@ def check_place(
     problem, _, todo = str(error).partition("; ")
     for place in (f" of {location.name}", f" at {location.name}", f"{location.name}: "):
         problem = problem.replace(place, "")
-    if isinstance(error, Away):
+    if isinstance(error, Away) and not isinstance(error, Rejected):
         todo = "start the server, or correct the address; psql must be able to connect, too"
     return Finding("server", f"{words}: {problem}", todo or "correct the address")
 

@@ -3,7 +3,6 @@
 Each proof has its control, which breaks the rule and must fail.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,8 @@ from eventstore.errors import OutcomeUnknown, StorageFailed
 from eventstore.verify import verify
 from tests.postgres import Server, running
 from tests.stores import SAMPLED_SERVERS
-from tests.torture.proof import PROVE
+from tests.torture.on_server import CRASH, SETTLE
+from tests.torture.proof import amount
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
@@ -34,8 +34,8 @@ from tests.torture.server_writers import JOB, append_and_ask  # noqa: E402
 
 PAGE_BYTES = 8192
 
-CRASHES = 10 if os.environ.get(PROVE) else 1
-CUTS = 300 if os.environ.get(PROVE) else 20
+CRASHES, CUTS = amount(CRASH) // 2, amount(SETTLE) // 2
+"""For each server; most machines have two."""
 
 pytestmark = pytest.mark.sampled
 

@@ -66,6 +66,16 @@ def test_doctor_names_missing_guards(ctl: Ctl, url: str, owner: Any, checked: Ch
     assert "events_never_go missing or changed" in checked(url)["guards"]
 
 
+def test_doctor_and_verify_name_who_may_change_the_log(
+    ctl: Ctl, url: str, owner: Any, checked: Checked
+) -> None:
+    ctl("init", url)
+    owner.execute("GRANT DELETE ON events TO PUBLIC")
+    who = "everyone (PUBLIC) may DELETE the table events, without being its owner"
+    assert checked(url)["guards"] == who
+    assert ctl("--db", url, "verify", code=5).lines == [f"{who}; revoke that"]
+
+
 def test_doctor_examines_the_server_without_a_queue(url: str, checked: Checked) -> None:
     findings = checked(url)
     assert findings["server"] == f"{url} (named by --db): no queue"

@@ -51,6 +51,14 @@ def test_a_client_enqueues_and_a_worker_runs_with_their_roles(ctl: Ctl, url: str
     assert f"only {name}_owner, the owner of the tables, may rebuild the views" in refused
 
 
+def test_init_without_the_rights_says_what_to_do(ctl: Ctl, url: str) -> None:
+    user = url.rpartition("=")[2].replace("-", "_")
+    with connected(url) as server:
+        server.execute(f"CREATE ROLE {user} LOGIN")
+    refused = ctl("init", url.replace("postgres@", f"{user}@"), "--roles", code=6).err
+    assert "permission denied for database postgres; the administrator can run what" in refused
+
+
 def test_init_prints_the_sql_that_creates_the_same(ctl: Ctl, url: str) -> None:
     sql = ctl("init", url, "--roles", "--owner", "keeper of logs", "--print").out
     with connected(url) as server:

@@ -123,6 +123,11 @@ def test_server_that_does_not_run_is_reported(url: str) -> None:
         open_on_server(url.replace("host=", "host=/nowhere"))
 
 
+def test_connection_that_the_server_refuses_is_reported(url: str) -> None:
+    with pytest.raises(Away, match=r"refuses the connection .*role \"nobody\" does not exist"):
+        open_on_server(url.replace("postgres@", "nobody@"))
+
+
 def test_schema_of_another_program_is_refused(url: str, owner: Any) -> None:
     schema = owner.execute("SELECT current_setting('search_path')").fetchone()[0]
     owner.execute(f"CREATE SCHEMA {schema}")

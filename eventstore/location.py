@@ -5,7 +5,7 @@ import re
 import stat
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .dialect import SQLITE
 from .errors import (
@@ -22,8 +22,10 @@ from .errors import (
     OptionAsPath,
 )
 from .file_identity import file_identity
-from .server_facts import ServerFacts
 from .store import Schema, Store
+
+if TYPE_CHECKING:
+    from .server_facts import ServerFacts  # only for `doctor`
 
 
 class Location(NamedTuple):
@@ -295,7 +297,7 @@ def roles_sql(address: str, owner: str | None) -> str:
     return roles_script(address_from(address), owner)
 
 
-def server_facts(address: str) -> ServerFacts:
+def server_facts(address: str) -> "ServerFacts":
     """Return the facts about the server of a queue, which need not exist.
 
     Raises InvalidAddress, ForeignFile if the server is too old, Away or NoDriver.

@@ -14,6 +14,7 @@ import msgspec
 from .chain import COLUMNS, first_break
 from .errors import ChainBroken, OtherLog
 from .log_reader import LAST, last_of
+from .output_files import ALL_SENT
 from .store import ENDS, Head, Log, OnProgress, Reader, Row
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def send_output(job_id: str, attempt: int, kept: "Iterable[Piece]", target: Log)
     while rows := [(job_id, attempt, piece.offset, piece.data) for piece in islice(pieces, PIECES)]:
         with target.write("") as tx:
             tx.fill("output_chunks", _CHUNK_COLUMNS, rows)
+    with target.write("") as tx:
+        tx.fill("output_chunks", _CHUNK_COLUMNS, [(job_id, attempt, ALL_SENT, b"")])
 
 
 def remove_sent_outputs(target: Log) -> None:

@@ -18,6 +18,9 @@ LONGEST_NAME_BYTES = 200
 
 READ_BYTES = 65_536
 
+ALL_SENT = -1
+"""The offset of an empty piece on a server: all that was kept of an output has been sent to it."""
+
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from ..output_files import READ_BYTES, Piece
+from ..output_files import ALL_SENT, READ_BYTES, Piece
 from ..store import Bindings, Row
 from .connecting import Connection
 from .sent_files import Parcel
@@ -23,9 +23,9 @@ CHUNKS = f"""
      ORDER BY since LIMIT {_PAGE}"""
 
 # By the primary key. The length of a value is known without reading it.
-ARRIVED = """
-    SELECT CAST(coalesce(sum(length(data)), 0) AS BIGINT) FROM output_chunks
-     WHERE job = :job AND attempt = :attempt"""
+ARRIVED = f"""
+    SELECT CAST(sum(length(data)) AS BIGINT) FROM output_chunks
+     WHERE job = :job AND attempt = :attempt HAVING bool_or(since = {ALL_SENT})"""
 
 BEGIN = """
     BEGIN;
@@ -63,9 +63,9 @@ def chunks(query: Query, job_id: str, attempt: int, since: int) -> Iterator[Piec
             return
 
 
-def arrived_bytes(query: Query, job_id: str, attempt: int) -> int:
-    """Return the size of the pieces that have arrived."""
-    return int(query(ARRIVED, {"job": job_id, "attempt": attempt})[0][0])
+def has_arrived(query: Query, job_id: str, attempt: int, kept_bytes: int) -> bool:
+    """Return whether all of an output was sent, and all of that is there."""
+    return query(ARRIVED, {"job": job_id, "attempt": attempt}) == [(kept_bytes,)]
 
 
 def tidy(connection: Connection, quoted_schema: str) -> None:
@@ -94,7 +94,7 @@ class Batch:
     def delete_all(self, parcel: Parcel) -> None:
         """Delete all pieces of an output, if any may have been sent."""
         if parcel.was_tried:
-            self._delete(parcel, 0, _END)
+            self._delete(parcel, ALL_SENT, _END)
 
     def trim(self, parcel: Parcel, gaps: list[tuple[int, int]]) -> None:
         """Delete the pieces that were dropped from the files, because later ones needed the room.
@@ -112,6 +112,11 @@ class Batch:
         self._insertions.append((parcel.job_id, parcel.attempt, piece.offset, piece.data))
         self._ends[parcel] = piece.end
         self._size_bytes += len(piece.data)
+
+    def complete(self, parcel: Parcel) -> None:
+        """Mark an output as sent completely."""
+        self._delete(parcel, ALL_SENT, 0)
+        self._insertions.append((parcel.job_id, parcel.attempt, ALL_SENT, b""))
 
     def send(self) -> None:
         """Run the transaction, and empty the batch. It is not synced to disk: the files are kept.

@@ -171,6 +171,8 @@ class Porter:
                 continue
             due = fate == "ended" or output_name(parcel.job_id, parcel.attempt) in followed
             self._send_one(batch, parcel, _END if due else parcel.head_bytes)
+            if fate == "ended":
+                batch.complete(parcel)
         batch.send()
         with self._changed:
             for parcel, fate in zip(parcels, fates, strict=True):

@@ -67,7 +67,7 @@ OUTPUT_CHUNKS = """
         data    BYTEA NOT NULL,
         PRIMARY KEY (job, attempt, since)
     )"""
-"""Parts of long outputs. since: offset of the first byte in the whole output."""
+"""Parts of long outputs. since: offset of the first byte in the whole output; or ALL_SENT."""
 
 FOLLOWS = """
     CREATE TABLE follows (

@@ -88,11 +88,10 @@ class PostgresStore(PostgresLog):
 
     def has_all(self, job_id: str, attempt: int, kept_bytes: int) -> bool:
         """Return whether all that was kept of an attempt's long output can be read here now."""
-        from .chunks import arrived_bytes
+        from .chunks import has_arrived
 
-        return (
-            self.writes_here(job_id, attempt)
-            or arrived_bytes(self._query, job_id, attempt) == kept_bytes
+        return self.writes_here(job_id, attempt) or has_arrived(
+            self._query, job_id, attempt, kept_bytes
         )
 
     def follow_output(self, job_id: str, attempt: int) -> None:

@@ -66,7 +66,9 @@ def test_output_arrives_while_the_attempt_runs(store: Store, elsewhere: Store) -
     assert text(elsewhere.pieces("1", 1, 8)) == b"cond\n"
     assert not elsewhere.writes_here("1", 1)
     assert store.writes_here("1", 1)
-    assert elsewhere.has_all("1", 1, 13)
+    assert not elsewhere.has_all("1", 1, 13)
+    files.close()
+    soon(lambda: elsewhere.has_all("1", 1, 13))
     assert not elsewhere.has_all("1", 1, 14)
 
 

@@ -89,6 +89,12 @@ class Server:
             "start",
         )
 
+    def admit(self, line: str) -> None:
+        """Add a line to the rules of the running server by which it accepts connections."""
+        with open(f"{self._data}/pg_hba.conf", "a") as file:
+            file.write(f"{line}\n")
+        self._run("pg_ctl", "--pgdata", self._data, "reload")
+
     def crash(self) -> None:
         """End all processes of the server at once, as in a crash: it keeps only what it synced."""
         self._run("pg_ctl", "--pgdata", self._data, "--mode", "immediate", "stop")

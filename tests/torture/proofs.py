@@ -5,6 +5,7 @@ from .fuzz import FUZZ
 from .kills import KILLS, RECLAIMS
 from .machines import MACHINES
 from .on_server import CRASH, FAILOVER, SETTLE
+from .partitions import PARTITIONS
 from .power import POWER
 from .proof import Proof
 from .simulation import SIMULATION
@@ -22,4 +23,5 @@ PROOFS: tuple[Proof, ...] = (
     CRASH,
     SETTLE,
     FAILOVER,
+    PARTITIONS,
 )

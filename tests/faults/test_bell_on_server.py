@@ -218,6 +218,19 @@ def test_claims_are_announced_only_while_somebody_follows_the_log(store: Store, 
     assert followers(url) == 0
 
 
+def test_no_commit_falls_between_the_first_read_and_the_first_announcement(
+    store: Store, url: str
+) -> None:
+    append(store)
+    with closing(open_on_server(url)) as reading:
+        with store.write("anna@box") as tx:  # it has seen that nobody follows
+            tx.append("1", 1, [CLAIMED])
+            bell = reading.doorbell()
+            rings(bell, 1.0)
+        with closing(bell):
+            assert rings(bell)
+
+
 def test_reader_that_may_not_write_reads_the_head_instead(
     store: Store, url: str, postgres: Server
 ) -> None:

@@ -356,6 +356,16 @@ class Away(Unusable):
         )
 
 
+class OnStandby(Unusable):
+    """The server is a standby of another one, so nothing can be written."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(
+            f"{label} is on a standby server, which can only be read; connect to the primary: name"
+            " all hosts in the address, and add target_session_attrs=read-write"
+        )
+
+
 class Rejected(Away):
     """The server answers, and refuses this connection; another try may succeed."""
 

@@ -10,7 +10,7 @@ from ..errors import (
     Full,
     Incomplete,
     NotAllowed,
-    ReadOnly,
+    OnStandby,
     Rejected,
     StorageFailed,
     StoreError,
@@ -76,7 +76,7 @@ def translation_of(label: str, state: str, what: str) -> StoreError | None:
     if state in _NOT_ALLOWED:
         return NotAllowed(label, what)
     if state in _READ_ONLY:
-        return ReadOnly(label)
+        return OnStandby(label)
     if state in _INCOMPLETE:
         return Incomplete(label, what)
     if state in _LIMIT:

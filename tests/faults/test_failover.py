@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
-from tests.ctl import UNPOLLED_S, Ctl
+from tests.ctl import UNPOLLED_S, Ctl, until
 from tests.stores import SAMPLED_SERVERS
 from tests.torture.server_failover import (
     address_of_both,
@@ -46,6 +46,21 @@ def test_worker_goes_on_after_a_synchronous_failover(ctl: Ctl, installation: str
             ctl("wait", running, next_one)
         assert len(ctl.show(running)["attempts"]) == 1
         ctl("verify")
+
+
+def test_standby_can_be_read_and_says_that_it_cannot_be_written(
+    ctl: Ctl, installation: str
+) -> None:
+    with primary_and_standby(installation, "synchronous") as (primary, standby):
+        ctl("init", primary.url("read"))
+        job = ctl("--db", primary.url("read"), "enqueue", "--", "true").out.strip()
+        ctl.env["QUEUECTL_DB"] = standby.url("read")
+        until(lambda: ctl("list").jobs == [job] or None, "the standby has the job")
+        ctl("verify")
+        assert "is on a standby server" in ctl("enqueue", "--", "true", code=6).err
+        problems = [line for line in ctl("doctor", code=1).lines if line.startswith("problem")]
+        assert len(problems) == 1
+        assert "this server is a standby: nothing can be recorded" in problems[0]
 
 
 def test_idle_worker_stops_after_a_failover_that_lost_events(ctl: Ctl, installation: str) -> None:

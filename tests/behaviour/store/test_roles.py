@@ -255,6 +255,23 @@ def test_everything_belongs_to_a_role_of_its_own(url: str) -> None:
     assert owners == [("keeper of logs",)]
 
 
+def test_administrator_without_superuser_creates_the_same(url: str) -> None:
+    address = address_from(url)
+    user = f"admin_{address.schema.replace('-', '_')}"
+    with psycopg.connect(address.url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {user} LOGIN CREATEROLE")
+        connection.execute(f"GRANT CREATE ON DATABASE postgres TO {user}")
+        as_admin = address_from(url.replace("postgres@", f"{user}@"))
+        create(as_admin, first_schema, owner=f"{address.schema}_owner")
+        create_roles(as_admin)
+        with closing(open_on_server(url.replace("postgres@", f"{user}@"))) as log:
+            assert rebuild(log) == 0
+            with log.read() as tx:
+                assert verify(tx).sound
+        owners = connection.execute(OWNERS.format(address.quoted_schema)).fetchall()
+    assert owners == [(f"{address.schema}_owner",)]
+
+
 def test_script_for_psql_creates_the_same(url: str, login: Login, owner: Any) -> None:
     address = address_from(url)
     owner.execute(f"DROP SCHEMA {address.quoted_schema} CASCADE")

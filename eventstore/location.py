@@ -334,12 +334,17 @@ def _server_folder(key: str, *, create: bool) -> str:
     return os.path.join(parent, f"{key}.d")
 
 
-def load_store() -> None:
+def load_store(named: str | None = None) -> None:
     """Import all modules that an open store may need.
 
-    For a program that continues to run after its files were replaced or removed.
+    For a program that continues to run after its files were replaced or removed. named: as in
+    `locate`. Raises NoDriver.
     """
     from .sqlite import creating, lock_holders, log  # noqa: F401
+
+    if is_address(named if named is not None else os.environ.get("QUEUECTL_DB", "")):
+        _refuse_without_driver()
+        from .postgres import chunks, integrity, lives, porter, store  # noqa: F401
 
 
 def _make_own_folder(folder: str) -> None:

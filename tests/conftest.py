@@ -108,7 +108,8 @@ def _may_be_on_server(item: pytest.Item) -> bool:
     folder = item.path.parent.name
     if item.path.name in OF_FILES:
         return False
-    return uses_queue and folder in ("behaviour", "worker", "dashboard") and not is_proof
+    is_of_commands = folder in ("behaviour", "worker", "dashboard")
+    return uses_queue and not is_proof and (is_of_commands or item.path.name == "test_upgrade.py")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -55,14 +55,16 @@ def run_worker(path: str | None, options: Options) -> int:
     The calling process becomes its keeper. This function returns in the supervisor process too, so
     the caller must do nothing afterwards except exit with the code.
     """
-    supervise = _load()
+    supervise = _load(path)
     keeper = os.getpid()
     start = with_db_option("queuectl worker start", path)
     code = keep(partial(supervise, path, options), start)
     return exit_codes.NO if code == JOBS_DIED and os.getpid() == keeper else code
 
 
-def _load() -> Callable[[str | None, Options, socket.socket, tuple[str, ...], int], int]:
+def _load(
+    path: str | None,
+) -> Callable[[str | None, Options, socket.socket, tuple[str, ...], int], int]:
     """Import all modules that a worker may need, even after a restart by its keeper.
 
     The program may be upgraded or removed while the worker runs. Memory used before the fork is
@@ -70,7 +72,7 @@ def _load() -> Callable[[str | None, Options, socket.socket, tuple[str, ...], in
     """
     for name in LOADED_LATE:
         import_module(name)
-    load_store()
+    load_store(path)
     from .setup import supervise
 
     gc.freeze()

@@ -28,7 +28,7 @@ def worker_of(program: Path, live: LiveQueue) -> Iterator[Running]:
     """A worker run from that folder alone; it prints a line for each module that it imports."""
     python = (sys.executable, "-S", "-X", "importtime", "-m", "queuectl")
     process = subprocess.Popen(
-        [*python, "--db", str(live.path), "worker", "start", "-v", "--count", "4"],
+        [*python, "--db", live.place, "worker", "start", "-v", "--count", "4"],
         cwd=live.work,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(program)},
         stdin=subprocess.DEVNULL,

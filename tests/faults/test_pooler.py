@@ -1,11 +1,12 @@
 """A queue on a server through pgbouncer, which gives each transaction another session."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.ctl import Ctl
+from tests.ctl import UNPOLLED_S, Ctl
 from tests.faults.pooling import PGBOUNCER, pooling
 from tests.postgres import Server
 
@@ -76,3 +77,13 @@ def test_worker_behind_a_pooler_hears_of_a_job_by_a_direct_connection(
     with ctl.running("worker", "start", env={"QUEUECTL_DB_DIRECT": direct}):
         job = ctl.enqueue("true")
         ctl("wait", job)
+
+
+@pytest.mark.proof
+@pytest.mark.usefixtures("pooled")
+def test_worker_behind_a_pooler_says_so_and_looks_for_jobs(ctl: Ctl) -> None:
+    with ctl.worker() as worker:
+        worker.says("hears nothing (a pooler?); looking every 0.5 s")
+        started_s = time.monotonic()
+        ctl("wait", ctl.enqueue("true"))
+        assert time.monotonic() - started_s < UNPOLLED_S

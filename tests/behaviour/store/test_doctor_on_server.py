@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from eventstore.location import create_on_server, server_facts
+from projections.registry import first_schema
 from tests.ctl import Ctl
 from tests.stores import ON_A_SERVER
 
@@ -64,6 +66,24 @@ def test_doctor_names_missing_guards(ctl: Ctl, url: str, owner: Any, checked: Ch
     ctl("init", url)
     owner.execute("ALTER TABLE events DISABLE TRIGGER events_never_go")
     assert "events_never_go missing or changed" in checked(url)["guards"]
+
+
+def test_facts_name_what_holds_back_vacuum(url: str, owner: Any) -> None:
+    owner.execute("SELECT pg_create_physical_replication_slot('forgotten', true)")
+    try:
+        facts = server_facts(url)
+        assert facts.durability.idle_slots == ["forgotten"]
+    finally:
+        owner.execute("SELECT pg_drop_replication_slot('forgotten')")
+    with owner.transaction():
+        owner.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        owner.execute("SELECT 1")
+        create_on_server(url, first_schema)
+        upkeep = server_facts(url).upkeep
+    assert upkeep.held_by.startswith(f"process {owner.info.backend_pid} (")
+    assert upkeep.held_back >= 1
+    assert upkeep.sessions >= 2
+    assert upkeep.idle_in_transaction == 0  # not yet for a minute
 
 
 def test_doctor_and_verify_name_who_may_change_the_log(

@@ -28,19 +28,19 @@ BEGIN_TO_FOLLOW = f"""
     SELECT set_config('lock_timeout', '5s', true), set_config('synchronous_commit', 'off', true);
     SELECT pg_advisory_xact_lock({LOCK_CLASS}, {{lock}});
     DELETE FROM {{schema}}.follows WHERE until < {NOW_US} - {FORGOTTEN_US};
-    {{renew}}"""
+    INSERT INTO {{schema}}.follows (who, what, until)
+    VALUES ('{{who}}', '{LOG}', {NOW_US} + {FOLLOW_US})
+    ON CONFLICT (who) DO UPDATE SET until = excluded.until"""
 
 RENEW = f"""
-    INSERT INTO {{schema}}.follows (who, what, until)
-    VALUES ('{{who}}', '{{what}}', {NOW_US} + {FOLLOW_US})
-    ON CONFLICT (who) DO UPDATE SET until = excluded.until"""
+    UPDATE {{schema}}.follows SET until = {NOW_US} + {FOLLOW_US}
+     WHERE who = '{{who}}' AND until > {NOW_US} RETURNING who"""
 
 END = "DELETE FROM {schema}.follows WHERE who = '{who}'"
 
 # The table has a few rows.
 IS_FOLLOWED = f"""
     EXISTS (SELECT FROM follows WHERE what = '{LOG}' AND until > {NOW_US})"""
-
 
 # The table has a few rows.
 FOLLOWED_OUTPUTS = f"""
@@ -70,11 +70,11 @@ class LogFollower:
     def begin(self) -> str:
         """Return the statements that create the row."""
         lock = lock_number(self._key)
-        return BEGIN_TO_FOLLOW.format(lock=lock, schema=self._schema, renew=self.renew())
+        return BEGIN_TO_FOLLOW.format(lock=lock, schema=self._schema, who=self._who)
 
     def renew(self) -> str:
-        """Return the statement that keeps the row valid."""
-        return RENEW.format(schema=self._schema, who=self._who, what=LOG)
+        """Return the statement that keeps the row valid. It returns no value if it was not."""
+        return RENEW.format(schema=self._schema, who=self._who)
 
     def end(self) -> str:
         """Return the statement that deletes the row."""

@@ -129,8 +129,8 @@ class Listener:
         can_listen = self._began_to_listen(line, names)
         self._hears = self._follows = False
         self._follow_at_s = self._look_at_s = 0.0
-        self._look_and_follow(line)
         self._ring()  # for all that was appended before
+        self._look_and_follow(line)
         self._failures = 0
         is_direct = line.is_direct(ANSWER_S)
         while True:
@@ -165,6 +165,8 @@ class Listener:
             other.execute(probe.encode())
         finally:
             other.close()
+        # With the answer to a query, too, a pooler passes on what it would otherwise drop.
+        self._look_at_s = time.monotonic() + LOOK_EVERY_S
 
     def _judge(self, line: Line) -> None:
         """Wait for the probe.
@@ -219,13 +221,16 @@ class Listener:
     def _follow(self, line: Line, follower: LogFollower) -> None:
         """Record that the log is followed. Without the right to do so, the bell reads the head."""
         try:
-            line.ask(follower.renew() if self._follows else follower.begin(), FOLLOW_EVERY_S)
+            # A machine that has slept renews too late: commits were not announced in between.
+            if not self._follows or line.ask(follower.renew(), ANSWER_S) is None:
+                self._follows = False
+                line.ask(follower.begin(), FOLLOW_EVERY_S)
+                self._ring()
         except Refused as error:
             if error.state in MAY_NOT_FOLLOW:
                 self._follow_at_s = inf
             elif error.state != IS_LOCKED:
                 raise
-            self._follows = False
         else:
             self._follows = True
 

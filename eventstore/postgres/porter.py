@@ -202,8 +202,9 @@ class Porter:
         """Report once that outputs stay here, unless the server is away: others report that."""
         if self._failures == REPORTED_AT and not isinstance(error, Away) and not self._said:
             self._said = True
+            what = str(error).partition("\n")[0]
             self._say(
-                f"outputs are not sent to the server ({error}); they are in the folder"
+                f"outputs are not sent to the server ({what}); they are in the folder"
                 f" {self._folder.path}/outputs"
             )
 

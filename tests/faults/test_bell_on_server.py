@@ -231,6 +231,20 @@ def test_no_commit_falls_between_the_first_read_and_the_first_announcement(
             assert rings(bell)
 
 
+def test_follower_that_renews_too_late_rings_for_what_it_missed(
+    store: Store, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "FOLLOW_EVERY_S", 1.0)
+    address = address_from(url)
+    append(store)
+    with closing(store.doorbell()) as bell:
+        settle(bell)
+        with psycopg.connect(address.url, autocommit=True) as owner:
+            owner.execute(f"UPDATE {address.quoted_schema}.follows SET until = 0")
+        append(store, "1", 1)
+        assert rings(bell, 3.0)
+
+
 def test_reader_that_may_not_write_reads_the_head_instead(
     store: Store, url: str, postgres: Server
 ) -> None:

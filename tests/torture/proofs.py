@@ -1,5 +1,6 @@
 """The list of all proofs, in the order of docs/guarantees.md."""
 
+from .crowd import CROWD
 from .flips import FLIPS
 from .fuzz import FUZZ
 from .kills import KILLS, RECLAIMS
@@ -24,4 +25,5 @@ PROOFS: tuple[Proof, ...] = (
     SETTLE,
     FAILOVER,
     PARTITIONS,
+    CROWD,
 )

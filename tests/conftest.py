@@ -90,8 +90,10 @@ def _keep_those_of_commands(config: pytest.Config, items: list[pytest.Item]) -> 
 
 
 OF_FILES = {
+    "test_backup.py",
     "test_changed_outputs.py",
     "test_docs.py",
+    "test_doctor.py",
     "test_early_log.py",
     "test_gone.py",
     "test_imports.py",

@@ -89,6 +89,7 @@ def test_a_saved_head_reveals_a_truncated_log(worked: Ctl) -> None:
 @pytest.mark.parametrize("words", [["verify"], ["replay"], ["replay", "--check"]], ids=" ".join)
 def test_a_missing_queue_does_not_pass_verify(ctl: Ctl, words: list[str]) -> None:
     """A nightly check must not succeed after the file was deleted, whatever named it."""
+    assert not ctl.db.exists()
     for environment in ({}, {"QUEUECTL_DB": "", "XDG_STATE_HOME": str(ctl.folder)}):
         assert "no queue at" in ctl(*words, code=6, env=environment).err
     assert os.listdir(ctl.folder) == []

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from eventstore.errors import TransactionOpen
+from eventstore.events.job import Enqueued
 from queuectl import Queue
 from queuectl.input.job_spec import new_job
 from tests.ctl import Ctl
@@ -25,8 +26,9 @@ def test_write_inside_a_write_is_refused_and_the_outer_one_goes_on(queue: Queue)
         session.enqueue(new_job({"command": "true"}, 0))
     queue.enqueue("echo after")
     with queue.read() as tx:
-        commands = tx.query("SELECT data ->> 'command' FROM events WHERE type = 'enqueued'")
-    assert commands == [("true",), ("echo after",)]
+        events = [recorded.event for recorded in tx.events()]
+    commands = [event.command for event in events if isinstance(event, Enqueued)]
+    assert commands == ["true", "echo after"]
 
 
 def test_write_that_fails_lets_the_next_one_begin(queue: Queue) -> None:

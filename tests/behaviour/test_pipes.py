@@ -98,6 +98,7 @@ def test_dead_jobs_retried_without_an_answer_are_named(ctl: Ctl) -> None:
 
 
 def test_a_backup_or_restore_without_an_answer_is_reported(ctl: Ctl) -> None:
+    assert not ctl.db.exists()
     ctl.enqueue("true")
     done = shell(ctl, "queuectl backup b.db >/dev/full")
     head = ctl("--db", "b.db", "status", "--json").json

@@ -176,7 +176,7 @@ def stop(queue: "Queue", worker: str | None, now: bool, reason: str | None) -> N
 @click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation on a terminal.")
 @options.existing_queue
 def forget(queue: "Queue", worker: str, yes: bool) -> None:
-    """Requeue the jobs of a worker whose machine is gone, before its lease ends."""
+    """Requeue the jobs of a worker whose machine is gone."""
     from ...worker.takeover import forget
 
     for active in _workers_to_stop(queue, worker):

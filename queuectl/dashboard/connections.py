@@ -17,7 +17,7 @@ class Source:
     """A queue file that many threads read; each thread has its own connection."""
 
     def __init__(self, place: str) -> None:
-        self._place = place
+        self.place = place
         self._of_thread = threading.local()
         self._has_existed = False
         """Whether the file ever existed: then a missing file is an error, else an empty queue."""
@@ -36,7 +36,7 @@ class Source:
         opened: Reading | None = getattr(self._of_thread, "reading", None)
         if opened is None or _replaced(opened):
             self.close()
-            opened = Reading(Location(self._place, "--db" if self._has_existed else "dashboard"))
+            opened = Reading(Location(self.place, "--db" if self._has_existed else "dashboard"))
             self._of_thread.reading = opened
         self._has_existed = self._has_existed or exists(opened.location)
         return opened

@@ -118,7 +118,7 @@ def test_no_route_can_be_embedded_in_another_site(client: FlaskClient, routes: l
 def test_without_the_guard_every_route_answers(app: Flask, routes: list[str]) -> None:
     """The control: the guard refuses these requests; Flask and werkzeug would accept them."""
     with patch("queuectl.dashboard.access.install"):
-        client = create_app(app.extensions["queue"].name).test_client()
+        client = create_app(app.extensions["queue"].place).test_client()
     for address in routes:
         plain = ask(client, address).status_code
         for headers in ({"Host": "127.0.0.2"}, {"Origin": "http://evil.example"}, FETCHED[0]):
@@ -129,7 +129,7 @@ def test_without_the_guard_every_route_answers(app: Flask, routes: list[str]) ->
 def test_no_route_accepts_a_method_that_writes(
     app: Flask, client: FlaskClient, routes: list[str]
 ) -> None:
-    path = Path(app.extensions["queue"].name)
+    path = Path(app.extensions["queue"].place)
     before = sha256(path.read_bytes()).hexdigest()
     for address in routes:
         for method in METHODS:
@@ -168,7 +168,7 @@ def _assert_limits(answer: TestResponse, what: str) -> None:
 def test_without_its_token_a_protected_dashboard_shows_no_data(
     app: Flask, routes: list[str]
 ) -> None:
-    path = app.extensions["queue"].name
+    path = app.extensions["queue"].place
     client = create_app(path, token="sesame").test_client()
     for address in routes:
         if not address.startswith("/static/"):

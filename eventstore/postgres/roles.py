@@ -86,7 +86,8 @@ def grants_to(roles: Roles, quoted_schema: str) -> list[str]:
 
 
 # What a grant allows, the members of the role that may write all tables, a group of this queue
-# that belongs to its owner, and another owner of the schema, who may drop the tables in it.
+# that belongs to its owner, and another owner of the schema, who may drop the tables in it. The
+# owner of the database may drop all of it in any case.
 EXCESS = """
     SELECT role, string_agg(DISTINCT what, ', ' ORDER BY what) FROM (
         SELECT CASE grantee WHEN 0 THEN 'everyone (PUBLIC)' ELSE pg_get_userbyid(grantee) END
@@ -113,9 +114,11 @@ EXCESS = """
                                       FROM unnest(ARRAY['reader', 'client', 'worker']) AS kind))
            AND pg_has_role(pg_roles.oid, relowner, 'MEMBER')
         UNION ALL
-        SELECT pg_get_userbyid(nspowner), nspowner, 'DROP', relowner
+        SELECT pg_get_userbyid(nspowner), nspowner, 'DROP (it owns the schema)', relowner
           FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+          JOIN pg_database ON datname = current_database()
          WHERE pg_class.oid = CAST('events' AS regclass)
+           AND nspowner NOT IN (datdba, CAST('pg_database_owner' AS regrole))
         ) AS excess
      WHERE grantee <> owner
        AND NOT EXISTS (SELECT 1 FROM pg_roles WHERE pg_roles.oid = grantee AND rolsuper)

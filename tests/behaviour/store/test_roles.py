@@ -217,7 +217,7 @@ EXCESS = {
     "GRANT TRUNCATE ON events TO PUBLIC": "everyone (PUBLIC) may TRUNCATE",
     "GRANT TRIGGER ON events TO eve": "eve may TRIGGER",
     "GRANT pg_write_all_data TO eve": "eve may write all tables",
-    "ALTER SCHEMA {schema} OWNER TO eve": "eve may DROP",
+    "ALTER SCHEMA {schema} OWNER TO eve": "eve may DROP (it owns the schema)",
     "GRANT {owner} TO {worker}": "{worker} may act as the owner",
 }
 

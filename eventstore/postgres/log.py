@@ -370,6 +370,8 @@ class PostgresLog:
         self._disconnect()
         if not transaction.appended:
             what = "the connection was lost during a commit without events"
+            if not transaction.changed:
+                raise Away(self.label, what)
             raise StorageFailed(self.label, what, "try again")
         position, hash_ = transaction.last
         began_s = time.monotonic()

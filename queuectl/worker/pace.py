@@ -108,6 +108,10 @@ class Pace:
         self._look_at_us = now_us + LOOK_AGAIN_US
         return True
 
+    def check_now(self) -> None:
+        """Let the next check be due at once: the server was away, and may have been replaced."""
+        self._look_at_us = 0
+
     def first_result(self, now_us: int) -> None:
         """Note that a result waits to be recorded. Call it for the first result of a round only."""
         self._record_by_us = now_us + RESULT_WAITS_US

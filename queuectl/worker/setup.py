@@ -16,7 +16,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
-from math import inf
 from random import random
 from signal import SIGCONT
 from typing import NamedTuple
@@ -35,7 +34,6 @@ from ..api import Queue
 from ..core.job_waiting import running_here
 from ..core.requests import RequestStop, StartWorker
 from ..core.settings import lease_us
-from ..core.transaction import Session
 from ..errors import NeverEmpty, WorkerEnded
 from ..escape import visible
 from ..input.job_values import name_of_queue
@@ -43,18 +41,16 @@ from ..text.hints import unused_queue
 from . import process_sweep
 from .committer import Committer
 from .console import Console
-from .fence import Fence
-from .heart import Heart
 from .keeper import LEASE_ENDED
 from .launcher import OsLauncher
-from .lease import LONGEST_BEAT_US, slack_us
 from .liveness import boot_id
 from .order import OUT_OF_PROCESSES
 from .presence import Presence
 from .selector import Selector
+from .server import Server, server_of, tidy_leases
 from .start import JOBS_DIED, Options
 from .stopping import Signals
-from .supervisor import Duty, Reason, Server, Supervisor
+from .supervisor import Duty, Reason, Supervisor
 from .takeover import tidy_locks
 from .timers import Timers
 
@@ -173,24 +169,15 @@ def _work(
         db=queue.location.name if queue.location.named else None,
     )
     committer = Committer()
-    server = _server(queue, duty, keeper, console) if queue.store.distant else None
+    server = None
+    if queue.store.distant:
+        server = server_of(
+            queue, duty.worker_id, duty.lease_us, keeper.line, keeper.kept_limit, console.say
+        )
     with Timers() as alarm:
         if not _threads_started(committer, alarm, server, signals, keeper.line, console):
             return 0
         return _serve(queue, duty, options, signals, keeper, committer, alarm, server, console)
-
-
-def _server(queue: Queue, duty: Duty, keeper: Keeper, console: Console) -> Server:
-    """Return the parts that a worker has only on a server. Their threads are not started yet."""
-    queue.store.settles_within_s = inf  # a worker cannot leave it open
-    fence = Fence(
-        keeper.kept_limit,
-        LONGEST_BEAT_US if duty.lease_us is None else slack_us(duty.lease_us),
-        console.say,
-    )
-    lives = queue.store.lives()
-    assert lives is not None
-    return Server(Heart(lives, duty.worker_id, duty.lease_us, keeper.line, fence), fence)
 
 
 def _threads_started(
@@ -241,6 +228,7 @@ def _serve(
         supervisor = Supervisor(
             duty, queue, presence, alarm, selector, committer, launcher, random, console, server
         )
+        unused = _unused(queue, options.queues)
         if heart is not None:
             heart.begin()
         _start(
@@ -249,7 +237,8 @@ def _serve(
             keeper.before,
         )
         console.greet(duty.worker_id, duty.slots, duty.queues, queue.location.name)
-        _say_unused(queue, options.queues, console)
+        for words in unused:
+            console.say(words)
         reason = _run(supervisor, server)
     presence.leave()
     if reason != "keeper-lost":
@@ -284,20 +273,12 @@ def _start(queue: Queue, start: StartWorker, before: tuple[str, ...]) -> None:
     """Record the start, and any stop that was recorded for an earlier worker of this keeper."""
     with queue.write() as session:
         session.send(start)
-        _tidy_leases(queue, session)
+        tidy_leases(queue, session)
         earlier = [workers.get(session.tx, worker_id) for worker_id in before]
         for worker in earlier:
             if worker is not None and worker.stop is not None:
                 reason = f"carried over from worker {worker.id}"
                 session.send(RequestStop(worker_id=start.worker_id, how=worker.stop, reason=reason))
-
-
-def _tidy_leases(queue: Queue, session: Session) -> None:
-    """End the leases of workers that have ended: the server may have been away just then."""
-    for worker_id in queue.store.last_beats():
-        worker = workers.get(session.tx, worker_id)
-        if worker is not None and not worker.active:
-            session.tx.take_lease(worker_id, None)
 
 
 def _jobs_died_before(queue: Queue, before: tuple[str, ...]) -> bool:
@@ -322,13 +303,11 @@ def _refuse_endless(queue: Queue, queues: tuple[str, ...]) -> None:
         raise NeverEmpty(job.id, job.spec.queue)
 
 
-def _say_unused(queue: Queue, queues: tuple[str, ...], console: Console) -> None:
-    """Warn about queues that have no jobs: a name may be mistyped."""
+def _unused(queue: Queue, queues: tuple[str, ...]) -> list[str]:
+    """Return a warning about each queue that has no jobs: a name may be mistyped."""
     with queue.read() as tx:
         known = counts.by_queue(tx)
-    for name in queues:
-        if name not in known:
-            console.say(unused_queue(name, known))
+    return [unused_queue(name, known) for name in queues if name not in known]
 
 
 def _hide_descriptors_from_jobs() -> None:

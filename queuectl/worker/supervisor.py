@@ -28,10 +28,7 @@ from ..outputs.writer import OutputWriter
 from .attempt import EXIT_SEEN_US, Attempt, order
 from .committer import Committer
 from .console import Console
-from .fence import Fence
-from .heart import Heart
 from .launcher import Child, Launcher
-from .lease import Overdue
 from .order import Exhausted, NotStarted
 from .pace import TRY_AGAIN_US, Facts, Pace, WaitUntil, WriteNow
 from .prefetch import Prefetch
@@ -40,6 +37,7 @@ from .process_mark import mark_of
 from .rounds import Assignment, Result, Round, Rounds
 from .running import Running
 from .selector import Selector, Woken
+from .server import Server
 from .stopping import Stopping, Urgency
 from .takeover import Peers
 from .timers import Timers
@@ -63,40 +61,6 @@ class Duty(NamedTuple):
     """End when no job can run now, even if jobs fall due later or run in other workers."""
     lease_us: int | None = None
     """On a server: how long it may be silent until others take it over; None for no limit."""
-
-
-class Server:
-    """What a worker has of its server: its beats, its deadline, and whether it answers."""
-
-    def __init__(self, heart: Heart, fence: Fence) -> None:
-        self.heart, self.fence = heart, fence
-        self._away_since: int | None = None
-        """The number of answered beats when the server did not answer; None if it does."""
-        self._overdue: list[Overdue] = []
-
-    def is_away(self) -> bool:
-        """Return whether the server did not answer, and has not answered a beat since."""
-        return self._away_since == self.heart.answers
-
-    def note_away(self) -> bool:
-        """Note that it does not answer. Return True if it is to be reported, once."""
-        is_news = self._away_since is None
-        self._away_since = self.heart.answers
-        return is_news
-
-    def note_beat(self, has_news: bool) -> bool:
-        """Take the news of the heart, if there are any. Return True if the server answers again."""
-        if has_news:
-            self._overdue += self.heart.take_overdue()
-        if self._away_since is None or self.is_away():
-            return False
-        self._away_since = None
-        return True
-
-    def take_overdue(self) -> list[Overdue]:
-        """Return the workers of other machines that may be taken over now."""
-        overdue, self._overdue = self._overdue, []
-        return overdue
 
 
 class News(msgspec.Struct):
@@ -128,7 +92,7 @@ class Supervisor:
         launcher: Launcher,
         draw_jitter: Callable[[], float],
         console: Console,
-        server: "Server | None" = None,
+        server: Server | None = None,
     ) -> None:
         """server: None for a queue in a file."""
         self._duty, self._queue, self._presence, self._alarm = duty, queue, presence, alarm
@@ -201,6 +165,8 @@ class Supervisor:
         if woken.rung:
             self._presence.drain()
             self._news.rung = True
+        if woken.heart:
+            self._pace.check_now()
         if self._server is not None and self._server.note_beat(woken.heart):
             self._console.say(f"the server of {self._queue.store.label} answers again")
             self._news.rung = True

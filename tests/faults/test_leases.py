@@ -18,6 +18,7 @@ import pytest
 
 from eventstore.location import create_on_server
 from projections.registry import first_schema
+from queuectl.worker.process_sweep import alive
 from tests.ctl import Ctl, Result, Running, until
 from tests.faults.link import Link
 from tests.postgres import Server, installations, running
@@ -90,11 +91,11 @@ class Site:
     """Two machines, a queue, and the ticks of its jobs."""
 
     def __init__(self, folder: Path, server: Server) -> None:
-        name = f"leases-{os.urandom(4).hex()}"
-        create_on_server(server.url(name), first_schema)
-        self.a, self.b = (Machine(folder / name_, server, name) for name_ in "ab")
+        self.queue = f"leases-{os.urandom(4).hex()}"
+        create_on_server(server.url(self.queue), first_schema)
+        self.a, self.b = (Machine(folder / name, server, self.queue) for name in "ab")
         self.direct = Ctl(folder)
-        self.direct.env["QUEUECTL_DB"] = server.url(name)
+        self.direct.env["QUEUECTL_DB"] = server.url(self.queue)
         self.direct("config", "set", "lease", f"{LEASE_S}s")
         self._ticks = folder / "ticks"
         self._ticks.touch()
@@ -178,18 +179,17 @@ def test_a_worker_that_is_cut_off_ends_its_jobs_before_others_run_them(
 @pytest.mark.proof
 def test_without_a_fence_both_attempts_run_at_once(site: Site) -> None:
     """The control: the worker keeps its jobs when it is cut off."""
-    unfenced = {
-        "PYTHONPATH": f"{Path(__file__).parent / 'unfenced'}:{site.a.ctl.env['PYTHONPATH']}"
-    }
+    site.a.ctl.env["QUEUECTL_TESTS_UNFENCED"] = "1"
     site.enqueue()
-    worker = site.a.ctl.running("worker", "start", env=unfenced)
-    with worker as first, site.b.worker():
+    with site.a.worker() as first:
         site.await_attempt(1)
-        site.a.link.silence()
-        site.await_attempt(2)
-        until(lambda: site.overlap_s() > 0.5 or None, "both attempts at once")
-        site.a.link.open()
-        first.says("were taken over")
+        with site.b.worker() as second:
+            second.says("runs 1 job")
+            site.a.link.silence()
+            site.await_attempt(2)
+            until(lambda: site.overlap_s() > 0.5 or None, "both attempts at once")
+            site.a.link.open()
+            first.says("were taken over")
 
 
 @pytest.mark.proof
@@ -204,7 +204,7 @@ def test_both_stopped_ends_the_old_attempt_when_one_of_them_continues(site: Site
             site.await_attempt(2)
             os.kill(supervisor, SIGCONT)
             continued_s = time.monotonic()
-            until(lambda: not children(first.pid) or None, "the end of the supervisor")
+            until(lambda: not alive(supervisor) or None, "the end of the supervisor")
             assert site.ticks(1)[-1] - continued_s < 0.5
         first.kill(SIGCONT)
 
@@ -212,18 +212,20 @@ def test_both_stopped_ends_the_old_attempt_when_one_of_them_continues(site: Site
 @pytest.mark.proof
 def test_an_outage_shorter_than_half_a_lease_changes_nothing(site: Site) -> None:
     site.enqueue()
-    with site.a.worker() as first, site.b.worker() as second:
+    with site.a.worker() as first:
         site.await_attempt(1)
-        for machine in (site.a, site.b):
-            machine.link.refuse()
-        time.sleep(LEASE_S * 0.3)
-        for machine in (site.a, site.b):
-            machine.link.open()
-        time.sleep(LEASE_S * 1.5)
-        assert site.ticks(2) == []
-        assert time.monotonic() - site.ticks(1)[-1] < 1
-        assert first.process.poll() is None
-        assert second.process.poll() is None
+        with site.b.worker() as second:
+            second.says("runs 1 job")
+            for machine in (site.a, site.b):
+                machine.link.refuse()
+            time.sleep(LEASE_S * 0.3)
+            for machine in (site.a, site.b):
+                machine.link.open()
+            time.sleep(LEASE_S * 1.5)
+            assert site.ticks(2) == []
+            assert time.monotonic() - site.ticks(1)[-1] < 1
+            assert first.process.poll() is None
+            assert second.process.poll() is None
 
 
 @pytest.mark.proof
@@ -282,6 +284,25 @@ def test_results_wait_while_the_server_is_away(site: Site) -> None:
         site.direct.wait_for(job, "succeeded", deadline_s=LEASE_S)
         worker.says("answers again")
         assert worker.err.count("no answer from the server") <= 1
+
+
+@pytest.mark.proof
+def test_a_log_that_went_back_ends_the_worker_and_its_jobs(site: Site, server: Server) -> None:
+    import psycopg
+
+    site.enqueue()
+    with site.a.worker() as worker:
+        site.await_attempt(1)
+        site.a.link.refuse()
+        time.sleep(1)  # so that a beat is missed
+        with psycopg.connect(f"host={server.folder} user=postgres dbname=postgres") as connection:
+            connection.execute(f'SET search_path = "{site.queue}"')
+            connection.execute("ALTER TABLE events DISABLE TRIGGER ALL")
+            connection.execute("DELETE FROM events WHERE type = 'claimed'")
+        site.a.link.open()
+        assert worker.ends().code == 5
+        assert time.monotonic() - site.ticks(1)[-1] < LEASE_S / 2
+        assert "no longer contains event" in worker.err[-1]
 
 
 def test_a_person_cannot_start_a_worker_without_a_server(site: Site) -> None:

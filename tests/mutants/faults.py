@@ -127,6 +127,22 @@ FAULTS = (
         ("tests/behaviour/queue_file/test_changes_from_outside.py",),
     ),
     Fault(
+        "a lease is counted from the answer",
+        (
+            Edit(
+                "queuectl/worker/heart.py",
+                "        self._confirmed(sent_us)\n        del nonces",
+                "        self._confirmed(answered_us)\n        del nonces",
+            ),
+        ),
+        ("tests/unit/queuectl/worker/test_heart.py",),
+    ),
+    Fault(
+        "silence is counted through a gap",
+        (Edit("queuectl/worker/lease.py", "is_continuous = gap_us", "is_continuous = 0"),),
+        ("tests/unit/queuectl/worker/test_lease.py",),
+    ),
+    Fault(
         "time is a float",
         (Edit("queuectl/core/clock.py", "time.time_ns() // 1000", "time.time_ns() / 1000"),),
         ("tests/behaviour/test_enqueue.py",),

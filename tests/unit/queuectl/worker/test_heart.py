@@ -1,0 +1,123 @@
+"""The heart, with a server that answers late or not at all."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from eventstore.errors import Away
+from queuectl.worker import heart as module
+from queuectl.worker.heart import Heart
+from queuectl.worker.lease import Overdue
+
+LEASE_US = 120_000_000
+
+
+class TakenOver(Exception):
+    """The fence was tripped."""
+
+
+class NotedFence:
+    """A fence that notes its deadlines."""
+
+    deadline_us = 0
+
+    def postpone(self, deadline_us: int) -> None:
+        self.deadline_us = deadline_us
+
+    def trip(self, why: str) -> None:
+        raise TakenOver(why)
+
+
+class Server:
+    """The leases on a server; each answer takes a second."""
+
+    def __init__(self) -> None:
+        self.now_us = 0
+        self.answer: dict[str, int] | None = {"me": 1}
+        self.is_away = False
+
+    def clock(self) -> int:
+        return self.now_us
+
+    def begin(self, worker_id: str, nonce: int) -> None:
+        self.now_us += 1_000_000
+
+    def beat(self, worker_id: str, nonce: int) -> dict[str, int] | None:
+        self.now_us += 1_000_000
+        if self.is_away:
+            raise Away("queue", "none")
+        return None if self.answer is None else dict(self.answer)
+
+    def end(self, worker_id: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Beating:
+    """A heart whose beats the test makes, and its server, fence and keeper."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.fence = server, NotedFence()
+        self.keeper, line = socket.socketpair()
+        self.keeper.setblocking(False)
+        self.heart = Heart(server, "me", LEASE_US, line, self.fence)  # type: ignore[arg-type]
+
+    def beat(self, at_us: int) -> None:
+        self.server.now_us = at_us
+        self.heart._beat()
+
+
+@pytest.fixture
+def beating(monkeypatch: pytest.MonkeyPatch) -> Iterator[Beating]:
+    server = Server()
+    monkeypatch.setattr(module, "boot_us", server.clock)
+    beating = Beating(server)
+    yield beating
+    beating.keeper.close()
+
+
+def test_deadlines_are_counted_from_the_moment_of_sending(beating: Beating) -> None:
+    beating.heart.begin()
+    assert beating.fence.deadline_us == LEASE_US // 2
+    beating.beat(at_us=10_000_000)
+    assert beating.fence.deadline_us == LEASE_US // 2 + 10_000_000
+
+
+def test_keeper_learns_a_deadline_that_is_a_bit_later(beating: Beating) -> None:
+    beating.beat(at_us=0)
+    assert beating.keeper.recv(100) == b"until %d\n" % (LEASE_US // 2 + LEASE_US // 40)
+
+
+def test_a_beat_without_an_answer_changes_nothing_and_is_repeated_soon(beating: Beating) -> None:
+    beating.beat(at_us=0)
+    pause_us = beating.heart._pause_us()
+    beating.server.is_away = True
+    beating.beat(at_us=10_000_000)
+    assert (beating.fence.deadline_us, beating.heart.answers) == (LEASE_US // 2, 1)
+    assert beating.heart._pause_us() == pause_us // 4
+
+
+def test_a_worker_that_was_taken_over_trips_its_fence(beating: Beating) -> None:
+    beating.server.answer = None
+    with pytest.raises(TakenOver, match="the jobs of worker me were taken over"):
+        beating.beat(at_us=0)
+
+
+def test_a_silent_worker_is_reported_with_its_last_nonce(beating: Beating) -> None:
+    beating.server.answer = {"me": 1, "other": 7}
+    beating.heart.leases_us = {"other": LEASE_US}
+    for at_us in range(0, LEASE_US + 20_000_000, 10_000_000):
+        assert beating.heart.take_overdue() == []
+        beating.beat(at_us)
+    assert beating.heart.take_overdue() == [Overdue("other", 7)]
+
+
+def test_beats_are_frequent_enough_for_the_shortest_lease_of_others(beating: Beating) -> None:
+    beating.heart.leases_us = {"other": 12_000_000}
+    assert beating.heart._pause_us() == 1_000_000
+
+
+def test_a_keeper_that_does_not_read_blocks_no_beat(beating: Beating) -> None:
+    for number in range(5_000):
+        beating.beat(number)
+    assert beating.heart.answers == 5_000

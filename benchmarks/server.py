@@ -1,16 +1,15 @@
 """`make bench`: QueueCTL and its peers on the same PostgreSQL server, which syncs each commit."""
 
 import itertools
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
 from subprocess import DEVNULL, Popen
 from typing import Any
 
+import msgspec
 import psycopg
 
 from eventstore.location import create_on_server
@@ -18,18 +17,22 @@ from projections.read_models import ready
 from projections.registry import first_schema
 from queuectl.api import Queue
 from queuectl.core.requests import Claim, Finish, Outcome
+from tests.hosts import machines, missing_for_hosts
 from tests.postgres import Server, installations, running
 
 from .contestants import QUEUECTL, queuectl_drain, xargs_drain
 from .latency import worker
 from .measure import Contestant, Row, race, ratio, run, timed
+from .pickup import Pickups, measure, row
 
-PICKUPS = 25
+PICKUPS = 100
 """Jobs of which the first instruction is timed."""
 ROUND = 20
 """Results and claims in one transaction."""
 COPIED = ("events", "jobs", "runs")
 """The tables to which a round adds rows, or whose rows it changes."""
+
+PICKUP = (sys.executable, "-m", "benchmarks.pickup")
 
 _numbers = itertools.count(1)
 
@@ -44,6 +47,7 @@ def on_server(folder: Path, rounds: int, jobs: int) -> Iterator[Row]:
         yield from _drain(folder, server, rounds, jobs)
         yield _rounds(server, rounds, jobs)
         yield _pickup(folder, server)
+    yield from _pickup_across_hosts(folder)
 
 
 def _new_queue(server: Server) -> str:
@@ -199,39 +203,25 @@ def _copy_all(
 
 def _pickup(folder: Path, server: Server) -> Row:
     """Measure from the return of `enqueue` to the first instruction, while the worker is idle."""
-    url, stamp = _new_queue(server), folder / "stamp"
-    took_ms, bare_ms = [], []
-    with (
-        Queue(url) as queue,
-        worker(url),
-        _connected(server.database("postgres")) as connection,
-    ):
-        connection.execute("CREATE TABLE bare (n BIGINT)")
-        for _ in range(PICKUPS):
-            stamp.unlink(missing_ok=True)
-            job = queue.enqueue(f"date +%s%N > {stamp}")
-            acknowledged = time.time_ns()
-            queue.wait(job.id)
-            took_ms.append((int(stamp.read_text()) - acknowledged) / 1e6)
-            bare_ms.append(_since(partial(_trips, connection, stamp), stamp))
-    return Row(
-        "on a server: enqueued → first instruction, idle",
-        f"{median(took_ms):.1f} ms",
-        f"two round trips, a commit and the start of a shell {median(bare_ms):.1f} ms",
-        f"{median(took_ms) / median(bare_ms):.2f} × as long",
-        "≤ 2",
-    )
+    url = _new_queue(server)
+    with worker(url):
+        pickups = measure(url, server.database("postgres"), folder / "stamp", PICKUPS)
+    return row("on a server: enqueued → first instruction, idle", pickups)
 
 
-def _trips(connection: psycopg.Connection[tuple[Any, ...]], stamp: Path) -> None:
-    for _ in range(2):
-        connection.execute("SELECT 1").fetchall()
-    connection.execute("INSERT INTO bare VALUES (1)")
-    subprocess.run(["sh", "-c", f"date +%s%N > {stamp}"], check=True)
-
-
-def _since(work: Callable[[], None], stamp: Path) -> float:
-    """Return the milliseconds from now to the time that `work` writes into the file."""
-    began = time.time_ns()
-    work()
-    return (int(stamp.read_text()) - began) / 1e6
+def _pickup_across_hosts(folder: Path) -> Iterator[Row]:
+    """Measure the same with the worker on another host than the program, and than the server."""
+    if (missing := missing_for_hosts()) is not None:
+        print(f"left out, pickup across hosts: this machine lacks {missing}", file=sys.stderr)
+        return
+    with machines(next(iter(installations())), folder, ("here", "there")) as all_:
+        here, there = all_.hosts
+        create_on_server(all_.server.url("pickup"), first_schema)
+        url = all_.url("pickup")
+        process = there.start(url, "worker", "start")
+        process.says("at a time")
+        words = (url, url.partition("?")[0], str(folder / "stamp"), str(PICKUPS))
+        result = here.start(url, *words, program=PICKUP).ends()
+        process.process.kill()
+    pickups = msgspec.json.decode(result.out, type=Pickups)
+    yield row("on a server: enqueued on a host → first instruction on another, idle", pickups)

@@ -1,7 +1,7 @@
 """Reading the log in one snapshot: what the readers of all stores have in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from .chain import GENESIS, RawRecord
@@ -9,10 +9,12 @@ from .codec import recorded_from
 from .dialect import Dialect
 from .errors import ChainBroken
 from .events.recorded import Recorded
-from .store import Bindings, Head, Row, StoredOutput
+from .store import Bindings, Head, Query, Row, StoredOutput
 
 # By the primary key: the last page of the table.
 LAST = "SELECT position, hash, type FROM events ORDER BY position DESC LIMIT 1"
+
+READ_HEAD = Query(LAST)
 
 # By the primary key.
 GET_OUTPUT = "SELECT total_bytes, kept FROM outputs WHERE job = :job AND attempt = :attempt"
@@ -30,6 +32,10 @@ class LogReader(ABC):
     @abstractmethod
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Return all rows of a statement."""
+
+    def read_ahead(self, _: Sequence[Query]) -> None:
+        """Do nothing: only a store on a server gains from running queries together."""
+        return
 
     @abstractmethod
     def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:

@@ -21,6 +21,14 @@ PATIENCE_S = 75.0
 Bindings = Mapping[str, Any] | tuple[Any, ...]
 Row = tuple[Any, ...]
 
+
+class Query(NamedTuple):
+    """A query that is sent together with others."""
+
+    sql: str
+    bindings: Bindings = ()
+
+
 Schema = Callable[[Dialect], Iterable[str]]
 """Returns the statements that create tables next to the log."""
 
@@ -86,6 +94,12 @@ class Reader(Protocol):
 
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Return all rows of a statement."""
+
+    def read_ahead(self, queries: Sequence[Query]) -> None:
+        """Run these queries at once if each of them would be a round trip to a server.
+
+        `query` then returns their rows, until something is written.
+        """
 
     def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
         """Iterate over the rows of a statement, in constant memory."""

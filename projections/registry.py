@@ -7,7 +7,7 @@ import msgspec
 
 from eventstore.dialect import Dialect
 from eventstore.events.recorded import Recorded
-from eventstore.store import Reader, Writer
+from eventstore.store import Query, Reader, Writer
 from eventstore.tables import HOT, Table, Write
 
 from .folds.job import Job
@@ -57,6 +57,8 @@ CHECKPOINT = Table(
     key=(),
     on_server=HOT,
 )
+
+READ_CHECKPOINT = Query("SELECT definition, generation, position FROM checkpoint")
 
 ADVANCE = "UPDATE checkpoint SET position = :position"
 
@@ -196,7 +198,7 @@ def checkpoint(tx: Reader) -> Checkpoint:
 
     If another program has deleted it, return that of a queue without read models.
     """
-    rows = tx.query("SELECT definition, generation, position FROM checkpoint")
+    rows = tx.query(READ_CHECKPOINT.sql)
     return Checkpoint(*rows[0]) if rows else Checkpoint("", 0, 0)
 
 

@@ -9,18 +9,18 @@ from typing import Any, Self
 from eventstore.errors import Incomplete, Moved
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, locate, open_store
-from eventstore.store import PATIENCE_S, Reader, Store
+from eventstore.store import PATIENCE_S, Query, Reader, Store
 from projections.errors import StaleReadModels
 from projections.folds.job import Job
 from projections.read_models import jobs
-from projections.registry import first_schema
+from projections.registry import READ_CHECKPOINT, first_schema
 
 from .core.clock import Clock, SystemClock
 from .core.collector import collector_off
 from .core.replay import replay
 from .core.requests import AnyRequest, Cancel, NewJob, Retry
 from .core.snapshot import Reading, refuse_unfit
-from .core.transaction import Session, TransactionCache
+from .core.transaction import Session, TransactionCache, queries_of_enqueue
 from .errors import Closed, NoSuchJob, QueueError
 from .input import arguments
 
@@ -72,25 +72,29 @@ class Queue:
         self.store.close()
 
     @contextmanager
-    def write(self, actor: str | None = None) -> Iterator[Session]:
+    def write(self, actor: str | None = None, ahead: Sequence[Query] = ()) -> Iterator[Session]:
         """Run one write transaction. When the block ends, commit it and notify the listeners.
 
-        Raises the errors of Store.write.
+        ahead: as for `read`. Raises the errors of Store.write.
         """
-        with self.prepare(actor) as session:
+        with self.prepare(actor, ahead=ahead) as session:
             yield session
         session.commit()
 
     @contextmanager
     def prepare(
-        self, actor: str | None = None, patience_s: float = PATIENCE_S
+        self,
+        actor: str | None = None,
+        patience_s: float = PATIENCE_S,
+        ahead: Sequence[Query] = (),
     ) -> Iterator[Session]:
         """Run one write transaction up to its commit, which the caller runs: `session.commit`.
 
-        patience_s and the rules for the commit are those of Store.prepare.
+        patience_s and the rules for the commit are those of Store.prepare; ahead as for `read`.
         """
         self._refuse_if_closed()
         with self.store.prepare(actor or self.actor, patience_s) as tx:
+            tx.read_ahead((READ_CHECKPOINT, *ahead))
             refuse_unfit(tx, head=tx.last[0])
             if tx.moved:
                 raise _moved(self.location.name, tx)
@@ -98,10 +102,17 @@ class Queue:
             yield session
             session.finish()
 
-    def read(self) -> AbstractContextManager[Reader]:
-        """Return a snapshot of the queue, for the queries of the read models."""
+    def _write_jobs(self) -> AbstractContextManager[Session]:
+        """Run a write transaction that enqueues jobs."""
+        return self.write(ahead=queries_of_enqueue() if self.store.distant else ())
+
+    def read(self, ahead: Sequence[Query] = ()) -> AbstractContextManager[Reader]:
+        """Return a snapshot of the queue, for the queries of the read models.
+
+        ahead: queries that will be needed; on a server they are run together.
+        """
         self._refuse_if_closed()
-        return self._reading.read()
+        return self._reading.read(ahead)
 
     def send(self, *requests: AnyRequest) -> list[Any]:
         """Carry out the requests in one transaction; return the resulting job, worker or Config.
@@ -122,7 +133,7 @@ class Queue:
 
         key = "command" if isinstance(command, str) else "argv"
         new = new_job({key: command, **options}, self.clock.wall_us())
-        with self.write() as session:
+        with self._write_jobs() as session:
             job: Job = _or_raise(session.enqueue(new))
         return job
 
@@ -135,7 +146,7 @@ class Queue:
         now_us = self.clock.wall_us()
         listed = arguments.numbered_jobs(jobs)
         checked = [arguments.job_from(number, job, now_us) for number, job in listed]
-        with collector_off(), self.write() as session:
+        with collector_off(), self._write_jobs() as session:
             return [_or_raise(session.enqueue(new)).id for new in checked]
 
     def get(self, job_id: str) -> Job:

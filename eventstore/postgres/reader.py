@@ -1,6 +1,6 @@
 """Reading the log and the other tables in one snapshot of the database."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import count
 from typing import Any
@@ -10,10 +10,10 @@ from ..codec import recorded_from
 from ..dialect import POSTGRES, Dialect
 from ..events.recorded import Recorded
 from ..log_reader import LogReader
-from ..store import Bindings, Head, RecordedOutput, Row
+from ..store import Bindings, Head, Query, RecordedOutput, Row
 from . import outputs
 from .connecting import Connection
-from .round_trip import Cursor
+from .round_trip import Command, Cursor, run_all
 
 # By the primary key: the cost is proportional to the number of events read.
 ALL = f"""
@@ -52,10 +52,23 @@ class PostgresReader(LogReader):
 
     def __init__(self, connection: Connection, quoted_schema: str) -> None:
         self._connection, self._schema = connection, quoted_schema
+        self._read: dict[Any, list[Row]] = {}
+        """The rows that were read ahead, by query."""
 
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Return all rows of a statement."""
+        if self._read and (rows := self._read.get(_key(sql, bindings))) is not None:
+            return rows
         return self._execute(text(sql), bindings).fetchall()
+
+    def read_ahead(self, queries: Sequence[Query]) -> None:
+        """Run these queries in one round trip. `query` returns their rows until the next write.
+
+        A query that fails makes no difference: later, `query` runs each by itself.
+        """
+        commands = [Command(text(sql), bindings) for sql, bindings in queries]
+        keys = [_key(sql, bindings) for sql, bindings in queries]
+        self._read.update(zip(keys, run_all(self._connection, commands), strict=False))
 
     def _execute(self, statement: bytes, bindings: Bindings | Sequence[Any] = ()) -> Cursor:
         return self._connection.execute(statement, bindings)
@@ -144,6 +157,10 @@ class PostgresSnapshot(PostgresReader):
         if self._head is None:
             self._head = super().head()
         return self._head
+
+
+def _key(sql: str, bindings: Bindings) -> Any:
+    return sql, tuple(bindings.items()) if isinstance(bindings, Mapping) else bindings
 
 
 def text(sql: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from ..store import Bindings
+from ..store import Bindings, Row
 from .connecting import Connection
 
 Cursor = psycopg.Cursor[tuple[Any, ...]]
@@ -23,14 +23,39 @@ class Command(NamedTuple):
     bindings: Bindings | Sequence[Any] = ()
 
 
+_SAVE, _SAVED = Command(b"SAVEPOINT ahead"), Command(b"RELEASE SAVEPOINT ahead")
+
+
 def run(connection: Connection, commands: Sequence[Command]) -> Cursor:
     """Run the commands in order, in one round trip, and return the result of the last one.
 
     After one that fails, none is run. Raises psycopg.Error.
     """
-    quoting = psycopg.ClientCursor(connection)
-    texts = [quoting.mogrify(statement, bindings) for statement, bindings in commands]
-    cursor = connection.execute(";".join(texts).encode())
+    cursor = _sent(connection, commands)
     while cursor.nextset():
         pass
     return cursor
+
+
+def run_all(connection: Connection, queries: Sequence[Command]) -> list[list[Row]]:
+    """Run the queries in one round trip, inside a transaction; return the rows of each.
+
+    If one of them cannot be run, such as without its table, return nothing at all.
+    """
+    try:
+        cursor = _sent(connection, [_SAVE, *queries, _SAVED])
+    except psycopg.ProgrammingError:
+        connection.execute("ROLLBACK TO SAVEPOINT ahead")
+        return []
+    all_rows = []
+    while cursor.nextset():
+        if cursor.description is not None:
+            all_rows.append(cursor.fetchall())
+    return all_rows
+
+
+def _sent(connection: Connection, commands: Sequence[Command]) -> Cursor:
+    """Send the commands, and return a cursor on the result of the first one."""
+    quoting = psycopg.ClientCursor(connection)
+    texts = [quoting.mogrify(statement, bindings) for statement, bindings in commands]
+    return connection.execute(";".join(texts).encode())

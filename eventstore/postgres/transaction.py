@@ -167,7 +167,7 @@ class PostgresTransaction(Appending, PostgresReader):
         nonce: the last one that was seen; None for any.
         """
         self.flush()
-        self.changed = True
+        self._note_change()
         ended = self._execute(TAKE_LEASE.encode(), {"worker": worker_id, "nonce": nonce})
         return ended.rowcount == 1
 
@@ -187,12 +187,17 @@ class PostgresTransaction(Appending, PostgresReader):
         return self.run_with(Command(statement, bindings))
 
     def _postpone(self, statement: bytes, bindings: Bindings | Sequence[Any] = ()) -> None:
-        self.changed = True
+        self._note_change()
         self._postponed.append(Command(statement, bindings))
+
+    def _note_change(self) -> None:
+        """Note that the transaction changes something, so what was read ahead is out of date."""
+        self.changed = True
+        self._read.clear()
 
     def _catch_up(self) -> None:
         """Run the postponed commands: the caller is about to use the connection itself."""
-        self.changed = True
+        self._note_change()
         if self._postponed:
             self.run_with()
 

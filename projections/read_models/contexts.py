@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from eventstore.events.context import ContextRecorded
-from eventstore.store import Reader
+from eventstore.store import Query, Reader
 from eventstore.tables import Table, Write
 
 from ..folds.context import Context
@@ -56,5 +56,10 @@ def get(tx: Reader, position: int) -> Context | None:
 
 def find(tx: Reader, cwd: str, path: str) -> int | None:
     """Return the position of the event with this directory and PATH; None if there is none."""
-    rows = tx.query(FIND, {"cwd": cwd, "path": path})
+    rows = tx.query(*find_query(cwd, path))
     return int(rows[0][0]) if rows else None
+
+
+def find_query(cwd: str, path: str) -> Query:
+    """Return the query of `find`."""
+    return Query(FIND, {"cwd": cwd, "path": path})

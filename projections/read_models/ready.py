@@ -1,11 +1,11 @@
 """The pending jobs in the order in which workers claim them: by priority, then by age."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from typing import NamedTuple
 
-from eventstore.store import Reader, Row
+from eventstore.store import Query, Reader, Row
 from eventstore.tables import Write
 
 from ..folds.job import Job
@@ -24,7 +24,7 @@ NEXT_READY = """
      WHERE state = 'pending' AND queue = :queue ORDER BY priority DESC, born LIMIT :limit"""
 
 # Reads one row per queue.
-WAITING_QUEUES = "SELECT queue FROM counts WHERE pending > 0"
+WAITING_QUEUES = Query("SELECT queue FROM counts WHERE pending > 0")
 
 # By (state, born): reads one row.
 OLDEST = "SELECT id FROM jobs WHERE state = 'pending' ORDER BY born LIMIT 1"
@@ -52,9 +52,19 @@ READY = ReadModel(name="ready", version=1, kind="job", derive=derive, indexes=IN
 
 def next_ready(tx: Reader, queues: tuple[str, ...], limit: int) -> list[Ready]:
     """Return at most `limit` jobs in the order in which to claim them. queues: empty means all."""
-    waiting = queues or tuple(row[0] for row in tx.query(WAITING_QUEUES))
+    waiting = queues or tuple(row[0] for row in tx.query(WAITING_QUEUES.sql))
     heads = [_heads(tx, queue, limit) for queue in dict.fromkeys(waiting)]
     return [Ready(*row[2:]) for row in islice(merge(*heads), limit)]
+
+
+def next_ready_queries(
+    queues: tuple[str, ...], likely: Iterable[str], limit: int
+) -> Iterator[Query]:
+    """Yield the queries of `next_ready`. likely: queues that may have jobs, if it serves all."""
+    if not queues:
+        yield WAITING_QUEUES
+    for queue in dict.fromkeys(queues or likely):
+        yield _heads_query(queue, limit)
 
 
 def oldest_waiting(tx: Reader, queue: str | None = None) -> str | None:
@@ -68,4 +78,8 @@ def oldest_waiting(tx: Reader, queue: str | None = None) -> str | None:
 
 def _heads(tx: Reader, queue: str, limit: int) -> list[Row]:
     """Return the first jobs of one queue: negative priority, born, id, lost_in_row."""
-    return tx.query(NEXT_READY, {"queue": queue, "limit": limit})
+    return tx.query(*_heads_query(queue, limit))
+
+
+def _heads_query(queue: str, limit: int) -> Query:
+    return Query(NEXT_READY, {"queue": queue, "limit": limit})

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from eventstore.store import Reader
+from eventstore.store import Query, Reader
 from eventstore.tables import HOT, Table, Write
 
 from ..folds.job import Job
@@ -12,7 +12,7 @@ TABLE = Table("sequence", {"name": "text", "last": "integer"}, key=("name",), on
 
 RAISE = TABLE.raise_()
 
-LAST = "SELECT last FROM sequence WHERE name = 'job'"
+LAST = Query("SELECT last FROM sequence WHERE name = 'job'")
 
 
 def derive(changes: Sequence[Change[Job]]) -> Iterator[Write]:
@@ -27,5 +27,5 @@ SEQUENCE = ReadModel(name="sequence", version=1, kind="job", derive=derive, tabl
 
 def last_number(tx: Reader) -> int:
     """Return the highest number used; 0 before the first job."""
-    rows = tx.query(LAST)
+    rows = tx.query(LAST.sql)
     return int(rows[0][0]) if rows else 0

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from eventstore.events.config import ConfigChanged
-from eventstore.store import Reader
+from eventstore.store import Query, Reader
 from eventstore.tables import Table, Write
 
 from ..folds.config import Config, SettingValue
@@ -28,6 +28,8 @@ TABLE = Table(
 PUT = TABLE.put()
 
 LOAD = "SELECT key, value, version FROM {settings}"
+
+IN_FORCE = Query(LOAD.format(settings="settings"))
 
 # Reads one row per key that has ever been set.
 CHANGES = "SELECT key, changed_at, changed_by FROM settings ORDER BY key"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from eventstore.store import Reader
+from eventstore.store import Query, Reader
 from eventstore.tables import Write
 
 from ..folds.job import Job
@@ -18,7 +18,7 @@ INDEXES = (
      WHERE delay_us IS NOT NULL""",
 )
 
-EARLIEST = "SELECT due_at FROM jobs WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1"
+EARLIEST = Query("SELECT due_at FROM jobs WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1")
 
 DUE = """
     SELECT id FROM jobs
@@ -55,7 +55,7 @@ TIMERS = ReadModel(name="timers", version=2, kind="job", derive=derive, indexes=
 
 def earliest(tx: Reader) -> int | None:
     """Return when the next job is due (UTC, microseconds since 1970); None if no job waits."""
-    rows = tx.query(EARLIEST)
+    rows = tx.query(EARLIEST.sql)
     return int(rows[0][0]) if rows else None
 
 
@@ -66,7 +66,12 @@ def due(tx: Reader, now_us: int, limit: int) -> list[str]:
 
 def begun_after(tx: Reader, now_us: int, limit: int) -> list[str]:
     """Return the ids of at most `limit` jobs whose delay began after `now_us`, in that order."""
-    return [row[0] for row in tx.query(BEGUN_AFTER, {"now": now_us, "limit": limit})]
+    return [row[0] for row in tx.query(*begun_after_query(now_us, limit))]
+
+
+def begun_after_query(now_us: int, limit: int) -> Query:
+    """Return the query of `begun_after`."""
+    return Query(BEGUN_AFTER, {"now": now_us, "limit": limit})
 
 
 def upcoming(tx: Reader, limit: int, after: Due | None = None) -> list[Due]:

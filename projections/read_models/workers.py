@@ -8,7 +8,7 @@ import msgspec
 
 from eventstore import codec
 from eventstore.events.worker import WorkerStarted
-from eventstore.store import Reader, Row
+from eventstore.store import Query, Reader, Row
 from eventstore.tables import Table, Write
 
 from ..errors import DamagedRow
@@ -45,7 +45,7 @@ PUT = TABLE.put()
 LOAD = f"SELECT {TABLE.listed} FROM {{workers}} WHERE id = :id"
 
 # By the partial index: reads only workers that have not ended.
-ACTIVE = f"SELECT {TABLE.listed} FROM workers WHERE ended_at IS NULL ORDER BY started_at, id"
+ACTIVE = Query(f"SELECT {TABLE.listed} FROM workers WHERE ended_at IS NULL ORDER BY started_at, id")
 
 NEWEST = f"SELECT {TABLE.listed} FROM workers ORDER BY started_at DESC, id LIMIT :limit"
 
@@ -85,6 +85,11 @@ def load(tx: Reader, stream: str, tables: Tables) -> Worker | None:
     return _worker(rows[0]) if rows else None
 
 
+def get_query(worker_id: str) -> Query:
+    """Return the query of `get`."""
+    return Query(LOAD.format(workers="workers"), {"id": worker_id})
+
+
 def get(tx: Reader, worker_id: str) -> Worker | None:
     """Return the worker with this id; None if there is none."""
     return load(tx, named("worker", worker_id), {"workers": "workers"})
@@ -92,7 +97,7 @@ def get(tx: Reader, worker_id: str) -> Worker | None:
 
 def active(tx: Reader) -> list[Worker]:
     """Return the workers that have not ended according to the log, the oldest first."""
-    return [_worker(row) for row in tx.query(ACTIVE)]
+    return [_worker(row) for row in tx.query(ACTIVE.sql)]
 
 
 def newest(tx: Reader, limit: int) -> list[Worker]:

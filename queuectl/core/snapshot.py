@@ -5,7 +5,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TypeVar
@@ -13,10 +13,11 @@ from typing import TypeVar
 from eventstore.errors import Away, Gone, Missing, ReadOnly
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, open_store
+from eventstore.log_reader import READ_HEAD
 from eventstore.scratch import scratch
-from eventstore.store import Doorbell, Reader, Store
+from eventstore.store import Doorbell, Query, Reader, Store
 from projections.errors import NewerReadModels, StaleReadModels
-from projections.registry import checkpoint, first_schema, freshness
+from projections.registry import READ_CHECKPOINT, checkpoint, first_schema, freshness
 
 BELL_TIMEOUT_S = 30.0
 """Longest wait for the doorbell. A writer may die between its commit and its ring."""
@@ -70,9 +71,10 @@ class Reading:
         return store
 
     @contextmanager
-    def read(self) -> Iterator[Reader]:
+    def read(self, ahead: Sequence[Query] = ()) -> Iterator[Reader]:
         """Return a snapshot of the queue that is valid until the block ends.
 
+        ahead: queries that will be needed; on a server they are run together.
         After `listen`, this waits for a server that does not answer, such as during a restart.
         Raises StaleReadModels if the read models must be rebuilt first, and NewerReadModels.
         """
@@ -82,7 +84,7 @@ class Reading:
                 yield tx
             return
         with ExitStack() as stack:
-            yield self._patiently(partial(self._begin, store, stack))
+            yield self._patiently(partial(self._begin, store, stack, ahead))
 
     def events(
         self, after: int = 0, upto: int | None = None, stream: str | None = None
@@ -130,10 +132,11 @@ class Reading:
             self._store.close()
         self._bell = self._store = None
 
-    def _begin(self, store: Store, stack: ExitStack) -> Reader:
+    def _begin(self, store: Store, stack: ExitStack, ahead: Sequence[Query]) -> Reader:
         """Begin to read, until the stack is closed."""
         stack.close()  # ends what an earlier try has begun
         reader = stack.enter_context(store.read())
+        reader.read_ahead((READ_CHECKPOINT, READ_HEAD, *ahead))
         refuse_unfit(reader)
         return reader
 

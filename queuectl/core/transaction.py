@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from eventstore.events.fact import Fact
-from eventstore.store import Writer
+from eventstore.store import Query, Writer
 from projections import streams
 from projections.folds.config import Config
 from projections.folds.context import Context
@@ -257,6 +257,16 @@ class Session:
     def _path(self) -> str:
         """The value of PATH. It is cached like the directory."""
         return _recordable("PATH", os.environ.get("PATH", os.defpath))
+
+
+def queries_of_enqueue() -> list[Query]:
+    """Return the queries of a transaction that enqueues a job from this directory."""
+    queries = [sequence.LAST, settings.IN_FORCE]
+    try:
+        queries.append(contexts.find_query(os.getcwd(), os.environ.get("PATH", os.defpath)))
+    except FileNotFoundError:
+        pass  # the job may name another directory
+    return queries
 
 
 def _digest(new: NewJob) -> str:

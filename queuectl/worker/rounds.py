@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 from eventstore.errors import Gone, StreamConflict
+from eventstore.store import Query
 from projections.folds.context import Context
 from projections.folds.job import Job, State
 from projections.folds.worker import Worker
@@ -139,6 +140,8 @@ class Rounds:
         """Whether another worker may take this one over while it is running."""
         self._draw_jitter = draw_jitter
         self._contexts: dict[int, Context | None] = {}
+        self._likely: set[str] = set()
+        """Queues of the last claims: their next jobs are read ahead."""
         self._suspect: str | None = None
         """Id of the suspect that this worker runs, if any: see `_choose`."""
         self.results: list[Result] = []
@@ -159,7 +162,15 @@ class Rounds:
         busy: whether this worker has claims, which may be cancelled. Raises Gone if the file was
         overwritten by another queue.
         """
-        with self._queue.read() as tx:
+        begun_us = self._latest_begin_us()
+        ahead = (
+            workers.get_query(self._worker_id),
+            workers.ACTIVE,
+            timers.EARLIEST,
+            timers.begun_after_query(begun_us, 1),
+            *self._next_ready_queries(1),
+        )
+        with self._queue.read(ahead) as tx:
             if (me := workers.get(tx, self._worker_id)) is None:
                 raise Gone(self._queue.store.label)
             claims = jobs.of_worker(tx, self._worker_id) if busy else []
@@ -169,9 +180,12 @@ class Rounds:
                 cancelled={(job.id, job.attempt) for job in claims if job.cancel_requested},
                 earliest_us=timers.earliest(tx),
                 has_ready_jobs=bool(ready.next_ready(tx, self._queues, 1)),
-                clock_set_back=bool(timers.begun_after(tx, self._latest_begin_us(), 1)),
+                clock_set_back=bool(timers.begun_after(tx, begun_us, 1)),
                 position=tx.head().position,
             )
+
+    def _next_ready_queries(self, limit: int) -> Iterator[Query]:
+        return ready.next_ready_queries(self._queues, self._likely, limit)
 
     def _latest_begin_us(self) -> int:
         """Return a time (UTC, microseconds).
@@ -251,7 +265,8 @@ class Rounds:
         assume_unchanged: do not read the jobs of the results. If one has changed, StreamConflict is
         raised.
         """
-        with self._queue.prepare(self._worker_id, LOCK_PATIENCE_S) as session:
+        ahead = self._queries_of_claims(len(slots)) if slots else ()
+        with self._queue.prepare(self._worker_id, LOCK_PATIENCE_S, ahead) as session:
             before = session.tx.last[0]
             if slots and self._may_be_lost:
                 self._refuse_lost(session)
@@ -285,7 +300,14 @@ class Rounds:
         )
         self.results, self.releases, self.due_retries, self.stop = [], [], [], None
         self._suspect = next((job.job_id for job in _suspects(chosen)), suspect)
+        if claimed:
+            self._likely = {assignment.job.spec.queue for assignment in claimed}
         return prepared
+
+    def _queries_of_claims(self, number: int) -> tuple[Query, ...]:
+        """Return the queries with which a transaction begins that claims so many jobs."""
+        me = (workers.get_query(self._worker_id),) if self._may_be_lost else ()
+        return (*me, *self._next_ready_queries(number))
 
     def _refuse_lost(self, session: Session) -> None:
         """Raise WorkerEnded if this worker was taken over: nobody would lose its further claims."""

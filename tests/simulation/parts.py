@@ -1,6 +1,6 @@
 """The simulated parts of the world: clock, processes, selector; a worker around the real loop."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from signal import SIGKILL, SIGTERM, Signals
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from greenlet import greenlet
 
 from eventstore.lock import Lock
+from eventstore.store import Query
 from queuectl.api import Queue
 from queuectl.core.requests import StartWorker
 from queuectl.core.transaction import Session
@@ -204,9 +205,11 @@ class CrashingQueue(Queue):
     world: "World"
 
     @contextmanager
-    def prepare(self, actor: str | None = None, patience_s: float = 75.0) -> Iterator[Session]:
+    def prepare(
+        self, actor: str | None = None, patience_s: float = 75.0, ahead: Sequence[Query] = ()
+    ) -> Iterator[Session]:
         self.world.let_a_client_write()
-        with super().prepare(actor, patience_s) as session:
+        with super().prepare(actor, patience_s, ahead) as session:
             yield session
         session.tx.commit = partial(self._commit, session.tx.commit)
 

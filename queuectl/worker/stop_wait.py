@@ -10,7 +10,8 @@ from projections.folds.worker import Worker
 from projections.read_models import jobs
 
 from ..api import Queue
-from .liveness import living_processes
+from ..escape import visible
+from .liveness import is_elsewhere, living_processes
 from .takeover import kill, signal_processes, wake
 
 END_WITHIN_S = 10.0
@@ -46,7 +47,14 @@ class HoldUp:
             return self._once(f"{name} did not answer; killed it (process {killed})")
         names = ", ".join(job.id for job in running)
         doing = f"finishes {names}" if names else "does not answer"
-        return self._once(f"waiting for {name}, which {doing}")
+        return self._once(f"waiting for {name}, which {doing}{self._where()}")
+
+    def _where(self) -> str:
+        """Return where a worker on another machine is, and what to do if that is gone."""
+        if not is_elsewhere(self._queue.store, self.worker):
+            return ""
+        host, todo = visible(self.worker.started.host), f"queuectl worker forget {self.worker.id}"
+        return f", on {host}; if that machine is gone: {todo}"
 
     def _once(self, words: str) -> str | None:
         if words in self._reported:

@@ -271,7 +271,7 @@ class Supervisor:
         events_us = (
             self._running.next_us(),
             self._alarm.next_retry(),
-            None if committing else self._peers.next_us(),
+            None if committing or self._is_away() else self._peers.next_us(),
         )
         return Facts(
             now_us=self._now_us(),
@@ -294,8 +294,9 @@ class Supervisor:
             step = self._pace.next_step(self._facts())
         if not self._is_away():
             return step.until_us if isinstance(step, WaitUntil) else self._now_us()
-        again_us = self._now_us() + TRY_AGAIN_US
-        return min(step.until_us, again_us) if isinstance(step, WaitUntil) else again_us
+        # What is due now cannot be done: only timeouts and other events of jobs are waited for.
+        again_us, event_us = self._now_us() + TRY_AGAIN_US, self._facts().next_event_us
+        return again_us if event_us is None else min(again_us, event_us)
 
     def _write(self, step: WriteNow) -> None:
         """Prepare a round, and commit it: in the other thread if jobs run or are claimed ahead."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import greenlet
 
+from eventstore.errors import Away
 from eventstore.lock import Lock
-from eventstore.store import Query
+from eventstore.store import Query, Reader
 from queuectl.api import Queue
 from queuectl.core.requests import StartWorker
 from queuectl.core.transaction import Session
@@ -17,12 +18,14 @@ from queuectl.errors import WorkerEnded
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.console import Console
 from queuectl.worker.launcher import Child, ChildExit
+from queuectl.worker.lease import Overdue
 from queuectl.worker.liveness import lock_names
 from queuectl.worker.order import Exhausted, NotStarted, Order
 from queuectl.worker.process_mark import Mark
 from queuectl.worker.process_sweep import Unendable
 from queuectl.worker.rounds import Round
 from queuectl.worker.selector import Woken
+from queuectl.worker.server import Server
 from queuectl.worker.supervisor import Duty, Supervisor
 from queuectl.worker.timers import Timers
 from tests.given import worker_started
@@ -191,6 +194,7 @@ class SimulatedSelector:
             rung=worker.bell.rung,
             alarm=worker.alarm_due(),
             committed=worker.committed(),
+            heart=worker.heart.came_back(),
             keeper_gone=worker.keeper_dead,
             died=died,
         )
@@ -205,9 +209,16 @@ class CrashingQueue(Queue):
     world: "World"
 
     @contextmanager
+    def read(self, ahead: Sequence[Query] = ()) -> Iterator[Reader]:
+        self.world.refuse_if_away()
+        with super().read(ahead) as tx:
+            yield tx
+
+    @contextmanager
     def prepare(
         self, actor: str | None = None, patience_s: float = 75.0, ahead: Sequence[Query] = ()
     ) -> Iterator[Session]:
+        self.world.refuse_if_away()
         self.world.let_a_client_write()
         with super().prepare(actor, patience_s, ahead) as session:
             yield session
@@ -215,9 +226,20 @@ class CrashingQueue(Queue):
 
     def _commit(self, commit: Callable[[], None]) -> None:
         self.world.may_crash("before a commit")
+        try:
+            self.world.may_go_away()
+        except Away:
+            self._lose_connection()
+            raise
         commit()
         self.world.committed()
         self.world.may_crash("after a commit")
+
+    def _lose_connection(self) -> None:
+        """Roll back the transaction that was to be committed, as a server does."""
+        store: Any = self.store
+        store._roll_back()
+        store._turn.release()
 
 
 class SimulatedCommitter:
@@ -227,6 +249,7 @@ class SimulatedCommitter:
         self._world = world
         self.done_at_us: int | None = None
         self.round: Round | None = None
+        self._error: Away | None = None
 
     @property
     def busy(self) -> bool:
@@ -234,7 +257,10 @@ class SimulatedCommitter:
 
     def start(self, done: Round) -> None:
         assert not self.busy
-        done.commit()
+        try:
+            done.commit()
+        except Away as error:
+            self._error = error
         self.round = done
         self.done_at_us = self._world.clock.now_us + self._world.random.choice(
             [0, 0, 1_500, 40_000]
@@ -243,6 +269,38 @@ class SimulatedCommitter:
     def outcome(self) -> None:
         assert self.busy
         self.done_at_us = None
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+
+class SimulatedHeart:
+    """A heart whose beats are answered each second, unless the server is away."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.leases_us: dict[str, int] = {}
+        self._was_away = False
+
+    @property
+    def answers(self) -> int:
+        """Number of beats that were answered."""
+        return self._world.answered_us() // SECOND_US
+
+    def came_back(self) -> bool:
+        """Return whether the server was away, and has come back."""
+        was_away, self._was_away = self._was_away, self._world.is_away()
+        return was_away and not self._was_away
+
+    def take_overdue(self) -> list[Overdue]:
+        return []
+
+
+class SimulatedFence:
+    """A fence that holds nothing: outages are shorter than half a lease."""
+
+    def hold(self) -> None:
+        """Let the loop go on."""
 
 
 class SimulatedWorker:
@@ -258,6 +316,7 @@ class SimulatedWorker:
         self.bell = SimulatedBell()
         self.alarm = SimulatedAlarm()
         self.committer = SimulatedCommitter(world)
+        self.heart = SimulatedHeart(world)
         self._held: list[Lock] = []
         self.launcher = SimulatedLauncher(world)
         self.body = greenlet(self._live)
@@ -305,6 +364,9 @@ class SimulatedWorker:
             lock.release()
 
     def _live(self) -> None:
+        while self.world.is_away():  # a new supervisor waits for the server
+            self.wake_at_us = self.world.clock.now_us + SECOND_US
+            self.world.rest()
         queue = CrashingQueue.__new__(CrashingQueue)
         queue.world = self.world
         try:
@@ -315,7 +377,7 @@ class SimulatedWorker:
             self._supervise(queue)
             for lock in self._held:
                 lock.remove()
-        except (Crash, WorkerEnded):
+        except (Crash, WorkerEnded, Away):
             self.world.crashes += 1
             both = self.keeper_dead or self.world.chance(0.2)
             if not both:  # the keeper kills the processes, and only then releases its lock
@@ -334,6 +396,8 @@ class SimulatedWorker:
         presence: Any = self.bell
         committer: Any = self.committer
         console = Console(jobs=False, write=lambda text: None)
+        heart: Any = self.heart
+        fence: Any = SimulatedFence()
         Supervisor(
             duty,
             queue,
@@ -344,4 +408,5 @@ class SimulatedWorker:
             self.launcher,
             self.world.random.random,
             console,
+            Server(heart, fence) if self.world.on_server else None,
         ).run()

@@ -1,5 +1,6 @@
 """Several supervisors, crashes between any two steps, clock steps, cancels, all from a seed."""
 
+from collections.abc import Iterable
 from unittest.mock import patch
 
 import pytest
@@ -87,3 +88,27 @@ def test_draining_worker_sleeps_while_jobs_wait(seed: int) -> None:
 
 def test_three_workers_share_a_queue() -> None:
     story(3, workers=3)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_workers_hold_their_results_while_the_server_is_away(seed: int) -> None:
+    story(seed, on_server=True)
+
+
+@pytest.mark.proof
+def test_results_that_are_dropped_in_an_outage_are_found() -> None:
+    with (
+        patch.object(Rounds, "undo", lambda rounds: None),
+        pytest.raises(AssertionError, match="jobs are stuck"),
+    ):
+        _stories(range(200))
+
+
+@pytest.mark.proof
+def test_outages_of_many_stories_lose_nothing() -> None:
+    _stories(range(1_000, 1_400))
+
+
+def _stories(seeds: Iterable[int]) -> None:
+    for seed in seeds:
+        story(seed, on_server=True)

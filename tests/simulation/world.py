@@ -18,6 +18,7 @@ from greenlet import getcurrent
 from msgspec.structs import replace
 
 from eventstore.chain import first_break
+from eventstore.errors import Away
 from projections.folds.job import FINAL, Job
 from projections.folds.worker import Worker
 from projections.read_models import counts, jobs, runs
@@ -65,8 +66,13 @@ HEARD_US = SECOND_US
 class World:
     """The queue, its workers and their processes. The seed determines all that happens."""
 
-    def __init__(self, seed: int, workers: int = 2, crash_rate: float = 0.02) -> None:
-        self.seed = seed
+    def __init__(
+        self, seed: int, workers: int = 2, crash_rate: float = 0.02, *, on_server: bool = False
+    ) -> None:
+        """on_server: workers behave as with a server, which may be away for a while."""
+        self.seed, self.on_server = seed, on_server
+        self._away_from_us = self._away_until_us = self._was_away_us = 0
+        """The last outage, and how long all before it lasted together."""
         self.random = Random(seed)
         self.clock = SimulatedClock()
         self.processes: dict[int, Process] = {}
@@ -99,6 +105,26 @@ class World:
         """Perhaps raise Crash, between two steps of a supervisor."""
         if getcurrent() is not self._main and self.chance(self._crash_rate):
             raise Crash(where)
+
+    def is_away(self) -> bool:
+        """Return whether the server does not answer workers now."""
+        return self.clock.now_us < self._away_until_us
+
+    def refuse_if_away(self) -> None:
+        """Raise Away if a supervisor uses the queue while the server is away."""
+        if getcurrent() is not self._main and self.is_away():
+            raise Away("queue", "none")
+
+    def may_go_away(self) -> None:
+        """Perhaps let the server go away just before a commit of a supervisor, and raise Away."""
+        if self.on_server and self._crash_rate and self.chance(0.2):
+            self._go_away()
+        self.refuse_if_away()
+
+    def answered_us(self) -> int:
+        """Return for how long the server has answered so far."""
+        last_us = min(self.clock.now_us, self._away_until_us) - self._away_from_us
+        return self.clock.now_us - self._was_away_us - last_us
 
     def let_a_client_write(self) -> None:
         """Perhaps write as a client, between a supervisor's read of the log and its write."""
@@ -144,6 +170,7 @@ class World:
             for _ in range(steps):
                 self._something_happens()
             self._crash_rate = 0.0
+            self._away_until_us = min(self._away_until_us, self.clock.now_us)
             self._run_until_quiet()
             self._stop_workers()
         return self
@@ -180,8 +207,10 @@ class World:
             "shut_down": self._shut_down,
             "pause": self._pause,
             "replay": self._replay,
+            "go_away": self._go_away,
         }
-        (name,) = self.random.choices(list(FREQUENCIES), list(FREQUENCIES.values()))
+        frequencies = {**FREQUENCIES, **({"go_away": 3} if self.on_server else {})}
+        (name,) = self.random.choices(list(frequencies), list(frequencies.values()))
         happening[name]()
         self._check_new()
 
@@ -195,7 +224,8 @@ class World:
                 requested_us = self._end_requested_us.get((process.job_id, process.attempt))
                 if requested_us is None or process.disowned or worker.done:
                     continue
-                until_us = max(requested_us, worker.paused_until_us) + HEARD_US + GRACE_US
+                held_us = max(worker.paused_until_us, self._heard_again_us)
+                until_us = max(requested_us, held_us) + HEARD_US + GRACE_US
                 assert self.clock.now_us <= until_us, f"job {process.job_id} should have ended"
 
     def _check_new(self) -> bool:
@@ -296,6 +326,19 @@ class World:
         """Stop a supervisor for a while, as by SIGSTOP; its jobs run on."""
         lasts_us = self.random.choice([1_000, 30_000, 5 * SECOND_US, 100 * SECOND_US])
         self.random.choice(self._workers).paused_until_us = self.clock.now_us + lasts_us
+
+    def _go_away(self) -> None:
+        """Let the server be away for a while; a worker tries it again a second after it is back."""
+        if not self.is_away():
+            self._was_away_us += self._away_until_us - self._away_from_us
+            self._away_from_us = self.clock.now_us
+            lasts_us = self.random.choice([1_000, 500_000, 5 * SECOND_US, 30 * SECOND_US])
+            self._away_until_us = self.clock.now_us + lasts_us
+
+    @property
+    def _heard_again_us(self) -> int:
+        """When all workers have noticed that the server is back; 0 if it was never away."""
+        return self._away_until_us + 2 * SECOND_US if self._away_until_us else 0
 
     def _replay(self) -> None:
         assert self.differences() == []  # a replay would repair them

@@ -76,18 +76,14 @@ class Server:
 
     def start(self) -> None:
         """Start the server, and wait until it accepts connections."""
-        log = f"{self.folder}/log"
-        self._run(
-            "pg_ctl",
-            "--pgdata",
-            self._data,
-            "--log",
-            log,
-            "--wait",
-            "--options",
-            self._options,
-            "start",
-        )
+        self._control("start", "--options", self._options)
+
+    def restart(self) -> None:
+        """Stop the server, which ends all connections, and start it again."""
+        self._control("restart", "--mode", "fast", "--options", self._options)
+
+    def _control(self, *words: str) -> None:
+        self._run("pg_ctl", "--pgdata", self._data, "--log", f"{self.folder}/log", "--wait", *words)
 
     def admit(self, line: str) -> None:
         """Add a line to the rules of the running server by which it accepts connections."""

@@ -4,6 +4,9 @@ Each beat also reads the beats of all other workers, and so shows which of them 
 thread has a connection of its own, since the loop may wait for a lock. A beat without an answer
 means nothing; only the clock decides when the lease ends. See docs/decisions/0019.
 
+If the loop gets no answer, it makes the heart hurry: the next beats follow soon, so that the loop
+goes on soon after a restart of the server.
+
 The loop owns `leases_us` and reads `answers` and `take_overdue`; the thread owns the rest.
 """
 
@@ -22,6 +25,8 @@ from .lease import Lease, Overdue, Watch, beat_us, slack_us
 
 AGAIN = 4
 """After a beat without an answer, the next one follows after this part of the usual pause."""
+HURRY_US = 500_000
+"""The first pause of a heart that hurries; each beat without an answer doubles it."""
 END_S = 2.0
 """How long the end of a worker waits for the thread: the server may be silent."""
 
@@ -47,7 +52,10 @@ class Heart:
         self._watch = Watch()
         self._overdue: list[Overdue] = []
         self._begun = False
-        self._ending = threading.Event()
+        self._woken = threading.Event()
+        self._is_ending = self._hurries = False
+        self._unanswered = 0
+        """Number of beats in a row without an answer."""
         self._thread: threading.Thread | None = None
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
@@ -56,7 +64,6 @@ class Heart:
         """Number of beats that were answered."""
         self.leases_us: Mapping[str, int] = {}
         """The leases of the other workers that may be taken over by time."""
-        self._is_answered = True
 
     def fileno(self) -> int:
         """Return a descriptor that is readable if a worker is overdue or the server is back."""
@@ -82,15 +89,23 @@ class Heart:
         overdue, self._overdue = self._overdue, []
         return overdue
 
+    def hurry(self) -> None:
+        """Beat soon, and wake the loop at the next answer: the loop got none from the server."""
+        self._hurries = True
+        self._woken.set()
+
     def end(self) -> None:
         """End the lease and the thread. Call it when the end of the worker is recorded."""
-        self._ending.set()
+        self._is_ending = True
+        self._woken.set()
         if self._thread is not None:
             self._thread.join(END_S)
 
     def _run(self) -> None:
-        while not self._ending.wait(self._pause_us() / 1e6):
-            if self._begun:
+        while not self._is_ending:
+            if self._woken.wait(self._pause_us() / 1e6):
+                self._woken.clear()  # the pause has become shorter, or is the last one
+            elif self._begun:
                 self._beat()
         self._leave()
 
@@ -98,14 +113,16 @@ class Heart:
         """Return the time until the next beat. Short leases of others must be watched, too."""
         pauses_us = [beat_us(lease_us) for lease_us in self.leases_us.values()]
         pause_us = min([beat_us(self._lease_us), *pauses_us])
-        return pause_us if self._is_answered else pause_us // AGAIN
+        if self._hurries:
+            return min(pause_us // AGAIN, HURRY_US << min(self._unanswered, 10))
+        return pause_us // AGAIN if self._unanswered else pause_us
 
     def _beat(self) -> None:
         sent_us = boot_us()
         try:
             nonces = self._lives.beat(self._worker_id, _nonce())
         except StoreError:
-            self._is_answered = False
+            self._unanswered += 1
             return
         answered_us = boot_us()
         if nonces is None:
@@ -113,9 +130,10 @@ class Heart:
         self._confirmed(sent_us)
         del nonces[self._worker_id]
         self._overdue = self._watch.saw(sent_us, answered_us, nonces, self.leases_us)
-        was_answered, self._is_answered = self._is_answered, True
+        is_back = self._hurries or self._unanswered > 0
+        self._hurries, self._unanswered = False, 0
         self.answers += 1
-        if self._overdue or not was_answered:
+        if self._overdue or is_back:
             self._wake()
 
     def _confirmed(self, sent_us: int) -> None:

@@ -35,6 +35,7 @@ class Server:
         """Note that it does not answer. Return True if it is to be reported, once."""
         is_news = self._away_since is None
         self._away_since = self.heart.answers
+        self.heart.hurry()
         return is_news
 
     def note_beat(self, has_news: bool) -> bool:

@@ -1,5 +1,6 @@
 """The heart, with a server that answers late or not at all."""
 
+import select
 import socket
 from collections.abc import Iterator
 
@@ -95,6 +96,22 @@ def test_a_beat_without_an_answer_changes_nothing_and_is_repeated_soon(beating: 
     beating.beat(at_us=10_000_000)
     assert (beating.fence.deadline_us, beating.heart.answers) == (LEASE_US // 2, 1)
     assert beating.heart._pause_us() == pause_us // 4
+
+
+def test_a_heart_that_hurries_beats_soon_and_wakes_the_loop_at_the_answer(beating: Beating) -> None:
+    beating.beat(at_us=0)
+    pause_us = beating.heart._pause_us()
+    beating.heart.hurry()
+    beating.server.is_away = True
+    pauses_us = []
+    for _ in range(4):
+        pauses_us.append(beating.heart._pause_us())
+        beating.beat(at_us=1)
+    assert pauses_us == [500_000, 1_000_000, 2_000_000, pause_us // 4]
+    beating.server.is_away = False
+    beating.beat(at_us=2)
+    assert beating.heart._pause_us() == pause_us
+    assert select.select([beating.heart], [], [], 0)[0]
 
 
 def test_a_worker_that_was_taken_over_trips_its_fence(beating: Beating) -> None:

@@ -2,7 +2,8 @@
 
 They are sent as one text with the values in it, which psycopg quotes. With arrays that takes less
 than half the time of bound values. Pipelines of psycopg are not used: they may end with a Flush
-message, after which the server no longer ends a transaction that is idle for too long.
+message, after which the server no longer ends a transaction that is idle for too long. See
+docs/decisions/0023.
 """
 
 from collections.abc import Sequence

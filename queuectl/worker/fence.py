@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from .keeper import LEASE_ENDED, boot_us, end_children
+from .sd_notify import Notifier
 
 LONGEST_LOOK_S = 1.0
 """The longest pause between two looks at the clock: it may have gone on while the machine slept."""
@@ -26,8 +27,14 @@ class Fence:
     deadline is kept. say: prints a line.
     """
 
-    def __init__(self, kept_limit: int, slack_us: int, say: Callable[[str], None]) -> None:
-        self._kept_limit, self._say = kept_limit, say
+    def __init__(
+        self,
+        kept_limit: int,
+        slack_us: int,
+        say: Callable[[str], None],
+        notifier: Notifier | None = None,
+    ) -> None:
+        self._kept_limit, self._say, self._notifier = kept_limit, say, notifier
         self._look_s = min(slack_us / 1e6, LONGEST_LOOK_S)
         self._deadline_us: int | None = None
         self._has_tripped = False
@@ -61,6 +68,8 @@ class Fence:
         if is_first:
             self._say(f"error: {why}; ending all that still run here")
         end_children(self._kept_limit)
+        if self._notifier is not None:
+            self._notifier.pause()  # else its watchdog would end the keeper, too
         os._exit(LEASE_ENDED)
 
     def _watch(self) -> None:

@@ -22,6 +22,7 @@ from eventstore.store import Lives
 from .fence import Fence, start_thread
 from .keeper import boot_us
 from .lease import Lease, Overdue, Watch, beat_us, slack_us
+from .sd_notify import Notifier
 
 AGAIN = 4
 """After a beat without an answer, the next one follows after this part of the usual pause."""
@@ -35,7 +36,8 @@ class Heart:
     """The beats of this worker. The thread must be started before jobs run.
 
     lease_us: None for a worker that has no end by time; it beats to see the others. line: socket to
-    the keeper. Its descriptor is readable after an answer that the loop should know of.
+    the keeper. notifier: None if systemd has not started this worker.
+    The descriptor is readable after an answer that the loop should know of.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class Heart:
         lease_us: int | None,
         line: socket.socket,
         fence: Fence,
+        notifier: Notifier | None = None,
     ) -> None:
         self._lives, self._worker_id, self._line, self._fence = lives, worker_id, line, fence
+        self._notifier = notifier
         self._lease_us = lease_us
         self._lease = None if lease_us is None else Lease(lease_us)
         self._watch = Watch()
@@ -147,6 +151,8 @@ class Heart:
             self._line.send(message.encode(), socket.MSG_DONTWAIT)
         except OSError:
             pass  # the keeper is dead, or was stopped so long that the socket is full
+        if self._notifier is not None:
+            self._notifier.confirmed()
 
     def _leave(self) -> None:
         try:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 BEATS, FENCES, SLACKS, GAPS = 12, 2, 40, 4
 """A lease has 12 beats, 2 fences, 40 slacks and 4 gaps: each is this part of it."""
+GRACES = 24
+"""A watchdog kills this part of the lease after the fence: after the keeper, by a slack or so."""
 
 LONGEST_BEAT_US = 10_000_000
 """The pause between two beats is never longer than this, so that short leases of others are watched
@@ -27,6 +29,15 @@ def beat_us(lease_us: int | None) -> int:
 def slack_us(lease_us: int) -> int:
     """Return how much later than the supervisor its keeper acts on the same deadline."""
     return lease_us // SLACKS
+
+
+def watchdog_us(lease_us: int) -> int:
+    """Return how long after a confirmed beat systemd kills a worker that has confirmed no other.
+
+    It does so if supervisor and keeper are both stopped; if they run, they have acted before. As
+    much time again is left for the kill: a twelfth of a lease after the fence, all has ended.
+    """
+    return lease_us // FENCES + lease_us // GRACES
 
 
 class Lease:

@@ -16,6 +16,7 @@ from ..core.transaction import Session
 from .fence import Fence
 from .heart import Heart
 from .lease import LONGEST_BEAT_US, Overdue, slack_us
+from .sd_notify import Notifier
 
 
 class Server:
@@ -60,18 +61,20 @@ def server_of(
     line: socket.socket,
     kept_limit: int,
     say: Callable[[str], None],
+    notifier: Notifier | None = None,
 ) -> Server:
     """Return the parts of a worker on a server. Their threads are not started yet.
 
     lease_us: None for a worker that is never ended or taken over by time. line: socket to the
     keeper. kept_limit: the soft RLIMIT_RTTIME of processes that a job left running on purpose.
+    notifier: None if systemd has not started this worker.
     """
     queue.store.settles_within_s = inf  # a worker cannot leave an outcome open
     exactness_us = LONGEST_BEAT_US if lease_us is None else slack_us(lease_us)
-    fence = Fence(kept_limit, exactness_us, say)
+    fence = Fence(kept_limit, exactness_us, say, notifier)
     lives = queue.store.lives()
     assert lives is not None
-    return Server(Heart(lives, worker_id, lease_us, line, fence), fence)
+    return Server(Heart(lives, worker_id, lease_us, line, fence, notifier), fence)
 
 
 def tidy_leases(queue: Queue, session: Session) -> None:

@@ -46,6 +46,7 @@ from .launcher import OsLauncher
 from .liveness import boot_id
 from .order import OUT_OF_PROCESSES
 from .presence import Presence
+from .sd_notify import Notifier
 from .selector import Selector
 from .server import Server, server_of, tidy_leases
 from .start import JOBS_DIED, Options
@@ -75,12 +76,19 @@ class Keeper(NamedTuple):
 def supervise(
     path: str | None,
     options: Options,
+    notifier: Notifier | None,
     line: socket.socket,
     before: tuple[str, ...],
     kept_limit: int,
 ) -> int:
-    """Run a supervisor and return its exit code. The last three parameters are those of Keeper."""
+    """Run a supervisor and return its exit code.
+
+    notifier: None if systemd has not started the worker. The parameters after it are those of
+    Keeper.
+    """
     keeper = Keeper(line, before, kept_limit)
+    if notifier is not None and before:
+        notifier.pause()  # no job is running until the next start is recorded
     for name in options.queues:
         name_of_queue("--queue", name)
     signals = Signals()
@@ -108,7 +116,7 @@ def supervise(
             lease_us=_lease_us(queue),
         )
         try:
-            return _work(queue, duty, options, signals, keeper)
+            return _work(queue, duty, options, signals, keeper, notifier)
         except Away:
             if keeper.before:
                 return LEASE_ENDED  # the next supervisor waits for the server
@@ -161,6 +169,7 @@ def _work(
     options: Options,
     signals: Signals,
     keeper: Keeper,
+    notifier: Notifier | None,
 ) -> int:
     console = Console(
         jobs=options.verbose or (os.isatty(2) and not options.quiet),
@@ -172,12 +181,20 @@ def _work(
     server = None
     if queue.store.distant:
         server = server_of(
-            queue, duty.worker_id, duty.lease_us, keeper.line, keeper.kept_limit, console.say
+            queue,
+            duty.worker_id,
+            duty.lease_us,
+            keeper.line,
+            keeper.kept_limit,
+            console.say,
+            notifier,
         )
     with Timers() as alarm:
         if not _threads_started(committer, alarm, server, signals, keeper.line, console):
             return 0
-        return _serve(queue, duty, options, signals, keeper, committer, alarm, server, console)
+        return _serve(
+            queue, duty, options, signals, keeper, committer, alarm, server, console, notifier
+        )
 
 
 def _threads_started(
@@ -217,6 +234,7 @@ def _serve(
     alarm: Timers,
     server: Server | None,
     console: Console,
+    notifier: Notifier | None,
 ) -> int:
     tidy_locks(queue)
     # Such a worker ends because of what other workers record, which needs no other attention.
@@ -226,7 +244,17 @@ def _serve(
         selector = Selector(signals, presence, alarm, committer, keeper.line, heart)
         launcher = OsLauncher(keeper.kept_limit)
         supervisor = Supervisor(
-            duty, queue, presence, alarm, selector, committer, launcher, random, console, server
+            duty,
+            queue,
+            presence,
+            alarm,
+            selector,
+            committer,
+            launcher,
+            random,
+            console,
+            server,
+            notifier,
         )
         unused = _unused(queue, options.queues)
         if heart is not None:
@@ -236,10 +264,14 @@ def _serve(
             StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)),
             keeper.before,
         )
+        if notifier is not None:
+            notifier.ready(duty.lease_us)
         console.greet(duty.worker_id, duty.slots, duty.queues, queue.location.name)
         for words in unused:
             console.say(words)
         reason = _run(supervisor, server)
+        if notifier is not None:
+            notifier.ended()
     presence.leave()
     if reason != "keeper-lost":
         console.closing(reason)

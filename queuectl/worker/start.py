@@ -13,6 +13,7 @@ from eventstore.location import load_store
 from .. import exit_codes
 from ..text.hints import with_db_option
 from .keeper import keep
+from .sd_notify import Notifier, notifier_from
 
 JOBS_DIED = 10
 """The supervisor's exit code if jobs became dead. After exit code 1 the keeper would restart it."""
@@ -55,16 +56,19 @@ def run_worker(path: str | None, options: Options) -> int:
     The calling process becomes its keeper. This function returns in the supervisor process too, so
     the caller must do nothing afterwards except exit with the code.
     """
-    supervise = _load(path)
+    supervise = partial(_load(path), path, options, notifier_from(os.environ))
     keeper = os.getpid()
     start = with_db_option("queuectl worker start", path)
-    code = keep(partial(supervise, path, options), start)
+    code = keep(supervise, start)
     return exit_codes.NO if code == JOBS_DIED and os.getpid() == keeper else code
 
 
-def _load(
-    path: str | None,
-) -> Callable[[str | None, Options, socket.socket, tuple[str, ...], int], int]:
+Supervise = Callable[
+    [str | None, Options, Notifier | None, socket.socket, tuple[str, ...], int], int
+]
+
+
+def _load(path: str | None) -> Supervise:
     """Import all modules that a worker may need, even after a restart by its keeper.
 
     The program may be upgraded or removed while the worker runs. Memory used before the fork is

@@ -36,6 +36,7 @@ from .presence import Presence
 from .process_mark import mark_of
 from .rounds import Assignment, Result, Round, Rounds
 from .running import Running
+from .sd_notify import Notifier, Status
 from .selector import Selector, Woken
 from .server import Server
 from .stopping import Stopping, Urgency
@@ -93,11 +94,12 @@ class Supervisor:
         draw_jitter: Callable[[], float],
         console: Console,
         server: Server | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
-        """server: None for a queue in a file."""
+        """server: None for a queue in a file. notifier: None if systemd has not started it."""
         self._duty, self._queue, self._presence, self._alarm = duty, queue, presence, alarm
         self._selector, self._committer, self._launcher = selector, committer, launcher
-        self._console, self._server = console, server
+        self._console, self._server, self._notifier = console, server, notifier
         self._stopping = Stopping()
         self._rounds = Rounds(queue, duty.worker_id, duty.queues, draw_jitter)
         self._peers = Peers(queue, duty.worker_id, selector, console)
@@ -124,8 +126,22 @@ class Supervisor:
             until_us = self._write_if_due()
             if (reason := self._end_if_due()) is not None:
                 return reason
+            if self._notifier is not None:
+                until_us = self._notify(self._notifier, until_us)
             woken = self._selector.wait(until_us - self._now_us())
         return self._leave_without_keeper()
+
+    def _notify(self, notifier: Notifier, until_us: int) -> int:
+        """Report the state to systemd. Return until when to wait, at most `until_us`."""
+        status = Status(
+            running=len(self._running),
+            slots=self._duty.slots,
+            others_wait=self._news.ready or bool(self._prefetch),
+            urgency=self._stopping.urgency,
+            is_away=self._is_away(),
+        )
+        next_us = notifier.report(status, self._now_us())
+        return until_us if next_us is None else min(until_us, next_us)
 
     def _take_in(self, woken: Woken) -> None:
         """Handle the events since the last wait. The order of the steps matters."""

@@ -268,6 +268,37 @@ class NeverEmpty(Refusal):
         self.job_id, self.queue = job_id, queue
 
 
+class UnitDiffers(Refusal):
+    """There is another unit file of this name."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} exists with other content; choose another --name, or replace it with --force"
+        )
+
+
+class UnitIsForeign(Refusal):
+    """The unit file was not written by this program."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} was not written by queuectl; remove it yourself")
+
+
+class UnitNotWritten(Refusal):
+    """The unit file could not be read, written or removed."""
+
+    def __init__(self, path: str, why: str, scope: str) -> None:
+        todo = "; only root may change it: use sudo" if scope == "system" else ""
+        super().__init__(f"{path}: {why}{todo}")
+
+
+class ServiceRuns(Refusal):
+    """The service must be stopped first. stop: the command line that does it."""
+
+    def __init__(self, unit: str, state: str, stop: str) -> None:
+        super().__init__(f"{unit} is {state}; stop it first: {stop}")
+
+
 class TimedOut(QueueError):
     """Not all jobs that a caller waited for have ended before the timeout."""
 

@@ -99,6 +99,7 @@ OF_FILES = {
     "test_imports.py",
     "test_one_name.py",
     "test_restore.py",
+    "test_service.py",
     "test_which_queue.py",
 }
 """Modules whose subject is a queue file."""

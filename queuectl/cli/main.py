@@ -38,6 +38,7 @@ SUBCOMMANDS = {
     "history": "events",
     "status": "status",
     "worker": "worker",
+    "service": "service",
     "dlq": "dlq",
     "config": "config",
     "dashboard": "dashboard",
@@ -56,7 +57,7 @@ SUBCOMMANDS = {
 
 SECTIONS = {
     "Jobs": ("enqueue", "list", "show", "logs", "wait", "cancel", "retry", "history"),
-    "Workers and settings": ("worker", "status", "dlq", "config", "dashboard"),
+    "Workers and settings": ("worker", "service", "status", "dlq", "config", "dashboard"),
     "Event log": ("events", "verify", "replay"),
     "Maintenance": ("init", "doctor", "backup", "restore", "migrate"),
 }

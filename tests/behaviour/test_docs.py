@@ -128,8 +128,11 @@ def test_links_between_documents_have_a_target() -> None:
             assert (path.parent / link).exists(), f"{path.name}: {link}"
 
 
-NOT_TRIED = ("worker start", "worker forget", "dashboard", "logs", "wait")
-"""Subcommands whose examples wait for events or need a lost worker; they have other tests."""
+NOT_TRIED = ("worker start", "worker forget", "dashboard", "logs", "wait", "service status")
+"""Subcommands whose examples wait for events, or need a lost worker or systemd.
+
+They have other tests.
+"""
 
 SHOWN = [
     line
@@ -146,6 +149,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Ctl:
     ctl = Ctl(tmp_path_factory.mktemp("examples"))
     ctl.enqueue("true")
     ctl("backup", "nightly.db", "--head", "nightly.head")
+    ctl.env["XDG_CONFIG_HOME"] = str(ctl.folder / "config")
     return ctl
 
 

@@ -1,0 +1,1 @@
+"""A worker as a service of systemd: the text of its unit, the unit's file, and systemctl."""

@@ -1,0 +1,57 @@
+"""Questions and requests to systemd by `systemctl`, which a machine may not have."""
+
+import shutil
+import subprocess
+
+from .unit import Scope
+
+PATIENCE_S = 10.0
+"""The longest wait for an answer."""
+PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "StatusText")
+
+
+class Systemctl:
+    """`systemctl` of the user or of the system.
+
+    silence: why it does not answer; None if it does.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self._words = ["systemctl", *(["--user"] if scope == "user" else [])]
+        self.silence = self._why_silent()
+
+    def line(self, *words: str) -> str:
+        """Return a command line for a person to type."""
+        return " ".join([*self._words, *words])
+
+    def reload(self) -> None:
+        """Make systemd read the unit files again."""
+        self._run("daemon-reload")
+
+    def properties(self, unit: str) -> dict[str, str]:
+        """Return what systemd knows of the unit, by the names of PROPERTIES."""
+        shown = self._run("show", unit, f"--property={','.join(PROPERTIES)}")
+        pairs = [line.partition("=") for line in shown.stdout.splitlines()]
+        return {name: value for name, _, value in pairs}
+
+    def _why_silent(self) -> str | None:
+        if shutil.which(self._words[0]) is None:
+            return "systemctl: not found in PATH"
+        try:
+            answer = self._run("show", "--property=Version")
+        except subprocess.TimeoutExpired:
+            return f"systemctl did not answer within {PATIENCE_S:g} s"
+        if answer.returncode == 0:
+            return None
+        return answer.stderr.strip().partition("\n")[0] or f"systemctl: exit {answer.returncode}"
+
+    def _run(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*self._words, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE_S,
+            check=False,
+        )

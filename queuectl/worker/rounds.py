@@ -268,8 +268,8 @@ class Rounds:
         ahead = self._queries_of_claims(len(slots)) if slots else ()
         with self._queue.prepare(self._worker_id, LOCK_PATIENCE_S, ahead) as session:
             before = session.tx.last[0]
-            if slots and self._may_be_lost:
-                self._refuse_lost(session)
+            if slots and self._may_be_lost and not self._may_claim(session):
+                slots = []
             requeued = self._requeue_due(session) if due or self.due_retries else 0
             suspect = None if self._suspect in self._ending() else self._suspect
             chosen = self._choose(session, len(slots), suspect) if slots else []
@@ -278,6 +278,9 @@ class Rounds:
             session.preload(
                 [*(result.job.id for result in self.results), *(job.job_id for job in chosen)]
             )
+            # Claims change no due time. Without a query after them, they are sent with the commit.
+            only_claims = not (due or self.has_unrecorded)
+            earliest_us = timers.earliest(session.tx) if only_claims else None
             ended = [(result, self._finish(session, result)) for result in self.results]
             for release in self.releases:
                 session.send(release)
@@ -291,7 +294,7 @@ class Rounds:
                 ended=ended,
                 claimed=claimed,
                 retries=list(_retries(ended, session.at_us)),
-                earliest_us=timers.earliest(session.tx),
+                earliest_us=earliest_us if only_claims else timers.earliest(session.tx),
                 more_due=requeued == MOST_DUE_JOBS,
                 commit=session.commit,
             )
@@ -307,13 +310,17 @@ class Rounds:
     def _queries_of_claims(self, number: int) -> tuple[Query, ...]:
         """Return the queries with which a transaction begins that claims so many jobs."""
         me = (workers.get_query(self._worker_id),) if self._may_be_lost else ()
-        return (*me, *self._next_ready_queries(number))
+        return (*me, timers.EARLIEST, *self._next_ready_queries(number))
 
-    def _refuse_lost(self, session: Session) -> None:
-        """Raise WorkerEnded if this worker was taken over: nobody would lose its further claims."""
+    def _may_claim(self, session: Session) -> bool:
+        """Return False if this worker was asked to stop.
+
+        Raise WorkerEnded if it was taken over: nobody would lose its further claims.
+        """
         me = workers.get(session.tx, self._worker_id)
         if me is not None and not me.active:
             raise WorkerEnded(me.id, me.state)
+        return me is None or me.stop is None
 
     def _ending(self) -> set[str]:
         """Return the ids of the jobs whose claims this transaction ends."""

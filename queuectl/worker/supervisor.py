@@ -71,6 +71,8 @@ class News(msgspec.Struct):
     """Position of the last event that this worker has read or written."""
     rung: bool = False
     """Whether events may have been appended since."""
+    postponed: bool = False
+    """Whether the log is read only after jobs were claimed: see `_claims_first`."""
     ready: bool = False
     """Whether there may be jobs to claim."""
     due: bool = False
@@ -189,14 +191,29 @@ class Supervisor:
         self._news.died += woken.died
 
     def _read_if_answered(self, now_us: int) -> None:
-        """Read the log, unless the server is away."""
+        """Read the log, unless the server is away, or jobs are claimed first."""
         if self._is_away():
+            return
+        self._news.postponed = not self._news.postponed and self._claims_first()
+        if self._news.postponed:
+            self._news.ready = True
             return
         try:
             self._read_news(now_us)
         except Away as error:
             self._news.rung = True
             self._note_away(error)
+
+    def _claims_first(self) -> bool:
+        """Return whether to claim jobs before the log is read.
+
+        An idle worker on a server does so if the bell has rung: a job begins earlier by a third. A
+        stop is seen in the transaction of the claims, and there is nothing to cancel.
+        """
+        if self._server is None or not self._news.rung or not self._news.position:
+            return False
+        is_busy = len(self._running) or self._prefetch or self._rounds.has_unrecorded
+        return not (is_busy or self._stopping.urgency or self._news.died)
 
     def _is_away(self) -> bool:
         """Return whether the server did not answer, and has not answered a beat since.
@@ -309,6 +326,8 @@ class Supervisor:
             self._write(step)
             step = self._pace.next_step(self._facts())
         if not self._is_away():
+            if self._news.postponed and not self._committer.busy:
+                return self._now_us()  # nothing was claimed: read the log now
             return step.until_us if isinstance(step, WaitUntil) else self._now_us()
         # What is due now cannot be done: only timeouts and other events of jobs are waited for.
         again_us, event_us = self._now_us() + TRY_AGAIN_US, self._facts().next_event_us

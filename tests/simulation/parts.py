@@ -295,6 +295,9 @@ class SimulatedHeart:
     def take_overdue(self) -> list[Overdue]:
         return []
 
+    def hurry(self) -> None:
+        """Beat as before, each second."""
+
 
 class SimulatedFence:
     """A fence that holds nothing: outages are shorter than half a lease."""

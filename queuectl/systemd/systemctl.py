@@ -7,6 +7,8 @@ from .unit import Scope
 
 PATIENCE_S = 10.0
 """The longest wait for an answer."""
+LATE = 124
+"""The exit code of a command without an answer in time."""
 PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "StatusText")
 
 
@@ -37,21 +39,23 @@ class Systemctl:
     def _why_silent(self) -> str | None:
         if shutil.which(self._words[0]) is None:
             return "systemctl: not found in PATH"
-        try:
-            answer = self._run("show", "--property=Version")
-        except subprocess.TimeoutExpired:
-            return f"systemctl did not answer within {PATIENCE_S:g} s"
+        answer = self._run("show", "--property=Version")
         if answer.returncode == 0:
             return None
         return answer.stderr.strip().partition("\n")[0] or f"systemctl: exit {answer.returncode}"
 
     def _run(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [*self._words, *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE_S,
-            check=False,
-        )
+        line = [*self._words, *words]
+        try:
+            return subprocess.run(
+                line,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=PATIENCE_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            silence = f"no answer within {PATIENCE_S:g} s"
+            return subprocess.CompletedProcess(line, LATE, stdout="", stderr=silence)

@@ -300,4 +300,4 @@ def _say_what_is_missing(location: "Location", service: "Service", systemctl: "S
     if service.user == "root":
         note("Its jobs run as root, which owns the queue.")
     if systemctl.silence is not None:
-        note(f"systemd was not informed ({systemctl.silence}); the unit has an effect only there")
+        note(f"systemd did not answer ({systemctl.silence}): the unit has no effect without it")

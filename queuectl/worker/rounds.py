@@ -134,10 +134,11 @@ class Rounds:
         worker_id: str,
         queues: tuple[str, ...],
         draw_jitter: Callable[[], float],
+        lives_by: Literal["locks", "lease"] = "locks",
     ) -> None:
+        """lives_by: a lease ends by time, so this worker may be taken over while it is running."""
         self._queue, self._worker_id, self._queues = queue, worker_id, queues
-        self._may_be_lost = queue.store.distant
-        """Whether another worker may take this one over while it is running."""
+        self._may_be_lost = lives_by == "lease"
         self._draw_jitter = draw_jitter
         self._contexts: dict[int, Context | None] = {}
         self._likely: set[str] = set()

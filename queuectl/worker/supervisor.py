@@ -103,7 +103,8 @@ class Supervisor:
         self._selector, self._committer, self._launcher = selector, committer, launcher
         self._console, self._server, self._notifier = console, server, notifier
         self._stopping = Stopping()
-        self._rounds = Rounds(queue, duty.worker_id, duty.queues, draw_jitter)
+        lives_by: Literal["locks", "lease"] = "locks" if server is None else "lease"
+        self._rounds = Rounds(queue, duty.worker_id, duty.queues, draw_jitter, lives_by)
         self._peers = Peers(queue, duty.worker_id, selector, console)
         self._running = Running(duty.slots, launcher, selector, console)
         self._prefetch = Prefetch(duty.slots)

@@ -106,7 +106,9 @@ class ForkServer:
         theirs.close()
         pid = b""
         while not pid.endswith(b"\n"):
-            pid += answer.recv(1)
+            if not (digit := answer.recv(1)):
+                raise OSError("the machine refused a process to the fork server")
+            pid += digit
         return int(pid), answer, [out_read, err_read]
 
 

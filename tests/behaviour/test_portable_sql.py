@@ -15,6 +15,7 @@ import pytest
 import projections
 import queuectl
 from eventstore.dialect import POSTGRES, SQLITE, Dialect
+from eventstore.store import Query
 from eventstore.tables import Statement
 from projections.read_models import jobs
 from projections.read_models.jobs import Filter
@@ -26,8 +27,9 @@ psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 _BEGINS_LIKE_SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|WITH)\s+\S")
 
-PARTS = {"NEWEST", "RANGE", "TAGGED"}
-"""Templates of `jobs.page_sql`, which `PAGES` covers with all that can be put in."""
+PARTS = {"NEWEST", "RANGE", "TAGGED", "READ_HEAD"}
+"""Templates of `jobs.page_sql`, which `PAGES` covers with all that can be put in; and a query of
+the log, which has its own tests."""
 
 
 def _modules() -> Iterator[ModuleType]:
@@ -42,7 +44,8 @@ def _texts() -> dict[str, str]:
     return {
         f"{module.__name__}.{name}": text
         for module in _modules()
-        for name, text in vars(module).items()
+        for name, value in vars(module).items()
+        for text in [value.sql if isinstance(value, Query) else value]
         if name.isupper() and isinstance(text, str) and _BEGINS_LIKE_SQL.match(text)
         if name not in PARTS
     }

@@ -109,8 +109,8 @@ class NoAccess(Unusable):
 class ForeignFile(Unusable):
     """The file is not a queue of this user; it was not changed."""
 
-    def __init__(self, path: str, what: str) -> None:
-        super().__init__(f"{path} {what}; name another file with --db")
+    def __init__(self, path: str, what: str, todo: str = "name another file with --db") -> None:
+        super().__init__(f"{path} {what}; {todo}")
         self.what = what
 
 
@@ -308,6 +308,7 @@ class InvalidAddress(Unusable):
     def __init__(self, label: str, what: str) -> None:
         """label: the address without a password."""
         super().__init__(f"{label} is not the address of a queue: {what}")
+        self.label, self.what = label, what
 
 
 class NotCreated(Unusable):
@@ -369,12 +370,9 @@ class OnStandby(Unusable):
 class Rejected(Away):
     """The server answers, and refuses this connection; another try may succeed."""
 
-    def __init__(self, label: str, what: str) -> None:
-        Unusable.__init__(
-            self,
-            f"the server of {label} refuses the connection ({what}); correct the address, the"
-            " password (~/.pgpass), or the server's pg_hba.conf",
-        )
+    def __init__(self, label: str, what: str, todo: str) -> None:
+        words = f"the server of {label} refuses the connection ({what}); {todo}"
+        Unusable.__init__(self, words)
 
 
 class LogWentBack(StoreError):

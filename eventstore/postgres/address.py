@@ -10,6 +10,26 @@ DEFAULT_SCHEMA = "queuectl"
 LONGEST_BYTES = 63
 """PostgreSQL cuts longer names without an error, so two queues could have the same name."""
 
+_SECRET = {
+    "password",
+    "sslpassword",
+    "scram_client_key",
+    "scram_server_key",
+    "oauth_client_secret",
+}
+"""Parameters that no label contains."""
+
+# Source: https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+_SHOWN = """
+    queue host hostaddr port dbname user passfile require_auth channel_binding connect_timeout
+    client_encoding options application_name fallback_application_name keepalives keepalives_idle
+    keepalives_interval keepalives_count tcp_user_timeout replication gssencmode sslmode
+    requiressl sslnegotiation sslcompression sslcert sslkey sslkeylogfile sslcertmode sslrootcert
+    sslcrl sslcrldir sslsni requirepeer ssl_min_protocol_version ssl_max_protocol_version
+    min_protocol_version max_protocol_version krbsrvname gsslib gssdelegation service servicefile
+    target_session_attrs load_balance_hosts oauth_issuer oauth_client_id oauth_scope"""
+"""Parameters whose values a label contains. Any other name may be a mistyped `password`."""
+
 
 def quoted(name: str) -> str:
     """Return a name as an SQL identifier."""
@@ -45,8 +65,7 @@ def address_from(url: str) -> Address:
     schema = names[-1] if names else DEFAULT_SCHEMA
     user, at, host = parts.netloc.rpartition("@")
     public = parts._replace(netloc=user.partition(":")[0] + at + host)
-    hidden = ("password=", "sslpassword=")
-    label = _with(public, [part for part in parameters if not part.startswith(hidden)])
+    label = _with(public, _shown(parameters))
     if parts.scheme not in ("postgresql", "postgres"):
         raise InvalidAddress(label, "it does not begin with postgresql://")
     if not 0 < len(schema.encode()) <= LONGEST_BYTES or "\0" in schema:
@@ -59,10 +78,24 @@ def direct(address: Address) -> Address:
     """Return the address of the same queue that `QUEUECTL_DB_DIRECT` names; `address` without it.
 
     It leads to the server without a pooler, which may pass each transaction to another process of
-    the server: no notification arrives through it. Raises InvalidAddress.
+    the server: no notification arrives through it. Its label names the variable. Raises
+    InvalidAddress.
     """
     url = os.environ.get("QUEUECTL_DB_DIRECT")
-    return address_from(url)._replace(schema=address.schema) if url else address
+    if not url:
+        return address
+    try:
+        named = address_from(url)
+    except InvalidAddress as error:
+        raise InvalidAddress(f"QUEUECTL_DB_DIRECT ({error.label})", error.what) from None
+    return named._replace(schema=address.schema, label=f"QUEUECTL_DB_DIRECT ({named.label})")
+
+
+def _shown(parameters: list[str]) -> list[str]:
+    """Return the parameters as a person may read them."""
+    shown = set(_SHOWN.split())
+    parts = [(part, part.partition("=")[0]) for part in parameters]
+    return [part if name in shown else f"{name}=…" for part, name in parts if name not in _SECRET]
 
 
 def _with(parts: SplitResult, parameters: list[str]) -> str:

@@ -105,7 +105,9 @@ def _refuse_unfit(connection: Connection, label: str) -> None:
     if version < OLDEST_SERVER:
         raise ForeignFile(label, f"is on a server of version {version // 10_000}; 14 is needed")
     if (actual := connection.info.parameter_status("server_encoding")) != "UTF8":
-        raise ForeignFile(label, f"is in a database with the encoding {actual}; UTF8 is needed")
+        todo = "create one: createdb --encoding=UTF8 --template=template0 NAME"
+        what = f"is in a database with the encoding {actual}, and UTF8 is needed"
+        raise ForeignFile(label, what, todo)
 
 
 def _meta(connection: Connection, address: Address) -> tuple[str, int, bool]:

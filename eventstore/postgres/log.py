@@ -150,7 +150,7 @@ class PostgresLog:
             owner, may_act = transaction.query(OWNER)[0]
             if not may_act:
                 what = f"only {owner}, the owner of the tables, may rebuild the views"
-                raise NotAllowed(self.label, what, f"connect as {owner} for a replay")
+                raise NotAllowed(self.label, what, f"connect as a member of {owner} for a replay")
             transaction.act_as(owner)
             yield transaction
 

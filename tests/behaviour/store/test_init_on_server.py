@@ -46,7 +46,7 @@ def test_a_client_enqueues_and_a_worker_runs_with_their_roles(ctl: Ctl, url: str
     assert ctl("--db", reader, "logs", job).out == "hello\n"
     ctl("--db", reader, "verify")
     refused = ctl("--db", reader, "enqueue", "--", "true", code=6).err
-    assert "ask the owner of the queue for the privilege" in refused
+    assert f"this needs the role {name}_client" in refused
     refused = ctl("--db", worker, "replay", code=6).err
     assert f"only {name}_owner, the owner of the tables, may rebuild the views" in refused
 

@@ -80,9 +80,14 @@ def end_sessions(owner: Any) -> None:
 def test_address_is_shown_without_its_password() -> None:
     from eventstore.postgres.address import address_from
 
-    address = address_from("postgresql://anna:secret@host/jobs?password=secret&queue=a%20b&x=1")
-    assert (address.schema, address.label) == ("a b", "postgresql://anna@host/jobs?queue=a%20b&x=1")
-    assert address.url == "postgresql://anna:secret@host/jobs?password=secret&x=1"
+    address = address_from(
+        "postgresql://anna:secret@host/jobs?password=secret&queue=a%20b&sslsni=1"
+    )
+    assert (address.schema, address.label) == (
+        "a b",
+        "postgresql://anna@host/jobs?queue=a%20b&sslsni=1",
+    )
+    assert address.url == "postgresql://anna:secret@host/jobs?password=secret&sslsni=1"
 
 
 @pytest.mark.usefixtures("kind")

@@ -297,8 +297,11 @@ class PostgresLog:
         return begun
 
     def _locked(self, connection: Connection, patience_s: float) -> Begun | None:
-        """Take the write lock; report a wait of more than a second."""
-        if self._on_wait is None or patience_s <= REPORTED_AFTER_S:
+        """Take the write lock; report a wait of more than a second.
+
+        A caller with less patience than usual reports by itself: the report costs its turn.
+        """
+        if self._on_wait is None or patience_s < PATIENCE_S:
             return begin(connection, self._schema, self.key, patience_s)
         try:
             return begin(connection, self._schema, self.key, REPORTED_AFTER_S)

@@ -39,6 +39,12 @@ LOCK_PATIENCE_S = 0.5
 It is short because the loop handles no timeout, signal or output while it waits.
 """
 
+LOCK_PATIENCE_ON_SERVER_S = 2.0
+"""The same on a server, where waiting programs get the lock in turn.
+
+With many hosts the turn may take longer than half a second, and who gives up goes to the end.
+"""
+
 MORE_JOBS_TO_READ = 100
 """Jobs to read in addition to the number of free slots, if suspects among them have to wait."""
 
@@ -139,6 +145,7 @@ class Rounds:
         """lives_by: a lease ends by time, so this worker may be taken over while it is running."""
         self._queue, self._worker_id, self._queues = queue, worker_id, queues
         self._may_be_lost = lives_by == "lease"
+        self._patience_s = LOCK_PATIENCE_ON_SERVER_S if self._may_be_lost else LOCK_PATIENCE_S
         self._draw_jitter = draw_jitter
         self._contexts: dict[int, Context | None] = {}
         self._likely: set[str] = set()
@@ -267,7 +274,7 @@ class Rounds:
         raised.
         """
         ahead = self._queries_of_claims(len(slots)) if slots else ()
-        with self._queue.prepare(self._worker_id, LOCK_PATIENCE_S, ahead) as session:
+        with self._queue.prepare(self._worker_id, self._patience_s, ahead) as session:
             before = session.tx.last[0]
             if slots and self._may_be_lost and not self._may_claim(session):
                 slots = []

@@ -42,7 +42,7 @@ EXPECTED = re.compile(r"worker \S+ runs |SIGTERM or SIGINT: |Finishing |Stopped:
 WRONG = re.compile(r"ERROR|FATAL|PANIC|WARNING|deadlock")
 """In the log of the server."""
 LOCKED = "canceling statement due to lock timeout"
-"""A worker does not wait longer than half a second for the lock of the writers: it tries again."""
+"""A worker waits at most two seconds for the lock of the writers, and then tries again."""
 
 ENQUEUING = (sys.executable, "-m", "tests.torture.crowd_enqueuers")
 
@@ -198,7 +198,7 @@ def crowd(amount: int, seed: int) -> Tally:
     ):
         crowd = Crowd(all_, Path(name), seed)
         load = crowd.run(amount)
-    note = f"{_note(load)}; {crowd.locked} times locked for half a second"
+    note = f"{_note(load)}; {crowd.locked} times the lock came too late"
     return Tally(amount, crowd.findings, note)
 
 

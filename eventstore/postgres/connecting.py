@@ -5,6 +5,7 @@ pooler may pass each transaction to another server process.
 """
 
 from typing import Any, NamedTuple
+from uuid import UUID, uuid5
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -28,7 +29,12 @@ OPTIONS = {
 """Of libpq, if the address says nothing else: a silent network is noticed in 10 to 25 s."""
 
 _HAS_META = "SELECT to_regclass(%(meta)s) IS NOT NULL"
-_META = "SELECT CAST(id AS TEXT), format, complete FROM {schema}.meta"
+# Any role may read the identifier of the server, unless its administrator has revoked that.
+_META = """
+    SELECT CAST(id AS TEXT), format, complete, {server}, pg_database.oid, relnamespace
+      FROM {schema}.meta JOIN pg_class ON pg_class.oid = meta.tableoid
+      JOIN pg_database ON datname = current_database()"""
+_SERVER = "(SELECT system_identifier FROM pg_control_system())"
 
 
 class _TruthAsNumber(Int8Dumper):
@@ -42,8 +48,12 @@ class Connected(NamedTuple):
     """A connection to a queue."""
 
     connection: Connection
+    queue_id: str
+    """The id of the queue. A copy of it, in another database or on another server, has the same."""
     key: str
-    """The id of the queue."""
+    """Identifies the queue: no copy of it has the same key, unless all files of the server were
+    copied. A standby that is promoted keeps it.
+    """
     is_complete: bool
     """False while a migration into the queue is under way."""
 
@@ -57,13 +67,14 @@ def connect(address: Address, application_name: str | None = None) -> Connected:
     connection = connect_to_server(address, application_name)
     try:
         with translated(address.label):
-            key, format_, is_complete = _meta(connection, address)
+            queue_id, format_, is_complete, *place = _meta(connection, address)
         if format_ > FORMAT:
             raise NewerFile(address.label, format_, FORMAT)
     except BaseException:
         connection.close()
         raise
-    return Connected(connection, key, is_complete)
+    key = str(uuid5(UUID(queue_id), " ".join(map(str, place))))
+    return Connected(connection, queue_id, key, is_complete)
 
 
 def connect_to_server(
@@ -110,12 +121,20 @@ def _refuse_unfit(connection: Connection, label: str) -> None:
         raise ForeignFile(label, what, todo)
 
 
-def _meta(connection: Connection, address: Address) -> tuple[str, int, bool]:
+def _meta(connection: Connection, address: Address) -> tuple[Any, ...]:
+    """Return the row of `meta`, and the numbers of the server, the database and the schema."""
     meta = f"{address.quoted_schema}.meta"
     if not connection.execute(_HAS_META, {"meta": meta}).fetchall()[0][0]:
         raise NotCreated(address.label)
-    rows = connection.execute(_META.format(schema=address.quoted_schema).encode()).fetchall()
+    try:
+        rows = _rows_of_meta(connection, address, _SERVER)
+    except psycopg.errors.InsufficientPrivilege:  # also if `meta` may not be read
+        rows = _rows_of_meta(connection, address, "0")
     if len(rows) != 1:
         raise ForeignFile(address.label, "has a table meta that is not that of a queue")
-    key, format_, is_complete = rows[0]
-    return key, format_, is_complete
+    return rows[0]
+
+
+def _rows_of_meta(connection: Connection, address: Address, server: str) -> list[tuple[Any, ...]]:
+    statement = _META.format(schema=address.quoted_schema, server=server)
+    return connection.execute(statement.encode()).fetchall()

@@ -112,7 +112,7 @@ class Listener:
     def _connect_and_listen(self) -> None:
         connected = connect(self._address, application_name(os.getpid()))
         try:
-            if connected.key != self._key:
+            if connected.queue_id != self._key:
                 raise Gone(self._address.label)
             line = Line(connected.connection, self._stopped)
             try:

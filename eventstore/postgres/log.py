@@ -98,8 +98,10 @@ class PostgresLog:
         self._accept = accept
         connected = connect(address)
         self._open_connection: Connection | None = connected.connection
-        self.key, self.is_complete = connected.key, connected.is_complete
-        """`is_complete`: false if a migration into the queue was under way when it was opened."""
+        self.queue_id, self.key = connected.queue_id, connected.key
+        """A copy of the queue has the same id, and another key."""
+        self.is_complete = connected.is_complete
+        """False if a migration into the queue was under way when it was opened."""
         self._refuse_unfinished(connected.is_complete)
 
     def read(self) -> AbstractContextManager[PostgresReader]:
@@ -221,7 +223,7 @@ class PostgresLog:
             keys = self._begun(lambda connection: connection.execute(statement).fetchall())
         except psycopg.errors.UndefinedTable:
             keys = []
-        if keys != [(self.key,)]:
+        if keys != [(self.queue_id,)]:
             raise Gone(self.label)
 
     def _set_clock(self, now_us: int) -> None:
@@ -231,7 +233,7 @@ class PostgresLog:
         """Yield True if no other process, on any machine, does this task during the block."""
         from .alone import alone  # rarely needed
 
-        return alone(self._address, self.key, task)
+        return alone(self._address, self.queue_id, task)
 
     def close(self) -> None:
         """Close the connection."""
@@ -249,7 +251,7 @@ class PostgresLog:
             self._disconnect()
             connected = connect(self._address)
             self._open_connection = connected.connection
-            if connected.key != self.key:
+            if connected.queue_id != self.queue_id:
                 raise Gone(self.label)
             self._refuse_unfinished(connected.is_complete)
             self._refuse_older_log()
@@ -290,7 +292,7 @@ class PostgresLog:
         except psycopg.errors.LockNotAvailable:
             todo = "wait until it has finished"
             raise Busy(self.label, patience_s, "another process", todo) from None
-        if begun is None or begun.key != self.key:
+        if begun is None or begun.queue_id != self.queue_id:
             raise Gone(self.label)
         self._refuse_unfinished(begun.is_complete)
         self._set_clock(begun.now_us)
@@ -302,13 +304,13 @@ class PostgresLog:
         A caller with less patience than usual reports by itself: the report costs its turn.
         """
         if self._on_wait is None or patience_s < PATIENCE_S:
-            return begin(connection, self._schema, self.key, patience_s)
+            return begin(connection, self._schema, self.queue_id, patience_s)
         try:
-            return begin(connection, self._schema, self.key, REPORTED_AFTER_S)
+            return begin(connection, self._schema, self.queue_id, REPORTED_AFTER_S)
         except psycopg.errors.LockNotAvailable:
             connection.execute("ROLLBACK")
             self._on_wait(f"waiting for another process, which has locked {self.label}")
-            return begin(connection, self._schema, self.key, patience_s - REPORTED_AFTER_S)
+            return begin(connection, self._schema, self.queue_id, patience_s - REPORTED_AFTER_S)
 
     def _take_turn(self) -> None:
         if not self._turn.acquire(blocking=False):

@@ -213,7 +213,7 @@ class Porter:
         if self._connection is None:
             connected = connect(self._address, "queuectl porter")
             self._connection = connected.connection
-            if connected.key != self._key:
+            if connected.queue_id != self._key:
                 raise Gone(self._address.label)
             tidy(self._connection, self._address.quoted_schema)
         return self._connection

@@ -63,7 +63,7 @@ class PostgresStore(PostgresLog):
 
         if self._porter is None:
             self._porter = Porter(
-                self._address, self.key, self.side_folder.path, self._on_wait or _say_nothing
+                self._address, self.queue_id, self.side_folder.path, self._on_wait or _say_nothing
             )
         folder = partial(self.side_folder.folder, "outputs")
         return SentFiles(folder, job_id, attempt, limit_bytes, self._porter)
@@ -128,7 +128,7 @@ class PostgresStore(PostgresLog):
         """Return the leases of the workers, with a connection of their own, not yet made."""
         from .lives import PostgresLives  # only for workers
 
-        return PostgresLives(self._address, self.key)
+        return PostgresLives(self._address, self.queue_id)
 
     def doorbell(self) -> PostgresDoorbell:
         """Return a new doorbell, which rings for each commit. Raises InvalidAddress or OSError."""
@@ -143,7 +143,7 @@ class PostgresStore(PostgresLog):
 
     def _doorbell(self, channel: Channel) -> PostgresDoorbell:
         address = direct(self._address)
-        return PostgresDoorbell(address, self.key, channel, self._on_wait or _say_nothing)
+        return PostgresDoorbell(address, self.queue_id, channel, self._on_wait or _say_nothing)
 
     def listeners(self) -> set[int]:
         """Return the pids of the processes of this machine that have a doorbell. Raises Away."""
@@ -152,7 +152,7 @@ class PostgresStore(PostgresLog):
 
     def ring(self) -> None:
         """Wake all listeners. Never fails."""
-        both = announcements(self.key, 0, ("work", "log"))
+        both = announcements(self.queue_id, 0, ("work", "log"))
         try:
             with self.read():
                 run(self._connection, [Command(text.encode()) for text in (*both, "COMMIT")])

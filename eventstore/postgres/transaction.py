@@ -69,8 +69,7 @@ TAKE_LEASE = """
 class Begun(NamedTuple):
     """What the server answers when the lock is obtained."""
 
-    key: str
-    """The id of the queue."""
+    queue_id: str
     now_us: int
     """The time by the server's clock."""
     commit_waits_for: WaitsFor
@@ -96,7 +95,7 @@ class PostgresTransaction(Appending, PostgresReader):
         PostgresReader.__init__(self, connection, quoted_schema)
         Appending.__init__(self, actor, begun.now_us, begun.last, begun.last_type)
         self.commit_waits_for = begun.commit_waits_for
-        self._key, self._is_followed, self._has_news = begun.key, begun.is_followed, False
+        self._key, self._is_followed, self._has_news = begun.queue_id, begun.is_followed, False
         self.changed = False
         """True if something was written."""
         self._postponed: list[Command] = []

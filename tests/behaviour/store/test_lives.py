@@ -135,7 +135,7 @@ def test_a_server_that_is_silent_is_given_up(
     silent = socket.create_server(("127.0.0.1", 0))
     port = silent.getsockname()[1]
     address = address_from(f"postgresql://postgres@127.0.0.1:{port}/postgres")
-    with silent, closing(module.PostgresLives(address, store.key)) as lives:
+    with silent, closing(module.PostgresLives(address, "id")) as lives:
         began_s = time.monotonic()
         with pytest.raises(Away):
             lives.beat("w1", 1)

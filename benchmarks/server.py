@@ -13,6 +13,7 @@ import msgspec
 import psycopg
 
 from eventstore.location import create_on_server
+from eventstore.postgres.address import quoted
 from projections.read_models import ready
 from projections.registry import first_schema
 from queuectl.api import Queue
@@ -160,7 +161,7 @@ def _copy_s(server: Server, url: str, filled: int) -> float:
     """
     schema = url.rpartition("=")[2]
     with _connected(server.database("postgres")) as connection:
-        connection.execute(f"SET search_path = {schema}".encode())
+        connection.execute(f"SET search_path = {quoted(schema)}".encode())
         batches = connection.execute(
             "SELECT array_agg(position), array_agg(stream) FROM events WHERE position > %s"
             " GROUP BY batch ORDER BY batch",

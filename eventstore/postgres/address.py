@@ -36,6 +36,16 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def with_bindings(identifier: str) -> str:
+    """Return an SQL identifier for a statement with bindings, in which psycopg looks for `%`."""
+    return identifier.replace("%", "%%")
+
+
+def literal(text: str) -> str:
+    """Return a text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 class Address(NamedTuple):
     """A queue on a server."""
 

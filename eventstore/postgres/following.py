@@ -7,6 +7,7 @@ from math import inf
 
 import psycopg
 
+from .address import with_bindings
 from .connecting import Connection
 from .schema import LOCK_CLASS
 
@@ -109,7 +110,7 @@ class OutputFollower:
         what, now_s = output_name(job_id, attempt), time.monotonic()
         if now_s < self._renew_at_s and (what == self._what or self._renew_at_s == inf):
             return
-        sql = FOLLOW_OUTPUT.format(schema=self._schema).encode()
+        sql = FOLLOW_OUTPUT.format(schema=with_bindings(self._schema)).encode()
         try:
             connection.execute(sql, {"who": self._who, "what": what})
         except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
@@ -121,5 +122,5 @@ class OutputFollower:
     def end(self, connection: Connection) -> None:
         """Follow nothing any longer. Raises psycopg.Error."""
         if self._what and self._renew_at_s < inf:
-            sql = END_OF_OUTPUT.format(schema=self._schema).encode()
+            sql = END_OF_OUTPUT.format(schema=with_bindings(self._schema)).encode()
             connection.execute(sql, {"who": self._who})

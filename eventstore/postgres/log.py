@@ -27,7 +27,7 @@ from ..errors import (
     Unfinished,
 )
 from ..store import PATIENCE_S, Head
-from .address import Address
+from .address import Address, with_bindings
 from .connecting import Connection, connect
 from .failures import is_away, translated
 from .flushing import commands, is_flushed, wait_until_flushed
@@ -268,7 +268,8 @@ class PostgresLog:
         if not self._durable.position:
             return
         stored = self._open_connection.execute(
-            HASH_AT.format(schema=self._schema).encode(), {"position": self._durable.position}
+            HASH_AT.format(schema=with_bindings(self._schema)).encode(),
+            {"position": self._durable.position},
         ).fetchall()
         if stored != [(self._durable.hash,)]:
             raise LogWentBack(self.label, self._durable.position)

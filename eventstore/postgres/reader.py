@@ -34,7 +34,7 @@ HASH_AT = "SELECT encode(hash, 'hex') FROM events WHERE position = :position"
 
 TABLES = """
     SELECT relname, attname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
-     WHERE relnamespace = CAST(current_schema() AS regnamespace) AND relkind = 'r'
+     WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind = 'r'
        AND attnum > 0 AND NOT attisdropped ORDER BY relname, attnum"""
 
 _END = 2**63 - 1

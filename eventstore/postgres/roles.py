@@ -6,7 +6,7 @@ They cannot log in; users are members of them. See docs/decisions/0022.
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import InvalidAddress
-from .address import LONGEST_BYTES, Address, quoted
+from .address import LONGEST_BYTES, Address, literal, quoted
 
 if TYPE_CHECKING:
     from .reader import PostgresReader
@@ -48,15 +48,10 @@ def role_if_missing(role: str, then: str = "") -> str:
     then: further statements, if it is created.
     """
     body = (
-        f"BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {_literal(role)})"
+        f"BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal(role)})"
         f" THEN CREATE ROLE {quoted(role)} NOLOGIN;{then} END IF; END"
     )
-    return f"DO {_literal(body)}"
-
-
-def _literal(text: str) -> str:
-    """Return a text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
+    return f"DO {literal(body)}"
 
 
 def creation_of(roles: Roles) -> list[str]:

@@ -1,5 +1,7 @@
 """The schema of the primary data on a server: the log, its guards, the outputs, the queue's id."""
 
+from .address import literal
+
 FORMAT = 1
 """`meta.format`: version of this schema and of the events. Queues with a higher one are refused."""
 
@@ -155,7 +157,7 @@ def statements(quoted_schema: str) -> list[str]:
     """Return the statements that create all this in the schema, which comes first in the path."""
     functions = [
         f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET {SEARCH_PATH}"
-        f" AS $guard${body(name, quoted_schema)}$guard$"
+        f" AS {literal(body(name, quoted_schema))}"
         for name in FUNCTIONS
     ]
     functions.append(

@@ -45,7 +45,7 @@ KINDS = (
     Kind(15, "date +%s%N > {stamp}"),
     Kind(15, "sleep 0.05"),
     Kind(15, "seq 1000"),  # 4 kB: kept with the result
-    Kind(1, "seq 100000"),  # 600 kB: sent in pieces
+    Kind(1, "seq 20000"),  # 110 kB: sent in pieces
     Kind(5, '[ "$QUEUECTL_ATTEMPT" -gt 1 ]', retries=1),
     Kind(5, "(exit 3)", "dead", retries=1),
 )

@@ -115,6 +115,15 @@ class Attempt:
         if self._output.total_bytes:
             self._output.spill()
 
+    def thawed(self, frozen_us: int) -> None:
+        """Postpone its timeout and the end of its grace: its processes were frozen for so long."""
+        self._started_us += frozen_us
+        if self.job.spec.timeout_us is not None:
+            self._remind(self._started_us + self.job.spec.timeout_us)
+        if self._kill_at_us:
+            self._kill_at_us += frozen_us
+            self._remind(self._kill_at_us)
+
     def end(self, why: Ended, now_us: int) -> None:
         """Send TERM to its processes now, and KILL after its grace. The first reason is kept."""
         if self._ended == "exit" and self._exit is None:

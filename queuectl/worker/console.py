@@ -85,6 +85,24 @@ class Console:
             case _:
                 self.talk(f"Killing {jobs}")
 
+    def frozen(self, running: int) -> None:
+        """Report that the lease has ended. running: the number of jobs that are frozen."""
+        be = "is" if running == 1 else "are"
+        jobs = f"its {plural(running, 'job')} {be} frozen" if running else "it does nothing"
+        self.say(f"the server has not confirmed this worker in time; {jobs} until it answers")
+
+    def waits_frozen(self) -> None:
+        """Report that a worker that is to stop waits, as its jobs are frozen."""
+        self.say(
+            "the jobs are frozen, and finish when the server has answered; another signal kills"
+            " them, and the worker exits"
+        )
+
+    def thawed(self, running: int) -> None:
+        """Report that the server has confirmed this worker. running: how many jobs go on."""
+        go_on = f"; {plural(running, 'job')} go{'es' if running == 1 else ''} on" if running else ""
+        self.say(f"the server answers again{go_on}")
+
     def _again(self, effect: str) -> str:
         return f" (Ctrl-C again to {effect})" if self._terminal else ""
 

@@ -12,7 +12,6 @@ The loop owns `leases_us` and reads `answers` and `take_overdue`; the thread own
 
 import os
 import secrets
-import socket
 import threading
 from collections.abc import Mapping
 
@@ -21,7 +20,7 @@ from eventstore.store import Lives
 
 from .fence import Fence, start_thread
 from .keeper import boot_us
-from .lease import Lease, Overdue, Watch, beat_us, slack_us
+from .lease import Lease, Overdue, Watch, beat_us
 from .sd_notify import Notifier
 
 AGAIN = 4
@@ -35,9 +34,10 @@ END_S = 2.0
 class Heart:
     """The beats of this worker. The thread must be started before jobs run.
 
-    lease_us: None for a worker that has no end by time; it beats to see the others. line: socket to
-    the keeper. notifier: None if systemd has not started this worker.
-    The descriptor is readable after an answer that the loop should know of.
+    lease_us: None for a worker that has no end by time; it beats to see the others. notifier: None
+    if systemd has not started this worker.
+    The descriptor is readable after an answer that the loop should know of, and if the fence has
+    frozen the jobs or let them go on.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Heart:
         lives: Lives,
         worker_id: str,
         lease_us: int | None,
-        line: socket.socket,
         fence: Fence,
         notifier: Notifier | None = None,
     ) -> None:
-        self._lives, self._worker_id, self._line, self._fence = lives, worker_id, line, fence
+        self._lives, self._worker_id, self._fence = lives, worker_id, fence
         self._notifier = notifier
         self._lease_us = lease_us
+        fence.changed = self._wake
         self._lease = None if lease_us is None else Lease(lease_us)
         self._watch = Watch()
         self._overdue: list[Overdue] = []
@@ -141,16 +141,10 @@ class Heart:
             self._wake()
 
     def _confirmed(self, sent_us: int) -> None:
-        """Postpone the deadline of the fence, and that of the keeper, which comes a bit later."""
-        if self._lease is None or self._lease_us is None:
+        """Postpone the deadline of the fence, and with it that of the keeper."""
+        if self._lease is None:
             return
-        deadline_us = self._lease.confirmed(sent_us)
-        self._fence.postpone(deadline_us)
-        message = f"until {deadline_us + slack_us(self._lease_us)}\n"
-        try:
-            self._line.send(message.encode(), socket.MSG_DONTWAIT)
-        except OSError:
-            pass  # the keeper is dead, or was stopped so long that the socket is full
+        self._fence.postpone(self._lease.confirmed(sent_us))
         if self._notifier is not None:
             self._notifier.confirmed()
 

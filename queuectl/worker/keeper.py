@@ -128,6 +128,31 @@ def children() -> set[int]:
         return set()
 
 
+def descendants(kept_limit: int) -> list[int]:
+    """Return the pids of all processes below this one, the deepest first, zombies included.
+
+    Those with the soft limit `kept_limit` are left out, and with them all below them.
+    """
+    pids: list[int] = []
+    level = children()
+    while level := {pid for pid in level if soft_limit(pid) != kept_limit} - {*pids}:
+        pids = [*sorted(level, reverse=True), *pids]
+        level = {child for pid in level for child in _children_of(pid)}
+    return pids
+
+
+def _children_of(pid: int) -> set[int]:
+    """Return the children of all threads of a process; empty if it is gone."""
+    listed: set[int] = set()
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
+                listed.update(map(int, file.read().split()))
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return listed
+
+
 def draw_kept_limit() -> int:
     """Return a soft RLIMIT_RTTIME by which a worker recognizes the processes that it kept."""
     return KEPT_FROM + int.from_bytes(os.urandom(KEPT_BYTES))
@@ -144,17 +169,18 @@ def soft_limit(pid: int) -> int:
 def end_children(kept_limit: int) -> None:
     """Kill and reap children until there are none. Orphaned descendants become children as well.
 
-    Processes with the soft limit `kept_limit` are neither killed nor waited for.
+    Processes with the soft limit `kept_limit` are neither killed nor waited for. The deepest are
+    killed first: the kernel continues stopped processes when their group is orphaned.
     """
     while True:
-        doomed = [pid for pid in children() if soft_limit(pid) != kept_limit]
+        doomed = descendants(kept_limit)
         if not doomed and sys.platform == "linux":
             return
         for pid in doomed:
             try:
                 os.kill(pid, signal.SIGKILL)
-            except PermissionError:
-                pass  # it changed to another user; all that can be done is to wait for it
+            except (PermissionError, ProcessLookupError):
+                pass  # it changed to another user (all that can be done is to wait), or has ended
         try:
             os.waitpid(-1, 0)
             while os.waitpid(-1, os.WNOHANG)[0]:

@@ -101,6 +101,11 @@ class Running:
         for attempt in (*self._slots, *self._undecided):
             attempt.worker_signalled(now_us)
 
+    def thawed(self, frozen_us: int) -> None:
+        """Note that all processes were frozen for so long: that does not count for timeouts."""
+        for attempt in self._slots:
+            attempt.thawed(frozen_us)
+
     def stop(self, urgency: Urgency, now_us: int) -> None:
         """End or kill the attempts in slots, as this urgency requires."""
         for attempt in self._slots:

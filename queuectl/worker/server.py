@@ -27,10 +27,33 @@ class Server:
         self._away_since: int | None = None
         """The number of answered beats when the server did not answer; None if it does."""
         self._overdue: list[Overdue] = []
+        self._is_frozen = False
+        """Whether the loop knows that the jobs are frozen."""
+        self._frozen_us = 0
+        """For how long they had been frozen when the loop last saw them go on."""
 
     def is_away(self) -> bool:
-        """Return whether the server did not answer, and has not answered a beat since."""
-        return self._away_since == self.heart.answers
+        """Return whether it did not answer, and has answered no beat since, or jobs are frozen."""
+        return self._away_since == self.heart.answers or self.are_frozen()
+
+    def are_frozen(self) -> bool:
+        """Return whether the jobs are frozen, or were so and `note_thaw` was not called since."""
+        return not self.fence.is_open() or self.fence.frozen_us != self._frozen_us
+
+    def note_freeze(self) -> bool:
+        """Return True if the jobs were frozen; only once until they go on."""
+        is_news = not self._is_frozen and not self.fence.is_open()
+        self._is_frozen |= is_news
+        return is_news
+
+    def note_thaw(self) -> int | None:
+        """Return for how long jobs were frozen that go on now; None if there are no such jobs."""
+        if not self.fence.is_open() or self.fence.frozen_us == self._frozen_us:
+            return None
+        frozen_us = self.fence.frozen_us - self._frozen_us
+        self._frozen_us, self._is_frozen = self.fence.frozen_us, False
+        self._away_since = None  # a beat was confirmed
+        return frozen_us
 
     def note_away(self) -> bool:
         """Note that it does not answer. Return True if it is to be reported, once."""
@@ -71,10 +94,10 @@ def server_of(
     """
     queue.store.settles_within_s = inf  # a worker cannot leave an outcome open
     exactness_us = LONGEST_BEAT_US if lease_us is None else slack_us(lease_us)
-    fence = Fence(kept_limit, exactness_us, say, notifier)
+    fence = Fence(kept_limit, exactness_us, say, line, notifier)
     lives = queue.store.lives()
     assert lives is not None
-    return Server(Heart(lives, worker_id, lease_us, line, fence, notifier), fence)
+    return Server(Heart(lives, worker_id, lease_us, fence, notifier), fence)
 
 
 def tidy_leases(queue: Queue, session: Session) -> None:

@@ -28,6 +28,7 @@ from ..outputs.writer import OutputWriter
 from .attempt import EXIT_SEEN_US, Attempt, order
 from .committer import Committer
 from .console import Console
+from .fence import STOPPED_WHILE_FROZEN
 from .launcher import Child, Launcher
 from .order import Exhausted, NotStarted
 from .pace import TRY_AGAIN_US, Facts, Pace, WaitUntil, WriteNow
@@ -79,6 +80,8 @@ class News(msgspec.Struct):
     """Whether delayed jobs or retries have fallen due."""
     died: list[str] = []
     """Ids of workers whose keeper or supervisor has ended."""
+    children: bool = False
+    """Whether processes of jobs may have ended; they are reaped when no job is frozen."""
 
 
 class Supervisor:
@@ -148,6 +151,7 @@ class Supervisor:
 
     def _take_in(self, woken: Woken) -> None:
         """Handle the events since the last wait. The order of the steps matters."""
+        self._note_fence()
         if woken.committed:
             self._take_in_commit()
         now_us = self._now_us()  # read after the commit: later than the start of every attempt
@@ -158,12 +162,45 @@ class Supervisor:
             self._read_if_answered(now_us)
         self._apply_urgency(now_us)
         self._running.read(woken.printed, now_us)
-        if woken.children:
+        self._news.children |= woken.children
+        if self._are_frozen():
+            self._leave_if_urged()
+            return
+        if self._news.children:
+            self._news.children = False
             self._running.reap(now_us)
         if self._running.free_slots(now_us):
             self._launch_assigned()  # before all other work, so that no slot stays free
         self._collect_results(now_us)
         self._running.remind(now_us)
+
+    def _are_frozen(self) -> bool:
+        """Return whether the jobs are frozen: then none is launched, ended or timed out."""
+        return self._server is not None and self._server.are_frozen()
+
+    def _note_fence(self) -> None:
+        """Note that the jobs were frozen, or go on. Frozen time does not count for timeouts."""
+        if self._server is None:
+            return
+        if self._server.note_freeze():
+            self._console.frozen(len(self._running))
+        if (frozen_us := self._server.note_thaw()) is not None:
+            self._running.thawed(frozen_us)
+            self._console.thawed(len(self._running))
+            self._news.rung = True
+
+    def _leave_if_urged(self) -> None:
+        """Kill the frozen jobs and exit after a second stop signal: no result can be recorded.
+
+        After the first one, wait for the server.
+        """
+        if self._stopping.urgency == Urgency.DRAIN and len(self._running):
+            self._console.waits_frozen()
+        if self._server is not None and self._stopping.urgency > Urgency.DRAIN:
+            self._server.fence.trip(
+                "stopped while the server is away, so other workers requeue the jobs",
+                STOPPED_WHILE_FROZEN,
+            )
 
     def _handle_signals(self, woken: Woken, now_us: int) -> None:
         """Handle stop signals: note how urgent they are, and that a stop must be recorded."""
@@ -331,7 +368,8 @@ class Supervisor:
                 return self._now_us()  # nothing was claimed: read the log now
             return step.until_us if isinstance(step, WaitUntil) else self._now_us()
         # What is due now cannot be done: only timeouts and other events of jobs are waited for.
-        again_us, event_us = self._now_us() + TRY_AGAIN_US, self._facts().next_event_us
+        again_us = self._now_us() + TRY_AGAIN_US
+        event_us = None if self._are_frozen() else self._facts().next_event_us
         return again_us if event_us is None else min(again_us, event_us)
 
     def _write(self, step: WriteNow) -> None:
@@ -406,11 +444,16 @@ class Supervisor:
             self._console.ended(result, job)
 
     def _launch_assigned(self) -> None:
-        """Launch claimed jobs while there are free slots."""
-        if self._server is not None:
-            self._server.fence.hold()
-        while self._prefetch and (free := self._running.free()):
-            self._launch(self._prefetch.next(free))
+        """Launch claimed jobs while there are free slots, and jobs are not frozen."""
+        if self._server is None:
+            while self._prefetch and (free := self._running.free()):
+                self._launch(self._prefetch.next(free))
+            return
+        with self._server.fence.passage():  # a freeze waits for the launch in progress
+            while self._prefetch and (free := self._running.free()):
+                if self._server.are_frozen():
+                    return
+                self._launch(self._prefetch.next(free))
 
     def _launch(self, assignment: Assignment) -> None:
         """Start the job. If the machine lacks resources, release all claims and pause."""

@@ -300,10 +300,19 @@ class SimulatedHeart:
 
 
 class SimulatedFence:
-    """A fence that holds nothing: outages are shorter than half a lease."""
+    """A fence that is always open: outages are shorter than half a lease."""
+
+    frozen_us = 0
 
     def hold(self) -> None:
         """Let the loop go on."""
+
+    def is_open(self) -> bool:
+        return True
+
+    @contextmanager
+    def passage(self) -> Iterator[None]:
+        yield
 
 
 class SimulatedWorker:

@@ -1,8 +1,6 @@
 """The heart, with a server that answers late or not at all."""
 
 import select
-import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -59,9 +57,7 @@ class Beating:
 
     def __init__(self, server: Server) -> None:
         self.server, self.fence = server, NotedFence()
-        self.keeper, line = socket.socketpair()
-        self.keeper.setblocking(False)
-        self.heart = Heart(server, "me", LEASE_US, line, self.fence)  # type: ignore[arg-type]
+        self.heart = Heart(server, "me", LEASE_US, self.fence)  # type: ignore[arg-type]
 
     def beat(self, at_us: int) -> None:
         self.server.now_us = at_us
@@ -69,12 +65,10 @@ class Beating:
 
 
 @pytest.fixture
-def beating(monkeypatch: pytest.MonkeyPatch) -> Iterator[Beating]:
+def beating(monkeypatch: pytest.MonkeyPatch) -> Beating:
     server = Server()
     monkeypatch.setattr(module, "boot_us", server.clock)
-    beating = Beating(server)
-    yield beating
-    beating.keeper.close()
+    return Beating(server)
 
 
 def test_deadlines_are_counted_from_the_moment_of_sending(beating: Beating) -> None:
@@ -82,11 +76,6 @@ def test_deadlines_are_counted_from_the_moment_of_sending(beating: Beating) -> N
     assert beating.fence.deadline_us == LEASE_US // 2
     beating.beat(at_us=10_000_000)
     assert beating.fence.deadline_us == LEASE_US // 2 + 10_000_000
-
-
-def test_keeper_learns_a_deadline_that_is_a_bit_later(beating: Beating) -> None:
-    beating.beat(at_us=0)
-    assert beating.keeper.recv(100) == b"until %d\n" % (LEASE_US // 2 + LEASE_US // 40)
 
 
 def test_a_beat_without_an_answer_changes_nothing_and_is_repeated_soon(beating: Beating) -> None:
@@ -132,9 +121,3 @@ def test_a_silent_worker_is_reported_with_its_last_nonce(beating: Beating) -> No
 def test_beats_are_frequent_enough_for_the_shortest_lease_of_others(beating: Beating) -> None:
     beating.heart.leases_us = {"other": 12_000_000}
     assert beating.heart._pause_us() == 1_000_000
-
-
-def test_a_keeper_that_does_not_read_blocks_no_beat(beating: Beating) -> None:
-    for number in range(5_000):
-        beating.beat(number)
-    assert beating.heart.answers == 5_000

@@ -42,8 +42,8 @@ def test_the_watchdog_is_reset_only_after_confirmed_beats(tmp_path: Path) -> Non
     server, (line, _keeper) = FlakyServer(), socket.socketpair()
     with Manager(str(tmp_path / "notify")) as systemd:
         notifier = Notifier(systemd.address, 1)
-        fence = Fence(0, LEASE_US, print, notifier)
-        heart = Heart(server, "w", LEASE_US, line, fence, notifier)
+        fence = Fence(0, LEASE_US, print, line, notifier)
+        heart = Heart(server, "w", LEASE_US, fence, notifier)
         heart.begin()
         notifier.ready(LEASE_US)
         heart.start()

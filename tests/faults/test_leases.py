@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from signal import SIGCONT, SIGKILL, SIGSTOP
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 
 import pytest
 
@@ -156,9 +156,21 @@ def stop_keeper_and_cut(machine: Machine, worker: Running) -> None:
     machine.link.silence()
 
 
+def freeze(site: Site, worker: Running, fault: object) -> float:
+    """Cut the first machine off until its job is frozen; return a time after its last tick."""
+    fault(site.a, worker)  # type: ignore[operator]
+    worker.says("its 1 job is frozen until it answers")
+    return time.monotonic()
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes below a process."""
+    return [*children(pid), *(deeper for child in children(pid) for deeper in descendants(child))]
+
+
 @pytest.mark.proof
 @pytest.mark.parametrize("fault", [cut_silently, cut_by_reset, stop_keeper_and_cut])
-def test_a_worker_that_is_cut_off_ends_its_jobs_before_others_run_them(
+def test_a_worker_that_is_cut_off_freezes_its_jobs_before_others_run_them(
     site: Site, fault: object
 ) -> None:
     site.enqueue()
@@ -174,6 +186,12 @@ def test_a_worker_that_is_cut_off_ends_its_jobs_before_others_run_them(
             assert began_s < LEASE_S + 3 * LEASE_S / 12 + 2
             assert [how for how, _ in site.lost()] == ["lease"]
             second.says("which did not beat for its lease")
+            ticks = len(site.ticks(1))
+            site.a.link.open()
+            first.says("were taken over")
+            first.kill(SIGCONT)
+            time.sleep(1)
+            assert len(site.ticks(1)) == ticks
 
 
 @pytest.mark.proof
@@ -229,18 +247,107 @@ def test_an_outage_shorter_than_half_a_lease_changes_nothing(site: Site) -> None
 
 
 @pytest.mark.proof
-def test_a_longer_outage_ends_the_jobs_and_they_run_again_after_it(site: Site) -> None:
+@pytest.mark.parametrize("fault", [cut_silently, cut_by_reset, stop_keeper_and_cut])
+def test_a_cut_shorter_than_a_lease_freezes_the_jobs_and_they_go_on(
+    site: Site, fault: object
+) -> None:
+    job = site.enqueue()
+    with site.a.worker() as first:
+        site.await_attempt(1)
+        with site.b.worker() as second:
+            second.says("runs 1 job")
+            history = site.direct("history", job).out
+            frozen_s = freeze(site, first, fault)
+            time.sleep(1)
+            assert site.ticks(1)[-1] < frozen_s
+            site.a.link.open()
+            first.says("the server answers again; 1 job goes on")
+            first.kill(SIGCONT)
+            time.sleep(LEASE_S)
+            assert time.monotonic() - site.ticks(1)[-1] < 1
+            assert (site.ticks(2), site.lost()) == ([], [])
+            assert site.direct("history", job).out == history
+
+
+@pytest.mark.proof
+def test_an_outage_for_all_longer_than_a_lease_ends_no_job(site: Site) -> None:
     site.enqueue()
     with site.a.worker() as first:
         site.await_attempt(1)
-        site.a.link.refuse()
-        first.says("the server has not confirmed this worker in time")
-        first.says("waiting for it")
-        assert time.monotonic() - site.ticks(1)[-1] < 5
+        with site.b.worker() as second:
+            second.says("runs 1 job")
+            for machine in (site.a, site.b):
+                machine.link.refuse()
+            time.sleep(LEASE_S * 1.5)
+            for machine in (site.a, site.b):
+                machine.link.open()
+            first.says("1 job goes on")
+            time.sleep(LEASE_S)
+            assert time.monotonic() - site.ticks(1)[-1] < 1
+            assert (site.ticks(2), site.lost()) == ([], [])
+
+
+@pytest.mark.proof
+def test_a_supervisor_that_is_killed_while_its_jobs_are_frozen(site: Site) -> None:
+    site.enqueue()
+    with site.a.worker() as first:
+        site.await_attempt(1)
+        freeze(site, first, cut_by_reset)
+        ticks = len(site.ticks(1))
+        os.kill(supervisor_of(first), SIGKILL)
+        first.says("its jobs were ended")
         site.a.link.open()
         site.await_attempt(2, within_s=LEASE_S / 2)  # by the locks of the same machine
-        assert site.overlap_s() == 0
+        assert len(site.ticks(1)) == ticks
         assert [how for how, _ in site.lost()] == ["locks"]
+
+
+@pytest.mark.proof
+def test_a_frozen_process_that_a_stranger_continues_is_frozen_again(site: Site) -> None:
+    site.enqueue()
+    with site.a.worker() as first:
+        site.await_attempt(1)
+        freeze(site, first, cut_by_reset)
+        ticks = site.ticks(1)[-1]
+        for pid in descendants(supervisor_of(first)):
+            os.kill(pid, SIGCONT)
+        time.sleep(3)
+        assert ticks < site.ticks(1)[-1] < ticks + 5
+        assert time.monotonic() - site.ticks(1)[-1] > 1
+
+
+@pytest.mark.proof
+def test_a_frozen_worker_waits_after_one_stop_signal_and_exits_after_two(site: Site) -> None:
+    site.enqueue()
+    with site.a.worker() as first:
+        site.await_attempt(1)
+        freeze(site, first, cut_silently)
+        jobs = descendants(supervisor_of(first))
+        ticks = len(site.ticks(1))
+        first.kill(SIGTERM)
+        first.says("finish when the server has answered")
+        time.sleep(1)
+        assert first.process.poll() is None
+        first.kill(SIGTERM)
+        assert first.ends().code == 6
+        assert not any(map(alive, jobs))
+        site.a.link.open()
+        with site.a.worker():
+            site.await_attempt(2, within_s=LEASE_S / 2)
+        assert len(site.ticks(1)) == ticks
+
+
+@pytest.mark.proof
+def test_a_keeper_that_is_killed_ends_frozen_jobs(site: Site) -> None:
+    site.enqueue()
+    with site.a.worker() as first:
+        site.await_attempt(1)
+        freeze(site, first, cut_by_reset)
+        jobs = descendants(supervisor_of(first))
+        ticks = len(site.ticks(1))
+        first.kill(SIGKILL)
+        until(lambda: not any(map(alive, jobs)) or None, "the end of the jobs")
+        assert len(site.ticks(1)) == ticks
 
 
 def test_a_killed_worker_on_the_same_machine_is_taken_over_at_once(site: Site) -> None:

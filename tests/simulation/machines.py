@@ -29,6 +29,8 @@ class Rules(NamedTuple):
 
     deadline_from: str = "sent"
     new_watch: Callable[[], Watch] = Watch
+    thaws_after: str = "beat"
+    """A confirmed beat; or "link", when the link to the server is back."""
 
 
 KEPT = Rules()
@@ -78,6 +80,8 @@ class Worker:
         self.lease, self.watch = Lease(LEASE_US), self.world.rules.new_watch()
         self.supervisor_paused_us = self.keeper_paused_us = 0
         """Until when each is paused, in real time."""
+        self.frozen_us: int | None = None
+        """Since when its attempt is frozen, in real time; None if it runs."""
         self.dying = self.dead = False
         self.lost_us: int | None = None
         """When it was taken over."""
@@ -131,6 +135,8 @@ class Worker:
         """A beat that was sent at this real time is confirmed."""
         machine = self.machine
         deadline_us = machine.real(self.lease.confirmed(machine.clock(sent_us)))
+        if deadline_us > self.world.now_us:
+            self.frozen_us = None  # the attempt goes on
         self.world.at(deadline_us + 1, self._fence)
         self.world.at(deadline_us + 1 + round(slack_us(LEASE_US) / machine.rate), self._keep)
 
@@ -144,19 +150,41 @@ class Worker:
     # The two watchers of the deadline.
 
     def _fence(self) -> None:
-        self._watch_deadline(self.supervisor_paused_us, self._fence, 0)
+        """Begin to freeze the attempt, which takes too long at times; kill it if it is too late."""
+        if self._is_late(self.supervisor_paused_us, self._fence, slack_us(LEASE_US)):
+            self._kill_running()
+        elif self._is_late(self.supervisor_paused_us, lambda: None, 0):
+            longest_us = self.world.random.choice([0, slack_us(LEASE_US) * 2])
+            self.world.at(self.world.now_us + longest_us, self._froze)
+
+    def _froze(self) -> None:
+        """All is frozen, unless the supervisor was paused meanwhile, or it took too long."""
+        if self._is_late(self.supervisor_paused_us, self._froze, slack_us(LEASE_US)):
+            self._kill_running()
+        elif self._is_late(self.supervisor_paused_us, lambda: None, 0) and not self.dying:
+            self.frozen_us = self.frozen_us or self.world.now_us
 
     def _keep(self) -> None:
-        self._watch_deadline(self.keeper_paused_us, self._keep, slack_us(LEASE_US))
+        """Kill the attempt, unless the supervisor has reported that it is frozen."""
+        if self._is_late(self.keeper_paused_us, self._keep, slack_us(LEASE_US)):
+            self._kill_running()
 
-    def _watch_deadline(self, paused_us: int, again: Callable[[], None], later_us: int) -> None:
+    def _kill_running(self) -> None:
+        if self.frozen_us is None:
+            self._kill()
+
+    def _is_late(self, paused_us: int, again: Callable[[], None], later_us: int) -> bool:
         now_us = self.world.now_us
         if self.dead:
-            return
+            return False
         if now_us < paused_us:
             self.world.at(paused_us, again)
-        elif self.machine.clock(now_us) >= self.lease.deadline_us + later_us:
-            self._kill()
+            return False
+        return self.machine.clock(now_us) >= self.lease.deadline_us + later_us
+
+    def ran_until_us(self) -> int:
+        """Return until when its attempt has run."""
+        return self.world.now_us if self.frozen_us is None else self.frozen_us
 
     def _kill(self) -> None:
         if not self.dying:
@@ -247,8 +275,8 @@ class Machines:
         assert worker.lost_us is not None
         paused_us = min(worker.supervisor_paused_us, worker.keeper_paused_us)
         allowed_us = max(worker.lost_us, paused_us + KILL_US)
-        if self.now_us > allowed_us:
-            overlap_s = (self.now_us - worker.lost_us) / SECOND_US
+        if worker.ran_until_us() > allowed_us:
+            overlap_s = (worker.ran_until_us() - worker.lost_us) / SECOND_US
             self.findings.append(f"seed {self.seed}: {worker.id} ran {overlap_s} s too long")
 
     # The faults.
@@ -281,6 +309,8 @@ class Machines:
 
         def connect() -> None:
             machine.cut = False
+            if self.rules.thaws_after == "link" and machine.worker is not None:
+                machine.worker.frozen_us = None
 
         self.at(self.now_us + self._lasts_us(), connect)
 

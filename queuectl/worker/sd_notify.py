@@ -81,7 +81,7 @@ class Notifier:
             self._send_by(patient, lines)
 
     def confirmed(self) -> None:
-        """Report that the server has confirmed a beat."""
+        """Report that the server has confirmed a beat, or that all jobs are frozen."""
         if self._follows_beats:
             self._send("WATCHDOG=1")
 

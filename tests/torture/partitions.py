@@ -66,6 +66,8 @@ class Fault(NamedTuple):
     """Whether another host must take over the job; else it may also go on where it is."""
     allowed_ms: float = 0
     """How long two attempts may run at the same time."""
+    goes_on: bool = False
+    """Whether all jobs must go on, and none may run again."""
 
 
 def _signal(number: int, *which: int) -> Callable[[Host], None]:
@@ -95,11 +97,19 @@ def _stop_keeper_and_cut(host: Host) -> None:
 
 def _reconnect_and_continue(host: Host) -> None:
     host.reconnect()
-    _to_all(SIGCONT)(host)
+    _signal(SIGCONT, 0)(host)  # not its jobs: they may be frozen
+
+
+def _cut_off_for_a_while(host: Host) -> None:
+    """Cut it off for longer than half a lease, and shorter than a lease."""
+    host.cut_off()
+    time.sleep(LEASE_S * 0.56)
+    host.reconnect()
 
 
 FAULTS = (
     Fault("cut off", Host.cut_off, Host.reconnect),
+    Fault("cut off for a while", _cut_off_for_a_while, takes_over=False, goes_on=True),
     Fault("keeper stopped, and cut off", _stop_keeper_and_cut, _reconnect_and_continue),
     Fault("supervisor stopped", _signal(SIGSTOP, 1), _to_all(SIGCONT), takes_over=False),
     Fault("supervisor killed", _signal(SIGKILL, 1)),
@@ -208,7 +218,7 @@ class Group:
         while time.monotonic() < end_s:
             if (second := ticks(file).get(2)) is not None:
                 return second[0] / 1e9
-            if not fault.takes_over and time.monotonic() > end_s - LATEST_S:
+            if not (fault.takes_over or fault.goes_on) and time.monotonic() > end_s - LATEST_S:
                 return None
             time.sleep(0.02)
         return None
@@ -234,6 +244,8 @@ class Group:
             self.findings.append(f"{where}: not taken over within {LATEST_S + NOTICE_S} s")
         self.longest_s = max(self.longest_s, after_s or 0)
         for job, file in files.items():
+            if fault.goes_on and len(ticks(file)) > 1:
+                self.findings.append(f"{where}: job {job} ran again")
             overlap_ms = overlap_of(ticks(file))
             self.longest_ms = max(self.longest_ms, overlap_ms)
             if overlap_ms > fault.allowed_ms:

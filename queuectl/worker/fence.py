@@ -162,7 +162,7 @@ class Fence:
             if has_gate := self._gate.acquire(timeout=GATE_S):
                 self._gate.release()  # the loop has seen that the gate is closed, or will
         if not self._is_late():
-            return  # a beat was confirmed meanwhile
+            return  # a beat was confirmed
         self.trip("the server has not confirmed this worker in time")
 
     def _confirm_frozen(self) -> None:

@@ -109,6 +109,8 @@ class Worker:
         answer = None
         if self.id in world.rows:
             world.store(self.id, nonce)
+            if self.frozen_us is not None:
+                world.keep(self.id, nonce)
             answer = dict(world.rows)
         world.at(world.now_us + world.delay_us(), lambda: self._answer(sent_us, answer))
 
@@ -158,7 +160,7 @@ class Worker:
             self.world.at(self.world.now_us + longest_us, self._froze)
 
     def _froze(self) -> None:
-        """All is frozen, unless the supervisor was paused meanwhile, or it took too long."""
+        """All is frozen, unless the supervisor was paused, or it took too long."""
         if self._is_late(self.supervisor_paused_us, self._froze, slack_us(LEASE_US)):
             self._kill_running()
         elif self._is_late(self.supervisor_paused_us, lambda: None, 0) and not self.dying:
@@ -225,6 +227,15 @@ class Machines:
         """Store a beat."""
         self.rows[worker] = nonce
         self._history.append((self.now_us, dict(self.rows)))
+
+    def keep(self, worker: str, nonce: int) -> None:
+        """Let no failover lose this beat: the commit of a beat waits for the standby, too.
+
+        In this simulation only those after which an attempt goes on do so; others may be lost.
+        """
+        for _, rows in self._history:
+            if worker in rows:
+                rows[worker] = nonce
 
     def delay_us(self) -> int:
         """Return how long a message takes."""

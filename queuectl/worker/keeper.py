@@ -142,13 +142,13 @@ def descendants(kept_limit: int) -> list[int]:
 
 
 def _children_of(pid: int) -> set[int]:
-    """Return the children of all threads of a process; empty if it is gone."""
+    """Return the children of all threads of a process; empty if it is gone or unreadable."""
     listed: set[int] = set()
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
                 listed.update(map(int, file.read().split()))
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError:
         pass
     return listed
 

@@ -67,6 +67,19 @@ def test_attempt_that_ran_longer_than_its_timeout_is_no_success(
     assert late.outcome().ended == ended
 
 
+def test_frozen_time_counts_neither_for_the_timeout_nor_for_the_grace() -> None:
+    frozen = attempt(1_000_000, replace(SPEC, timeout_us=5_000_000))
+    reminders: list[int] = []
+    frozen.begin(reminders.append)
+    frozen.thawed(60_000_000)
+    assert reminders == [6_000_000, 66_000_000]
+    frozen.end("cancelled", 65_000_000)
+    frozen.thawed(10_000_000)
+    assert 75_000_000 + SPEC.grace_us in reminders
+    frozen.exited(ChildExit(7, 0, None, 10, None), 76_000_000)
+    assert frozen.outcome().usage.duration_us == 5_000_000
+
+
 def test_a_cancelled_attempt_is_not_a_timeout() -> None:
     cancelled = attempt(0, replace(SPEC, timeout_us=5_000_000))
     cancelled.end("cancelled", 1_000_000)

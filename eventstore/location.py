@@ -264,6 +264,14 @@ def create_on_server(address: str, schema: Schema, owner: str | None = None) -> 
     return create(address_from(address), schema, owner)
 
 
+def refuse_long_roles(address: str) -> None:
+    """Raise InvalidAddress if the names of the roles of a queue would be too long."""
+    from .postgres.address import address_from
+    from .postgres.roles import roles_of
+
+    roles_of(address_from(address))
+
+
 def create_roles_on_server(address: str) -> tuple[list[str], list[str]]:
     """Create the roles of a queue on a server that are missing, and give all their rights.
 

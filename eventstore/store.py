@@ -324,6 +324,9 @@ class Log(Protocol):
     def wall_us(self) -> int:
         """Return the time by the store's clock: UTC, microseconds. Raises Away."""
 
+    def refuse_moving(self) -> None:
+        """Raise NotAllowed if this user may not move the queue to another place."""
+
     def maintain(self) -> AbstractContextManager[Writer]:
         """Return a write transaction that changes tables, and appends no events.
 

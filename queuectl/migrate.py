@@ -87,6 +87,8 @@ def migrate(
     move = _move(source)
     if move is None and if_moved == "lost":
         raise NotMoved(source.location.name)
+    if move is None:
+        source.store.refuse_moving()
     if move is None and if_running == "refuse":
         with source.read() as tx:
             _refuse_running(source, tx)

@@ -80,6 +80,8 @@ def address_from(url: str) -> Address:
         raise InvalidAddress(label, "it does not begin with postgresql://")
     if not 0 < len(schema.encode()) <= LONGEST_BYTES or "\0" in schema:
         raise InvalidAddress(label, f"the name of a queue has 1 to {LONGEST_BYTES} bytes")
+    if schema.startswith("pg_"):
+        raise InvalidAddress(label, "PostgreSQL reserves names that begin with pg_")
     server = _with(parts, [part for part in parameters if not part.startswith("queue=")])
     return Address(server, schema, label)
 

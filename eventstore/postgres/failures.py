@@ -22,7 +22,7 @@ from .address import DEFAULT_SCHEMA
 # Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _FULL = ("53100",)
 _BUSY = ("55P03", "57014")  # lock not available, statement cancelled
-_NOT_ALLOWED = ("42501",)
+NO_PRIVILEGE = "42501"
 _READ_ONLY = ("25006",)
 _INCOMPLETE = ("3F000", "42P01", "42703", "42883")  # no such schema, table, column, function
 _FAILED = ("58030", "XX001", "XX002")  # I/O error, damaged data, damaged index
@@ -71,14 +71,11 @@ _WORKERS_TABLE = re.compile(r"table (leases|outputs|output_chunks)\b")
 
 @contextmanager
 def translated(label: str) -> Iterator[None]:
-    """Translate the errors of psycopg that a user can do something about."""
+    """Translate the errors of psycopg. The original is the cause of an error that is a bug."""
     try:
         yield
     except psycopg.Error as error:
-        translation = _translation(label, error)
-        if translation is None:
-            raise
-        raise translation from None
+        raise _translation(label, error) from error
 
 
 def is_away(error: psycopg.Error) -> bool:
@@ -88,7 +85,7 @@ def is_away(error: psycopg.Error) -> bool:
     return error.sqlstate.startswith(_AWAY)
 
 
-def _translation(label: str, error: psycopg.Error) -> StoreError | None:
+def _translation(label: str, error: psycopg.Error) -> StoreError:
     what = _first_line(error)
     if error.sqlstate is None and is_away(error):
         todo = next((todo for part, todo in _REJECTED.items() if part in what), None)
@@ -96,8 +93,8 @@ def _translation(label: str, error: psycopg.Error) -> StoreError | None:
     return translation_of(label, error.sqlstate or "", what)
 
 
-def translation_of(label: str, state: str, what: str) -> StoreError | None:
-    """Return the error for a SQLSTATE and the server's message; None if it is a bug of ours."""
+def translation_of(label: str, state: str, what: str) -> StoreError:
+    """Return the error for a SQLSTATE and the server's message."""
     if state in _REFUSALS:
         return Rejected(label, what, _REFUSALS[state])
     if state.startswith(_AWAY):
@@ -106,7 +103,7 @@ def translation_of(label: str, state: str, what: str) -> StoreError | None:
         return Full(label)
     if state in _BUSY:
         return StorageFailed(label, what, _after_waiting(what))
-    if state in _NOT_ALLOWED:
+    if state == NO_PRIVILEGE:
         return NotAllowed(label, what, _needed_role(label, what))
     if state in _READ_ONLY:
         return OnStandby(label)
@@ -116,7 +113,8 @@ def translation_of(label: str, state: str, what: str) -> StoreError | None:
         return StorageFailed(label, what, "end the server's sessions that listen in a transaction")
     if state in _FAILED:
         return StorageFailed(label, what, "check the server's disk and log")
-    return None
+    reported = f"the server reports {state}: {what}" if state else what
+    return StorageFailed(label, reported, "check the server's log, and queuectl doctor")
 
 
 def _after_waiting(what: str) -> str:

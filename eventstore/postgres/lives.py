@@ -9,7 +9,7 @@ import os
 
 import psycopg
 
-from ..errors import Away, Gone, StorageFailed
+from ..errors import Away, Gone
 from .address import Address
 from .connecting import connect_to_server
 from .failures import translated, translation_of
@@ -88,8 +88,7 @@ class PostgresLives:
         except Refused as refusal:
             self._drop()
             what = str(refusal).partition("\n")[0].removeprefix("ERROR:").strip()
-            error = translation_of(self._address.label, refusal.state, what)
-            raise error or StorageFailed(self._address.label, what, "try again") from None
+            raise translation_of(self._address.label, refusal.state, what) from None
         except BaseException:
             self._drop()
             raise

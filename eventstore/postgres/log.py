@@ -18,8 +18,10 @@ from ..errors import (
     Away,
     Busy,
     Gone,
+    Incomplete,
     LogWentBack,
     NotAllowed,
+    OnStandby,
     OutcomeUnknown,
     ReadOnly,
     StorageFailed,
@@ -28,6 +30,7 @@ from ..errors import (
 )
 from ..store import PATIENCE_S, Head
 from .address import Address, with_bindings
+from .causes import hidden, with_cause
 from .connecting import Connection, connect
 from .failures import is_away, translated
 from .flushing import commands, is_flushed, wait_until_flushed
@@ -51,7 +54,7 @@ HASH_AT = "SELECT encode(hash, 'hex') FROM {schema}.events WHERE position = %(po
 
 # The owner of the log owns all tables.
 OWNER = """
-    SELECT pg_get_userbyid(relowner), pg_has_role(relowner, 'MEMBER')
+    SELECT pg_get_userbyid(relowner), pg_has_role(relowner, 'MEMBER'), pg_is_in_recovery()
       FROM pg_class WHERE pg_class.oid = CAST('events' AS regclass)"""
 
 Result = TypeVar("Result")
@@ -122,7 +125,7 @@ class PostgresLog:
     def _read(self, begin_with: str, kind: type[PostgresReader]) -> Iterator[PostgresReader]:
         self._take_turn()
         try:
-            with translated(self.label):
+            with self._translated():
                 begin_reading = begin_with.format(schema=self._schema).encode()
                 self._begun(lambda connection: connection.execute(begin_reading))
                 yield kind(self._connection, self._schema)
@@ -149,12 +152,32 @@ class PostgresLog:
         Raises NotAllowed if this user may not act as the owner, and the errors of `write`.
         """
         with self.write(actor="") as transaction:
-            owner, may_act = transaction.query(OWNER)[0]
+            owner, may_act, in_recovery = transaction.query(OWNER)[0]
+            if in_recovery:
+                raise OnStandby(self.label)
             if not may_act:
                 what = f"only {owner}, the owner of the tables, may rebuild the views"
                 raise NotAllowed(self.label, what, f"connect as a member of {owner} for a replay")
             transaction.act_as(owner)
             yield transaction
+
+    def refuse_moving(self) -> None:
+        """Raise NotAllowed if this user may not move the queue to another place."""
+        with self.read() as tx:
+            owner, may_act, _ = tx.query(OWNER)[0]
+        if not may_act:
+            what = f"only {owner}, the owner of the queue, may move it to another place"
+            raise NotAllowed(self.label, what, f"connect as a member of {owner} for it")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Translate errors; look for the cause of those that have several."""
+        try:
+            with translated(self.label):
+                yield
+        except (Incomplete, OnStandby) as error:
+            self._roll_back()
+            raise with_cause(error, self._open_connection, self._address) from None
 
     @contextmanager
     def prepare(self, actor: str, patience_s: float = PATIENCE_S) -> Iterator[PostgresTransaction]:
@@ -167,7 +190,7 @@ class PostgresLog:
             raise ReadOnly(self.label)
         self._take_turn()
         try:
-            with translated(self.label):
+            with self._translated():
                 begun = self._begin_writing(patience_s)
                 transaction = PostgresTransaction(self._connection, self._schema, actor, begun)
                 yield transaction
@@ -289,6 +312,9 @@ class PostgresLog:
         try:
             begun = self._begun(lambda connection: self._locked(connection, patience_s))
         except psycopg.errors.UndefinedTable:
+            self._roll_back()
+            if error := hidden(self._open_connection, self._address):
+                raise error from None
             begun = None
         except psycopg.errors.LockNotAvailable:
             todo = "wait until it has finished"
@@ -332,7 +358,7 @@ class PostgresLog:
 
     def _commit(self, transaction: PostgresTransaction) -> None:
         try:
-            with translated(self.label):
+            with self._translated():
                 self._make_durable(transaction)
         finally:
             self._roll_back()

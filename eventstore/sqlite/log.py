@@ -116,6 +116,9 @@ class SqliteStore:
             yield transaction
         transaction.commit()
 
+    def refuse_moving(self) -> None:
+        """Do nothing: who may write the file may move the queue."""
+
     def maintain(self) -> AbstractContextManager[SqliteTransaction]:
         """Return a write transaction that changes tables, and appends no events."""
         return self.write(actor="")

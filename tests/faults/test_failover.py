@@ -57,7 +57,8 @@ def test_standby_can_be_read_and_says_that_it_cannot_be_written(
         ctl.env["QUEUECTL_DB"] = standby.url("read")
         until(lambda: ctl("list").jobs == [job] or None, "the standby has the job")
         ctl("verify")
-        assert "is on a standby server" in ctl("enqueue", "--", "true", code=6).err
+        for words in (("enqueue", "--", "true"), ("replay",)):
+            assert "is on a standby server" in ctl(*words, code=6).err
         problems = [line for line in ctl("doctor", code=1).lines if line.startswith("problem")]
         assert len(problems) == 1
         assert "this server is a standby: nothing can be recorded" in problems[0]

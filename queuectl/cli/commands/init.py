@@ -11,6 +11,7 @@ from eventstore.location import (
     creation_sql,
     exists,
     locate,
+    refuse_long_roles,
     roles_sql,
 )
 from projections.registry import first_schema
@@ -48,6 +49,8 @@ def init_command(
             raise click.UsageError("--print prints SQL, so it cannot be combined with --json")
         click.echo(_sql(location, owner, roles), nl=False)
         return
+    if roles:
+        refuse_long_roles(location.place)
     created, position = _created(location, owner)
     existing = _Roles(*create_roles_on_server(location.place)) if roles else _Roles([], [])
     if out.form == "json":
@@ -93,6 +96,11 @@ def _describe(roles: _Roles) -> None:
         note(f"roles {', '.join(roles.names)} exist already, and have their rights")
         return
     worker = roles.names[-1]
-    quoted = worker if worker.replace("_", "a").isalnum() and worker.islower() else f'"{worker}"'
+    name = worker if worker.replace("_", "a").isalnum() and worker.islower() else _quoted(worker)
     note(f"created roles {', '.join(roles.new)}")
-    note(f"Add a user for workers, in psql: CREATE ROLE anna LOGIN PASSWORD '…' IN ROLE {quoted}")
+    note(f"Add a user for workers, in psql: CREATE ROLE anna LOGIN PASSWORD '…' IN ROLE {name}")
+
+
+def _quoted(name: str) -> str:
+    """Return a name as psql reads it."""
+    return '"' + name.replace('"', '""') + '"'

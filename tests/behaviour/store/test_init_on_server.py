@@ -73,3 +73,26 @@ def test_init_prints_the_sql_that_creates_the_same(ctl: Ctl, url: str) -> None:
 def test_a_file_has_no_roles(ctl: Ctl, words: tuple[str, ...]) -> None:
     assert "need a queue on a server" in ctl("init", "x.db", *words, code=2).err
     assert not (ctl.folder / "x.db").exists()
+
+
+def test_names_that_postgresql_reserves_are_refused(ctl: Ctl, url: str) -> None:
+    refused = ctl("init", f"{url.rpartition('=')[0]}=pg_jobs", code=6).err
+    assert "PostgreSQL reserves names that begin with pg_" in refused
+
+
+def test_roles_with_too_long_names_are_refused_before_anything_is_created(
+    ctl: Ctl, url: str
+) -> None:
+    place = url + "x" * (60 - len(url.rpartition("=")[2]))
+    assert "of more than 63 bytes" in ctl("init", place, "--roles", code=6).err
+    assert "no queue at" in ctl("--db", place, "status", code=6).err
+
+
+def test_hint_quotes_the_name_of_the_role(ctl: Ctl, url: str) -> None:
+    added = ctl("init", f"{url}%22x", "--roles").err
+    assert f'IN ROLE "{url.rpartition("=")[2]}""x_worker"' in added
+
+
+def test_unknown_error_of_the_server_is_a_line(ctl: Ctl, url: str) -> None:
+    refused = ctl("init", url, "--owner", "pg_owner", code=6).err
+    assert "the server reports 42939: role name" in refused

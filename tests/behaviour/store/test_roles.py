@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eventstore.errors import InvalidAddress, NotAllowed, NotCreated
 from eventstore.events.job import Enqueued
+from eventstore.location import exists, locate
 from eventstore.verify import verify
 from projections.rebuild import rebuild
 from projections.registry import first_schema
+from queuectl.api import Queue
+from queuectl.migrate import migrate
 from tests.stores import ON_A_SERVER, open_on_server
 
 pytestmark = ON_A_SERVER
@@ -284,3 +288,39 @@ def test_script_for_psql_creates_the_same(url: str, login: Login, owner: Any) ->
     with log.read() as tx:
         assert verify(tx).sound
     log.close()
+
+
+def test_only_the_owner_moves_a_queue_away(
+    login: Login, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    target = locate(str(tmp_path / "moved.db"))
+    with Queue(login("worker")) as queue, pytest.raises(NotAllowed, match="only postgres, the ow"):
+        migrate(queue, target)
+    assert not exists(target)
+    with Queue(url) as queue:
+        assert queue.store.head().position == 0
+        assert migrate(queue, target).problems == []
+
+
+def test_lack_of_the_schema_is_not_an_incomplete_queue(login: Login, url: str, owner: Any) -> None:
+    schema = address_from(url).schema
+    with closing(open_on_server(login("worker"))) as store:
+        owner.execute(f"REVOKE USAGE ON SCHEMA {quoted(schema)} FROM {quoted(f'{schema}_worker')}")
+        for begin in (store.read, lambda: store.write("anna@box")):
+            with pytest.raises(NotAllowed, match="permission denied for schema"), begin():
+                pass
+        with pytest.raises(NotAllowed, match="permission denied for schema"):
+            store.refuse_gone()
+
+
+def test_setting_that_makes_transactions_read_only_is_named(login: Login, owner: Any) -> None:
+    url = login("worker")
+    user = url.partition("@")[0].rpartition("/")[2]
+    owner.execute(f"ALTER ROLE {user} SET default_transaction_read_only = on")
+    with (
+        closing(open_on_server(url)) as store,
+        pytest.raises(NotAllowed, match="default_transaction_read_only is on"),
+        store.write("anna@box") as tx,
+    ):
+        tx.append("1", 0, [JOB])

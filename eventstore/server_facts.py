@@ -21,6 +21,10 @@ class Link(NamedTuple):
     """Median of a few queries."""
     clock_ahead_s: float
     """The time of the server's clock minus that of this machine, UTC, seconds."""
+    has_direct: bool = False
+    """Whether `QUEUECTL_DB_DIRECT` is set."""
+    direct_error: str | None = None
+    """Why it cannot be used; None if it can."""
 
 
 class Durability(NamedTuple):
@@ -72,6 +76,14 @@ class Upkeep(NamedTuple):
     """Sessions that wait for the lock under which commits with notifications are done."""
     notifications_full: float
     """The used part of the server's queue of notifications, 0 to 1."""
+    autovacuum: bool
+    """The server's setting."""
+    track_counts: bool
+    """The server's setting. Autovacuum needs the counts."""
+    sees_all: bool
+    """Whether the user sees what sessions of other users do."""
+    jobs_vacuumed: bool
+    """False if autovacuum is off for the table of jobs."""
 
 
 class ServerFacts(NamedTuple):

@@ -7,7 +7,7 @@ import stat
 from contextlib import closing
 from typing import Literal, NamedTuple
 
-from eventstore.errors import ForeignFile, Full, Unusable
+from eventstore.errors import ChainBroken, ForeignFile, Full, Unusable
 from eventstore.file_identity import file_key
 from eventstore.location import open_store
 from eventstore.parts import real_name, whole_of
@@ -52,6 +52,15 @@ class NoFolderForBackup(Unusable):
 
     def __init__(self, folder: str) -> None:
         super().__init__(f"folder {folder} does not exist; create it or choose another path")
+
+
+class DamagedOnServer(ChainBroken):
+    """The log on the server is damaged; no backup was made."""
+
+    def __init__(self, position: int, what: str) -> None:
+        super().__init__(position, what)
+        todo = "put a copy of a backup into a new queue, with init and migrate"
+        self.args = (f"the log is damaged at position {position}: {what}; {todo}",)
 
 
 class Backup(NamedTuple):
@@ -105,6 +114,10 @@ def backup(
         raise write_error(error, target) from None
     except Full:
         raise Full(target) from None
+    except ChainBroken as error:
+        if store.distant:
+            raise DamagedOnServer(error.position, error.what) from None
+        raise
     finally:
         clear(building)
 

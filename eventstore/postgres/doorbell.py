@@ -25,9 +25,9 @@ class PostgresDoorbell:
     def __init__(self, address: Address, key: str, channel: Channel, say: Say) -> None:
         """Begin to listen. The bell rings as soon as it hears.
 
-        address: without a pooler, if there is a choice. key: of the queue. channel: `log` makes
-        writers announce each commit. say: called once, by the thread, if the connection hears
-        nothing. Raises OSError if no thread can be started.
+        address: of the queue; the one in `QUEUECTL_DB_DIRECT` is preferred. key: of the queue.
+        channel: `log` makes writers announce each commit. say: called once, by the thread, if the
+        connection hears nothing. Raises InvalidAddress, or OSError if no thread can be started.
         """
         self._read, self._write = os.pipe()
         self._stopped, self._stop = os.pipe()

@@ -1,6 +1,7 @@
 """Facts about a server and the connection to it, for `doctor`. Nothing is changed."""
 
 import ipaddress
+import os
 import secrets
 import statistics
 import time
@@ -10,10 +11,10 @@ from typing import Any
 import psycopg
 from psycopg import pq
 
-from ..errors import StoreError
+from ..errors import NotCreated, StoreError
 from ..server_facts import Durability, Link, Rights, ServerFacts, Upkeep
 from .address import Address, direct
-from .connecting import Connection, connect_to_server
+from .connecting import Connection, connect, connect_to_server
 from .failures import translated
 from .reader import PostgresReader
 
@@ -24,7 +25,7 @@ HEARD_WITHIN_S = 2.0
 """How long to wait for a notification."""
 
 SETTINGS = """
-    SELECT current_setting('server_version'), CAST(current_date AS TEXT),
+    SELECT current_setting('server_version'), to_char(current_date, 'YYYY-MM-DD'),
            current_setting('fsync') = 'on', current_setting('full_page_writes') = 'on',
            pg_is_in_recovery(), current_setting('synchronous_standby_names')"""
 
@@ -71,6 +72,16 @@ NOTIFICATIONS = """
     SELECT count(*), pg_notification_queue_usage() FROM pg_locks
      WHERE NOT granted AND locktype = 'object' AND database = 0 AND objid = 0
        AND classid = CAST('pg_database' AS regclass)"""
+
+AUTOVACUUM = """
+    SELECT current_setting('autovacuum') = 'on', current_setting('track_counts') = 'on',
+           pg_has_role('pg_read_all_stats', 'USAGE'),
+           coalesce((
+               SELECT CAST(option_value AS BOOLEAN)
+                 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+                CROSS JOIN LATERAL pg_options_to_table(reloptions)
+                WHERE nspname = %(schema)s AND relname = 'jobs'
+                  AND option_name = 'autovacuum_enabled'), true)"""
 
 TRANSACTION_AGE = "SELECT age(datfrozenxid) FROM pg_database WHERE datname = current_database()"
 
@@ -135,7 +146,35 @@ def _link(connection: Connection, address: Address) -> Link:
         hears=_hears(address),
         round_trip_ms=median_ms,
         clock_ahead_s=ahead_s,
+        has_direct="QUEUECTL_DB_DIRECT" in os.environ,
+        direct_error=_direct_error(address),
     )
+
+
+def _direct_error(address: Address) -> str | None:
+    """Return why the address in `QUEUECTL_DB_DIRECT` cannot be used; None if nothing is wrong."""
+    try:
+        named = direct(address)
+        if named == address:
+            return None
+        with closing(connect_to_server(named)):
+            pass
+        key = _key(address)
+        if key is None or _key(named) == key:
+            return None
+    except StoreError as error:
+        return str(error).partition("; ")[0]
+    return f"{named.label} leads to another queue"
+
+
+def _key(address: Address) -> str | None:
+    """Return the id of the queue; None if there is none."""
+    try:
+        connected = connect(address)
+    except NotCreated:
+        return None
+    connected.connection.close()
+    return connected.queue_id
 
 
 def _is_remote(host: str, address: str) -> bool:
@@ -182,13 +221,15 @@ def _hears(address: Address) -> bool:
 
 def _upkeep(connection: Connection, address: Address) -> Upkeep:
     held = connection.execute(HELD_BACK.encode()).fetchall()
-    rows = connection.execute(ROWS.encode(), {"schema": address.schema}).fetchall()
+    schema = {"schema": address.schema}
+    rows = connection.execute(ROWS.encode(), schema).fetchall()
     return Upkeep(
         *(held[0] if held else (0, "")),
         *(rows[0] if rows else (0, 0)),
         *_row(connection, TRANSACTION_AGE),
         *_row(connection, SESSIONS),
         *_row(connection, NOTIFICATIONS),
+        *connection.execute(AUTOVACUUM.encode(), schema).fetchall()[0],
     )
 
 

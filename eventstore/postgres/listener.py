@@ -2,7 +2,8 @@
 
 A connection may hear nothing without any error: behind a pooler that gives each transaction to
 another process of the server, or half-open. So the thread sends probes to itself. While a
-connection has heard none, it also reads the head of the log regularly. See docs/decisions/0020.
+connection has heard none, it also reads the head of the log regularly. So it does at the main
+address while the direct one cannot be used. See docs/decisions/0020.
 """
 
 import os
@@ -14,8 +15,8 @@ from math import inf
 
 import psycopg
 
-from ..errors import Gone, StoreError
-from .address import Address
+from ..errors import Away, ForeignFile, Gone, StoreError
+from .address import Address, direct
 from .connecting import connect, connect_to_server
 from .following import FOLLOW_EVERY_S, LogFollower
 from .listening import Closed, Line, NoAnswer, Refused
@@ -35,17 +36,19 @@ PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 MAY_NOT_FOLLOW, IS_LOCKED = ("42501", "25006"), "55P03"
 """SQLSTATEs: no privilege, a standby server; and a writer held the lock for too long."""
 
-UNREACHED = 3
-"""The failures in a row after which it is reported that the direct address cannot be used."""
+DIRECT_WITHIN_S = 2
+"""How long to try to connect to the direct address; no new event is noticed during that time."""
 
 DEAF = (
     "the connection to {label} hears nothing (a pooler?); looking every"
     f" {LOOK_EVERY_S:g} s. QUEUECTL_DB_DIRECT may name an address without the pooler"
 )
 
-UNREACHABLE = (
-    "no notifications from QUEUECTL_DB_DIRECT ({what}); new events are noticed within 30 s"
+DEAF_DIRECT = (
+    f"the connection to {{label}} hears nothing (another pooler?); looking every {LOOK_EVERY_S:g} s"
 )
+
+UNUSABLE = f"QUEUECTL_DB_DIRECT cannot be used ({{what}}); looking every {LOOK_EVERY_S:g} s"
 
 LISTENS = "queuectl doorbell "
 """The application name of a bell's connection begins with this; then comes `<pid>@<host>`."""
@@ -65,8 +68,16 @@ class Listener:
     def __init__(
         self, address: Address, key: str, channel: Channel, say: Say, bell: int, stopped: int
     ) -> None:
-        """bell: descriptor to write to. stopped: readable when the thread has to end."""
-        self._address, self._key, self._say = address, key, say
+        """address: of the queue; the one in `QUEUECTL_DB_DIRECT` is preferred.
+
+        bell: descriptor to write to. stopped: readable when the thread has to end. Raises
+        InvalidAddress.
+        """
+        self._main, self._key, self._say = address, key, say
+        self._address = direct(address)
+        """The address to listen at."""
+        self._unused = 0
+        """Number of times in a row that the direct address could not be used."""
         self._bell, self._stopped = bell, stopped
         self._channels: list[Channel] = ["work"] if channel == "work" else ["work", "log"]
         self._probes = f"queuectl_probe_{secrets.token_hex(8)}"
@@ -87,20 +98,41 @@ class Listener:
         """Connect and listen, again and again, until the bell is closed."""
         try:
             while True:
-                try:
-                    self._connect_and_listen()
-                except (StoreError, psycopg.Error, OSError, NoAnswer, Refused) as error:
-                    self._note_failure(error)
+                error = self._try(self._address, self._listen)
+                if error is not None and self._address != self._main:
+                    self._look_instead(error)
                 self._pause()
         except Closed:
             pass
 
-    def _note_failure(self, error: Exception) -> None:
-        """Report a direct address that cannot be used; the listener reports all other failures."""
-        if isinstance(error, Gone):
-            self._ring()
-        if os.environ.get("QUEUECTL_DB_DIRECT") and self._failures == UNREACHED:
-            self._say_once(UNREACHABLE, str(error))
+    def _try(self, address: Address, use: Callable[[Line], None]) -> Exception | None:
+        """Use a connection until it fails. Return the failure; None if `use` has returned."""
+        try:
+            self._connect(address, use)
+        except (StoreError, psycopg.Error, OSError, NoAnswer, Refused) as error:
+            if isinstance(error, Gone):
+                self._ring()
+            return error
+        return None
+
+    def _look_instead(self, error: Exception) -> None:
+        """Read the head at the main address for a while. error: of the direct one.
+
+        It is reported if it is not that of a server that is just starting again.
+        """
+        self._unused += 1
+        is_brief = self._unused == 1 and not _is_lasting(error)
+        until_s = time.monotonic() + (ANSWER_S if is_brief else PROBE_EVERY_S)
+
+        def look(line: Line) -> None:
+            if not is_brief:
+                self._say_once(UNUSABLE, str(error).partition("; ")[0] or "no answer")
+            self._begin()
+            while time.monotonic() < until_s:
+                self._step(line, until_s)
+            self._failures = 0
+
+        self._try(self._main, look)
 
     def _pause(self) -> None:
         """Wait before the next try to connect. Raises Closed."""
@@ -109,29 +141,33 @@ class Listener:
         if select.select([self._stopped], [], [], pause_s)[0]:
             raise Closed()
 
-    def _connect_and_listen(self) -> None:
-        connected = connect(self._address, application_name(os.getpid()))
+    def _connect(self, address: Address, use: Callable[[Line], None]) -> None:
+        impatient = _impatient(address) if address != self._main else address
+        connected = connect(impatient, application_name(os.getpid()))
         try:
             if connected.queue_id != self._key:
-                raise Gone(self._address.label)
+                raise self._other_queue(address)
             line = Line(connected.connection, self._stopped)
             try:
-                self._listen(line)
+                use(line)
             finally:
                 if self._follower:
                     line.last_words(self._follower.end())
         finally:
             connected.connection.close()
 
+    def _other_queue(self, address: Address) -> StoreError:
+        if address == self._main:
+            return Gone(address.label)
+        return ForeignFile(address.label, f"is another queue than {self._main.label}", "correct it")
+
     def _listen(self, line: Line) -> None:
         """Ring for all that is heard, until the server does not answer or the bell is closed."""
         names = [self._probes, *(channel_name(self._key, channel) for channel in self._channels)]
         can_listen = self._began_to_listen(line, names)
-        self._hears = self._follows = False
-        self._follow_at_s = self._look_at_s = 0.0
-        self._ring()  # for all that was appended before
+        self._begin()
         self._look_and_follow(line)
-        self._failures = 0
+        self._failures = self._unused = 0
         is_direct = line.is_direct(ANSWER_S)
         while True:
             if can_listen:
@@ -141,12 +177,18 @@ class Listener:
             while time.monotonic() < until_s:
                 self._step(line, until_s)
 
+    def _begin(self) -> None:
+        """Begin to use a connection: ring for all that was appended before."""
+        self._hears = self._follows = False
+        self._follow_at_s = self._look_at_s = 0.0
+        self._ring()
+
     def _began_to_listen(self, line: Line, channels: Iterable[str]) -> bool:
         """Return False if the server refuses to: it is a standby, or a pooler refuses LISTEN."""
         try:
             line.ask("; ".join(f"LISTEN {name}" for name in channels), ANSWER_S)
         except Refused:
-            self._say_once(DEAF)
+            self._say_once(self._deaf)
             return False
         return True
 
@@ -182,7 +224,11 @@ class Listener:
         self._unheard += 1
         if self._unheard == 1:
             raise NoAnswer()
-        self._say_once(DEAF)
+        self._say_once(self._deaf)
+
+    @property
+    def _deaf(self) -> str:
+        return DEAF if self._address == self._main else DEAF_DIRECT
 
     def _say_once(self, text: str, what: str = "") -> None:
         if not self._said:
@@ -246,6 +292,19 @@ class Listener:
             os.write(self._bell, b"!")
         except OSError:  # full: it is ringing already; or the reader has closed it
             pass
+
+
+def _impatient(address: Address) -> Address:
+    """Return the address with a shorter time to connect, if it has none of its own."""
+    if "connect_timeout=" in address.url:
+        return address
+    joint = "&" if "?" in address.url else "?"
+    return address._replace(url=f"{address.url}{joint}connect_timeout={DIRECT_WITHIN_S}")
+
+
+def _is_lasting(error: Exception) -> bool:
+    """Return whether the address is wrong, so that waiting for the server does not help."""
+    return isinstance(error, StoreError) and type(error) is not Away
 
 
 def application_name(pid: int) -> str:

@@ -10,7 +10,7 @@ from ..errors import Away, StoreError
 from ..lock import Lock
 from ..side_folder import SideFolder
 from ..store import Bindings, RingsFor, Row
-from .address import Address, direct
+from .address import Address
 from .doorbell import LISTENERS, PostgresDoorbell, listening_here
 from .failures import translated
 from .following import OutputFollower
@@ -142,8 +142,8 @@ class PostgresStore(PostgresLog):
         return self._doorbell("log" if rings_for == "everything" else "work")
 
     def _doorbell(self, channel: Channel) -> PostgresDoorbell:
-        address = direct(self._address)
-        return PostgresDoorbell(address, self.queue_id, channel, self._on_wait or _say_nothing)
+        say = self._on_wait or _say_nothing
+        return PostgresDoorbell(self._address, self.queue_id, channel, say)
 
     def listeners(self) -> set[int]:
         """Return the pids of the processes of this machine that have a doorbell. Raises Away."""

@@ -280,10 +280,13 @@ def bells(workers: int, unreachable: Sequence[str]) -> Finding:
 
 
 def locks(held: int, stale: Sequence[str]) -> Finding:
-    """Check the lock files. held: the number in use. stale: names of files that no worker uses."""
+    """Check the lock files. held: the number in use. stale: names of files that no worker uses.
+
+    A worker that was refused, by a standby for example, leaves them.
+    """
     if stale:
         todo = "they do no harm; the next queuectl worker start removes them"
-        return Finding("locks", f"left over: {', '.join(stale)}", todo)
+        return Finding("locks", f"left over: {', '.join(stale)}", todo, note=True)
     return Finding("locks", f"{plural(held, 'lock file')}, in use")
 
 

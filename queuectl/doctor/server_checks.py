@@ -162,6 +162,13 @@ def clock(link: Link) -> Finding:
 
 def notifications(link: Link, upkeep: Upkeep) -> Finding:
     """Check that workers hear of new jobs at once."""
+    if link.direct_error:
+        words = f"{link.direct_error}: workers look every 0.5 s"
+        return Finding("notifications", words, "correct QUEUECTL_DB_DIRECT", note=True)
+    if not link.hears and link.has_direct:
+        words = "QUEUECTL_DB_DIRECT hears none (another pooler?): workers look every 0.5 s"
+        todo = "name the server itself by QUEUECTL_DB_DIRECT"
+        return Finding("notifications", words, todo, note=True)
     if not link.hears:
         why = "a pooler?" if link.is_direct else "a pooler is in between"
         words = f"this connection hears none ({why}): workers look every 0.5 s"
@@ -185,6 +192,9 @@ def pooler(link: Link) -> Finding:
 
 def vacuum(upkeep: Upkeep) -> Finding:
     """Check that old versions of rows can be removed, and are."""
+    if off := _vacuum_off(upkeep):
+        words, todo = off
+        return Finding("vacuum", f"{words}: the search for jobs gets slower", todo)
     if upkeep.held_back > HELD_BACK:
         words = f"{upkeep.held_by} holds it back by {upkeep.held_back:,} transactions"
         todo = "end it: until then, the search for the next job gets slower with each job"
@@ -196,11 +206,22 @@ def vacuum(upkeep: Upkeep) -> Finding:
     return Finding("vacuum", f"{plural(dead, 'old row version')} of jobs")
 
 
+def _vacuum_off(upkeep: Upkeep) -> tuple[str, str] | None:
+    """Return why autovacuum does not run, and what to do."""
+    for name, is_on in (("autovacuum", upkeep.autovacuum), ("track_counts", upkeep.track_counts)):
+        if not is_on:
+            return f"{name} is off on the server", f"set {name} = on in postgresql.conf, and reload"
+    if not upkeep.jobs_vacuumed:
+        todo = "as its owner: ALTER TABLE jobs RESET (autovacuum_enabled)"
+        return "autovacuum is off for the table jobs", todo
+    return None
+
+
 def transaction_ids(upkeep: Upkeep) -> Finding:
     """Check that the server is far from running out of transaction ids."""
     age = upkeep.transaction_age
     todo = "the server will stop at 2,000,000,000; run VACUUM (FREEZE), and end old transactions"
-    words = f"the oldest is {age:,} transactions old"
+    words = f"the oldest is {age:,} transactions old, of at most {TRANSACTION_AGE:,}"
     return Finding("transactions", words, todo if age > TRANSACTION_AGE else None)
 
 
@@ -211,8 +232,9 @@ def sessions(upkeep: Upkeep) -> Finding:
         todo = "end them, or set idle_in_transaction_session_timeout: they hold back vacuum"
         return Finding("sessions", f"{words}; {idle} idle in a transaction", todo, note=True)
     full = upkeep.sessions > SESSIONS * upkeep.sessions_limit
-    todo = "raise max_connections, or use a pooler: a worker needs three"
-    return Finding("sessions", f"{words} in use", todo if full else None, note=True)
+    todo = "raise max_connections, or use a pooler: a worker needs four"
+    unseen = "" if upkeep.sees_all else "; other users' transactions are only seen with pg_monitor"
+    return Finding("sessions", f"{words} in use{unseen}", todo if full else None, note=True)
 
 
 def listeners(workers: int, deaf: Sequence[str]) -> Finding:

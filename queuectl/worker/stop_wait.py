@@ -11,6 +11,7 @@ from projections.read_models import jobs
 
 from ..api import Queue
 from ..escape import visible
+from ..text.durations import duration
 from .liveness import is_elsewhere, living_processes
 from .takeover import kill, signal_processes, wake
 
@@ -53,8 +54,12 @@ class HoldUp:
         """Return where a worker on another machine is, and what to do if that is gone."""
         if not is_elsewhere(self._queue.store, self.worker):
             return ""
-        host, todo = visible(self.worker.started.host), f"queuectl worker forget {self.worker.id}"
-        return f", on {host}; if that machine is gone: {todo}"
+        host, lease_us = visible(self.worker.started.host), self.worker.started.lease_us
+        todo = f"queuectl worker forget {self.worker.id}"
+        if lease_us is None:
+            return f", on {host}; if that machine is gone: {todo}"
+        lease = f"if that machine is gone, its lease ends within {duration(lease_us)}"
+        return f", on {host}; {lease}, or at once by {todo}"
 
     def _once(self, words: str) -> str | None:
         if words in self._reported:

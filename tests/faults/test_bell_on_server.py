@@ -290,10 +290,39 @@ def test_direct_address_without_a_server_is_reported(
     monkeypatch.setenv("QUEUECTL_DB_DIRECT", "postgresql://nobody@/postgres?host=/nowhere")
     with (
         closing(open_on_server(url, on_wait=said.append)) as other,
-        closing(other.guarded_doorbell("work")),
+        closing(other.guarded_doorbell("work")) as bell,
     ):
         wait_for(lambda: said)
-    assert said[0].startswith("no notifications from QUEUECTL_DB_DIRECT (no answer from")
+        settle(bell)
+        append(store)
+        assert rings(bell, 2.0)
+    assert said[0].startswith("QUEUECTL_DB_DIRECT cannot be used (no answer from the server of")
+
+
+def test_direct_address_of_another_queue_is_reported(
+    store: Store, url: str, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    other_database = postgres.database("template1")
+    with psycopg.connect(other_database) as connection:
+        copied = address_from(url).quoted_schema
+        connection.execute(f"CREATE SCHEMA {copied}")
+        connection.execute(f"CREATE TABLE {copied}.meta (id UUID, format INT, complete INT)")
+        connection.execute(f"INSERT INTO {copied}.meta VALUES (gen_random_uuid(), 1, 1)")
+    monkeypatch.setenv("QUEUECTL_DB_DIRECT", other_database)
+    try:
+        with (
+            closing(open_on_server(url, on_wait=said.append)) as opened,
+            closing(opened.guarded_doorbell("work")) as bell,
+        ):
+            wait_for(lambda: said)
+            settle(bell)
+            append(store)
+            assert rings(bell, 2.0)
+    finally:
+        with psycopg.connect(other_database) as connection:
+            connection.execute(f"DROP SCHEMA {copied} CASCADE")
+    assert "is another queue than postgresql://" in said[0]
 
 
 def test_command_that_waits_goes_on_after_a_restart_of_the_server(

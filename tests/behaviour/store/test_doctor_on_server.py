@@ -1,6 +1,7 @@
 """`doctor` for a queue on a server, as typed."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,6 +95,46 @@ def test_doctor_and_verify_name_who_may_change_the_log(
     who = "everyone (PUBLIC) may DELETE the table events, without being its owner"
     assert checked(url)["guards"] == who
     assert ctl("--db", url, "verify", code=5).lines == [f"{who}; revoke that"]
+
+
+def test_facts_do_not_depend_on_the_style_of_dates(url: str, owner: Any) -> None:
+    owner.execute("ALTER ROLE postgres SET datestyle = 'German'")
+    try:
+        today = server_facts(url).today
+    finally:
+        owner.execute("ALTER ROLE postgres RESET datestyle")
+    assert today == owner.execute("SELECT to_char(current_date, 'YYYY-MM-DD')").fetchone()[0]
+
+
+def test_doctor_reports_a_table_without_autovacuum(
+    ctl: Ctl, url: str, owner: Any, checked: Checked
+) -> None:
+    ctl("init", url)
+    owner.execute("ALTER TABLE jobs SET (autovacuum_enabled = off)")
+    assert "autovacuum is off for the table jobs" in checked(url)["vacuum"]
+
+
+def test_doctor_tests_the_direct_address(ctl: Ctl, url: str, checked: Checked) -> None:
+    ctl("init", url)
+    ctl.env["QUEUECTL_DB_DIRECT"] = "postgresql://postgres:secret@/postgres?host=/nowhere"
+    words = checked(url)["notifications"]
+    assert "QUEUECTL_DB_DIRECT (postgresql://postgres@/postgres?host=/nowhere)" in words
+    ctl.env["QUEUECTL_DB_DIRECT"] = url.replace("host=", "passwrd=secret&host=")
+    words = checked(url)["notifications"]
+    assert "passwrd=…" in words
+    assert "secret" not in words
+
+
+def test_backup_of_a_damaged_log_on_a_server_advises_a_new_queue(
+    ctl: Ctl, url: str, owner: Any, tmp_path: Path
+) -> None:
+    ctl("init", url)
+    ctl("--db", url, "enqueue", "--", "true")
+    owner.execute("ALTER TABLE events DISABLE TRIGGER USER")
+    owner.execute("UPDATE events SET actor = 'eve' WHERE position = 1")
+    refused = ctl("--db", url, "backup", str(tmp_path / "copy.db"), code=5).err
+    assert "damaged at position 1" in refused
+    assert "into a new queue, with init and migrate" in refused
 
 
 def test_doctor_examines_the_server_without_a_queue(url: str, checked: Checked) -> None:

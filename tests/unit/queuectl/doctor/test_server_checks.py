@@ -39,6 +39,10 @@ UPKEEP = Upkeep(
     sessions_limit=100,
     waiting_to_notify=0,
     notifications_full=0.0,
+    autovacuum=True,
+    track_counts=True,
+    sees_all=True,
+    jobs_vacuumed=True,
 )
 WORKER = Rights(user="w", is_superuser=False, is_owner=False, appends=True, stores_outputs=True)
 
@@ -90,6 +94,8 @@ def test_what_a_crash_or_a_failover_may_lose(
         ({"round_trip_ms": 35.2}, "note", "35.2 ms"),
         ({"clock_ahead_s": -90.2}, "note", "the server's clock is 90 s behind"),
         ({"hears": False, "is_direct": False}, "note", "hears none (a pooler is in between)"),
+        ({"hears": False, "has_direct": True}, "note", "QUEUECTL_DB_DIRECT hears none (another"),
+        ({"hears": False, "direct_error": "no answer"}, "note", "no answer: workers look every"),
     ],
 )
 def test_what_is_wrong_with_the_connection(change: dict[str, Any], level: str, words: str) -> None:
@@ -101,6 +107,10 @@ def test_what_is_wrong_with_the_connection(change: dict[str, Any], level: str, w
     [
         ({"held_back": 200_000}, "problem", "process 7 (psql, anna) holds it back by 200,000"),
         ({"dead_rows": 90_000}, "note", "90,000 old versions of 10 jobs"),
+        ({"autovacuum": False}, "problem", "autovacuum is off on the server"),
+        ({"track_counts": False}, "problem", "track_counts is off on the server"),
+        ({"jobs_vacuumed": False}, "problem", "autovacuum is off for the table jobs"),
+        ({"sees_all": False, "sessions": 95}, "note", "only seen with pg_monitor"),
         ({"transaction_age": 1_500_000_000}, "problem", "1,500,000,000 transactions old"),
         ({"idle_in_transaction": 2}, "note", "4 of 100; 2 idle in a transaction"),
         ({"sessions": 95}, "note", "95 of 100 in use"),

@@ -44,7 +44,8 @@ EXIT_CODES = {
     3: "not found",
     4: "refused in this state, or another process was first",
     5: "integrity: the log or a view is not as it should be",
-    6: "the queue file is missing, foreign, too new, read-only or busy, or the disk is full",
+    6: "the queue file is missing, foreign, too new, read-only or busy, or the disk is full;"
+    " the queue has moved; or its server does not answer, or refuses",
     7: "timed out waiting",
     8: "outcome unknown: I/O error at the commit",
     9: "recorded, but the answer could not be written to standard output; do not repeat it",

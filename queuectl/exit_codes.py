@@ -13,7 +13,9 @@ REFUSED = 4
 """The state does not allow the change, or another writer was first."""
 INTEGRITY = 5
 DATABASE = 6
-"""The queue file is missing, foreign, too new, read-only, full, or busy for too long."""
+"""The queue cannot be used: its file is missing, foreign, too new, read-only, full, or busy for too
+long; it has moved; or its server does not answer, or refuses.
+"""
 TIMED_OUT = 7
 UNKNOWN = 8
 """An I/O error at the commit: the change may or may not be in the log."""

@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import subprocess
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def script(server: Server) -> str:
     for language, body in BLOCK.findall(TEXT):
         if "pooler" in body:
             continue
+        body = textwrap.dedent(body)
         if language == "sql":
             body = f"psql --quiet --set=ON_ERROR_STOP=1 --dbname=jobs <<'SQL'\n{body}SQL\n"
         if "--print" in body:

@@ -285,6 +285,8 @@ class Log(Protocol):
     """The place of the queue, for people."""
     key: str
     """Identifies this queue: no other queue, and no copy of it, has the same key."""
+    queue_id: str
+    """Also identifies it; but on a server, a copy has the same id."""
     readonly: bool
     settles_within_s: float
     """How long the outcome of a commit is looked for if the server goes away during it."""

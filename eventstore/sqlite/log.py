@@ -75,7 +75,7 @@ class SqliteStore:
         self._patience = Patience(path, on_wait)
         self._open_connection: apsw.Connection | None
         self._open_connection, self._file = connect_to_file(path, readonly, self._patience)
-        self.key = key_of(self._file)
+        self.key = self.queue_id = key_of(self._file)
         self._turn = allocate_lock()
         """Locked while a transaction is open: a connection can have only one at a time."""
         self._commits, self._reset_at_s = 0, 0.0

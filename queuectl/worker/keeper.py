@@ -256,7 +256,8 @@ class Messages:
     """The messages of a supervisor, each a line of text.
 
     `name NAME`, sent with a descriptor: the keeper holds it open until all processes that the
-    supervisor started have ended; the next supervisors learn the name. `until MICROSECONDS`: by
+    supervisor started have ended; the next supervisors learn the name. The descriptor may be left
+    out. `until MICROSECONDS`: by
     this time of the boot-time clock, another message must have come, or the supervisor is killed.
     """
 

@@ -20,7 +20,7 @@ from random import random
 from signal import SIGCONT
 from typing import NamedTuple
 
-from eventstore.errors import Away
+from eventstore.errors import Away, Gone
 from eventstore.events.job import Dead
 from eventstore.events.recorded import Recorded
 from eventstore.events.worker import WorkerStarted
@@ -55,6 +55,8 @@ from .supervisor import Duty, Reason, Supervisor
 from .takeover import tidy_locks
 from .timers import Timers
 
+QUEUE = "queue "
+"""Begins the name that is followed by the id of the queue; the others are those of workers."""
 START_THREAD_AGAIN_S = 1.0
 """Pause between two attempts to start a thread."""
 CONNECT_AGAIN_S = 1.0
@@ -69,6 +71,8 @@ class Keeper(NamedTuple):
     line: socket.socket
     before: tuple[str, ...]
     """The ids of earlier workers of the same keeper, all of them dead."""
+    queue_ids: tuple[str, ...]
+    """The id of the queue that they served, if it is on a server."""
     kept_limit: int
     """The soft RLIMIT_RTTIME of processes that the keeper does not end."""
 
@@ -83,11 +87,11 @@ def supervise(
 ) -> int:
     """Run a supervisor and return its exit code.
 
-    notifier: None if systemd has not started the worker. The parameters after it are those of
-    Keeper.
+    notifier: None if systemd has not started the worker. before: what earlier supervisors have
+    named: the queue, and their ids. The other parameters are those of Keeper.
     """
-    keeper = Keeper(line, before, kept_limit)
-    if notifier is not None and before:
+    keeper = _keeper(line, before, kept_limit)
+    if notifier is not None and keeper.before:
         notifier.pause()  # no job is running until the next start is recorded
     for name in options.queues:
         name_of_queue("--queue", name)
@@ -100,6 +104,7 @@ def supervise(
     if queue is None:
         return 0
     with queue:
+        _refuse_other(queue, keeper)
         if missing:  # with --quiet too: the path may be mistyped
             _say(f"created queue {location.name}")
         if options.until_empty:
@@ -140,6 +145,26 @@ def _opened(path: str | None, worker_id: str, signals: Signals, keeper: Keeper) 
             has_said = True
         if select.select([signals.fileno(), keeper.line.fileno()], [], [], CONNECT_AGAIN_S)[0]:
             return None
+
+
+def _keeper(line: socket.socket, names: tuple[str, ...], kept_limit: int) -> Keeper:
+    workers_before = tuple(name for name in names if not name.startswith(QUEUE))
+    queue_ids = tuple(name.removeprefix(QUEUE) for name in names if name.startswith(QUEUE))
+    return Keeper(line, workers_before, queue_ids, kept_limit)
+
+
+def _refuse_other(queue: Queue, keeper: Keeper) -> None:
+    """Raise Gone if a queue on a server was removed and created again since an earlier supervisor.
+
+    The first one reports to the keeper which queue that is.
+    """
+    if not queue.store.distant:
+        return
+    queue_id = queue.store.queue_id
+    if not keeper.queue_ids:
+        keeper.line.sendall(f"name {QUEUE}{queue_id}\n".encode())
+    elif keeper.queue_ids != (queue_id,):
+        raise Gone(queue.location.name)
 
 
 def _lease_us(queue: Queue) -> int | None:

@@ -158,7 +158,7 @@ class Network:
     """A bridge with an address for the server."""
 
     def __init__(self) -> None:
-        self.number = secrets.randbelow(200) + 20
+        self.number = _free_network()
         self.prefix = f"q{secrets.token_hex(2)}"
         self.bridge = f"{self.prefix}b"
         self.address = NETWORK.format(network=self.number, host=1)
@@ -198,6 +198,13 @@ def machines(installation: str, folder: Path, names: Sequence[str]) -> Iterator[
             stack.callback(host.remove)
             hosts.append(host)
         yield Machines(server, network, hosts)
+
+
+def _free_network() -> int:
+    """Return the number of a network that no other run has an address in."""
+    used = subprocess.run(["ip", "-br", "address"], capture_output=True, text=True, check=True)
+    numbers = [n for n in range(20, 250) if NETWORK.format(network=n, host="") not in used.stdout]
+    return secrets.choice(numbers)
 
 
 def _ip(*words: str) -> None:

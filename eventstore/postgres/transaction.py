@@ -28,9 +28,10 @@ PAUSE_LIMIT_S = 5
 RENAME_PATIENCE_MS = 200
 """How long a renaming waits for snapshots: new ones wait behind it."""
 
-# One message, so one round trip. The statement after the lock sees all that others committed.
+# One message, so one round trip. The statement after the lock sees all that others committed: not
+# at a higher level of isolation, which may be the default of the user.
 BEGIN = f"""
-    BEGIN;
+    BEGIN ISOLATION LEVEL READ COMMITTED;
     SET LOCAL search_path = {{schema}}, pg_temp;
     SET LOCAL synchronous_commit = off;
     SET LOCAL idle_in_transaction_session_timeout = '{PAUSE_LIMIT_S}s';

@@ -111,9 +111,9 @@ class Fence:
         """
         is_first = not self._has_tripped
         self._has_tripped = True
-        if is_first:
-            self._say(f"error: {why}; ending all that still run here")
         end_children(self._kept_limit)
+        if is_first:  # only now: stderr may be a pipe that nobody reads
+            self._say(f"error: {why}; ended all that still ran here")
         if self._notifier is not None:
             self._notifier.pause()  # else its watchdog would end the keeper, too
         os._exit(code)

@@ -38,6 +38,8 @@ CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """The clock of deadlines: it counts on while the machine sleeps, and is never set."""
 TOGETHER_S = 0.01
 """Signals within this time are one request: `timeout` signals its child, then the whole group."""
+KILL_AGAIN_S, LONGEST_KILL_PAUSE_S = 0.001, 0.1
+"""Pauses between two looks whether all killed processes have ended; each is twice the last one."""
 FORK_AGAIN_S = 1.0
 """Pause between two attempts to fork."""
 RESTARTS, WITHIN_S = 3, 60.0
@@ -86,7 +88,7 @@ def keep(
             os.close(wakeup)
             return supervise(theirs, tuple(names), kept_limit)
         theirs.close()
-        code, held = _watch(pid, ours, wakeup, stops, names)
+        code, held = _watch(pid, ours, wakeup, stops, names, kept_limit)
         end_children(kept_limit)
         for descriptor in held:
             os.close(descriptor)
@@ -172,21 +174,43 @@ def end_children(kept_limit: int) -> None:
     Processes with the soft limit `kept_limit` are neither killed nor waited for. The deepest are
     killed first: the kernel continues stopped processes when their group is orphaned.
     """
-    while True:
-        doomed = descendants(kept_limit)
-        if not doomed and sys.platform == "linux":
-            return
-        for pid in doomed:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except (PermissionError, ProcessLookupError):
-                pass  # it changed to another user (all that can be done is to wait), or has ended
+    if sys.platform != "linux":
+        _reap(0)
+        return
+    pause_s = KILL_AGAIN_S
+    while kill_descendants(kept_limit):
+        # A killed process may not end yet, or not be ours to reap while a debugger has it. Others
+        # may become our children meanwhile.
+        if _reap(os.WNOHANG):
+            pause_s = KILL_AGAIN_S
+        else:
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_KILL_PAUSE_S)
+
+
+def kill_descendants(kept_limit: int) -> bool:
+    """Kill all processes below this one, without waiting for their end; return whether any exist.
+
+    Those with the soft limit `kept_limit` are left out.
+    """
+    doomed = descendants(kept_limit)
+    for pid in doomed:
         try:
-            os.waitpid(-1, 0)
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return
+            os.kill(pid, signal.SIGKILL)
+        except (PermissionError, ProcessLookupError):
+            pass  # it changed to another user (all that can be done is to wait), or has ended
+    return bool(doomed)
+
+
+def _reap(options: int) -> bool:
+    """Reap ended children; return whether there was one. options: 0 to wait for all of them."""
+    any_reaped = False
+    try:
+        while os.waitpid(-1, options)[0]:
+            any_reaped = True
+    except ChildProcessError:
+        pass
+    return any_reaped
 
 
 def _open_standard_descriptors() -> None:
@@ -306,23 +330,32 @@ def boot_us() -> int:
 
 
 def _watch(
-    pid: int, line: socket.socket, wakeup: int, stops: list[int], names: list[str]
+    pid: int,
+    line: socket.socket,
+    wakeup: int,
+    stops: list[int],
+    names: list[str],
+    kept_limit: int,
 ) -> tuple[int, list[int]]:
     """Wait for the supervisor's end. Return its exit code and the descriptors to close.
 
-    Stop signals that arrive before that are added to `stops`, the supervisor's name to `names`.
+    If its time has passed, it is killed together with its jobs: its own end may take long, such as
+    in a debugger. Stop signals that arrive before that are added to `stops`, the supervisor's name
+    to `names`.
     """
     messages = Messages(line, names)
     sources: list[int | socket.socket] = [wakeup, line]
     killed = False
     while True:
-        ready, _, _ = select.select(sources, [], [], messages.wait_s())
+        wait_s = LONGEST_KILL_PAUSE_S if killed else messages.wait_s()
+        ready, _, _ = select.select(sources, [], [], wait_s)
         if line in ready:
             if not messages.receive():
                 sources.remove(line)
         elif messages.are_overdue():  # and no later message waits to be received
-            os.kill(pid, signal.SIGKILL)
             killed = True
+        if killed:
+            kill_descendants(kept_limit)
         if wakeup in ready:
             stops += (numbers := _requests(wakeup))
             _pass_on(line, numbers)

@@ -54,7 +54,8 @@ def is_elsewhere(store: Store, worker: Worker) -> bool:
     if not store.distant:
         return False
     locks = store.side_folder.names("locks")
-    is_here = worker.started.boot_id == boot_id() and {*lock_names(worker.id)} <= {*locks}
+    same_boot = bool(boot_id()) and worker.started.boot_id == boot_id()
+    is_here = same_boot and {*lock_names(worker.id)} <= {*locks}
     return not is_here
 
 

@@ -3,7 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -373,3 +375,21 @@ def test_texts_are_stored_as_they_are(store: Log) -> None:
         tx.execute(tx.dialect.create(texts, "texts"))
         tx.write(texts.insert(), rows, "texts")
         assert tx.query("SELECT n, text FROM texts ORDER BY n") == rows
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+def test_isolation_of_the_user_is_not_that_of_the_writers(
+    store: Log, url: str, isolation: str
+) -> None:
+    option = quote(f"-c default_transaction_isolation={isolation.replace(' ', chr(92) + ' ')}")
+    others = [open_on_server(f"{url}&options={option}") for _ in range(3)]
+
+    def write(log: Log) -> None:
+        for number in range(10):
+            append(log, f"{id(log)}-{number}")
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, others))
+    assert store.head().position == 30
+    for log in others:
+        log.close()

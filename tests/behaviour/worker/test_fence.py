@@ -295,3 +295,11 @@ for _ in range(5_000):
     fence.postpone(boot_us() + 60_000_000)
 """
     passes(body, tmp_path)
+
+
+def test_the_jobs_are_killed_although_nobody_reads_the_messages(tmp_path: Path) -> None:
+    body = """
+start("sleep 60")
+fence = Fence(draw_kept_limit(), 1, lambda text: print(len(jobs()), "left", flush=True), line)
+"""
+    assert passes(body, tmp_path) == "0 left\n"

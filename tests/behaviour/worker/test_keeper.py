@@ -1,5 +1,6 @@
 """The keeper, with real processes and small supervisors."""
 
+import ctypes
 import fcntl
 import os
 import subprocess
@@ -245,3 +246,52 @@ def test_closed_standard_descriptors_do_no_harm() -> None:
     body = "os._exit(0 if min(line.fileno(), os.dup(0)) > 2 else 9)"
     with keeper(body, preexec_fn=lambda: os.closerange(0, 3)) as running:
         assert running.process.wait(DEADLINE_S) == 0
+
+
+PTRACE_SEIZE = 0x4206
+"""Source: linux/ptrace.h."""
+
+
+def trace(pid: int) -> None:
+    """Trace a process as a debugger does: after its end, its parent cannot reap it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
+    if libc.ptrace(PTRACE_SEIZE, pid, None, None) != 0:
+        pytest.skip(f"this machine lets no process be traced: {os.strerror(ctypes.get_errno())}")
+
+
+def test_jobs_end_although_a_debugger_holds_the_overdue_supervisor(tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    body = f"""
+import time
+subprocess.Popen(["setsid", "sleep", "1000"], cwd={str(tmp_path)!r})
+say("supervisor", os.getpid())
+while not os.path.exists({str(go)!r}): time.sleep(0.01)
+line.send(b"until 1\\n")
+wait()
+"""
+    with keeper(body) as running:
+        supervisor = pid_printed(running, "supervisor")
+        trace(supervisor)
+        go.touch()
+        until(lambda: not in_folder(tmp_path) or None, "the end of the job")
+        os.waitpid(supervisor, 0)  # as its tracer; only now its keeper can reap it
+        running.says("lost its lease")
+
+
+def test_jobs_below_a_process_that_a_debugger_holds_are_killed(tmp_path: Path) -> None:
+    body = f"""
+child = subprocess.Popen(["sh", "-c", "sleep 1000 & wait"], cwd={str(tmp_path)!r})
+say("child", child.pid)
+while True:
+    time.sleep(0.01)
+    if os.path.exists({str(tmp_path / "go")!r}): os._exit(9)
+"""
+    with keeper(body.replace("child =", "import time\nchild =")) as running:
+        child = pid_printed(running, "child")
+        until(lambda: len(in_folder(tmp_path)) == 2 or None, "the job")
+        trace(child)
+        (tmp_path / "go").touch()
+        until(lambda: {*in_folder(tmp_path)} <= {child} or None, "the end of the process below")
+        os.waitpid(child, 0)
+        running.says("starting it again")

@@ -66,8 +66,7 @@ class Heart:
         os.set_blocking(self._write, False)
         self.answers = 0
         """Number of beats that were answered."""
-        self.leases_us: Mapping[str, int] = {}
-        """The leases of the other workers that may be taken over by time."""
+        self._leases_us: Mapping[str, int] = {}
 
     def fileno(self) -> int:
         """Return a descriptor that is readable if a worker is overdue or the server is back."""
@@ -92,6 +91,19 @@ class Heart:
             pass
         overdue, self._overdue = self._overdue, []
         return overdue
+
+    @property
+    def leases_us(self) -> Mapping[str, int]:
+        """The leases of the other workers that may be taken over by time."""
+        return self._leases_us
+
+    @leases_us.setter
+    def leases_us(self, leases_us: Mapping[str, int]) -> None:
+        is_shorter = min(leases_us.values(), default=0) < min(self._leases_us.values(), default=0)
+        is_first = bool(leases_us) and not self._leases_us
+        self._leases_us = leases_us
+        if is_shorter or is_first:
+            self._woken.set()  # the pause until the next beat may be too long to watch it
 
     def hurry(self) -> None:
         """Beat soon, and wake the loop at the next answer: the loop got none from the server."""

@@ -179,8 +179,8 @@ def end_children(kept_limit: int) -> None:
         return
     pause_s = KILL_AGAIN_S
     while kill_descendants(kept_limit):
-        # A killed process may not end yet, or not be ours to reap while a debugger has it. Others
-        # may become our children meanwhile.
+        # A killed process may not end yet, or not be ours to reap while a debugger has it. New
+        # children may come until then.
         if _reap(os.WNOHANG):
             pause_s = KILL_AGAIN_S
         else:

@@ -121,3 +121,15 @@ def test_a_silent_worker_is_reported_with_its_last_nonce(beating: Beating) -> No
 def test_beats_are_frequent_enough_for_the_shortest_lease_of_others(beating: Beating) -> None:
     beating.heart.leases_us = {"other": 12_000_000}
     assert beating.heart._pause_us() == 1_000_000
+
+
+def test_a_shorter_lease_of_others_ends_the_pause(beating: Beating) -> None:
+    for leases_us, wakes in (
+        ({"a": LEASE_US}, True),
+        ({"a": LEASE_US, "b": LEASE_US}, False),
+        ({"a": LEASE_US, "b": 12_000_000}, True),
+        ({"a": LEASE_US}, False),
+    ):
+        beating.heart._woken.clear()
+        beating.heart.leases_us = leases_us
+        assert beating.heart._woken.is_set() == wakes, leases_us

@@ -102,7 +102,8 @@ def test_the_time_of_the_last_beat_is_that_of_the_server(store: Store, lives: Li
     lives.begin("w1", 1)
     with store.read():
         inside = store.last_beats()
-    assert before_us <= inside["w1"] <= store.wall_us()
+    late_us = 1_000_000  # how late the answer may be by which the store knows the server's clock
+    assert before_us <= inside["w1"] <= store.wall_us() + late_us
     assert store.last_beats() == inside
 
 

@@ -92,6 +92,10 @@ def copied(here: Server, url: str, database: str) -> str:
     return url.replace("/postgres?", f"/{database}?")
 
 
+def stop_is_requested(ctl: Ctl, url: str) -> bool | None:
+    return "stop-requested" in ctl("--db", url, "events", "--json").out or None
+
+
 @pytest.mark.proof  # it waits for a lease of ten seconds
 def test_stop_on_a_copy_ends_no_worker_of_the_original(
     here: Server, ctl: Ctl, url: str, databases: Callable[..., str], tmp_path: Path
@@ -106,11 +110,10 @@ def test_stop_on_a_copy_ends_no_worker_of_the_original(
         until(lambda: written.exists() or None, "the job has started")
         pid = int(written.read_text())
         copy = copied(here, url, databases())
-        with (
-            ctl.executed("--db", copy, "worker", "stop", "--now") as stop,
-            ctl.executed("--db", copy, "worker", "start") as other,
-        ):
-            other.says("took over 1 job", deadline_s=30)
+        with ctl.executed("--db", copy, "worker", "stop", "--now") as stop:
+            until(lambda: stop_is_requested(ctl, copy), "the request is recorded")
+            with ctl.executed("--db", copy, "worker", "start") as other:
+                other.says("took over 1 job", deadline_s=30)
             assert stop.ends().code == 0
             assert alive(pid)
         assert ctl("--db", url, "list", "--state", "processing").jobs == [job]

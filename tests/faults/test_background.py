@@ -125,9 +125,12 @@ open("up", "w").close()
 while time.monotonic() < end and not os.path.exists("stop"):
     if os.fork():
         os._exit(0)
-    time.sleep(0.001)
+    time.sleep(0.02)
 """
-"""A chain: each process forks the next one and ends. It goes on until there is a file `stop`."""
+"""A chain: each process forks the next one and ends. It goes on until there is a file `stop`.
+
+It forks no faster than a worker marks its processes: a faster one may be ended with its job.
+"""
 
 
 def test_kept_processes_that_keep_forking_delay_no_other_job(live: LiveQueue) -> None:

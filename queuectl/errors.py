@@ -292,6 +292,15 @@ class UnitNotWritten(Refusal):
         super().__init__(f"{path}: {why}{todo}")
 
 
+class NoService(NotFound):
+    """There is no unit for the service."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"the service is not installed: there is no {path}; see queuectl service install"
+        )
+
+
 class ServiceRuns(Refusal):
     """The service must be stopped first. stop: the command line that does it."""
 

@@ -118,7 +118,7 @@ def _may_be_on_server(item: pytest.Item) -> bool:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Use twice as many workers as there are cores: most tests wait for other processes."""
     cores = len(os.sched_getaffinity(0))
-    return cores if config.getoption("--prove") else 2 * cores
+    return cores + 1 if config.getoption("--prove") else 2 * cores
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

@@ -8,21 +8,23 @@ import pytest
 from eventstore.store import Store
 from projections.registry import first_schema
 from tests.postgres import installations
-from tests.torture.proof import PROVE
 
 _INSTALLED = [*installations()] or ["none"]
 
+ALL_SERVERS = "QUEUECTL_TESTS_ALL_SERVERS" in os.environ
+"""Whether `--prove` tests all installations, instead of the oldest and the newest."""
+
+OLDEST_AND_NEWEST = list(dict.fromkeys([_INSTALLED[0], _INSTALLED[-1]]))
+"""Installations with both ways to wait for the disk."""
+
 
 def _servers() -> list[object]:
-    """Return the installations as parameters. `make test` takes the first, `make prove` all."""
-    first, *others = _INSTALLED
+    """Return the installations as parameters. `make test` takes the first, `make prove` both."""
+    first, *others = _INSTALLED if ALL_SERVERS else OLDEST_AND_NEWEST
     return [first, *(pytest.param(name, marks=pytest.mark.proof) for name in others)]
 
 
-OLDEST_AND_NEWEST = sorted({_INSTALLED[0], _INSTALLED[-1]})
-"""Installations with both ways to wait for the disk. For sampled proofs, in `make test`."""
-
-SAMPLED_SERVERS = _INSTALLED if os.environ.get(PROVE) else OLDEST_AND_NEWEST
+SAMPLED_SERVERS = _INSTALLED if ALL_SERVERS else OLDEST_AND_NEWEST
 
 ON_A_SERVER = pytest.mark.parametrize("kind", _servers(), indirect=True)
 """The test runs with a queue on a server."""

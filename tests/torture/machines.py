@@ -31,7 +31,7 @@ MACHINES = Proof(
     guarantee="links are cut, servers fail over, processes pause: attempts never overlap",
     unit="runs",
     in_test=40,
-    in_prove=2_000,
+    in_prove=300,
     in_torture=100_000,
     run=simulate,
 )

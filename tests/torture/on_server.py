@@ -37,7 +37,7 @@ CRASH = Proof(
     guarantee="A crash of the server loses no acknowledged event",
     unit="crashes",
     in_test=2,
-    in_prove=20,
+    in_prove=10,
     in_torture=100,
     run=on_oldest_and_newest("server_crash", "crashes"),
 )
@@ -47,7 +47,7 @@ SETTLE = Proof(
     guarantee="A connection that is lost inside COMMIT leaves no doubt",
     unit="cuts",
     in_test=40,
-    in_prove=600,
+    in_prove=200,
     in_torture=1_000,
     run=on_oldest_and_newest("server_cuts", "cuts"),
 )
@@ -57,7 +57,7 @@ FAILOVER = Proof(
     guarantee="A failover with synchronous replication loses no acknowledged event",
     unit="failovers",
     in_test=0,
-    in_prove=4,
+    in_prove=2,
     in_torture=20,
     run=on_oldest_and_newest("server_failover", "failovers"),
 )

@@ -154,14 +154,14 @@ def print_(scope: "Scope", count: int, queues: tuple[str, ...], name: str | None
 @_name
 def status(scope: "Scope", name: str | None) -> int:
     """Print whether the service is installed, and what systemd says of it."""
+    from ...errors import NoService
     from ...escape import visible
     from ...systemd.systemctl import Systemctl
     from ...systemd.unit_file import UnitFile
 
     file = UnitFile(scope, name)
     if (text := file.text()) is None:
-        note(f"not installed: there is no {file.path}")
-        return exit_codes.NOT_FOUND
+        raise NoService(file.path)
     line(f"unit: {file.path}")
     for command in re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE):
         line(f"command: {visible(command)}")

@@ -2,10 +2,10 @@
 
 import errno
 import os
-import signal
 import threading
 from collections.abc import Collection
 
+from ..quiet_thread import start_thread
 from .address import Address
 from .listener import LISTENS, Listener, Say, application_name
 from .notifying import Channel
@@ -34,8 +34,7 @@ class PostgresDoorbell:
         for descriptor in (self._read, self._write):
             os.set_blocking(descriptor, False)
         self._listener = Listener(address, key, channel, say, self._write, self._stopped)
-        self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
-        self._start()
+        self._thread = self._started()
 
     def fileno(self) -> int:
         """Return the descriptor to select on for reading."""
@@ -58,17 +57,13 @@ class PostgresDoorbell:
         self._thread.join(CLOSING_S)
         os.close(self._read)
 
-    def _start(self) -> None:
-        # The thread inherits the mask, so that signals are only delivered to the main thread.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    def _started(self) -> threading.Thread:
         try:
-            self._thread.start()
+            return start_thread(self._run, "doorbell")
         except RuntimeError as error:
             for descriptor in (self._read, self._write, self._stopped, self._stop):
                 os.close(descriptor)
             raise OSError(errno.EAGAIN, str(error)) from None
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _run(self) -> None:
         """Listen until the bell is closed. The thread closes its ends of the pipes."""

@@ -5,15 +5,16 @@ Later output is sent while somebody follows it, and at the end of the attempt wh
 job that prints gigabytes costs the server only what is kept. See docs/decisions/0020.
 """
 
-import signal
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import psycopg
 
 from ..errors import Away, Gone, StoreError
 from ..output_files import gaps_of, pieces
+from ..quiet_thread import start_thread
 from ..side_folder import SideFolder
 from .address import Address
 from .chunks import Batch, tidy
@@ -97,16 +98,8 @@ class Porter:
         """Start the thread, unless it runs. If the machine refuses one, the next call tries it."""
         if self._thread is not None:
             return
-        thread = threading.Thread(target=self._run, name="porter", daemon=True)
-        # The thread inherits the mask, so that signals are only delivered to the main thread.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            thread.start()
-        except RuntimeError:
-            return
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self._thread = thread
+        with suppress(RuntimeError):
+            self._thread = start_thread(self._run, "porter")
 
     def _run(self) -> None:
         """Send outputs until the worker ends. All that follows runs on the thread."""

@@ -15,13 +15,14 @@ new one, unless a person has stopped the worker.
 """
 
 import os
-import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
+
+from eventstore.quiet_thread import start_thread
 
 from .freezer import Freezer
 from .keeper import LEASE_ENDED, boot_us, end_children
@@ -184,18 +185,3 @@ class Fence:
 
     def _is_late(self) -> bool:
         return self._deadline_us is not None and boot_us() >= self._deadline_us
-
-
-def start_thread(run: Callable[[], None], name: str) -> threading.Thread:
-    """Start a thread to which no signals are delivered, and which does not keep the process alive.
-
-    Raises RuntimeError if the machine refuses one.
-    """
-    thread = threading.Thread(target=run, name=name, daemon=True)
-    # The thread inherits the mask.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        thread.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return thread

@@ -16,9 +16,10 @@ import threading
 from collections.abc import Mapping
 
 from eventstore.errors import StoreError
+from eventstore.quiet_thread import start_thread
 from eventstore.store import Lives
 
-from .fence import Fence, start_thread
+from .fence import Fence
 from .keeper import boot_us
 from .lease import Lease, Overdue, Watch, beat_us
 from .sd_notify import Notifier

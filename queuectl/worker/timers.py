@@ -5,12 +5,13 @@ read model whenever it is woken, and at least every 30 s, because clocks are set
 """
 
 import os
-import signal
 import time
 from datetime import UTC, datetime
 from functools import cached_property
 from heapq import heappop, heappush
 from typing import Any, NamedTuple, Self
+
+from eventstore.quiet_thread import without_signals
 
 JOB = "earliest"
 
@@ -115,12 +116,8 @@ class Timers:
             executors={"default": DebugExecutor()},
             job_defaults={"misfire_grace_time": None, "coalesce": True},
         )
-        # The thread inherits the mask, so that signals are only delivered to the main thread.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
+        with without_signals():
             scheduler.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return scheduler
 
     def _fire(self) -> None:

@@ -8,6 +8,7 @@ from .address import Address
 from .connecting import connect_to_server
 from .failures import translated
 from .following import lock_number
+from .round_trip import last_result
 
 # A lock of the transaction: behind a pooler, a lock of the session could be that of another client.
 # Without a snapshot, the transaction holds nothing back.
@@ -29,10 +30,7 @@ def alone(address: Address, key: str, task: str) -> Iterator[bool]:
             message = TRY.format(
                 task=lock_number(f"{crc32(task.encode()):08x}"), queue=lock_number(key)
             )
-            cursor = connection.execute(message.encode())
-            while cursor.nextset():
-                pass
-            row = cursor.fetchone()
+            row = last_result(connection.execute(message.encode())).fetchone()
         yield row is not None and row[0]
     finally:
         connection.close()

@@ -123,8 +123,7 @@ def _refuse_unfit(connection: Connection, label: str) -> None:
 
 def _meta(connection: Connection, address: Address) -> tuple[Any, ...]:
     """Return the row of `meta`, and the numbers of the server, the database and the schema."""
-    meta = f"{address.quoted_schema}.meta"
-    if not connection.execute(_HAS_META, {"meta": meta}).fetchall()[0][0]:
+    if not has_queue(connection, address):
         raise NotCreated(address.label)
     try:
         rows = _rows_of_meta(connection, address, _SERVER)
@@ -133,6 +132,12 @@ def _meta(connection: Connection, address: Address) -> tuple[Any, ...]:
     if len(rows) != 1:
         raise ForeignFile(address.label, "has a table meta that is not that of a queue")
     return rows[0]
+
+
+def has_queue(connection: Connection, address: Address) -> bool:
+    """Return whether there is a queue, or at least its table `meta`."""
+    meta = f"{address.quoted_schema}.meta"
+    return bool(connection.execute(_HAS_META, {"meta": meta}).fetchall()[0][0])
 
 
 def _rows_of_meta(connection: Connection, address: Address, server: str) -> list[tuple[Any, ...]]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from ..errors import ForeignFile, NotAllowed, NotCreated
 from ..store import Schema
 from .address import Address, quoted
-from .connecting import Connection, connect_to_server
+from .connecting import Connection, connect_to_server, has_queue
 from .failures import translated
 from .roles import Roles, creation_of, grants_to, roles_of
 from .schema import CREATION_LOCK, LOCK_CLASS
@@ -16,8 +16,6 @@ _LOCK = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {CREATION_LOCK})"
 
 # A queue that was reported as created is on disk, whatever the server's default is.
 _DURABLE = "SET LOCAL synchronous_commit = on"
-
-_HAS_META = "SELECT to_regclass(%(meta)s) IS NOT NULL"
 
 _TABLES = """
     SELECT relname FROM pg_class
@@ -77,7 +75,7 @@ def _create(connection: Connection, address: Address, parts: list[str]) -> bool:
     """Create the queue; return False if it exists already."""
     schema = address.quoted_schema
     _run(connection, _DURABLE, _LOCK)
-    if connection.execute(_HAS_META, {"meta": f"{schema}.meta"}).fetchall()[0][0]:
+    if has_queue(connection, address):
         return False
     if rows := connection.execute(_TABLES, {"schema": schema}).fetchall():
         raise ForeignFile(address.label, f"contains {rows[0][0]} of another program")

@@ -9,7 +9,7 @@ import psycopg
 
 from .address import with_bindings
 from .connecting import Connection
-from .schema import LOCK_CLASS
+from .schema import LOCK_CLASS, NOW_US
 
 FOLLOW_EVERY_S, FOLLOW_US = 10.0, 30_000_000
 """How often a follower renews its row, and how long the row is valid."""
@@ -19,9 +19,6 @@ FORGOTTEN_US = 3_600_000_000
 
 LOG = "log"
 """What a follower of the log follows."""
-
-NOW_US = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
-"""The time by the server's clock: UTC, microseconds."""
 
 # With the lock of the writers: all that began earlier have committed before the row is there, and
 # all later ones see the row. So no commit is missed.

@@ -14,14 +14,13 @@ from .address import Address
 from .connecting import connect_to_server
 from .failures import translated, translation_of
 from .listening import Line, NoAnswer, Refused
+from .schema import NOW_US
 
 ANSWER_S = 5
 """How long to wait for the connection, and for an answer."""
 
 # A beat that was answered is not lost in a crash of the server, whatever its default is.
 DURABLE = "SELECT set_config('synchronous_commit', 'on', true)"
-
-NOW_US = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 
 BEGIN = f"""
     {DURABLE};

@@ -36,6 +36,7 @@ from .failures import is_away, translated
 from .flushing import commands, is_flushed, wait_until_flushed
 from .reader import PostgresReader, PostgresSnapshot
 from .round_trip import Command, run
+from .schema import NOW_US
 from .transaction import Begun, PostgresTransaction, begin
 
 SETTLE_S, SETTLE_PAUSE_S = 30.0, 0.2
@@ -67,7 +68,7 @@ Accept = Literal["complete", "any"]
 REPORTED_AFTER_S = 1.0
 """A wait for another writer is reported to the user after this time."""
 
-TIME = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
+TIME = f"SELECT {NOW_US}"
 
 
 class PostgresLog:

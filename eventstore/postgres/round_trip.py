@@ -32,7 +32,11 @@ def run(connection: Connection, commands: Sequence[Command]) -> Cursor:
 
     After one that fails, none is run. Raises psycopg.Error.
     """
-    cursor = _sent(connection, commands)
+    return last_result(_sent(connection, commands))
+
+
+def last_result(cursor: Cursor) -> Cursor:
+    """Return the cursor on the result of the last statement of a message."""
     while cursor.nextset():
         pass
     return cursor

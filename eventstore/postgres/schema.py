@@ -8,6 +8,9 @@ FORMAT = 1
 OLDEST_SERVER = 140_000
 """As libpq counts: PostgreSQL 14."""
 
+NOW_US = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
+"""The time by the server's clock: UTC, microseconds."""
+
 LOCK_CLASS = 0x5143544C
 """`QCTL`: the first key of all advisory locks of this program."""
 

@@ -18,8 +18,8 @@ from .flushing import WaitsFor
 from .following import IS_FOLLOWED, lock_number
 from .notifying import NEWS, Channel, announcements
 from .reader import PostgresReader, text
-from .round_trip import Command, Cursor, run
-from .schema import CONFLICT, LOCK_CLASS
+from .round_trip import Command, Cursor, last_result, run
+from .schema import CONFLICT, LOCK_CLASS, NOW_US
 from .writing import arrays, columns, merged, sql
 
 PAUSE_LIMIT_S = 5
@@ -37,7 +37,7 @@ BEGIN = f"""
     SET LOCAL idle_in_transaction_session_timeout = '{PAUSE_LIMIT_S}s';
     SET LOCAL lock_timeout = {{patience_ms}};
     SELECT pg_advisory_xact_lock({LOCK_CLASS}, {{lock}});
-    SELECT CAST(id AS TEXT), CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT),
+    SELECT CAST(id AS TEXT), {NOW_US},
            CASE current_setting('synchronous_standby_names')
                 WHEN '' THEN 'disk' ELSE 'standbys' END,
            complete, {IS_FOLLOWED}, position, hash, type
@@ -220,10 +220,7 @@ def begin(connection: Connection, quoted_schema: str, key: str, patience_s: floa
         patience_ms=max(1, round(patience_s * 1000)),  # 0 would mean without end
         lock=lock_number(key),
     )
-    cursor = connection.execute(message.encode())
-    while cursor.nextset():
-        pass
-    row = cursor.fetchone()
+    row = last_result(connection.execute(message.encode())).fetchone()
     if row is None:
         return None
     stored_key, now_us, commit_waits_for, complete, is_followed, position, hash_, type_ = row

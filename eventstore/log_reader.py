@@ -1,7 +1,7 @@
 """Reading the log in one snapshot: what the readers of all stores have in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import ClassVar
 
 from .chain import GENESIS, RawRecord
@@ -9,7 +9,7 @@ from .codec import recorded_from
 from .dialect import Dialect
 from .errors import ChainBroken
 from .events.recorded import Recorded
-from .store import Bindings, Head, Query, Row, StoredOutput
+from .store import Ahead, Bindings, Head, Query, Row, StoredOutput
 
 # By the primary key: the last page of the table.
 LAST = "SELECT position, hash, type FROM events ORDER BY position DESC LIMIT 1"
@@ -33,7 +33,7 @@ class LogReader(ABC):
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Return all rows of a statement."""
 
-    def read_ahead(self, _: Sequence[Query]) -> None:
+    def read_ahead(self, _: Ahead) -> None:
         """Do nothing: only a store on a server gains from running queries together."""
         return
 

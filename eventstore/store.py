@@ -29,6 +29,9 @@ class Query(NamedTuple):
     bindings: Bindings = ()
 
 
+Ahead = Callable[[], Iterable[Query]]
+"""Returns the queries that will be needed. Only a store on a server calls it."""
+
 Schema = Callable[[Dialect], Iterable[str]]
 """Returns the statements that create tables next to the log."""
 
@@ -95,7 +98,7 @@ class Reader(Protocol):
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Return all rows of a statement."""
 
-    def read_ahead(self, queries: Sequence[Query]) -> None:
+    def read_ahead(self, queries: Ahead) -> None:
         """Run these queries at once if each of them would be a round trip to a server.
 
         `query` then returns their rows, until something is written.

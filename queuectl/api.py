@@ -9,7 +9,7 @@ from typing import Any, Self
 from eventstore.errors import Incomplete, Moved
 from eventstore.events.recorded import Recorded
 from eventstore.location import Location, locate, open_store
-from eventstore.store import PATIENCE_S, Query, Reader, Store
+from eventstore.store import PATIENCE_S, Ahead, Reader, Store
 from projections.errors import StaleReadModels
 from projections.folds.job import Job
 from projections.read_models import jobs
@@ -72,7 +72,7 @@ class Queue:
         self.store.close()
 
     @contextmanager
-    def write(self, actor: str | None = None, ahead: Sequence[Query] = ()) -> Iterator[Session]:
+    def write(self, actor: str | None = None, ahead: Ahead = tuple) -> Iterator[Session]:
         """Run one write transaction. When the block ends, commit it and notify the listeners.
 
         ahead: as for `read`. Raises the errors of Store.write.
@@ -86,7 +86,7 @@ class Queue:
         self,
         actor: str | None = None,
         patience_s: float = PATIENCE_S,
-        ahead: Sequence[Query] = (),
+        ahead: Ahead = tuple,
     ) -> Iterator[Session]:
         """Run one write transaction up to its commit, which the caller runs: `session.commit`.
 
@@ -94,7 +94,7 @@ class Queue:
         """
         self._refuse_if_closed()
         with self.store.prepare(actor or self.actor, patience_s) as tx:
-            tx.read_ahead((READ_CHECKPOINT, *ahead))
+            tx.read_ahead(lambda: (READ_CHECKPOINT, *ahead()))
             refuse_unfit(tx, head=tx.last[0])
             if tx.moved:
                 raise _moved(self.location.name, tx)
@@ -102,14 +102,10 @@ class Queue:
             yield session
             session.finish()
 
-    def _write_jobs(self) -> AbstractContextManager[Session]:
-        """Run a write transaction that enqueues jobs."""
-        return self.write(ahead=queries_of_enqueue() if self.store.distant else ())
-
-    def read(self, ahead: Sequence[Query] = ()) -> AbstractContextManager[Reader]:
+    def read(self, ahead: Ahead = tuple) -> AbstractContextManager[Reader]:
         """Return a snapshot of the queue, for the queries of the read models.
 
-        ahead: queries that will be needed; on a server they are run together.
+        ahead: returns queries that will be needed; on a server they are run together.
         """
         self._refuse_if_closed()
         return self._reading.read(ahead)
@@ -133,7 +129,7 @@ class Queue:
 
         key = "command" if isinstance(command, str) else "argv"
         new = new_job({key: command, **options}, self.clock.wall_us())
-        with self._write_jobs() as session:
+        with self.write(ahead=queries_of_enqueue) as session:
             job: Job = _or_raise(session.enqueue(new))
         return job
 
@@ -146,7 +142,7 @@ class Queue:
         now_us = self.clock.wall_us()
         listed = arguments.numbered_jobs(jobs)
         checked = [arguments.job_from(number, job, now_us) for number, job in listed]
-        with collector_off(), self._write_jobs() as session:
+        with collector_off(), self.write(ahead=queries_of_enqueue) as session:
             return [_or_raise(session.enqueue(new)).id for new in checked]
 
     def get(self, job_id: str) -> Job:

@@ -10,7 +10,7 @@ from ..codec import recorded_from
 from ..dialect import POSTGRES, Dialect
 from ..events.recorded import Recorded
 from ..log_reader import LogReader
-from ..store import Bindings, Head, Query, RecordedOutput, Row
+from ..store import Ahead, Bindings, Head, RecordedOutput, Row
 from . import outputs
 from .connecting import Connection
 from .round_trip import Command, Cursor, run_all
@@ -61,13 +61,14 @@ class PostgresReader(LogReader):
             return rows
         return self._execute(text(sql), bindings).fetchall()
 
-    def read_ahead(self, queries: Sequence[Query]) -> None:
+    def read_ahead(self, queries: Ahead) -> None:
         """Run these queries in one round trip. `query` returns their rows until the next write.
 
         A query that fails makes no difference: later, `query` runs each by itself.
         """
-        commands = [Command(text(sql), bindings) for sql, bindings in queries]
-        keys = [_key(sql, bindings) for sql, bindings in queries]
+        listed = list(queries())
+        commands = [Command(text(sql), bindings) for sql, bindings in listed]
+        keys = [_key(sql, bindings) for sql, bindings in listed]
         self._read.update(zip(keys, run_all(self._connection, commands), strict=False))
 
     def _execute(self, statement: bytes, bindings: Bindings | Sequence[Any] = ()) -> Cursor:

@@ -111,7 +111,7 @@ def _job(line: _Line) -> NewJob:
 
 def _enqueued(db: str | None, new: NewJob) -> str | None:
     """Enqueue the job and return its id. None if the id exists already: click reports that."""
-    with Queue(db, on_wait=say) as queue, queue.write(ahead=queries_of_enqueue()) as session:
+    with Queue(db, on_wait=say) as queue, queue.write(ahead=queries_of_enqueue) as session:
         before, _ = session.tx.last
         answer = session.enqueue(new)
         if isinstance(answer, QueueError):

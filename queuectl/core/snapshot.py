@@ -5,7 +5,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TypeVar
@@ -15,7 +15,7 @@ from eventstore.events.recorded import Recorded
 from eventstore.location import Location, open_store
 from eventstore.log_reader import READ_HEAD
 from eventstore.scratch import scratch
-from eventstore.store import Doorbell, Query, Reader, Store
+from eventstore.store import Ahead, Doorbell, Reader, Store
 from projections.errors import NewerReadModels, StaleReadModels
 from projections.registry import READ_CHECKPOINT, checkpoint, first_schema, freshness
 
@@ -71,10 +71,10 @@ class Reading:
         return store
 
     @contextmanager
-    def read(self, ahead: Sequence[Query] = ()) -> Iterator[Reader]:
+    def read(self, ahead: Ahead = tuple) -> Iterator[Reader]:
         """Return a snapshot of the queue that is valid until the block ends.
 
-        ahead: queries that will be needed; on a server they are run together.
+        ahead: returns queries that will be needed; on a server they are run together.
         After `listen`, this waits for a server that does not answer, such as during a restart.
         Raises StaleReadModels if the read models must be rebuilt first, and NewerReadModels.
         """
@@ -132,11 +132,11 @@ class Reading:
             self._store.close()
         self._bell = self._store = None
 
-    def _begin(self, store: Store, stack: ExitStack, ahead: Sequence[Query]) -> Reader:
+    def _begin(self, store: Store, stack: ExitStack, ahead: Ahead) -> Reader:
         """Begin to read, until the stack is closed."""
         stack.close()  # ends what an earlier try has begun
         reader = stack.enter_context(store.read())
-        reader.read_ahead((READ_CHECKPOINT, READ_HEAD, *ahead))
+        reader.read_ahead(lambda: (READ_CHECKPOINT, READ_HEAD, *ahead()))
         refuse_unfit(reader)
         return reader
 

@@ -7,6 +7,7 @@ in `_taken_up`; if it fails, `undo` makes them unrecorded again.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal, NamedTuple
 
 from eventstore.errors import Gone, StreamConflict
@@ -171,13 +172,12 @@ class Rounds:
         overwritten by another queue.
         """
         begun_us = self._latest_begin_us()
-        ahead = (
-            workers.get_query(self._worker_id),
-            workers.ACTIVE,
-            timers.EARLIEST,
-            timers.begun_after_query(begun_us, 1),
-            *self._next_ready_queries(1),
-        )
+
+        def ahead() -> Iterator[Query]:
+            yield from (workers.get_query(self._worker_id), workers.ACTIVE, timers.EARLIEST)
+            yield timers.begun_after_query(begun_us, 1)
+            yield from self._next_ready_queries(1)
+
         with self._queue.read(ahead) as tx:
             if (me := workers.get(tx, self._worker_id)) is None:
                 raise Gone(self._queue.store.label)
@@ -273,7 +273,7 @@ class Rounds:
         assume_unchanged: do not read the jobs of the results. If one has changed, StreamConflict is
         raised.
         """
-        ahead = self._queries_of_claims(len(slots)) if slots else ()
+        ahead = partial(self._queries_of_claims, len(slots)) if slots else tuple
         with self._queue.prepare(self._worker_id, self._patience_s, ahead) as session:
             before = session.tx.last[0]
             if slots and self._may_be_lost and not self._may_claim(session):
@@ -315,10 +315,12 @@ class Rounds:
             self._likely = {assignment.job.spec.queue for assignment in claimed}
         return prepared
 
-    def _queries_of_claims(self, number: int) -> tuple[Query, ...]:
-        """Return the queries with which a transaction begins that claims so many jobs."""
-        me = (workers.get_query(self._worker_id),) if self._may_be_lost else ()
-        return (*me, timers.EARLIEST, *self._next_ready_queries(number))
+    def _queries_of_claims(self, number: int) -> Iterator[Query]:
+        """Yield the queries with which a transaction begins that claims so many jobs."""
+        if self._may_be_lost:
+            yield workers.get_query(self._worker_id)
+        yield timers.EARLIEST
+        yield from self._next_ready_queries(number)
 
     def _may_claim(self, session: Session) -> bool:
         """Return False if this worker was asked to stop.

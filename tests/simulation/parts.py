@@ -1,6 +1,6 @@
 """The simulated parts of the world: clock, processes, selector; a worker around the real loop."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from signal import SIGKILL, SIGTERM, Signals
@@ -10,7 +10,7 @@ from greenlet import greenlet
 
 from eventstore.errors import Away
 from eventstore.lock import Lock
-from eventstore.store import Query, Reader
+from eventstore.store import Ahead, Reader
 from queuectl.api import Queue
 from queuectl.core.requests import StartWorker
 from queuectl.core.transaction import Session
@@ -209,14 +209,14 @@ class CrashingQueue(Queue):
     world: "World"
 
     @contextmanager
-    def read(self, ahead: Sequence[Query] = ()) -> Iterator[Reader]:
+    def read(self, ahead: Ahead = tuple) -> Iterator[Reader]:
         self.world.refuse_if_away()
         with super().read(ahead) as tx:
             yield tx
 
     @contextmanager
     def prepare(
-        self, actor: str | None = None, patience_s: float = 75.0, ahead: Sequence[Query] = ()
+        self, actor: str | None = None, patience_s: float = 75.0, ahead: Ahead = tuple
     ) -> Iterator[Session]:
         self.world.refuse_if_away()
         self.world.let_a_client_write()

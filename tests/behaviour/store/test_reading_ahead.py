@@ -10,7 +10,7 @@ MISSING, OUTPUTS = Query("SELECT 1 FROM missing"), Query("SELECT total_bytes FRO
 
 def test_rows_that_were_read_ahead_are_those_before_the_next_write(store: Store) -> None:
     with store.write("anna@box") as tx:
-        tx.read_ahead((OUTPUTS,))
+        tx.read_ahead(lambda: (OUTPUTS,))
         assert tx.query(OUTPUTS.sql) == []
         tx.keep_output("1", 1, 7, None)
         assert tx.query(OUTPUTS.sql) == [(7,)]
@@ -19,16 +19,16 @@ def test_rows_that_were_read_ahead_are_those_before_the_next_write(store: Store)
 def test_a_query_that_fails_ahead_changes_nothing(store: Store) -> None:
     with store.write("anna@box") as tx:
         tx.keep_output("1", 1, 7, None)
-        tx.read_ahead((OUTPUTS, MISSING))
+        tx.read_ahead(lambda: (OUTPUTS, MISSING))
         assert tx.query(OUTPUTS.sql) == [(7,)]
     with store.read() as reader:
-        reader.read_ahead((MISSING,))
-        reader.read_ahead((OUTPUTS,))
+        reader.read_ahead(lambda: (MISSING,))
+        reader.read_ahead(lambda: (OUTPUTS,))
         assert reader.query(OUTPUTS.sql) == [(7,)]
 
 
 def test_the_same_query_with_other_values_is_another_query(store: Store) -> None:
     with store.read() as reader:
-        reader.read_ahead((Query("SELECT CAST(:n AS BIGINT)", {"n": 1}),))
+        reader.read_ahead(lambda: (Query("SELECT CAST(:n AS BIGINT)", {"n": 1}),))
         assert reader.query("SELECT CAST(:n AS BIGINT)", {"n": 2}) == [(2,)]
         assert reader.query("SELECT CAST(:n AS BIGINT)", {"n": 1}) == [(1,)]

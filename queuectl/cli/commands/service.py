@@ -11,7 +11,6 @@ import click
 from ... import exit_codes
 from ..ui import options
 from ..ui.invocation import named_db
-from ..ui.param_types import Whole
 from ..ui.printer import line, note
 
 if TYPE_CHECKING:
@@ -84,23 +83,7 @@ def _checked(ctx: click.Context, param: click.Parameter, name: str | None) -> st
 
 def _worker(run: Callable[..., R]) -> Callable[..., R]:
     """Add the options of the worker."""
-    count = click.option(
-        "--count",
-        "-n",
-        metavar="N",
-        type=Whole(1, 1000),
-        default=1,
-        help="Number of jobs to run at a time [default: 1].",
-    )
-    queue = click.option(
-        "--queue",
-        "queues",
-        metavar="Q",
-        shell_complete=options.completed_by("queues"),
-        multiple=True,
-        help="Serve only this queue (repeatable).",
-    )
-    return _scope(count(queue(_name(run))))
+    return _scope(options.worker_options(_name(run)))
 
 
 @service_command.command(

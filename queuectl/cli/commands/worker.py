@@ -12,7 +12,6 @@ import click
 from ... import exit_codes
 from ..ui import options
 from ..ui.invocation import named_db
-from ..ui.param_types import Whole
 from ..ui.printer import Printer, line, note
 from ..ui.recorded import answering
 
@@ -42,22 +41,7 @@ def worker_command() -> None:
         "queuectl worker start --until-empty",
     ),
 )
-@click.option(
-    "--count",
-    "-n",
-    metavar="N",
-    type=Whole(1, 1000),
-    default=1,
-    help="Number of jobs to run at a time [default: 1].",
-)
-@click.option(
-    "--queue",
-    "queues",
-    metavar="Q",
-    shell_complete=options.completed_by("queues"),
-    multiple=True,
-    help="Serve only this queue (repeatable).",
-)
+@options.worker_options
 @click.option(
     "--until-empty",
     is_flag=True,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import click
 
 from .invocation import named_db
-from .param_types import Seconds
+from .param_types import Seconds, Whole
 from .printer import Form, Printer, note
 
 if TYPE_CHECKING:
@@ -144,6 +144,27 @@ def queue_name(help_: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
     return click.option(
         "--queue", "-q", metavar="Q", shell_complete=completed_by("queues"), help=help_
     )
+
+
+def worker_options(run: Callable[..., R]) -> Callable[..., R]:
+    """Add the options of a worker that a service has too: `--count N` and `--queue Q`."""
+    count = click.option(
+        "--count",
+        "-n",
+        metavar="N",
+        type=Whole(1, 1000),
+        default=1,
+        help="Number of jobs to run at a time [default: 1].",
+    )
+    queues = click.option(
+        "--queue",
+        "queues",
+        metavar="Q",
+        shell_complete=completed_by("queues"),
+        multiple=True,
+        help="Serve only this queue (repeatable).",
+    )
+    return count(queues(run))
 
 
 reason = click.option("--reason", metavar="TEXT", help="Reason to record in the log.")

@@ -9,6 +9,7 @@ from .location import Location, open_empty_on_server, open_store
 from .parts import refuse_part
 from .renaming import rename_new
 from .store import Schema, Store
+from .syncing import sync
 
 
 class NewPlace(Protocol):
@@ -51,7 +52,7 @@ class _NewFile:
         """Give the file and its folder their names; all is on disk before and after."""
         self.close()
         folder = os.path.dirname(self.label)
-        _sync(self._building, os.O_RDONLY)
+        sync(self._building, os.O_RDONLY)
         try:
             if os.path.lexists(f"{self._building}.d"):
                 shutil.rmtree(f"{self._building}.d/locks", ignore_errors=True)
@@ -60,7 +61,7 @@ class _NewFile:
                 raise NotEmpty(self.label)
         except OSError as error:
             raise StorageFailed(self.label, f"{error.strerror} when it got its name") from None
-        _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+        sync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
     def close(self) -> None:
         """Close the file, which moves all records from its -wal into it."""
@@ -95,11 +96,3 @@ class _OnServer:
     def close(self) -> None:
         """Close the connection."""
         self.store.close()
-
-
-def _sync(path: str, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

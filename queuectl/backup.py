@@ -21,13 +21,14 @@ from eventstore.queue_file import (
 )
 from eventstore.renaming import NO_LINKS, rename_new
 from eventstore.store import Head, OnProgress, Store
+from eventstore.syncing import sync
 from eventstore.write_access import write_error
 
 from .core.collector import collector_off
 from .errors import Refusal
 from .outputs.arrival import on_their_way
 from .outputs.check import OutputProblem, outputs_of_copy
-from .outputs.copies import CREATE, FOLDER, clear, copy_outputs, own_folder, sync
+from .outputs.copies import CREATE, FOLDER, clear, copy_outputs, own_folder
 
 IfExists = Literal["refuse", "replace"]
 

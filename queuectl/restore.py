@@ -29,12 +29,13 @@ from eventstore.queue_file import (
 from eventstore.renaming import NO_LINKS
 from eventstore.side_folder import SideFolder
 from eventstore.store import Head, OnProgress
+from eventstore.syncing import sync
 from eventstore.write_access import write_error
 
 from .backup import IfExists
 from .errors import Refusal
 from .outputs.check import OutputProblem, outputs_of_copy
-from .outputs.copies import CREATE, clear, copy_outputs, sync
+from .outputs.copies import CREATE, FOLDER, clear, copy_outputs
 
 
 class NoBackup(Unusable):
@@ -278,7 +279,7 @@ def _exchange(building: str, path: str, kept_as: str | None) -> None:
         if os.path.lexists(f"{building}.d"):
             _move(f"{building}.d", f"{path}.d", undo)
         os.rename(building, path)
-    sync(os.path.dirname(path))
+    sync(os.path.dirname(path), FOLDER)
 
 
 Undo = list[Callable[[], None]]

@@ -9,6 +9,7 @@ from ..errors import DISK_FULL, ForeignFile, Full, NoFolder, StorageFailed
 from ..parts import refuse_part
 from ..renaming import NO_LINKS, rename_new
 from ..shared_file_systems import network_file_system
+from ..syncing import sync
 from ..write_access import read_only
 from . import file_name
 from .error_translation import translated
@@ -95,7 +96,7 @@ def _build(building: str, path: str, extra: Iterable[str]) -> None:
 
 def _put_in_place(building: str, path: str, folder: str) -> None:
     """Give the complete file its name, unless another process has created the file already."""
-    _sync(building, os.O_RDONLY)
+    sync(building, os.O_RDONLY)
     try:
         os.link(building, path)
     except FileExistsError:
@@ -105,15 +106,7 @@ def _put_in_place(building: str, path: str, folder: str) -> None:
             raise StorageFailed(path, f"it could not be created ({error.strerror})") from None
         if not rename_new(building, path):
             return
-    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
-
-
-def _sync(path: str, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def _remove(path: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from eventstore.output_files import Piece, Pieces, folder_name
+from eventstore.syncing import sync
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """The flags to open a folder, but no link to one."""
@@ -53,15 +54,6 @@ def _write(kept: Iterator[Piece], into: str) -> None:
             file.flush()
             os.fsync(file.fileno())
     sync(into, FOLDER)
-
-
-def sync(path: str, flags: int = FOLDER) -> None:
-    """Flush a file or folder to disk (fsync)."""
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def clear(building: str) -> None:

@@ -14,6 +14,7 @@ import apsw
 from eventstore.sqlite import creating, opening
 from eventstore.sqlite.busy_wait import Patience
 from eventstore.sqlite.log import SqliteStore
+from eventstore.syncing import sync
 from projections.registry import TABLES
 from queuectl.api import Queue
 from queuectl.core.replay import replay
@@ -62,7 +63,7 @@ def live(folder: str, seed: str, *pragmas: str) -> Life:
 @contextmanager
 def _recorded(disk: Disk, views: dict[int, Views], pragmas: tuple[str, ...]) -> Iterator[None]:
     """Record acknowledgements and file operations of the real code while the block runs."""
-    commit, connect, link, sync = SqliteStore._commit, opening._open, os.link, creating._sync
+    commit, connect, link = SqliteStore._commit, opening._open, os.link
 
     def acknowledged(store: SqliteStore, transaction: Any) -> None:
         commit(store, transaction)
@@ -90,7 +91,7 @@ def _recorded(disk: Disk, views: dict[int, Views], pragmas: tuple[str, ...]) -> 
     with ExitStack() as stack:
         stack.enter_context(patch.object(SqliteStore, "_commit", acknowledged))
         stack.enter_context(patch.object(opening, "_open", connected))
-        stack.enter_context(patch.object(creating, "_sync", synced))
+        stack.enter_context(patch.object(creating, "sync", synced))
         stack.enter_context(patch.object(os, "link", linked))
         yield
 

@@ -281,8 +281,8 @@ class Messages:
 
     `name NAME`, sent with a descriptor: the keeper holds it open until all processes that the
     supervisor started have ended; the next supervisors learn the name. The descriptor may be left
-    out. `until MICROSECONDS`: by
-    this time of the boot-time clock, another message must have come, or the supervisor is killed.
+    out. `until MICROSECONDS`: by this time of the boot-time clock, another message must have come,
+    or the supervisor is killed.
     """
 
     def __init__(self, line: socket.socket, names: list[str]) -> None:

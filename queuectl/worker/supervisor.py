@@ -15,6 +15,7 @@ Clock, launcher and randomness are passed in.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -445,14 +446,11 @@ class Supervisor:
 
     def _launch_assigned(self) -> None:
         """Launch claimed jobs while there are free slots, and jobs are not frozen."""
-        if self._server is None:
-            while self._prefetch and (free := self._running.free()):
-                self._launch(self._prefetch.next(free))
+        if not self._prefetch:
             return
-        with self._server.fence.passage():  # a freeze waits for the launch in progress
-            while self._prefetch and (free := self._running.free()):
-                if self._server.are_frozen():
-                    return
+        # A freeze waits for the launch in progress.
+        with nullcontext() if self._server is None else self._server.fence.passage():
+            while self._prefetch and (free := self._running.free()) and not self._are_frozen():
                 self._launch(self._prefetch.next(free))
 
     def _launch(self, assignment: Assignment) -> None:

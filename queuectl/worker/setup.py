@@ -77,6 +77,20 @@ class Keeper(NamedTuple):
     """The soft RLIMIT_RTTIME of processes that the keeper does not end."""
 
 
+class Parts(NamedTuple):
+    """The parts of a running supervisor that have threads, or descriptors to wait for."""
+
+    signals: Signals
+    keeper: Keeper
+    committer: Committer
+    alarm: Timers
+    server: Server | None
+    """None for a queue in a file."""
+    console: Console
+    notifier: Notifier | None
+    """None if systemd has not started the worker."""
+
+
 def supervise(
     path: str | None,
     options: Options,
@@ -202,7 +216,6 @@ def _work(
         terminal=os.isatty(2),
         db=queue.location.name if queue.location.named else None,
     )
-    committer = Committer()
     server = None
     if queue.store.distant:
         server = server_of(
@@ -215,101 +228,91 @@ def _work(
             notifier,
         )
     with Timers() as alarm:
-        if not _threads_started(committer, alarm, server, signals, keeper.line, console):
+        parts = Parts(signals, keeper, Committer(), alarm, server, console, notifier)
+        if not _threads_started(parts):
             return 0
-        return _serve(
-            queue, duty, options, signals, keeper, committer, alarm, server, console, notifier
-        )
+        return _serve(queue, duty, options, parts)
 
 
-def _threads_started(
-    committer: Committer,
-    alarm: Timers,
-    server: Server | None,
-    signals: Signals,
-    line: socket.socket,
-    console: Console,
-) -> bool:
+def _threads_started(parts: Parts) -> bool:
     """Start all threads now, so that none has to be started while jobs run.
 
     Retry while the machine refuses a thread; return False if a stop signal arrives before.
     """
     while True:
         try:
-            committer.start_thread()
-            alarm.start()
-            if server is not None:
-                server.fence.start()
-                server.heart.start()
+            parts.committer.start_thread()
+            parts.alarm.start()
+            if parts.server is not None:
+                parts.server.fence.start()
+                parts.server.heart.start()
         except RuntimeError:
-            console.say(f"{OUT_OF_PROCESSES}; trying again")
+            parts.console.say(f"{OUT_OF_PROCESSES}; trying again")
         else:
             return True
-        if select.select([signals.fileno(), line.fileno()], [], [], START_THREAD_AGAIN_S)[0]:
+        stops = [parts.signals.fileno(), parts.keeper.line.fileno()]
+        if select.select(stops, [], [], START_THREAD_AGAIN_S)[0]:
             return False
 
 
-def _serve(
-    queue: Queue,
-    duty: Duty,
-    options: Options,
-    signals: Signals,
-    keeper: Keeper,
-    committer: Committer,
-    alarm: Timers,
-    server: Server | None,
-    console: Console,
-    notifier: Notifier | None,
-) -> int:
+def _serve(queue: Queue, duty: Duty, options: Options, parts: Parts) -> int:
+    """Record the start, run the loop to its end, and return the exit code."""
+    console, before = parts.console, parts.keeper.before
     tidy_locks(queue)
     # Such a worker ends because of what other workers record, which needs no other attention.
     rings_for: RingsFor = "everything" if duty.until_empty or duty.until_idle else "work"
-    with closing(Presence(queue, duty.worker_id, keeper.line, rings_for)) as presence:
-        heart = None if server is None else server.heart
-        selector = Selector(signals, presence, alarm, committer, keeper.line, heart)
-        launcher = OsLauncher(keeper.kept_limit)
-        supervisor = Supervisor(
-            duty,
-            queue,
-            presence,
-            alarm,
-            selector,
-            committer,
-            launcher,
-            random,
-            console,
-            server,
-            notifier,
-        )
-        unused = _unused(queue, options.queues)
-        if heart is not None:
-            heart.begin()
-        _start(
-            queue,
-            StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)),
-            keeper.before,
-        )
-        if notifier is not None:
-            notifier.ready(duty.lease_us)
-        console.greet(duty.worker_id, duty.slots, duty.queues, queue.location.name)
-        for words in unused:
-            console.say(words)
-        reason = _run(supervisor, server)
-        if notifier is not None:
-            notifier.ended()
+    with closing(Presence(queue, duty.worker_id, parts.keeper.line, rings_for)) as presence:
+        supervisor = _supervisor(queue, duty, presence, parts)
+        _begin(queue, duty, options, parts)
+        reason = _run(supervisor, parts.server)
+        if parts.notifier is not None:
+            parts.notifier.ended()
     presence.leave()
     if reason != "keeper-lost":
         console.closing(reason)
     if process_sweep.stopped(os.getppid()):  # by Ctrl-Z or a job; it must notice our end
         os.kill(os.getppid(), SIGCONT)
     code = _code(reason, interrupted=supervisor.interrupted)
-    if (
-        code == 0
-        and options.fail_on_dead
-        and (console.dead or _jobs_died_before(queue, keeper.before))
-    ):
+    if code == 0 and options.fail_on_dead and (console.dead or _jobs_died_before(queue, before)):
         return JOBS_DIED
     return code
+
+
+def _supervisor(queue: Queue, duty: Duty, presence: Presence, parts: Parts) -> Supervisor:
+    heart = None if parts.server is None else parts.server.heart
+    selector = Selector(
+        parts.signals, presence, parts.alarm, parts.committer, parts.keeper.line, heart
+    )
+    return Supervisor(
+        duty,
+        queue,
+        presence,
+        parts.alarm,
+        selector,
+        parts.committer,
+        OsLauncher(parts.keeper.kept_limit),
+        random,
+        parts.console,
+        parts.server,
+        parts.notifier,
+    )
+
+
+def _begin(queue: Queue, duty: Duty, options: Options, parts: Parts) -> None:
+    """Begin the lease, record the start, and say so."""
+    unused = _unused(queue, options.queues)
+    if parts.server is not None:
+        parts.server.heart.begin()
+    _start(
+        queue,
+        StartWorker(worker_id=duty.worker_id, started=_started(duty, options.name)),
+        parts.keeper.before,
+    )
+    if parts.notifier is not None:
+        parts.notifier.ready(duty.lease_us)
+    parts.console.greet(duty.worker_id, duty.slots, duty.queues, queue.location.name)
+    for words in unused:
+        parts.console.say(words)
 
 
 def _run(supervisor: Supervisor, server: Server | None) -> Reason:

@@ -1,8 +1,10 @@
 """Doing a task only once at a time, over all machines."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from zlib import crc32
+
+import psycopg
 
 from .address import Address
 from .connecting import connect_to_server
@@ -33,4 +35,6 @@ def alone(address: Address, key: str, task: str) -> Iterator[bool]:
             row = last_result(connection.execute(message.encode())).fetchone()
         yield row is not None and row[0]
     finally:
+        with suppress(psycopg.Error):  # without an answer, the server would end it a bit later
+            connection.execute("ROLLBACK")
         connection.close()

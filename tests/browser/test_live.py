@@ -95,6 +95,7 @@ def test_output_does_not_scroll_while_a_person_reads_further_up(
     goes_live(page, f"{server.address}/jobs/1")
     shown = page.locator("pre.output")
     expect(shown).to_contain_text("line 499")
+    page.wait_for_function("document.querySelector('pre.output').scrollTop > 100")  # at the end
     shown.evaluate("box => { box.scrollTop = 100; }")
     page.wait_for_function("document.querySelector('pre.output').scrollTop === 100")
     output.take(b"the end\n")

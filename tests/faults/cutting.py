@@ -1,6 +1,5 @@
 """A proxy before a server that cuts connections inside COMMIT."""
 
-import os
 import re
 import socket
 import threading
@@ -10,6 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
+from tests.faults.proxying import Proxy, shut
+
 Cut = Literal["before", "on its way", "after"]
 """Where the COMMIT is when its sender loses the connection: never sent on, late, or done."""
 
@@ -18,20 +19,15 @@ CUTS: tuple[Cut, ...] = ("before", "on its way", "on its way", "after")
 COMMIT = re.compile(rb"\bCOMMIT\b")
 
 
-class CuttingProxy:
+class CuttingProxy(Proxy):
     """Passes connections on to the socket of a server; it cuts those that `cut_next` chooses."""
 
     def __init__(self, folder: Path, server: Path, random: Random) -> None:
         """folder: where the proxy listens. server: the folder of the server's socket."""
-        self._target = f"{server}/.s.PGSQL.5432"
         self._random = random
         self._next: Cut | None = None
         self._threads: list[threading.Thread] = []
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(f"{folder}/.s.PGSQL.5432")
-        os.chmod(f"{folder}/.s.PGSQL.5432", 0o777)
-        self._listener.listen()
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(folder, server)
 
     def cut_next(self) -> Cut:
         """Cut the connection that sends the next COMMIT; return where the COMMIT will be then."""
@@ -45,25 +41,15 @@ class CuttingProxy:
             thread.join()
         self._threads.clear()
 
-    def close(self) -> None:
-        """Accept no more connections."""
-        _shut(self._listener)  # otherwise the thread that accepts would keep it open
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                server = socket.socket(socket.AF_UNIX)
-                server.connect(self._target)
-                for run in (self._requests, self._answers):
-                    threading.Thread(target=run, args=(client, server), daemon=True).start()
+    def _connected(self, client: socket.socket, server: socket.socket) -> None:
+        for run in (self._requests, self._answers):
+            threading.Thread(target=run, args=(client, server), daemon=True).start()
 
     def _answers(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while data := server.recv(65536):
                 client.sendall(data)
-        _shut(client)
+        shut(client)
 
     def _requests(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
@@ -73,31 +59,26 @@ class CuttingProxy:
                     self._cut(where, data, client, server)
                     return
                 server.sendall(data)
-        _shut(server)
+        shut(server)
 
     def _cut(self, where: Cut, data: bytes, client: socket.socket, server: socket.socket) -> None:
         if where == "before":
-            _shut(client)
-            _shut(server)
+            shut(client)
+            shut(server)
         elif where == "after":
             client.shutdown(socket.SHUT_WR)  # the answer does not get through
             server.sendall(data)
             time.sleep(self._random.uniform(0, 0.01))
-            _shut(client)
-            _shut(server)
+            shut(client)
+            shut(server)
         else:
             late = threading.Thread(target=self._send_late, args=(data, server))
             self._threads.append(late)
             late.start()
-            _shut(client)
+            shut(client)
 
     def _send_late(self, data: bytes, server: socket.socket) -> None:
         time.sleep(self._random.uniform(0, 0.06))
         with suppress(OSError):
             server.sendall(data)
-        _shut(server)
-
-
-def _shut(connection: socket.socket) -> None:
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
+        shut(server)

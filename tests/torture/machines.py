@@ -1,13 +1,8 @@
 """Simulated machines that share a queue on a server, each from a seed: attempts never overlap."""
 
-import os
-from concurrent.futures import ProcessPoolExecutor
-
 from tests.simulation.machines import Machines
 from tests.torture.proof import Proof, Tally
-
-SHARE = 250
-"""Number of runs that a process takes at once."""
+from tests.torture.seeds import run_seeds
 
 
 def share(first: int, amount: int) -> list[str]:
@@ -16,14 +11,8 @@ def share(first: int, amount: int) -> list[str]:
 
 
 def simulate(amount: int, seed: int) -> Tally:
-    """Run so many seeds; large amounts on all processors."""
-    if amount <= SHARE:
-        return Tally(amount, share(seed, amount))
-    firsts = range(seed, seed + amount, SHARE)
-    amounts = [min(SHARE, seed + amount - first) for first in firsts]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        shares = list(pool.map(share, firsts, amounts))
-    return Tally(amount, [line for lines in shares for line in lines], "20 leases each")
+    """Run so many seeds."""
+    return run_seeds(share, amount, seed, "20 leases each")
 
 
 MACHINES = Proof(

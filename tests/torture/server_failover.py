@@ -7,7 +7,6 @@ that the log went back. In both cases the log has no gap, and the views match it
 import itertools
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -30,7 +29,7 @@ from queuectl.errors import QueueError
 from tests.postgres import Server, Standby, installations
 
 from .proof import Tally
-from .server_writers import AWAY_S, WRITERS
+from .server_writers import AWAY_S, WRITERS, Crew
 
 Replication = Literal["synchronous", "asynchronous"]
 
@@ -44,26 +43,20 @@ class Enqueuers:
         self.acknowledged: list[str] = []
         self.refused: list[str] = []
         self.errors: list[Exception] = []
-        self._url, self._ended = url, False
-        self._threads = [
-            threading.Thread(target=self._enqueue_all, args=(f"thread-{number}",))
-            for number in range(WRITERS)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._url = url
+        self._crew = Crew(self._enqueue_all, [f"thread-{number}" for number in range(WRITERS)])
+        self._crew.start()
 
     def end(self) -> None:
         """Wait until each thread knows the outcome of its last request."""
-        self._ended = True
-        for thread in self._threads:
-            thread.join()
+        self._crew.end()
 
     def _enqueue_all(self, name: str) -> None:
         try:
             with Queue(self._url) as queue:
                 for number in itertools.count(1):
                     self._enqueue(queue, f"{name}-job-{number}")
-                    if self._ended:
+                    if self._crew.has_ended:
                         return
         except (StoreError, QueueError, psycopg.Error) as error:
             self.errors.append(error)

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Callable, Iterable
 from contextlib import closing
 
 import psycopg
@@ -24,6 +25,26 @@ Place = tuple[int, bytes]
 """Position and hash of a record."""
 
 
+class Crew:
+    """Threads that write until they are ended."""
+
+    def __init__(self, write: Callable[[str], None], names: Iterable[str]) -> None:
+        """write: what each thread does until `has_ended`; its argument is the thread's name."""
+        self.has_ended = False
+        self._threads = [threading.Thread(target=write, args=(name,)) for name in names]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        """Wait until each thread knows the outcome of its last request."""
+        self.has_ended = True
+        for thread in self._threads:
+            thread.join()
+
+
 class Writers:
     """Threads that append to one queue until they are ended, and note the outcomes."""
 
@@ -31,25 +52,19 @@ class Writers:
         self.acknowledged: list[Place] = []
         self.refused: list[Place] = []
         self.errors: list[StoreError | psycopg.Error] = []
-        self._address, self._kind, self._ended = address_from(url), kind, False
-        self._threads = [
-            threading.Thread(target=self._write, args=(os.urandom(4).hex(),))
-            for _ in range(WRITERS)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._address, self._kind = address_from(url), kind
+        self._crew = Crew(self._write, [os.urandom(4).hex() for _ in range(WRITERS)])
+        self._crew.start()
 
     def end(self) -> None:
         """Wait until each writer knows the outcome of its last append."""
-        self._ended = True
-        for thread in self._threads:
-            thread.join()
+        self._crew.end()
 
     def _write(self, stream: str) -> None:
         version = 0
         try:
             with closing(self._kind(self._address)) as log:
-                while not self._ended:
+                while not self._crew.has_ended:
                     version += self._append(log, stream, version)
         except (StoreError, psycopg.Error) as error:
             self.errors.append(error)

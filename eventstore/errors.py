@@ -402,6 +402,7 @@ class Incomplete(Unusable):
 
     def __init__(self, path: str, what: str) -> None:
         super().__init__(f"{path} is incomplete ({what}); run queuectl replay to rebuild the views")
+        self.what = what
 
 
 class StorageFailed(Unusable):

@@ -1,10 +1,11 @@
 """Finding out why a statement failed, if the same error has several causes."""
 
+import re
 from typing import Any
 
 import psycopg
 
-from ..errors import Incomplete, NotAllowed, OnStandby, StoreError
+from ..errors import Gone, Incomplete, NotAllowed, OnStandby, StoreError
 from .address import Address
 from .connecting import Connection
 from .failures import NO_PRIVILEGE, translation_of
@@ -16,6 +17,9 @@ MAY_USE = """
 
 IN_RECOVERY = "SELECT pg_is_in_recovery()"
 
+_NO_QUEUE = re.compile(r'relation "(.*\.)?meta" does not exist')
+"""The table that each queue has: without it, the queue was deleted."""
+
 READ_ONLY = "the setting default_transaction_read_only is on"
 SET_READ_WRITE = (
     "set it to off for this user or database: ALTER ROLE … SET, ALTER DATABASE … SET, or in the"
@@ -26,7 +30,9 @@ SET_READ_WRITE = (
 def with_cause(error: StoreError, connection: Connection | None, address: Address) -> StoreError:
     """Return the error, or another one that names the cause. No transaction is open."""
     if isinstance(error, Incomplete):
-        return hidden(connection, address) or error
+        if cause := hidden(connection, address):
+            return cause
+        return Gone(address.label) if _NO_QUEUE.search(error.what) else error
     if isinstance(error, OnStandby) and _answer(connection, IN_RECOVERY, address) is False:
         return NotAllowed(address.label, READ_ONLY, SET_READ_WRITE)
     return error

@@ -327,6 +327,8 @@ def test_queue_that_was_created_again_is_another_one(
     owner.execute(f"DROP SCHEMA {schema} CASCADE")
     with pytest.raises(Gone):
         append(store)
+    with pytest.raises(Gone), store.read() as tx:
+        tx.head()
     opened(create=True)
     with pytest.raises(Gone):
         append(store)

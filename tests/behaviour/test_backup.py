@@ -274,7 +274,9 @@ def test_a_queue_with_a_damaged_page_cannot_be_backed_up(worked: Ctl) -> None:
     assert not [name for name in names(worked.folder) if ".new" in name]
 
 
-@pytest.mark.parametrize(("number", "code"), [(SIGINT, 130), (SIGKILL, -SIGKILL)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(SIGINT, 130), pytest.param(SIGKILL, -SIGKILL, marks=pytest.mark.proof)]
+)
 def test_an_interrupted_backup_does_not_get_its_name(ctl: Ctl, number: Signals, code: int) -> None:
     lines = "".join(f'{{"command": "echo {n} {"x" * 400}"}}\n' for n in range(30_000))
     ctl("enqueue", "--file", "-", stdin=lines)

@@ -22,6 +22,7 @@ from projections.read_models.jobs import Filter
 from projections.registry import LIVE, TABLES, first_schema, schema
 from queuectl.api import Queue
 from tests.postgres import installations, server
+from tests.sampling import first_of
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
@@ -116,7 +117,7 @@ def test_sqlite_prepares_every_statement(tmp_path: Path) -> None:
     queue.close()
 
 
-@pytest.fixture(scope="module", params=installations() or ["none"])
+@pytest.fixture(scope="module", params=first_of(installations() or ["none"]))
 def postgres(request: pytest.FixtureRequest) -> Iterator[Any]:
     """A connection to a server with the tables of all read models."""
     if request.param == "none":

@@ -8,6 +8,7 @@ from signal import SIGKILL
 import pytest
 
 from tests.dead_mount import MISSING, WithDeadMount
+from tests.sampling import first_of
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
@@ -53,7 +54,7 @@ KINDS = (
 )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", first_of(KINDS))
 def test_hanging_attempt_times_out_while_other_jobs_run(ctl: WithDeadMount, kind: str) -> None:
     stuck = hanging(ctl, kind, timeout="1s")
     with ctl.worker("--count", "2"):

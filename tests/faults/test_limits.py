@@ -12,6 +12,7 @@ import pytest
 
 from tests.ctl import DEADLINE_S, PROGRAM, Ctl, Result, Running, until
 from tests.machine import ROOT, needs_another_user, needs_mounts, with_mounts
+from tests.sampling import first_of
 
 MIB = 2**20
 KEEPER_AND_SUPERVISOR, THREADS, ENOUGH = 2, 2, 100
@@ -82,7 +83,9 @@ for _ in range(2):
 
 
 @needs_mounts
-@pytest.mark.parametrize("options", ["size=4k", "size=64k", "nr_inodes=1", "nr_inodes=2"])
+@pytest.mark.parametrize(
+    "options", first_of(["size=4k", "nr_inodes=1", "size=64k", "nr_inodes=2"], 2)
+)
 def test_queue_is_not_created_if_it_does_not_fit(tmp_path: Path, options: str) -> None:
     printed = on_tmpfs(tmp_path, options, TOO_SMALL)
     assert all(line.startswith("error: ") for line in printed[::2]), printed
@@ -91,6 +94,7 @@ def test_queue_is_not_created_if_it_does_not_fit(tmp_path: Path, options: str) -
 
 NO_INODES = """
 from tests.live_queue import LiveQueue
+from tests.sampling import first_of
 live = LiveQueue(disk, Path(sys.argv[1]).parent)
 jobs = [live.enqueue("echo short"), live.enqueue("head -c 200000 /dev/zero; echo long")]
 with live.worker("--until-empty") as running:

@@ -1,14 +1,10 @@
 """Simulated runs of several workers, each from a seed; every invariant is checked."""
 
-import os
-from concurrent.futures import ProcessPoolExecutor
-
 from tests.simulation.world import World
 from tests.torture.proof import Proof, Tally
+from tests.torture.seeds import run_seeds
 
 STEPS = 200
-SHARE = 250
-"""Number of runs that a process takes at once."""
 
 
 def lived(seed: int, steps: int = STEPS) -> str | None:
@@ -38,21 +34,15 @@ def share(first: int, amount: int) -> list[str]:
 
 
 def simulate(amount: int, seed: int) -> Tally:
-    """Run so many seeds; large amounts on all processors."""
-    if amount <= SHARE:
-        return Tally(amount, share(seed, amount))
-    firsts = range(seed, seed + amount, SHARE)
-    amounts = [min(SHARE, seed + amount - first) for first in firsts]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        shares = list(pool.map(share, firsts, amounts))
-    return Tally(amount, [line for lines in shares for line in lines], f"{STEPS} steps and a drain")
+    """Run so many seeds."""
+    return run_seeds(share, amount, seed, f"{STEPS} steps and a drain")
 
 
 SIMULATION = Proof(
     name="simulation",
     guarantee="workers, clients and clocks fail between any two steps: every invariant holds",
     unit="runs",
-    in_test=40,
+    in_test=20,
     in_prove=1_000,
     in_torture=100_000,
     run=simulate,

@@ -14,10 +14,10 @@ import psycopg
 
 from eventstore.location import create_on_server
 from eventstore.postgres.address import quoted
-from projections.read_models import ready
 from projections.registry import first_schema
 from queuectl.api import Queue
-from queuectl.core.requests import Claim, Finish, Outcome
+from queuectl.core.requests import Outcome
+from queuectl.worker.rounds import Result, Rounds
 from tests.hosts import machines, missing_for_hosts
 from tests.postgres import Server, installations, running
 
@@ -135,23 +135,15 @@ def _rounds(server: Server, rounds: int, jobs: int) -> Row:
 
 
 def _work(queue: Queue) -> None:
-    """Claim and finish all jobs, without running them."""
-    claimed: list[str] = []
+    """Claim and finish all jobs as a worker does, without running them."""
+    rounds = Rounds(queue, "bench", (), lambda: 0.0, "lease")
     done = Outcome(ended="exit", exit_code=0)
     while True:
-        with queue.write("bench") as session:
-            at_us = session.at_us
-            chosen = [job.job_id for job in ready.next_ready(session.tx, (), ROUND)]
-            session.preload([*claimed, *chosen])
-            for job_id in claimed:
-                end = Finish(
-                    job_id=job_id, attempt=1, worker="bench", outcome=done, jitter=0.0, at_us=at_us
-                )
-                session.send(end)
-            for job_id in chosen:
-                session.send(Claim(job_id=job_id, worker="bench", slot=1, at_us=at_us))
-        if not (claimed := chosen):
+        written = rounds.write([1] * ROUND, due=False)
+        written.commit()
+        if not written.claimed:
             return
+        rounds.results = [Result(claim.job, done, None) for claim in written.claimed]
 
 
 def _copy_s(server: Server, url: str, filled: int) -> float:

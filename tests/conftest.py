@@ -2,7 +2,9 @@
 
 import os
 import signal
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from tests.ctl import Ctl
 from tests.machine import CHROMIUM, FAKETIME, STRACE, missing
 from tests.places import SERVER
-from tests.postgres import installations, running
+from tests.postgres import Server, installations, running
 from tests.torture.proof import PROVE
 
 # Neither a slow machine nor a draw decides whether a test passes: each run tries the same examples.
@@ -133,6 +135,21 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 def pytest_report_header() -> list[str]:
     return [f"not on this machine: {line}" for line in missing()]
+
+
+@pytest.fixture(scope="session")
+def server_of() -> Iterator[Callable[[str], Server]]:
+    """Return a function that returns the server of an installation. It syncs nothing to disk."""
+    with ExitStack() as stack:
+        yield cache(lambda name: stack.enter_context(running(name, "fsync=off")))
+
+
+@pytest.fixture
+def postgres(server_of: Callable[[str], Server]) -> Server:
+    """The PostgreSQL server of the oldest installation. It syncs nothing to disk."""
+    if not installations():
+        pytest.skip("no PostgreSQL server is installed, or this user has no account name")
+    return server_of(next(iter(installations())))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -162,18 +161,3 @@ def running(name: str, *options: str) -> Iterator[Server]:
             yield server
         finally:
             server.crash()
-
-
-@contextmanager
-def server(programs: Path, folder: Path) -> Iterator[str]:
-    """Run a server in an empty folder during the block; return how libpq connects to it.
-
-    It syncs nothing to disk.
-    """
-    started = Server(programs, folder, "fsync=off")
-    started.start()
-    try:
-        yield f"host={folder} user=postgres dbname=postgres"
-    finally:
-        started.crash()
-        shutil.rmtree(folder / "data")

@@ -2,8 +2,7 @@
 
 import pkgutil
 import re
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from itertools import product
 from pathlib import Path
@@ -21,7 +20,7 @@ from projections.read_models import jobs
 from projections.read_models.jobs import Filter
 from projections.registry import LIVE, TABLES, first_schema, schema
 from queuectl.api import Queue
-from tests.postgres import installations, server
+from tests.postgres import Server, installations
 from tests.sampling import first_of
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
@@ -118,15 +117,14 @@ def test_sqlite_prepares_every_statement(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module", params=first_of(installations() or ["none"]))
-def postgres(request: pytest.FixtureRequest) -> Iterator[Any]:
+def postgres(request: pytest.FixtureRequest, server_of: Callable[[str], Server]) -> Iterator[Any]:
     """A connection to a server with the tables of all read models."""
     if request.param == "none":
         pytest.skip("no PostgreSQL server is installed, or this user has no account name")
-    with (
-        tempfile.TemporaryDirectory(prefix="queuectl-pg-") as folder,
-        server(installations()[request.param], Path(folder)) as address,
-        psycopg.connect(address, autocommit=True) as connection,
-    ):
+    address = server_of(request.param).database("postgres")
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA portable")
+        connection.execute("SET search_path = portable")
         for statement in first_schema(POSTGRES):
             connection.execute(statement)
         yield connection

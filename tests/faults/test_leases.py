@@ -21,7 +21,7 @@ from projections.registry import first_schema
 from queuectl.worker.process_sweep import alive
 from tests.ctl import Ctl, Result, Running, until
 from tests.faults.link import Link
-from tests.postgres import Server, installations, running
+from tests.postgres import Server
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
@@ -43,14 +43,6 @@ if os.fork() == 0:
     os._exit(0)
 time.sleep(1000)
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    if not installations():
-        pytest.skip("no PostgreSQL server is installed, or this user has no account name")
-    with running(next(iter(installations())), "fsync=off") as server:
-        yield server
 
 
 class Machine:
@@ -137,8 +129,8 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, server: Server) -> Iterator[Site]:
-    site = Site(tmp_path, server)
+def site(tmp_path: Path, postgres: Server) -> Iterator[Site]:
+    site = Site(tmp_path, postgres)
     yield site
     for machine in (site.a, site.b):
         machine.link.close()
@@ -396,7 +388,7 @@ def test_results_wait_while_the_server_is_away(site: Site) -> None:
 
 
 @pytest.mark.proof
-def test_a_log_that_went_back_ends_the_worker_and_its_jobs(site: Site, server: Server) -> None:
+def test_a_log_that_went_back_ends_the_worker_and_its_jobs(site: Site, postgres: Server) -> None:
     import psycopg
 
     site.enqueue()
@@ -404,7 +396,7 @@ def test_a_log_that_went_back_ends_the_worker_and_its_jobs(site: Site, server: S
         site.await_attempt(1)
         site.a.link.refuse()
         time.sleep(1)  # so that a beat is missed
-        with psycopg.connect(f"host={server.folder} user=postgres dbname=postgres") as connection:
+        with psycopg.connect(f"host={postgres.folder} user=postgres dbname=postgres") as connection:
             connection.execute(f'SET search_path = "{site.queue}"')
             connection.execute("ALTER TABLE events DISABLE TRIGGER ALL")
             connection.execute("DELETE FROM events WHERE type = 'claimed'")

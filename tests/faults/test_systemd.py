@@ -13,8 +13,10 @@ from eventstore.location import create_on_server
 from projections.registry import first_schema
 from tests.ctl import Ctl, until
 from tests.faults.link import Link
-from tests.postgres import Server, installations, running
+from tests.postgres import Server
 from tests.systemd import Systemd, missing_for_systemd, systemd
+
+pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 pytestmark = [
     pytest.mark.proof,
@@ -40,15 +42,6 @@ time.sleep(float(sys.argv[2]))
 def manager(tmp_path: Path) -> Iterator[Systemd]:
     with systemd(tmp_path) as manager:
         yield manager
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    if not installations():
-        pytest.skip("no PostgreSQL server is installed")
-    with running(next(iter(installations())), "fsync=off") as server:
-        yield server
 
 
 class Jobs:
@@ -99,8 +92,8 @@ class Service:
 
 
 @pytest.fixture
-def service(manager: Systemd, server: Server, tmp_path: Path) -> Iterator[Service]:
-    service = Service(manager, server, tmp_path)
+def service(manager: Systemd, postgres: Server, tmp_path: Path) -> Iterator[Service]:
+    service = Service(manager, postgres, tmp_path)
     yield service
     service.link.close()
 

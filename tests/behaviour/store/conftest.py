@@ -2,15 +2,14 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from eventstore.location import open_store
 from eventstore.store import Log, Store
-from tests.postgres import Server, running
+from tests.postgres import Server
 from tests.stores import open_on_server
 
 Opened = Callable[..., Store]
@@ -27,13 +26,6 @@ def path(tmp_path: Path) -> str:
 def kind(request: pytest.FixtureRequest) -> str:
     """`sqlite`, or the name of an installation of PostgreSQL; see `tests.stores.EVERY_STORE`."""
     return getattr(request, "param", "sqlite")
-
-
-@pytest.fixture(scope="session")
-def server_of() -> Iterator[Callable[[str], Server]]:
-    """Return a function that returns the server of an installation. It syncs nothing to disk."""
-    with ExitStack() as stack:
-        yield cache(lambda name: stack.enter_context(running(name, "fsync=off")))
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """Commits in a thread of their own, because a commit takes longer than a short job.
 
 While the commit of a round runs in the committer's thread, the loop handles results and launches
-jobs that were claimed earlier; SQLite releases the interpreter lock during a commit. Nothing else
-may use the store until the loop has handled the outcome. See docs/decisions/0010.
+jobs that were claimed earlier; SQLite releases the interpreter lock during a commit. On a server,
+whose answers take time, the whole round runs there. Nothing else may use the store until the loop
+has handled the outcome. See docs/decisions/0010 and 0027.
 """
 
 import os
 import signal
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 
@@ -21,7 +23,7 @@ class Committer:
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
-        self._current: tuple[Round, Future[None]] | None = None
+        self._current: Future[Round] | None = None
 
     def start_thread(self) -> None:
         """Start the thread. Raises RuntimeError if the machine refuses one."""
@@ -36,25 +38,18 @@ class Committer:
         """Whether a commit runs, or its outcome has not been handled yet."""
         return self._current is not None
 
-    @property
-    def round(self) -> Round:
-        """The round that is being committed."""
-        assert self._current is not None
-        return self._current[0]
-
-    def start(self, prepared: Round) -> None:
-        """Begin to commit a round."""
+    def start(self, record: Callable[[], Round]) -> None:
+        """Begin to run `record`, which commits a round and returns it."""
         assert self._current is None
-        commit = self._thread.submit(prepared.commit)
-        self._current = prepared, commit
-        commit.add_done_callback(lambda _: os.write(self._write, b"!"))
+        self._current = self._thread.submit(record)
+        self._current.add_done_callback(lambda _: os.write(self._write, b"!"))
 
-    def outcome(self) -> None:
-        """Wait until the commit is done. Raises the errors of the commit."""
+    def outcome(self) -> Round:
+        """Wait until the commit is done, and return the round. Raises the errors of `record`."""
         assert self._current is not None
         os.read(self._read, 1)
-        (_, commit), self._current = self._current, None
-        commit.result()
+        record, self._current = self._current, None
+        return record.result()
 
     @cached_property
     def _thread(self) -> ThreadPoolExecutor:

@@ -1,9 +1,10 @@
 """The reads and transactions of a worker: one transaction per round of its loop.
 
 The transaction records results and jobs that fell due, and claims jobs. `Rounds` holds the items
-that this worker has not recorded yet. `write` prepares one transaction for all of them; its commit
-may run in another thread (docs/decisions/0010). Until the commit has succeeded, the items are kept
-in `_taken_up`; if it fails, `undo` makes them unrecorded again.
+that this worker has not recorded yet. `take_up` takes up all of them for one transaction, and
+`prepare` prepares it; its commit, or on a server all of it, may run in another thread
+(docs/decisions/0010, 0027). Until the commit has succeeded, the items are kept in `_taken_up`; if
+anything fails, `undo` makes them unrecorded again.
 """
 
 from collections.abc import Callable, Iterator
@@ -98,13 +99,20 @@ class Round(NamedTuple):
     retries: list[OwnRetry]
     earliest_us: int | None
     """When the next job falls due (UTC, microseconds)."""
+    more_ready: bool
+    """Whether there may be more jobs to claim: each slot got one."""
     more_due: bool
     """Whether more jobs may have fallen due than this transaction has requeued."""
     commit: Callable[[], None]
     """Commits the transaction; call it once. Until it has returned, launch none of its claims."""
 
+    def committed(self) -> "Round":
+        """Commit the transaction, and return this round."""
+        self.commit()
+        return self
 
-class Unrecorded(NamedTuple):
+
+class TakenUp(NamedTuple):
     """The items that a round records, kept until its commit has succeeded."""
 
     results: list[Result]
@@ -112,6 +120,12 @@ class Unrecorded(NamedTuple):
     due_retries: list[TimedRetry]
     stop: Literal["drain", "now"] | None
     suspect: str | None
+    """The suspect that the worker ran before: see `Rounds._choose`."""
+
+    @property
+    def any(self) -> bool:
+        """Whether there is something to record."""
+        return bool(self.results or self.releases or self.due_retries or self.stop)
 
 
 class LogState(NamedTuple):
@@ -158,7 +172,7 @@ class Rounds:
         self.due_retries: list[TimedRetry] = []
         self.stop: Literal["drain", "now"] | None = None
         """The stop that a signal requested. It is recorded, so that others see it."""
-        self._taken_up: Unrecorded | None = None
+        self._taken_up: TakenUp | None = None
 
     @property
     def has_unrecorded(self) -> bool:
@@ -246,29 +260,59 @@ class Rounds:
             return tx.head().position != position
 
     def write(self, slots: list[int], due: bool) -> Round:
-        """Prepare a transaction that records all items and claims a job for each of `slots`.
+        """Take up all items and prepare their transaction; the caller runs the commit.
 
-        due: also requeue jobs that have fallen due. Fewer jobs are claimed if fewer are ready. The
-        caller runs the commit of the result; if the commit fails, the caller calls `undo`.
-        Ended jobs are assumed to be unchanged since they were claimed. If the log has new events of
-        such a job, the jobs are read and the transaction is prepared again.
-        Raises the errors of the store, or WorkerEnded if another worker has taken this one over;
-        then nothing was written, and all items are still held.
+        If the commit fails, the caller calls `undo`. Parameters and errors are those of `prepare`;
+        after an error, the items are unrecorded again.
         """
+        self.take_up()
         try:
-            return self._prepare(slots, due, assume_unchanged=True)
-        except StreamConflict:
-            return self._prepare(slots, due, assume_unchanged=False)
+            return self.prepare(slots, due)
+        except BaseException:
+            self.undo()
+            raise
+
+    def take_up(self) -> None:
+        """Take up all items for the next round; items that are added later wait for another one."""
+        self._taken_up = TakenUp(
+            self.results, self.releases, self.due_retries, self.stop, self._suspect
+        )
+        self.results, self.releases, self.due_retries, self.stop = [], [], [], None
 
     def undo(self) -> None:
-        """Make the items of the last round unrecorded again, because its commit has failed."""
+        """Make the items of the last round unrecorded again, because it has failed."""
         assert self._taken_up
         results, releases, due_retries, stop, self._suspect = self._taken_up
         self.results, self.releases = results + self.results, releases + self.releases
         self.due_retries, self.stop = due_retries + self.due_retries, self.stop or stop
 
-    def _prepare(self, slots: list[int], due: bool, *, assume_unchanged: bool) -> Round:
-        """Prepare the transaction of `write`.
+    def record(self, slots: list[int], due: bool) -> Round:
+        """Prepare the transaction of the items that were taken up, and commit it.
+
+        It may run in another thread, which then is the only user of the store. Parameters are those
+        of `prepare`, errors also those of the commit.
+        """
+        return self.prepare(slots, due).committed()
+
+    def prepare(self, slots: list[int], due: bool) -> Round:
+        """Prepare a transaction that records what was taken up, and claims a job for each slot.
+
+        due: also requeue jobs that have fallen due. Fewer jobs are claimed if fewer are ready.
+        Ended jobs are assumed to be unchanged since they were claimed. If the log has new events of
+        such a job, the jobs are read and the transaction is prepared again.
+        Raises the errors of the store, or WorkerEnded if another worker has taken this one over;
+        then nothing was written.
+        """
+        assert self._taken_up
+        try:
+            return self._prepare(self._taken_up, slots, due, assume_unchanged=True)
+        except StreamConflict:
+            return self._prepare(self._taken_up, slots, due, assume_unchanged=False)
+
+    def _prepare(
+        self, items: TakenUp, slots: list[int], due: bool, *, assume_unchanged: bool
+    ) -> Round:
+        """Prepare the transaction of `prepare`.
 
         assume_unchanged: do not read the jobs of the results. If one has changed, StreamConflict is
         raised.
@@ -276,24 +320,26 @@ class Rounds:
         ahead = partial(self._queries_of_claims, len(slots)) if slots else tuple
         with self._queue.prepare(self._worker_id, self._patience_s, ahead) as session:
             before = session.tx.last[0]
+            number = len(slots)
             if slots and self._may_be_lost and not self._may_claim(session):
-                slots = []
-            requeued = self._requeue_due(session) if due or self.due_retries else 0
-            suspect = None if self._suspect in self._ending() else self._suspect
-            chosen = self._choose(session, len(slots), suspect) if slots else []
+                number = 0
+            has_due = due or items.due_retries
+            requeued = self._requeue_due(session, items.due_retries) if has_due else 0
+            suspect = None if items.suspect in _ending(items) else items.suspect
+            chosen = self._choose(session, number, suspect) if number else []
             if assume_unchanged:
-                session.assume(result.job for result in self.results)
+                session.assume(result.job for result in items.results)
             session.preload(
-                [*(result.job.id for result in self.results), *(job.job_id for job in chosen)]
+                [*(result.job.id for result in items.results), *(job.job_id for job in chosen)]
             )
             # Claims change no due time. Without a query after them, they are sent with the commit.
-            only_claims = not (due or self.has_unrecorded)
+            only_claims = not (due or items.any)
             earliest_us = timers.earliest(session.tx) if only_claims else None
-            ended = [(result, self._finish(session, result)) for result in self.results]
-            for release in self.releases:
+            ended = [(result, self._finish(session, result)) for result in items.results]
+            for release in items.releases:
                 session.send(release)
-            if self.stop:
-                how, reason = self.stop, "a signal"
+            if items.stop:
+                how, reason = items.stop, "a signal"
                 session.send(RequestStop(worker_id=self._worker_id, how=how, reason=reason))
             claimed = list(self._claim(session, slots, chosen))
             prepared = Round(
@@ -303,13 +349,10 @@ class Rounds:
                 claimed=claimed,
                 retries=list(_retries(ended, session.at_us)),
                 earliest_us=earliest_us if only_claims else timers.earliest(session.tx),
+                more_ready=len(claimed) == len(slots),
                 more_due=requeued == MOST_DUE_JOBS,
                 commit=session.commit,
             )
-        self._taken_up = Unrecorded(
-            self.results, self.releases, self.due_retries, self.stop, self._suspect
-        )
-        self.results, self.releases, self.due_retries, self.stop = [], [], [], None
         self._suspect = next((job.job_id for job in _suspects(chosen)), suspect)
         if claimed:
             self._likely = {assignment.job.spec.queue for assignment in claimed}
@@ -332,11 +375,6 @@ class Rounds:
             raise WorkerEnded(me.id, me.state)
         return me is None or me.stop is None
 
-    def _ending(self) -> set[str]:
-        """Return the ids of the jobs whose claims this transaction ends."""
-        results = {result.job.id for result in self.results}
-        return results | {release.job_id for release in self.releases}
-
     def _finish(self, session: Session, result: Result) -> Job | None:
         """Record a result and the output. Return the new state of the job; None if refused."""
         job = session.send(
@@ -356,14 +394,14 @@ class Rounds:
             session.keep_output(job.id, result.job.attempt, output.total_bytes, output.blob)
         return job
 
-    def _requeue_due(self, session: Session) -> int:
+    def _requeue_due(self, session: Session, due_retries: list[TimedRetry]) -> int:
         """Requeue jobs that are due by the wall clock, and own retries due by the monotonic clock.
 
         Restart each delay whose beginning is in the future by the clock. Return the number of jobs
         due by the wall clock, or of restarted delays if there are more of these: if it is
         MOST_DUE_JOBS, there may be more of them.
         """
-        for retry in self.due_retries:
+        for retry in due_retries:
             session.send(ComeDue(job_id=retry.job_id, at_us=max(retry.due_at_us, session.at_us)))
         due = timers.due(session.tx, session.at_us, MOST_DUE_JOBS)
         for job_id in due:
@@ -407,6 +445,12 @@ class Rounds:
         if position not in self._contexts:
             self._contexts[position] = contexts.get(session.tx, position) if position else None
         return self._contexts[position]
+
+
+def _ending(items: TakenUp) -> set[str]:
+    """Return the ids of the jobs whose claims end with these items."""
+    results = {result.job.id for result in items.results}
+    return results | {release.job_id for release in items.releases}
 
 
 def _suspects(candidates: list[ready.Ready]) -> list[ready.Ready]:

@@ -1,8 +1,9 @@
 """The loop of a worker: handle events, record and claim in one transaction, launch, wait.
 
 One thread runs the loop. It sleeps until an event arrives, so an idle worker uses almost no CPU.
-Only a commit may run at the same time, in the committer's thread (docs/decisions/0010). Until the
-loop has handled the outcome of the commit, it neither writes nor reads the log. `Running` owns the
+Only a commit may run at the same time, in the committer's thread (docs/decisions/0010); on a server
+the whole transaction does (docs/decisions/0027). Until the loop has handled the outcome, it neither
+writes nor reads the log. `Running` owns the
 attempts, `Prefetch` the claims that wait for a slot (docs/decisions/0007), `Rounds` the results
 that wait to be recorded, and `Pace` decides when to write and when to wake up. Two orders must
 hold: a job is launched only after the commit of its claim has returned, and the results of a
@@ -16,6 +17,7 @@ Clock, launcher and randomness are passed in.
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -46,6 +48,7 @@ from .takeover import Peers
 from .timers import Timers
 
 Refused = Full | Busy | Away
+REFUSED = (Full, Busy, Away)
 """Errors of the store after which the same is tried again."""
 
 Reason = Literal["drained", "stopped", "until-empty", "until-idle", "keeper-lost"]
@@ -374,23 +377,30 @@ class Supervisor:
         return again_us if event_us is None else min(again_us, event_us)
 
     def _write(self, step: WriteNow) -> None:
-        """Prepare a round, and commit it: in the other thread if jobs run or are claimed ahead."""
+        """Prepare a round, and commit it: in the other thread if jobs run or are claimed ahead.
+
+        On a server, all of it runs there: each answer takes longer than a short job.
+        """
         if self._server is not None:
             self._server.fence.hold()  # no attempt that the fence has killed is recorded as failed
         now_us = self._now_us()
         if step.release_expired:
             self._rounds.releases += self._prefetch.release_expired(now_us)
         slots = self._slots_to_claim(step, now_us)
-        try:
-            prepared = self._rounds.write(slots, self._news.due)
-        except (Full, Busy, Away) as error:
-            self._back_off(error)
+        self._rounds.take_up()
+        due, self._news.due = self._news.due, False
+        if self._server is not None:
+            self._committer.start(partial(self._rounds.record, slots, due))
             return
-        self._news.ready, self._news.due = len(prepared.claimed) == len(slots), prepared.more_due
-        if len(self._running) or self._prefetch or self._server is not None:
-            self._committer.start(prepared)  # in the other thread, as the loop has work
+        try:
+            prepared = self._rounds.prepare(slots, due)
+        except REFUSED as error:
+            self._refused(error)
+            return
+        if len(self._running) or self._prefetch:
+            self._committer.start(prepared.committed)  # in the other thread, as the loop has work
         else:
-            self._finish(prepared, prepared.commit)
+            self._finish(prepared.committed)
 
     def _slots_to_claim(self, step: WriteNow, now_us: int) -> list[int]:
         """Return a slot for each job to claim; several may be prefetched for one."""
@@ -400,19 +410,23 @@ class Supervisor:
 
     def _take_in_commit(self) -> None:
         """Handle the end of the commit in the committer's thread."""
-        self._finish(self._committer.round, self._committer.outcome)
+        self._finish(self._committer.outcome)
 
-    def _finish(self, prepared: Round, commit: Callable[[], None]) -> None:
-        """Commit and handle the recorded round. If that fails, its items are recorded later."""
+    def _finish(self, record: Callable[[], Round]) -> None:
+        """Commit and handle a round. If that fails, its items are recorded later."""
         try:
-            commit()
-        except (Full, Busy, Away, StreamConflict) as error:
-            self._rounds.undo()
-            self._news.ready = self._news.due = True
-            if not isinstance(error, StreamConflict):  # else the next round reads the other events
-                self._back_off(error)
+            recorded = record()
+        except (*REFUSED, StreamConflict) as error:
+            self._refused(error)
         else:
-            self._take_in_round(prepared)
+            self._take_in_round(recorded)
+
+    def _refused(self, error: Refused | StreamConflict) -> None:
+        """Keep the items of a round that has failed."""
+        self._rounds.undo()
+        self._news.ready = self._news.due = True
+        if not isinstance(error, StreamConflict):  # else the next round reads the other events
+            self._back_off(error)
 
     def _back_off(self, error: Refused) -> None:
         """Try again later, as the store refuses writes now; after a third stop signal, raise."""
@@ -429,6 +443,10 @@ class Supervisor:
     def _take_in_round(self, committed: Round) -> None:
         """Handle a round that is in the log: only now its claims may be launched."""
         self._pace.written()
+        self._news.ready, self._news.due = (
+            committed.more_ready,
+            self._news.due or committed.more_due,
+        )
         if committed.before == self._news.position:  # else there are events of others to read
             self._news.position = committed.position
         self._arm(committed.earliest_us)

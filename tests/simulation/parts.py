@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import greenlet
 
-from eventstore.errors import Away
+from eventstore.errors import Away, StoreError
 from eventstore.lock import Lock
 from eventstore.store import Ahead, Reader
 from queuectl.api import Queue
@@ -248,30 +248,31 @@ class SimulatedCommitter:
     def __init__(self, world: "World") -> None:
         self._world = world
         self.done_at_us: int | None = None
-        self.round: Round | None = None
-        self._error: Away | None = None
+        self._round: Round | None = None
+        self._error: StoreError | WorkerEnded | None = None
 
     @property
     def busy(self) -> bool:
         return self.done_at_us is not None
 
-    def start(self, done: Round) -> None:
+    def start(self, record: Callable[[], Round]) -> None:
         assert not self.busy
         try:
-            done.commit()
-        except Away as error:
+            self._round = record()
+        except (StoreError, WorkerEnded) as error:
             self._error = error
-        self.round = done
         self.done_at_us = self._world.clock.now_us + self._world.random.choice(
             [0, 0, 1_500, 40_000]
         )
 
-    def outcome(self) -> None:
+    def outcome(self) -> Round:
         assert self.busy
         self.done_at_us = None
         error, self._error = self._error, None
         if error is not None:
             raise error
+        assert self._round
+        return self._round
 
 
 class SimulatedHeart:

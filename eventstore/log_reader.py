@@ -9,7 +9,7 @@ from .codec import recorded_from
 from .dialect import Dialect
 from .errors import ChainBroken
 from .events.recorded import Recorded
-from .store import Ahead, Bindings, Head, Query, Row, StoredOutput
+from .store import Bindings, Head, Query, Row, StoredOutput
 
 # By the primary key: the last page of the table.
 LAST = "SELECT position, hash, type FROM events ORDER BY position DESC LIMIT 1"
@@ -32,10 +32,6 @@ class LogReader(ABC):
     @abstractmethod
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Return all rows of a statement."""
-
-    def read_ahead(self, _: Ahead) -> None:
-        """Do nothing: only a store on a server gains from running queries together."""
-        return
 
     @abstractmethod
     def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:

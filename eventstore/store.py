@@ -98,12 +98,6 @@ class Reader(Protocol):
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Return all rows of a statement."""
 
-    def read_ahead(self, queries: Ahead) -> None:
-        """Run these queries at once if each of them would be a round trip to a server.
-
-        `query` then returns their rows, until something is written.
-        """
-
     def rows(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
         """Iterate over the rows of a statement, in constant memory."""
 
@@ -296,9 +290,10 @@ class Log(Protocol):
     distant: bool
     """True if each statement is a message to a server: then a few large ones are faster."""
 
-    def read(self) -> AbstractContextManager[Reader]:
+    def read(self, ahead: Ahead = tuple) -> AbstractContextManager[Reader]:
         """Return a snapshot of the queue that is valid until the block ends.
 
+        ahead: returns queries that will be needed; on a server they are run with the beginning.
         Raises TransactionOpen if a transaction of this store is open.
         """
 
@@ -316,11 +311,13 @@ class Log(Protocol):
         ReadOnly, Gone, StorageFailed or TransactionOpen if nothing was written, or OutcomeUnknown.
         """
 
-    def prepare(self, actor: str, patience_s: float = PATIENCE_S) -> AbstractContextManager[Writer]:
+    def prepare(
+        self, actor: str, patience_s: float = PATIENCE_S, ahead: Ahead = tuple
+    ) -> AbstractContextManager[Writer]:
         """Run one write transaction up to its commit, which the caller runs: `transaction.commit`.
 
-        Until the commit has returned or raised, nothing else may use this store. Parameters and
-        errors are those of `write`.
+        Until the commit has returned or raised, nothing else may use this store. ahead: as for
+        `read`. Other parameters and errors are those of `write`.
         """
 
     def head(self) -> Head:

@@ -93,8 +93,9 @@ class Queue:
         patience_s and the rules for the commit are those of Store.prepare; ahead as for `read`.
         """
         self._refuse_if_closed()
-        with self.store.prepare(actor or self.actor, patience_s) as tx:
-            tx.read_ahead(lambda: (READ_CHECKPOINT, *ahead()))
+        with self.store.prepare(
+            actor or self.actor, patience_s, lambda: (READ_CHECKPOINT, *ahead())
+        ) as tx:
             refuse_unfit(tx, head=tx.last[0])
             if tx.moved:
                 raise _moved(self.location.name, tx)

@@ -6,7 +6,7 @@ returned, the log must not be used. See docs/decisions/0010 and 0017.
 
 import time
 from _thread import allocate_lock
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Literal, TypeVar
@@ -28,16 +28,16 @@ from ..errors import (
     TransactionOpen,
     Unfinished,
 )
-from ..store import PATIENCE_S, Head
+from ..store import PATIENCE_S, Ahead, Head, Query
 from .address import Address, with_bindings
 from .causes import hidden, with_cause
 from .connecting import Connection, connect
 from .failures import is_away, translated
 from .flushing import commands, is_flushed, wait_until_flushed
-from .reader import PostgresReader, PostgresSnapshot
-from .round_trip import Command, run
+from .reader import PostgresReader, PostgresSnapshot, commands_of
+from .round_trip import Command, begin, run
 from .schema import NOW_US
-from .transaction import Begun, PostgresTransaction, begin
+from .transaction import Begun, PostgresTransaction, begin_writing
 
 SETTLE_S, SETTLE_PAUSE_S = 30.0, 0.2
 """How long the outcome of a commit is looked for while the server is away, and the pauses."""
@@ -108,12 +108,14 @@ class PostgresLog:
         """False if a migration into the queue was under way when it was opened."""
         self._refuse_unfinished(connected.is_complete)
 
-    def read(self) -> AbstractContextManager[PostgresReader]:
+    def read(self, ahead: Ahead = tuple) -> AbstractContextManager[PostgresReader]:
         """Return a snapshot of the database that is valid until the block ends.
 
-        Raises TransactionOpen if a transaction of this log is open.
+        ahead: returns queries, which are run with the beginning. `query` returns their rows. One
+        that fails makes no difference: later, `query` runs each by itself. Raises TransactionOpen
+        if a transaction of this log is open.
         """
-        return self._read(READ, PostgresSnapshot)
+        return self._read(READ, PostgresSnapshot, ahead)
 
     def read_log(self) -> AbstractContextManager[PostgresReader]:
         """Return a reader of the log and the outputs, each of whose queries has its own snapshot.
@@ -123,13 +125,18 @@ class PostgresLog:
         return self._read(READ_LOG, PostgresReader)
 
     @contextmanager
-    def _read(self, begin_with: str, kind: type[PostgresReader]) -> Iterator[PostgresReader]:
+    def _read(
+        self, begin_with: str, kind: type[PostgresReader], ahead: Ahead = tuple
+    ) -> Iterator[PostgresReader]:
         self._take_turn()
         try:
             with self._translated():
-                begin_reading = begin_with.format(schema=self._schema).encode()
-                self._begun(lambda connection: connection.execute(begin_reading))
-                yield kind(self._connection, self._schema)
+                beginning = begin_with.format(schema=with_bindings(self._schema)).encode()
+                queries = list(ahead())
+                commands = commands_of(queries)
+                answers = self._begun(lambda connection: begin(connection, beginning, commands))
+                read_ahead = zip(queries, answers, strict=False)  # there may be no answers
+                yield kind(self._connection, self._schema, read_ahead)
         finally:
             self._roll_back()
             self._turn.release()
@@ -181,18 +188,21 @@ class PostgresLog:
             raise with_cause(error, self._open_connection, self._address) from None
 
     @contextmanager
-    def prepare(self, actor: str, patience_s: float = PATIENCE_S) -> Iterator[PostgresTransaction]:
+    def prepare(
+        self, actor: str, patience_s: float = PATIENCE_S, ahead: Ahead = tuple
+    ) -> Iterator[PostgresTransaction]:
         """Run one write transaction up to its commit, which the caller runs: `transaction.commit`.
 
         The commit may run in another thread, once. Until it has returned or raised, nothing else
-        may use this log. Parameters and errors are those of `write`.
+        may use this log. ahead: as for `read`; `query` returns their rows until something is
+        written. Other parameters and errors are those of `write`.
         """
         if self.readonly:
             raise ReadOnly(self.label)
         self._take_turn()
         try:
             with self._translated():
-                begun = self._begin_writing(patience_s)
+                begun = self._begin_writing(patience_s, list(ahead()))
                 transaction = PostgresTransaction(self._connection, self._schema, actor, begun)
                 yield transaction
                 transaction.flush()
@@ -308,10 +318,10 @@ class PostgresLog:
                 raise
             return begin_with(self._connection)
 
-    def _begin_writing(self, patience_s: float) -> Begun:
+    def _begin_writing(self, patience_s: float, queries: Sequence[Query] = ()) -> Begun:
         """Take the write lock; wait for it at most `patience_s`. Raises Busy or Gone."""
         try:
-            begun = self._begun(lambda connection: self._locked(connection, patience_s))
+            begun = self._begun(lambda connection: self._locked(connection, patience_s, queries))
         except psycopg.errors.UndefinedTable:
             self._roll_back()
             if error := hidden(self._open_connection, self._address):
@@ -326,19 +336,22 @@ class PostgresLog:
         self._set_clock(begun.now_us)
         return begun
 
-    def _locked(self, connection: Connection, patience_s: float) -> Begun | None:
+    def _locked(
+        self, connection: Connection, patience_s: float, queries: Sequence[Query]
+    ) -> Begun | None:
         """Take the write lock; report a wait of more than a second.
 
         A caller with less patience than usual reports by itself: the report costs its turn.
         """
+        take = partial(begin_writing, connection, self._schema, self.queue_id, queries)
         if self._on_wait is None or patience_s < PATIENCE_S:
-            return begin(connection, self._schema, self.queue_id, patience_s)
+            return take(patience_s)
         try:
-            return begin(connection, self._schema, self.queue_id, REPORTED_AFTER_S)
+            return take(REPORTED_AFTER_S)
         except psycopg.errors.LockNotAvailable:
             connection.execute("ROLLBACK")
             self._on_wait(f"waiting for another process, which has locked {self.label}")
-            return begin(connection, self._schema, self.queue_id, patience_s - REPORTED_AFTER_S)
+            return take(patience_s - REPORTED_AFTER_S)
 
     def _take_turn(self) -> None:
         if not self._turn.acquire(blocking=False):

@@ -1,6 +1,6 @@
 """Reading the log and the other tables in one snapshot of the database."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import count
 from typing import Any
@@ -10,10 +10,10 @@ from ..codec import recorded_from
 from ..dialect import POSTGRES, Dialect
 from ..events.recorded import Recorded
 from ..log_reader import LogReader
-from ..store import Ahead, Bindings, Head, RecordedOutput, Row
+from ..store import Bindings, Head, Query, RecordedOutput, Row
 from . import outputs
 from .connecting import Connection
-from .round_trip import Command, Cursor, run_all
+from .round_trip import Command, Cursor
 
 # By the primary key: the cost is proportional to the number of events read.
 ALL = f"""
@@ -37,6 +37,9 @@ TABLES = """
      WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind = 'r'
        AND attnum > 0 AND NOT attisdropped ORDER BY relname, attnum"""
 
+Answer = tuple[Query, list[Row]]
+"""A query that was read ahead, and its rows."""
+
 _END = 2**63 - 1
 
 ROWS_PER_FETCH = 1_000
@@ -50,26 +53,18 @@ class PostgresReader(LogReader):
     dialect: Dialect = POSTGRES
     _tables_sql, _hash_sql = TABLES, HASH_AT
 
-    def __init__(self, connection: Connection, quoted_schema: str) -> None:
+    def __init__(
+        self, connection: Connection, quoted_schema: str, read_ahead: Iterable[Answer] = ()
+    ) -> None:
+        """read_ahead: the answers to queries that were run together. `query` returns them."""
         self._connection, self._schema = connection, quoted_schema
-        self._read: dict[Any, list[Row]] = {}
-        """The rows that were read ahead, by query."""
+        self._read = {_key(sql, bindings): rows for (sql, bindings), rows in read_ahead}
 
     def query(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Return all rows of a statement."""
         if self._read and (rows := self._read.get(_key(sql, bindings))) is not None:
             return rows
         return self._execute(text(sql), bindings).fetchall()
-
-    def read_ahead(self, queries: Ahead) -> None:
-        """Run these queries in one round trip. `query` returns their rows until the next write.
-
-        A query that fails makes no difference: later, `query` runs each by itself.
-        """
-        listed = list(queries())
-        commands = [Command(text(sql), bindings) for sql, bindings in listed]
-        keys = [_key(sql, bindings) for sql, bindings in listed]
-        self._read.update(zip(keys, run_all(self._connection, commands), strict=False))
 
     def _execute(self, statement: bytes, bindings: Bindings | Sequence[Any] = ()) -> Cursor:
         return self._connection.execute(statement, bindings)
@@ -167,3 +162,8 @@ def _key(sql: str, bindings: Bindings) -> Any:
 def text(sql: str) -> bytes:
     """Return a query as psycopg takes it."""
     return POSTGRES.query(sql).encode()
+
+
+def commands_of(queries: Sequence[Query]) -> list[Command]:
+    """Return the queries as they are sent."""
+    return [Command(text(sql), bindings) for sql, bindings in queries]

@@ -24,9 +24,6 @@ class Command(NamedTuple):
     bindings: Bindings | Sequence[Any] = ()
 
 
-_SAVE, _SAVED = Command(b"SAVEPOINT ahead"), Command(b"RELEASE SAVEPOINT ahead")
-
-
 def run(connection: Connection, commands: Sequence[Command]) -> Cursor:
     """Run the commands in order, in one round trip, and return the result of the last one.
 
@@ -42,21 +39,29 @@ def last_result(cursor: Cursor) -> Cursor:
     return cursor
 
 
-def run_all(connection: Connection, queries: Sequence[Command]) -> list[list[Row]]:
-    """Run the queries in one round trip, inside a transaction; return the rows of each.
+def begin(connection: Connection, beginning: bytes, queries: Sequence[Command]) -> list[list[Row]]:
+    """Begin a transaction and run queries in it, in one round trip.
 
-    If one of them cannot be run, such as without its table, return nothing at all.
+    beginning: statements, whose `%` are doubled (`with_bindings`). Return the rows of each
+    statement that returns any, those of the beginning first. If one of the queries cannot be run,
+    such as without its table, only the beginning is run. Raises psycopg.Error.
     """
     try:
-        cursor = _sent(connection, [_SAVE, *queries, _SAVED])
+        return _all_rows(_sent(connection, [Command(beginning), *queries]))
     except psycopg.ProgrammingError:
-        connection.execute("ROLLBACK TO SAVEPOINT ahead")
-        return []
+        if not queries:
+            raise
+        connection.execute("ROLLBACK")
+        return begin(connection, beginning, ())
+
+
+def _all_rows(cursor: Cursor) -> list[list[Row]]:
     all_rows = []
-    while cursor.nextset():
+    while True:
         if cursor.description is not None:
             all_rows.append(cursor.fetchall())
-    return all_rows
+        if not cursor.nextset():
+            return all_rows
 
 
 def _sent(connection: Connection, commands: Sequence[Command]) -> Cursor:

@@ -10,15 +10,16 @@ from ..appending import Appending
 from ..chain import COLUMNS, GENESIS
 from ..errors import StreamConflict
 from ..log_reader import LAST
-from ..store import Bindings, Row
+from ..store import Bindings, Query, Row
 from ..tables import Statement
-from .address import quoted
+from . import round_trip
+from .address import quoted, with_bindings
 from .connecting import Connection
 from .flushing import WaitsFor
 from .following import IS_FOLLOWED, lock_number
 from .notifying import NEWS, Channel, announcements
-from .reader import PostgresReader, text
-from .round_trip import Command, Cursor, last_result, run
+from .reader import Answer, PostgresReader, commands_of, text
+from .round_trip import Command, Cursor, run
 from .schema import CONFLICT, LOCK_CLASS, NOW_US
 from .writing import arrays, columns, merged, sql
 
@@ -82,6 +83,8 @@ class Begun(NamedTuple):
     """Position and hash of the last record."""
     last_type: str | None
     """Its type; None if the log is empty."""
+    read_ahead: list[Answer]
+    """The answers to the queries that were sent with the request."""
 
 
 class PostgresTransaction(Appending, PostgresReader):
@@ -93,7 +96,7 @@ class PostgresTransaction(Appending, PostgresReader):
     def __init__(
         self, connection: Connection, quoted_schema: str, actor: str, begun: Begun
     ) -> None:
-        PostgresReader.__init__(self, connection, quoted_schema)
+        PostgresReader.__init__(self, connection, quoted_schema, begun.read_ahead)
         Appending.__init__(self, actor, begun.now_us, begun.last, begun.last_type)
         self.commit_waits_for = begun.commit_waits_for
         self._key, self._is_followed, self._has_news = begun.queue_id, begun.is_followed, False
@@ -210,19 +213,28 @@ def _conflict(error: psycopg.Error) -> Exception:
     return StreamConflict(stream, int(version), int(current))
 
 
-def begin(connection: Connection, quoted_schema: str, key: str, patience_s: float) -> Begun | None:
+def begin_writing(
+    connection: Connection,
+    quoted_schema: str,
+    key: str,
+    queries: Sequence[Query],
+    patience_s: float,
+) -> Begun | None:
     """Take the write lock of a queue and return what the server answers; None if it is gone.
 
-    key: the id of the queue, of which the lock's number is a part.
+    key: the id of the queue, of which the lock's number is a part. queries: to run under the lock.
     """
     message = BEGIN.format(
-        schema=quoted_schema,
+        schema=with_bindings(quoted_schema),
         patience_ms=max(1, round(patience_s * 1000)),  # 0 would mean without end
         lock=lock_number(key),
     )
-    row = last_result(connection.execute(message.encode())).fetchone()
-    if row is None:
+    _, states, *answers = round_trip.begin(connection, message.encode(), commands_of(queries))
+    if not states:
         return None
-    stored_key, now_us, commit_waits_for, complete, is_followed, position, hash_, type_ = row
+    stored_key, now_us, commit_waits_for, complete, is_followed, position, hash_, type_ = states[0]
     last = (0, GENESIS) if position is None else (position, hash_)
-    return Begun(stored_key, now_us, commit_waits_for, complete, is_followed, last, type_)
+    read_ahead = list(zip(queries, answers, strict=False))  # there may be no answers
+    return Begun(
+        stored_key, now_us, commit_waits_for, complete, is_followed, last, type_, read_ahead
+    )

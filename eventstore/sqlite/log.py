@@ -25,7 +25,7 @@ from ..errors import (
 from ..file_identity import file_identity, key_of
 from ..lock import Lock
 from ..side_folder import SideFolder
-from ..store import PATIENCE_S, Head, OnProgress, RingsFor
+from ..store import PATIENCE_S, Ahead, Head, OnProgress, RingsFor
 from .busy_wait import OnWait, Patience
 from .doorbell import SqliteDoorbell, SqliteGuardedDoorbell, ring
 from .error_translation import busy, translated
@@ -84,10 +84,11 @@ class SqliteStore:
         """Whether `path` is recorded in the file. `new`: it is recorded, but only in the -wal."""
 
     @contextmanager
-    def read(self) -> Iterator[SqliteReader]:
+    def read(self, _: Ahead = tuple) -> Iterator[SqliteReader]:
         """Return a snapshot of the database that is valid until the block ends.
 
-        Raises TransactionOpen if a transaction of this store is open.
+        Nothing is read ahead: only a store on a server gains from that. Raises TransactionOpen if a
+        transaction of this store is open.
         """
         self._take_turn()
         try:
@@ -124,7 +125,9 @@ class SqliteStore:
         return self.write(actor="")
 
     @contextmanager
-    def prepare(self, actor: str, patience_s: float = PATIENCE_S) -> Iterator[SqliteTransaction]:
+    def prepare(
+        self, actor: str, patience_s: float = PATIENCE_S, _: Ahead = tuple
+    ) -> Iterator[SqliteTransaction]:
         """Run one write transaction up to its commit, which the caller runs: `transaction.commit`.
 
         The commit may run in another thread, once. Until it has returned or raised, nothing else

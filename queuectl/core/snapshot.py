@@ -135,8 +135,7 @@ class Reading:
     def _begin(self, store: Store, stack: ExitStack, ahead: Ahead) -> Reader:
         """Begin to read, until the stack is closed."""
         stack.close()  # ends what an earlier try has begun
-        reader = stack.enter_context(store.read())
-        reader.read_ahead(lambda: (READ_CHECKPOINT, READ_HEAD, *ahead()))
+        reader = stack.enter_context(store.read(lambda: (READ_CHECKPOINT, READ_HEAD, *ahead())))
         refuse_unfit(reader)
         return reader
 

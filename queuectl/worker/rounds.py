@@ -122,11 +122,6 @@ class TakenUp(NamedTuple):
     suspect: str | None
     """The suspect that the worker ran before: see `Rounds._choose`."""
 
-    @property
-    def any(self) -> bool:
-        """Whether there is something to record."""
-        return bool(self.results or self.releases or self.due_retries or self.stop)
-
 
 class LogState(NamedTuple):
     """The parts of the log that concern a worker."""
@@ -317,7 +312,7 @@ class Rounds:
         assume_unchanged: do not read the jobs of the results. If one has changed, StreamConflict is
         raised.
         """
-        ahead = partial(self._queries_of_claims, len(slots)) if slots else tuple
+        ahead = partial(self._queries_ahead, len(slots))
         with self._queue.prepare(self._worker_id, self._patience_s, ahead) as session:
             before = session.tx.last[0]
             number = len(slots)
@@ -332,9 +327,8 @@ class Rounds:
             session.preload(
                 [*(result.job.id for result in items.results), *(job.job_id for job in chosen)]
             )
-            # Claims change no due time. Without a query after them, they are sent with the commit.
-            only_claims = not (due or items.any)
-            earliest_us = timers.earliest(session.tx) if only_claims else None
+            # Only results add due times. Without a query after them, they are sent with the commit.
+            waiting_us = None if has_due else timers.earliest(session.tx)
             ended = [(result, self._finish(session, result)) for result in items.results]
             for release in items.releases:
                 session.send(release)
@@ -342,13 +336,16 @@ class Rounds:
                 how, reason = items.stop, "a signal"
                 session.send(RequestStop(worker_id=self._worker_id, how=how, reason=reason))
             claimed = list(self._claim(session, slots, chosen))
+            retries = list(_retries(ended, session.at_us))
             prepared = Round(
                 before=before,
                 position=session.tx.last[0],
                 ended=ended,
                 claimed=claimed,
-                retries=list(_retries(ended, session.at_us)),
-                earliest_us=earliest_us if only_claims else timers.earliest(session.tx),
+                retries=retries,
+                earliest_us=timers.earliest(session.tx)
+                if has_due
+                else _earlier(waiting_us, retries),
                 more_ready=len(claimed) == len(slots),
                 more_due=requeued == MOST_DUE_JOBS,
                 commit=session.commit,
@@ -358,12 +355,13 @@ class Rounds:
             self._likely = {assignment.job.spec.queue for assignment in claimed}
         return prepared
 
-    def _queries_of_claims(self, number: int) -> Iterator[Query]:
+    def _queries_ahead(self, number: int) -> Iterator[Query]:
         """Yield the queries with which a transaction begins that claims so many jobs."""
-        if self._may_be_lost:
-            yield workers.get_query(self._worker_id)
         yield timers.EARLIEST
-        yield from self._next_ready_queries(number)
+        if number:
+            if self._may_be_lost:
+                yield workers.get_query(self._worker_id)
+            yield from self._next_ready_queries(number)
 
     def _may_claim(self, session: Session) -> bool:
         """Return False if this worker was asked to stop.
@@ -456,6 +454,12 @@ def _ending(items: TakenUp) -> set[str]:
 def _suspects(candidates: list[ready.Ready]) -> list[ready.Ready]:
     """Return the jobs that become dead if their worker dies once more."""
     return [job for job in candidates if job.lost_in_row >= MOST_LOST_IN_ROW - 1]
+
+
+def _earlier(waiting_us: int | None, retries: list[OwnRetry]) -> int | None:
+    """Return the earliest due time: of these retries, or that of all other jobs."""
+    due_us = [retry.due_at_us for retry in retries]
+    return min(due_us if waiting_us is None else [*due_us, waiting_us], default=None)
 
 
 def _retries(ended: list[tuple[Result, Job | None]], at_us: int) -> Iterator[OwnRetry]:

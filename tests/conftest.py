@@ -144,7 +144,7 @@ def server_of() -> Iterator[Callable[[str], Server]]:
         yield cache(lambda name: stack.enter_context(running(name, "fsync=off")))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def postgres(server_of: Callable[[str], Server]) -> Server:
     """The PostgreSQL server of the oldest installation. It syncs nothing to disk."""
     if not installations():

@@ -10,6 +10,7 @@ import pytest
 from queuectl.dashboard.app import create_app
 from tests.behaviour.test_terminal import screen
 from tests.ctl import Ctl
+from tests.sampling import first_of
 
 IDS = [
     "9f1c2d3e-1111-4222-8333-444455556666",
@@ -23,7 +24,7 @@ IDS = [
 ]
 
 
-@pytest.mark.parametrize("job_id", IDS)
+@pytest.mark.parametrize("job_id", first_of(IDS, 4))
 def test_a_job_is_named_by_its_id_in_every_command(ctl: Ctl, job_id: str) -> None:
     command = "echo $QUEUECTL_JOB; seq 20000"
     assert ctl("enqueue", "--id", job_id, "--", command).out == f"{job_id}\n"
@@ -44,7 +45,7 @@ def test_a_job_is_named_by_its_id_in_every_command(ctl: Ctl, job_id: str) -> Non
     assert ctl("verify").code == ctl("replay", "--check").code == 0
 
 
-@pytest.mark.parametrize("job_id", IDS)
+@pytest.mark.parametrize("job_id", first_of(IDS, 4))
 def test_a_page_of_the_dashboard_names_it(ctl: Ctl, job_id: str) -> None:
     ctl("enqueue", "--id", job_id, "--", "echo here; seq 20000")
     ctl.drain()

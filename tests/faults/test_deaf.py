@@ -4,6 +4,7 @@ import pytest
 
 from tests.ctl import until
 from tests.live_queue import LiveQueue
+from tests.sampling import first_of
 from tests.shapes import SHAPES, complete, in_folder, sleepers
 
 
@@ -16,7 +17,7 @@ def test_timeout_ends_all_processes_of_a_job(live: LiveQueue, shape: str) -> Non
     assert in_folder(live.work) == []
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", first_of(SHAPES, 3))
 def test_cancel_ends_all_processes_of_a_job(live: LiveQueue, shape: str) -> None:
     job = live.enqueue(SHAPES[shape], grace="100ms")
     with live.worker():

@@ -10,6 +10,7 @@ import pytest
 from queuectl.worker.liveness import lock_names
 from tests.ctl import UNPOLLED_S, Running, until
 from tests.live_queue import LiveQueue, freeze, kill, kill_both
+from tests.sampling import first_of
 from tests.shapes import SHAPES, complete, in_folder
 
 
@@ -43,7 +44,7 @@ def test_no_process_of_a_killed_supervisors_job_is_left(live: LiveQueue, shape: 
         assert in_folder(live.work) == []
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", first_of(SHAPES, 3))
 def test_supervisor_ends_its_jobs_when_its_keeper_is_killed(live: LiveQueue, shape: str) -> None:
     with live.worker() as running:
         job = begun(live, running, shape)
@@ -57,7 +58,7 @@ def test_supervisor_ends_its_jobs_when_its_keeper_is_killed(live: LiveQueue, sha
     assert live.wait(job) == ["completed"]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", first_of(SHAPES, 3))
 def test_next_worker_ends_the_processes_of_a_killed_worker(live: LiveQueue, shape: str) -> None:
     with live.worker() as running:
         job = begun(live, running, shape)

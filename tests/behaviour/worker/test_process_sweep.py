@@ -16,6 +16,7 @@ from queuectl.worker.process_mark import VARIABLE, Mark, mark_of
 from queuectl.worker.process_sweep import RLIMIT_RTTIME, alive, bearers, kill_all, send, survivors
 from tests.ctl import DEADLINE_S, until
 from tests.machine import needs_another_user
+from tests.sampling import first_of
 from tests.shapes import SHAPES, complete, in_folder
 
 TOKEN = uuid4().hex  # tests run in parallel, and must not kill the processes of others
@@ -154,7 +155,7 @@ for _ in range(30_000):
 """
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", first_of(range(5)))
 def test_chain_of_fast_forks_is_killed(number: int, tmp_path: Path) -> None:
     mark = mark_of(QUEUE, TOKEN, str(number), 1)
     beat = tmp_path / "beat"

@@ -43,12 +43,12 @@ def build(folder: Path, pending: int, finished: int) -> Path:
 def _finish(queue: Queue, number: int) -> None:
     """Claim and finish the next `number` jobs in one transaction."""
     with queue.write("bench") as session:
-        job_ids = [job.job_id for job in ready.next_ready(session.tx, (), number)]
-        session.preload(job_ids)
+        jobs = ready.next_ready(session.tx, (), number)
+        session.assume(jobs)
         at_us = session.at_us
-        for job_id in job_ids:
-            session.send(Claim(job_id=job_id, worker="bench", slot=1, at_us=at_us))
-            session.send(Finish(job_id=job_id, attempt=1, outcome=DONE, jitter=0, at_us=at_us))
+        for job in jobs:
+            session.send(Claim(job_id=job.id, worker="bench", slot=1, at_us=at_us))
+            session.send(Finish(job_id=job.id, attempt=1, outcome=DONE, jitter=0, at_us=at_us))
 
 
 def claim_ms(path: Path, times: int = 200) -> float:

@@ -68,7 +68,7 @@ INDEXES = (
 _STATE = tuple(TABLE.columns)[: len(Job.__struct_fields__)]
 """The columns that hold the fields of a job's state, in the same order."""
 
-_COLUMNS = ", ".join(_STATE)
+COLUMNS = ", ".join(_STATE)
 
 INSERT = TABLE.insert()
 
@@ -77,35 +77,35 @@ _FIRST_CHANGING = _STATE.index("state")
 UPDATE = TABLE.update(*_STATE[_FIRST_CHANGING:], "born")
 
 # By the unique index on id.
-LOAD = f"SELECT {_COLUMNS} FROM {{jobs}} WHERE id = :id"
+LOAD = f"SELECT {COLUMNS} FROM {{jobs}} WHERE id = :id"
 
-LOAD_MANY = f"SELECT {_COLUMNS} FROM {{jobs}} WHERE id IN ({{among}})"
+LOAD_MANY = f"SELECT {COLUMNS} FROM {{jobs}} WHERE id IN ({{among}})"
 
 # By the partial index: reads at most as many rows as the worker has slots.
-OF_WORKER = f"SELECT {_COLUMNS} FROM jobs WHERE worker = :worker ORDER BY born"
+OF_WORKER = f"SELECT {COLUMNS} FROM jobs WHERE worker = :worker ORDER BY born"
 
 # By the primary key, newest first: reads one page, unless conditions skip rows.
 NEWEST = f"""
-    SELECT {_COLUMNS} FROM jobs
+    SELECT {COLUMNS} FROM jobs
      WHERE born < :before AND born > :after {{conditions}} ORDER BY born DESC LIMIT :limit"""
 
 # By (state, born) or (queue, state, born): reads one page per state; then the pages are merged.
 RANGE = f"""
     SELECT * FROM (
-        SELECT {_COLUMNS} FROM jobs
+        SELECT {COLUMNS} FROM jobs
          WHERE {{range}} AND born < :before AND born > :after {{conditions}}
          ORDER BY born DESC LIMIT :limit) AS page{{number}}"""
 
 # By the key of `tags`, newest first.
 TAGGED = f"""
-    SELECT {_COLUMNS} FROM jobs
+    SELECT {COLUMNS} FROM jobs
      WHERE born IN (
             SELECT born FROM tags
              WHERE key = :key AND value = :value AND born < :before AND born > :after)
        {{conditions}} ORDER BY born DESC LIMIT :limit"""
 
 # By the primary key.
-BY_BORN = f"SELECT {_COLUMNS} FROM jobs WHERE born = :born"
+BY_BORN = f"SELECT {COLUMNS} FROM jobs WHERE born = :born"
 
 # Searches the JSON text first, which is cheap, and extracts the values of matching rows only.
 SEARCH = r"""(id {like} :search ESCAPE '\'
@@ -155,7 +155,7 @@ JOBS = ReadModel(name="jobs", version=3, kind="job", derive=derive, table=TABLE,
 def load(tx: Reader, job_id: str, tables: Tables) -> Job | None:
     """Return the job with this id; None if there is none. tables: the names to read from."""
     rows = tx.query(LOAD.format_map(tables), {"id": job_id})
-    return _job(rows[0]) if rows else None
+    return job_from(rows[0]) if rows else None
 
 
 def load_many(tx: Reader, job_ids: list[str], tables: Tables) -> dict[str, Job]:
@@ -163,7 +163,7 @@ def load_many(tx: Reader, job_ids: list[str], tables: Tables) -> dict[str, Job]:
     among = tx.dialect.among.format(parameter="ids")
     sql = LOAD_MANY.format(among=among, jobs=tables["jobs"])
     rows = tx.query(sql, {"ids": msgspec.json.encode(job_ids).decode()})
-    return {row[1]: _job(row) for row in rows}
+    return {row[1]: job_from(row) for row in rows}
 
 
 _LIVE = {"jobs": "jobs"}
@@ -182,21 +182,21 @@ def last_id(tx: Reader) -> str | None:
 
 def of_worker(tx: Reader, worker_id: str) -> list[Job]:
     """Return the jobs that this worker has claimed, oldest first."""
-    return [_job(row) for row in tx.query(OF_WORKER, {"worker": worker_id})]
+    return [job_from(row) for row in tx.query(OF_WORKER, {"worker": worker_id})]
 
 
 def page(tx: Reader, which: Filter, before_born: int | None = None, limit: int = 50) -> list[Job]:
     """Return at most `limit` matching jobs, newest first, with `born` < `before_born`."""
     before = before_born or _NEWEST_POSSIBLE
     bindings: dict[str, Any] = {"before": before, "after": which.born_after, "limit": limit}
-    return [_job(row) for row in tx.query(page_sql(tx.dialect, which, bindings), bindings)]
+    return [job_from(row) for row in tx.query(page_sql(tx.dialect, which, bindings), bindings)]
 
 
 def oldest(tx: Reader, which: Filter, after_born: int = 0, limit: int = 50) -> list[Job]:
     """Return at most `limit` matching jobs, oldest first, with `born` > `after_born`."""
     after = max(which.born_after, after_born)
     bindings: dict[str, Any] = {"before": _NEWEST_POSSIBLE, "after": after, "limit": limit}
-    return [_job(row) for row in tx.query(oldest_sql(tx.dialect, which, bindings), bindings)]
+    return [job_from(row) for row in tx.query(oldest_sql(tx.dialect, which, bindings), bindings)]
 
 
 def oldest_sql(dialect: Dialect, which: Filter, bindings: dict[str, Any]) -> str:
@@ -207,7 +207,7 @@ def oldest_sql(dialect: Dialect, which: Filter, bindings: dict[str, Any]) -> str
 def many(tx: Reader, born: Iterable[int]) -> list[Job]:
     """Return the jobs with these values of `born`, in this order; skip missing ones."""
     rows = (tx.query(BY_BORN, {"born": position}) for position in born)
-    return [_job(row[0]) for row in rows if row]
+    return [job_from(row[0]) for row in rows if row]
 
 
 def page_sql(dialect: Dialect, which: Filter, bindings: dict[str, Any]) -> str:
@@ -294,7 +294,8 @@ def _spec() -> msgspec.json.Decoder[Enqueued]:
     return msgspec.json.Decoder(Enqueued)
 
 
-def _job(row: Row) -> Job:
+def job_from(row: Row) -> Job:
+    """Return the job of a row of COLUMNS. Raises DamagedRow."""
     values = list(row)
     values[_CANCEL_REQUESTED] = bool(row[_CANCEL_REQUESTED])
     try:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
-from typing import NamedTuple
 
 from eventstore.store import Query, Reader, Row
 from eventstore.tables import Write
 
 from ..folds.job import Job
 from ..read_model import Change, ReadModel
+from .jobs import COLUMNS, job_from
 
 # A partial index on `jobs` instead of a separate table: one row less to write at each change.
 INDEXES = (
@@ -19,8 +19,8 @@ INDEXES = (
 )
 
 # In the order of the index: the cost does not grow with the number of pending or finished jobs.
-NEXT_READY = """
-    SELECT -priority, born, id, lost_in_row FROM jobs
+NEXT_READY = f"""
+    SELECT {COLUMNS}, -priority FROM jobs
      WHERE state = 'pending' AND queue = :queue ORDER BY priority DESC, born LIMIT :limit"""
 
 # Reads one row per queue.
@@ -34,14 +34,6 @@ OLDEST_OF = """
     SELECT id FROM jobs WHERE queue = :queue AND state = 'pending' ORDER BY born LIMIT 1"""
 
 
-class Ready(NamedTuple):
-    """A job that may be claimed."""
-
-    job_id: str
-    lost_in_row: int
-    """Number of consecutive attempts whose worker died: the job may be the cause."""
-
-
 def derive(_: Sequence[Change[Job]]) -> Iterator[Write]:
     """Write nothing: the database updates the index."""
     return iter(())
@@ -50,11 +42,11 @@ def derive(_: Sequence[Change[Job]]) -> Iterator[Write]:
 READY = ReadModel(name="ready", version=1, kind="job", derive=derive, indexes=INDEXES)
 
 
-def next_ready(tx: Reader, queues: tuple[str, ...], limit: int) -> list[Ready]:
+def next_ready(tx: Reader, queues: tuple[str, ...], limit: int) -> list[Job]:
     """Return at most `limit` jobs in the order in which to claim them. queues: empty means all."""
     waiting = queues or tuple(row[0] for row in tx.query(WAITING_QUEUES.sql))
-    heads = [_heads(tx, queue, limit) for queue in dict.fromkeys(waiting)]
-    return [Ready(*row[2:]) for row in islice(merge(*heads), limit)]
+    heads = [tx.query(*_heads_query(queue, limit)) for queue in dict.fromkeys(waiting)]
+    return [job_from(row[:-1]) for row in islice(merge(*heads, key=_rank), limit)]
 
 
 def next_ready_queries(
@@ -76,9 +68,9 @@ def oldest_waiting(tx: Reader, queue: str | None = None) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def _heads(tx: Reader, queue: str, limit: int) -> list[Row]:
-    """Return the first jobs of one queue: negative priority, born, id, lost_in_row."""
-    return tx.query(*_heads_query(queue, limit))
+def _rank(row: Row) -> tuple[int, int]:
+    """Return the negative priority of a row, and `born`."""
+    return row[-1], row[0]
 
 
 def _heads_query(queue: str, limit: int) -> Query:

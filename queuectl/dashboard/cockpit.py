@@ -108,8 +108,7 @@ def queue_page(tx: Reader, source: Source, name: str, now_us: int) -> QueuePage 
     totals = counts.by_queue(tx).get(name)
     if totals is None:
         return None
-    first = ready.next_ready(tx, (name,), RECENT_SHOWN)
-    waiting = [job for entry in first if (job := jobs.get(tx, entry.job_id))]
+    waiting = ready.next_ready(tx, (name,), RECENT_SHOWN)
     ended = jobs.Filter(queue=name, states=("completed", "failed", "dead", "cancelled"))
     recent = sorted(
         jobs.page(tx, ended, limit=5 * RECENT_SHOWN), key=lambda job: -job.changed_at_us

@@ -324,9 +324,9 @@ class Rounds:
             chosen = self._choose(session, number, suspect) if number else []
             if assume_unchanged:
                 session.assume(result.job for result in items.results)
-            session.preload(
-                [*(result.job.id for result in items.results), *(job.job_id for job in chosen)]
-            )
+            else:
+                session.preload(result.job.id for result in items.results)
+            session.assume(chosen)
             # Only results add due times. Without a query after them, they are sent with the commit.
             waiting_us = None if has_due else timers.earliest(session.tx)
             ended = [(result, self._finish(session, result)) for result in items.results]
@@ -350,7 +350,7 @@ class Rounds:
                 more_due=requeued == MOST_DUE_JOBS,
                 commit=session.commit,
             )
-        self._suspect = next((job.job_id for job in _suspects(chosen)), suspect)
+        self._suspect = next((job.id for job in _suspects(chosen)), suspect)
         if claimed:
             self._likely = {assignment.job.spec.queue for assignment in claimed}
         return prepared
@@ -409,7 +409,7 @@ class Rounds:
             session.send(Rearm(job_id=job_id, at_us=session.at_us))
         return max(len(due), len(restarted))
 
-    def _choose(self, session: Session, number: int, suspect: str | None) -> list[ready.Ready]:
+    def _choose(self, session: Session, number: int, suspect: str | None) -> list[Job]:
         """Return the next jobs to claim, at most `number`, in the order in which they are to run.
 
         suspect: the id of the suspect that this worker runs; None if it runs none. A suspect is a
@@ -427,16 +427,14 @@ class Rounds:
         postponed = suspects if suspect is not None else suspects[1:]
         return [job for job in candidates if job not in postponed][:number]
 
-    def _claim(
-        self, session: Session, slots: list[int], chosen: list[ready.Ready]
-    ) -> Iterator[Assignment]:
+    def _claim(self, session: Session, slots: list[int], chosen: list[Job]) -> Iterator[Assignment]:
         """Claim the chosen jobs, one per slot."""
-        for slot, (job_id, _) in zip(slots, chosen, strict=False):
-            job = session.send(
-                Claim(job_id=job_id, worker=self._worker_id, slot=slot, at_us=session.at_us)
+        for slot, job in zip(slots, chosen, strict=False):
+            claimed = session.send(
+                Claim(job_id=job.id, worker=self._worker_id, slot=slot, at_us=session.at_us)
             )
-            assert isinstance(job, Job), f"job {job_id} is ready and cannot be claimed: {job}"
-            yield Assignment(slot, job, self._context(session, job.spec.context))
+            assert isinstance(claimed, Job), f"job {job.id} is ready, but refused: {claimed}"
+            yield Assignment(slot, claimed, self._context(session, claimed.spec.context))
 
     def _context(self, session: Session, position: int) -> Context | None:
         """Return the context that the event at `position` recorded; None if there is none."""
@@ -451,7 +449,7 @@ def _ending(items: TakenUp) -> set[str]:
     return results | {release.job_id for release in items.releases}
 
 
-def _suspects(candidates: list[ready.Ready]) -> list[ready.Ready]:
+def _suspects(candidates: list[Job]) -> list[Job]:
     """Return the jobs that become dead if their worker dies once more."""
     return [job for job in candidates if job.lost_in_row >= MOST_LOST_IN_ROW - 1]
 

@@ -102,7 +102,7 @@ queue, written = Queue(sys.argv[1]), []
 while not select.select([sys.stdin], [], [], 0)[0]:
     written.append(queue.enqueue("true").id)
     with queue.read() as tx:
-        assert ready.next_ready(tx, (), 1) == [("2", 0)]
+        assert [job.id for job in ready.next_ready(tx, (), 1)] == ["2"]
     if len(written) == 1:
         print("writing", flush=True)
 print(len(written), written[-1])

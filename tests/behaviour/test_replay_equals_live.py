@@ -112,7 +112,7 @@ class AnyCommands(RuleBasedStateMachine):
         with self.queue.write(f"worker:{worker}") as session:
             rows = ready.next_ready(session.tx, (), limit)
             claimed = [
-                session.send(Claim(job_id=row.job_id, worker=worker, slot=1, at_us=session.at_us))
+                session.send(Claim(job_id=row.id, worker=worker, slot=1, at_us=session.at_us))
                 for row in rows
             ]
         assert all(isinstance(job, Job) for job in claimed)
@@ -217,9 +217,8 @@ class AnyCommands(RuleBasedStateMachine):
             rows = jobs.page(tx, jobs.Filter(), limit=1_000)
             for state, number in counts.total(tx).states.items():
                 assert number == sum(job.state == state for job in rows), state
-            assert set(ready.next_ready(tx, (), 1_000)) == {
-                (job.id, job.lost_in_row) for job in rows if job.state == "pending"
-            }
+            pending = {job.id: job for job in rows if job.state == "pending"}
+            assert {job.id: job for job in ready.next_ready(tx, (), 1_000)} == pending
             due = [job.due_at_us for job in rows if job.due_at_us is not None]
             assert timers.earliest(tx) == min(due, default=None)
             assert all((job.worker is not None) == (job.state == "processing") for job in rows)

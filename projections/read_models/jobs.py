@@ -1,7 +1,6 @@
 """One row per job: finding jobs by id, and listing them by state, queue and tag in pages."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -9,55 +8,13 @@ from msgspec.structs import astuple
 
 from eventstore import codec
 from eventstore.dialect import Dialect
-from eventstore.events.job import Enqueued
 from eventstore.events.recorded import Recorded
-from eventstore.store import Reader, Row
-from eventstore.tables import OfJson, Table, Write
+from eventstore.store import Reader
+from eventstore.tables import Write
 
-from ..errors import DamagedRow
 from ..folds.job import STATES, Job, State
+from ..job_rows import COLUMNS, STATE, TABLE, job_from
 from ..read_model import Change, ReadModel, Tables
-
-TABLE = Table(
-    "jobs",
-    {
-        "born": "integer",
-        "id": "text",
-        "spec": "text",
-        "state": "text",
-        "version": "integer",
-        "position": "integer",
-        "enqueued_at": "integer",
-        "changed_at": "integer",
-        "due_at": "integer or null",
-        "delay_us": "integer or null",
-        "attempt": "integer",
-        "skipped": "integer",
-        "worker": "text or null",
-        "round": "integer",
-        "retries_used": "integer",
-        "lost_in_row": "integer",
-        "cancel_requested": "integer",
-        "succeeded_runs": "integer",
-        "failed_runs": "integer",
-        "failure": "text or null",
-        "exit_code": "integer or null",
-        "signal": "integer or null",
-        "queue": "text",
-        "priority": "integer",
-    },
-    key=("born",),
-    unique=(("id",),),
-    computed={"command": OfJson("spec", "command")},
-    on_server={
-        # Each job is updated about three times, and old versions make the index `ready` slow.
-        "autovacuum_vacuum_scale_factor": "0.01",
-        "autovacuum_analyze_scale_factor": "0.02",
-        # A row of more than 2 kB keeps its spec elsewhere, so that an update does not copy it: with
-        # a spec of 1,500 bytes, it writes 0.8 kB instead of 3.1.
-        "toast_tuple_target": "256",
-    },
-)
 
 INDEXES = (
     "CREATE INDEX {jobs}_by_state_{generation} ON {jobs} (state, born)",
@@ -65,16 +22,11 @@ INDEXES = (
     "CREATE INDEX {jobs}_by_worker_{generation} ON {jobs} (worker) WHERE worker IS NOT NULL",
 )
 
-_STATE = tuple(TABLE.columns)[: len(Job.__struct_fields__)]
-"""The columns that hold the fields of a job's state, in the same order."""
-
-COLUMNS = ", ".join(_STATE)
-
 INSERT = TABLE.insert()
 
-_FIRST_CHANGING = _STATE.index("state")
+_FIRST_CHANGING = STATE.index("state")
 
-UPDATE = TABLE.update(*_STATE[_FIRST_CHANGING:], "born")
+UPDATE = TABLE.update(*STATE[_FIRST_CHANGING:], "born")
 
 # By the unique index on id.
 LOAD = f"SELECT {COLUMNS} FROM {{jobs}} WHERE id = :id"
@@ -120,7 +72,6 @@ OF_CAUSE = "born IN (SELECT born FROM dead WHERE cause = :cause)"
 
 LAST = "SELECT id FROM jobs ORDER BY born DESC LIMIT 1"
 
-_SPEC, _CANCEL_REQUESTED = _STATE.index("spec"), _STATE.index("cancel_requested")
 
 _NEWEST_POSSIBLE = 2**63 - 1
 
@@ -286,20 +237,3 @@ def _row(job: Job, enqueued: Recorded) -> tuple[Any, ...]:
     """Return the values of INSERT."""
     born, job_id, spec, *rest = astuple(job)
     return born, job_id, codec.data_of(enqueued), *rest, spec.queue, spec.priority
-
-
-@cache
-def _spec() -> msgspec.json.Decoder[Enqueued]:
-    """Return the decoder. It is created when the first row is read: enqueueing reads no rows."""
-    return msgspec.json.Decoder(Enqueued)
-
-
-def job_from(row: Row) -> Job:
-    """Return the job of a row of COLUMNS. Raises DamagedRow."""
-    values = list(row)
-    values[_CANCEL_REQUESTED] = bool(row[_CANCEL_REQUESTED])
-    try:
-        values[_SPEC] = _spec().decode(row[_SPEC])
-    except msgspec.MsgspecError:
-        raise DamagedRow("jobs", f"job {row[1]}") from None
-    return Job(*values)

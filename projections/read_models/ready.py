@@ -8,8 +8,8 @@ from eventstore.store import Query, Reader, Row
 from eventstore.tables import Write
 
 from ..folds.job import Job
+from ..job_rows import COLUMNS, job_from
 from ..read_model import Change, ReadModel
-from .jobs import COLUMNS, job_from
 
 # A partial index on `jobs` instead of a separate table: one row less to write at each change.
 INDEXES = (

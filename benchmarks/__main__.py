@@ -20,7 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each race")
     parser.add_argument("--jobs", type=int, default=5000, help="jobs of a drain")
-    parser.add_argument("--server-jobs", type=int, default=1000, help="jobs of a drain there")
+    parser.add_argument("--server-jobs", type=int, default=3000, help="jobs of a drain there")
     parser.add_argument("--lines", type=int, default=200_000, help="jobs of a bulk enqueue")
     parser.add_argument("--idle", type=float, default=30.0, help="seconds to watch an idle worker")
     parser.add_argument("--grow", type=int, nargs="*", default=[1_000, 100_000], help="sizes")

@@ -1,7 +1,6 @@
 """The fixtures, options and hooks of all tests."""
 
 import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -14,6 +13,7 @@ from tests.ctl import Ctl
 from tests.machine import CHROMIUM, FAKETIME, STRACE, missing
 from tests.places import SERVER
 from tests.postgres import Server, installations, running
+from tests.signals import reset_signals
 from tests.torture.proof import PROVE
 
 # Neither a slow machine nor a draw decides whether a test passes: each run tries the same examples.
@@ -30,10 +30,7 @@ settings.load_profile("queuectl")
 
 os.environ.pop("PYTHONUNBUFFERED", None)  # users do not set it: output is buffered for them
 
-# A shell that runs the tests in the background ignores SIGINT, and nohup ignores SIGHUP. Programs
-# would inherit that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+reset_signals()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,6 +3,8 @@
 import argparse
 import sys
 
+from tests.signals import reset_signals
+
 from .proof import Proof, tried
 from .proofs import PROOFS
 
@@ -10,6 +12,7 @@ from .proofs import PROOFS
 def main() -> int:
     """Run the named proofs, or all. Return 1 if a guarantee was broken."""
     options = _arguments()
+    reset_signals()
     broken = 0
     print("| guarantee | tried | findings | seconds | |\n|---|---|---|---|---|", flush=True)
     for proof in PROOFS:

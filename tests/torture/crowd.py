@@ -137,7 +137,11 @@ class Crowd:
         for host in self._workers:
             os.kill(host.workers()[0], SIGINT)
         for host, worker in self._workers.items():
-            result = worker.ends()
+            try:
+                result = worker.ends()
+            except subprocess.TimeoutExpired:
+                self.findings.append(f"worker of {host.name}: it does not end")
+                continue
             wrong = [line for line in result.err.splitlines() if not EXPECTED.match(line)]
             if result.code or wrong:
                 self.findings.append(f"worker of {host.name}: {result.code}: {wrong}")

@@ -3,16 +3,16 @@
 Each proof has its control, which breaks the rule and must fail.
 """
 
+import itertools
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
 import pytest
 
 from eventstore.errors import OutcomeUnknown, StorageFailed
 from eventstore.verify import verify
+from tests.ctl import until
 from tests.postgres import Server, running
 from tests.stores import SAMPLED_SERVERS
 from tests.torture.on_server import CRASH, SETTLE
@@ -58,34 +58,35 @@ def test_without_waiting_for_the_disk_acknowledged_records_are_lost(server: Serv
     assert any("acknowledged, but lost" in finding for finding in findings)
 
 
+WAITS_FOR_STANDBY = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+
+
 def test_commit_waits_for_a_standby_if_the_server_demands_one(server: Server) -> None:
+    """The processes of the server read a new setting one after the other, so many commits."""
     address = address_from(server.url("standby"))
     create(address)
+    is_over, streams = threading.Event(), itertools.count(1)
+
+    def write_on() -> None:
+        while not is_over.is_set():
+            append_and_ask(log, str(next(streams)))
+
     with (
         closing(PostgresLog(address)) as log,
         psycopg.connect(address.url, autocommit=True) as owner,
     ):
-        writer = threading.Thread(target=append_and_ask, args=(log, "1"))
         owner.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         owner.execute("SELECT pg_reload_conf()")
-        wait_for(lambda: setting(owner, "synchronous_standby_names") == "nobody")
+        writer = threading.Thread(target=write_on)
         writer.start()
-        writer.join(0.5)
-        waits = writer.is_alive()
-        owner.execute("ALTER SYSTEM RESET synchronous_standby_names")
-        owner.execute("SELECT pg_reload_conf()")
-        writer.join()
-        assert waits
-        assert log.head().position == 1
-
-
-def setting(connection: Any, name: str) -> str:
-    return str(connection.execute(f"SHOW {name}").fetchone()[0])
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    while not condition():
-        time.sleep(0.01)
+        try:
+            until(lambda: owner.execute(WAITS_FOR_STANDBY).fetchone(), "a commit that waits")
+        finally:
+            is_over.set()
+            owner.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            owner.execute("SELECT pg_reload_conf()")
+            writer.join()
+        assert log.head().position == next(streams) - 1
 
 
 def test_damaged_page_is_reported_with_the_position_of_its_first_record(server: Server) -> None:

@@ -108,6 +108,14 @@ class Site:
                 second.says("runs 1 job")
                 yield first, second
 
+    def be_cut_off(self, seconds: float) -> None:
+        """Keep both machines from the server for some time."""
+        for machine in (self.a, self.b):
+            machine.link.refuse()
+        time.sleep(seconds)
+        for machine in (self.a, self.b):
+            machine.link.open()
+
     def ticks(self, attempt: int) -> list[float]:
         """Return the times at which an attempt has ticked."""
         lines = [line.split() for line in self._ticks.read_text().splitlines()]
@@ -229,11 +237,7 @@ def test_both_stopped_ends_the_old_attempt_when_one_of_them_continues(site: Site
 @pytest.mark.proof
 def test_an_outage_shorter_than_half_a_lease_changes_nothing(site: Site) -> None:
     with site.both() as (first, second):
-        for machine in (site.a, site.b):
-            machine.link.refuse()
-        time.sleep(LEASE_S * 0.3)
-        for machine in (site.a, site.b):
-            machine.link.open()
+        site.be_cut_off(LEASE_S * 0.3)
         time.sleep(LEASE_S * 1.5)
         assert site.ticks(2) == []
         assert time.monotonic() - site.ticks(1)[-1] < 1
@@ -263,11 +267,7 @@ def test_a_cut_shorter_than_a_lease_freezes_the_jobs_and_they_go_on(
 @pytest.mark.proof
 def test_an_outage_for_all_longer_than_a_lease_ends_no_job(site: Site) -> None:
     with site.both() as (first, _):
-        for machine in (site.a, site.b):
-            machine.link.refuse()
-        time.sleep(LEASE_S * 1.5)
-        for machine in (site.a, site.b):
-            machine.link.open()
+        site.be_cut_off(LEASE_S * 1.5)
         first.says("1 job goes on")
         time.sleep(LEASE_S)
         assert time.monotonic() - site.ticks(1)[-1] < 1

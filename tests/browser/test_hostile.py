@@ -68,6 +68,8 @@ def tags(page: Page, address: str) -> object:
     """Return the count of elements of a page after its scripts have run."""
     page.goto(address)
     expect(page.locator("html")).to_have_attribute("data-live", "on")
+    if "/jobs/" in address:
+        expect(page.locator("html")).to_have_attribute("data-output", "on")
     return page.evaluate(TAGS)
 
 

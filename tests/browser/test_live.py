@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from queuectl.outputs.writer import OutputWriter
 from tests.browser.scene import Scene
@@ -28,6 +28,12 @@ def output(scene: Scene) -> Iterator[OutputWriter]:
 def goes_live(page: Page, address: str) -> None:
     page.goto(address)
     expect(page.locator("html")).to_have_attribute("data-live", "on")
+
+
+def shows_output(page: Page, address: str) -> None:
+    """Open the page of job 1, and wait until its output can be followed and searched."""
+    goes_live(page, f"{address}/jobs/1")
+    expect(page.locator(".tools")).to_be_visible()
 
 
 def distance_to_end(page: Page) -> float:
@@ -80,7 +86,7 @@ def test_elapsed_time_keeps_counting(scene: Scene, server: Served, page: Page) -
 def test_output_of_a_running_job_is_followed_to_its_end(
     output: OutputWriter, server: Served, page: Page
 ) -> None:
-    goes_live(page, f"{server.address}/jobs/1")
+    shows_output(page, server.address)
     shown = page.locator("pre.output")
     expect(shown).to_contain_text("line 499")
     assert distance_to_end(page) < 2
@@ -92,7 +98,7 @@ def test_output_of_a_running_job_is_followed_to_its_end(
 def test_output_does_not_scroll_while_a_person_reads_further_up(
     output: OutputWriter, server: Served, page: Page
 ) -> None:
-    goes_live(page, f"{server.address}/jobs/1")
+    shows_output(page, server.address)
     shown = page.locator("pre.output")
     expect(shown).to_contain_text("line 499")
     page.wait_for_function("document.querySelector('pre.output').scrollTop > 100")  # at the end
@@ -106,7 +112,7 @@ def test_output_does_not_scroll_while_a_person_reads_further_up(
 def test_output_is_paused_and_followed_again(
     output: OutputWriter, server: Served, page: Page
 ) -> None:
-    goes_live(page, f"{server.address}/jobs/1")
+    shows_output(page, server.address)
     shown = page.locator("pre.output")
     expect(shown).to_contain_text("line 499")
     tools = page.locator(".tools")
@@ -125,7 +131,7 @@ def test_output_is_paused_and_followed_again(
 
 def test_output_is_searched(output: OutputWriter, server: Served, page: Page) -> None:
     output.take(b"\x1b[31mli\x1b[0mne in colour\n")
-    goes_live(page, f"{server.address}/jobs/1")
+    shows_output(page, server.address)
     shown = page.locator("pre.output")
     expect(shown).to_contain_text("in colour")
     matches = page.locator(".matches")
@@ -145,8 +151,22 @@ def test_output_is_searched(output: OutputWriter, server: Served, page: Page) ->
     expect(matches).to_have_text("")
 
 
-def test_output_is_downloaded(output: OutputWriter, server: Served, page: Page) -> None:
+def test_tools_of_an_output_appear_when_they_work(
+    output: OutputWriter, server: Served, page: Page
+) -> None:
+    modules: list[Route] = []
+    # A slow network: the module is held back.
+    page.route("**/output.js*", lambda route: modules.append(route))
     goes_live(page, f"{server.address}/jobs/1")
+    expect(page.locator("pre.output")).to_contain_text("line 499")
+    expect(page.locator(".tools")).to_be_hidden()
+    assert len(modules) == 1
+    modules[0].continue_()
+    expect(page.locator(".tools")).to_be_visible()
+
+
+def test_output_is_downloaded(output: OutputWriter, server: Served, page: Page) -> None:
+    shows_output(page, server.address)
     with page.expect_download() as download:
         page.get_by_role("link", name="download").click()
     assert download.value.suggested_filename == "job-1-1.txt"

@@ -83,6 +83,8 @@ def test_page_is_accessible(
     )
     page = context.new_page()
     page.goto(lived.address + address)
+    if page.locator("pre.output").count():
+        expect(page.locator("html")).to_have_attribute("data-output", "on")
     page.evaluate(AXE)
     violations = page.evaluate(f"axe.run(document, {{runOnly: {RULES}}})")["violations"]
     context.close()

@@ -222,5 +222,8 @@ export function paintAll() {
   document.querySelectorAll("pre.output").forEach((output) => { if (searches.has(output)) showMatches(output); });
 }
 
+// The tools are visible from now on: before this module was loaded, they would have ignored a person.
+document.documentElement.dataset.output = "on";
+
 // Fetch output that was reported before this module was loaded.
 for (const output of document.querySelectorAll("pre.output")) grow(output, Infinity);

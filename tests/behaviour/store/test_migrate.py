@@ -1,5 +1,6 @@
 """`migrate` moves a queue between a file and a server; `backup` of a server makes a queue file."""
 
+import os
 import random
 import threading
 import time
@@ -253,6 +254,20 @@ def test_worker_that_starts_during_the_copy_is_noticed(
             for worker in stack:
                 worker.end()  # type: ignore[attr-defined]
         assert source.enqueue("true").state == "pending"
+
+
+def test_migration_that_was_killed_creating_the_file_leaves_one_name(
+    filled: Ctl, server: str
+) -> None:
+    filled("migrate", str(filled.db), server)
+    target = filled.folder / "back.db"
+    building = f"{target}.migrating"
+    with Queue(building):
+        pass
+    os.link(building, f"{building}.0123456789ab.new")  # as between the link and its removal
+    filled("migrate", server, str(target))
+    filled("verify", "--db", str(target))
+    assert not list(filled.folder.glob("*.new"))
 
 
 def kill_and_go_on(ctl: Ctl, target: str, seed: str) -> str:

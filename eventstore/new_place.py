@@ -5,9 +5,8 @@ import shutil
 from typing import Protocol
 
 from .errors import NotEmpty, StorageFailed
-from .file_identity import file_identity
 from .location import Location, open_empty_on_server, open_store
-from .parts import refuse_part
+from .parts import refuse_part, temporary_names
 from .renaming import rename_new
 from .store import Schema, Store
 from .syncing import sync
@@ -55,7 +54,8 @@ class _NewFile:
         folder = os.path.dirname(self.label)
         sync(self._building, os.O_RDONLY)
         try:
-            self._remove_temporary_names(folder)
+            for name in temporary_names(self._building):  # they do not match the name it gets
+                os.unlink(name)
             if os.path.lexists(f"{self._building}.d"):
                 shutil.rmtree(f"{self._building}.d/locks", ignore_errors=True)
                 os.rename(f"{self._building}.d", f"{self.label}.d")
@@ -64,19 +64,6 @@ class _NewFile:
         except OSError as error:
             raise StorageFailed(self.label, f"{error.strerror} when it got its name") from None
         sync(folder, os.O_RDONLY | os.O_DIRECTORY)
-
-    def _remove_temporary_names(self, folder: str) -> None:
-        """Remove the names that the file still has because a migration was killed creating it.
-
-        Under its new name the file would be refused: only `<name>.<random>.new` is recognized as a
-        temporary name.
-        """
-        prefix, file = f"{os.path.basename(self._building)}.", file_identity(self._building)
-        for entry in os.listdir(folder):
-            path = os.path.join(folder, entry)
-            is_temporary = entry.startswith(prefix) and entry.endswith(".new")
-            if is_temporary and file_identity(path) == file:
-                os.unlink(path)
 
     def close(self) -> None:
         """Close the file, which moves all records from its -wal into it."""

@@ -1,6 +1,7 @@
 """The names of the files and folders that belong to a queue file."""
 
 import os
+import re
 from collections.abc import Iterable
 
 from .errors import ForeignFile
@@ -8,6 +9,23 @@ from .file_identity import file_identity
 
 PARTS = ("-wal", "-shm", "-journal", ".d")
 """SQLite and this program add these suffixes to the path of a queue file to name its parts."""
+
+
+_TEMPORARY = r"\.[0-9a-f]{12}\.new"
+"""The suffix of the temporary name that a queue file has while it is created."""
+
+
+def temporary_names(path: str) -> list[str]:
+    """Return the paths of the temporary names that a file still has: its creator was killed."""
+    folder, name = os.path.split(path)
+    pattern = re.compile(re.escape(name) + _TEMPORARY)
+    try:
+        names = [entry for entry in os.listdir(folder) if pattern.fullmatch(entry)]
+    except OSError:
+        return []
+    identity = file_identity(path)
+    paths = [os.path.join(folder, entry) for entry in names]
+    return [entry for entry in paths if file_identity(entry) == identity is not None]
 
 
 def real_name(path: str) -> str:

@@ -14,11 +14,10 @@ import apsw
 
 from ..errors import LeftBehind, SecondName
 from ..file_identity import file_identity
+from ..parts import temporary_names
 from .schema import LAST_USE
 
 _PATH_ONLY = getattr(os, "O_PATH", 0) | os.O_CLOEXEC
-_TEMPORARY = r"\.[0-9a-f]{12}\.new"
-"""The suffix of the temporary name that a file has while it is created."""
 
 LAST_USE_RECORDED = "SELECT path, inode FROM last_use"
 
@@ -86,7 +85,7 @@ def record_use(connection: apsw.Connection, path: str, file: str) -> bool:
 
 def _has_other_links(path: str, status: os.stat_result) -> bool:
     """Return True if the file has other hard links. Its temporary names do not count."""
-    return status.st_nlink > 1 and status.st_nlink > 1 + len(_temporary_names(path, status))
+    return status.st_nlink > 1 and status.st_nlink > 1 + len(temporary_names(path))
 
 
 def _is_same_entry(path: str, recorded: str) -> bool:
@@ -102,21 +101,6 @@ def _recorded_name(status: os.stat_result, recorded: LastUse | None) -> str | No
     if recorded is None or file_identity(recorded.path) != (status.st_dev, status.st_ino):
         return None
     return recorded.path
-
-
-def _temporary_names(path: str, status: os.stat_result) -> list[str]:
-    """Return the temporary names that the file still has because its creator was killed.
-
-    The names have no folder.
-    """
-    folder, name = os.path.split(path)
-    pattern = re.compile(re.escape(name) + _TEMPORARY)
-    try:
-        names = [entry for entry in os.listdir(folder) if pattern.fullmatch(entry)]
-    except OSError:
-        return []
-    identity = (status.st_dev, status.st_ino)
-    return [entry for entry in names if file_identity(os.path.join(folder, entry)) == identity]
 
 
 def _is_mount(path: str) -> bool:

@@ -67,6 +67,8 @@ class Fence:
         self._is_closed = self._has_tripped = self._is_over = False
         self._woken = threading.Event()
         self._thread: threading.Thread | None = None
+        self.are_frozen = False
+        """Whether all processes of the jobs have been stopped, and were not continued since."""
         self.frozen_us = 0
         """For how long jobs were frozen, in all."""
         self.changed: Callable[[], None] = lambda: None
@@ -148,6 +150,7 @@ class Fence:
             self._woken.wait(LONGEST_LOOK_S)
             self._woken.clear()
             give_up_us = boot_us() + self._slack_us
+        self.are_frozen = False
         has_thawed = self._freezer.thaw(self._may_go_on)
         self.frozen_us += boot_us() - began_us
         if has_thawed:
@@ -170,6 +173,7 @@ class Fence:
         """Report that all are frozen, unless a beat was confirmed."""
         with self._deadline_lock:
             if self._is_late():
+                self.are_frozen = True
                 self._report_to_keeper(boot_us() + KEEPER_WAITS_US)
                 if self._notifier is not None:
                     self._notifier.confirmed()

@@ -41,8 +41,8 @@ class Server:
         return not self.fence.is_open() or self.fence.frozen_us != self._frozen_us
 
     def note_freeze(self) -> bool:
-        """Return True if the jobs were frozen; only once until they go on."""
-        is_news = not self._is_frozen and not self.fence.is_open()
+        """Return True if all jobs have been frozen; only once until they go on."""
+        is_news = not self._is_frozen and self.fence.are_frozen
         self._is_frozen |= is_news
         return is_news
 

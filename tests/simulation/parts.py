@@ -303,6 +303,7 @@ class SimulatedHeart:
 class SimulatedFence:
     """A fence that is always open: outages are shorter than half a lease."""
 
+    are_frozen = False
     frozen_us = 0
 
     def hold(self) -> None:

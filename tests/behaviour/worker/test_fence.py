@@ -252,6 +252,26 @@ assert not any(map(is_stopped, jobs()))
     passes(body, tmp_path)
 
 
+def test_a_freeze_is_reported_when_it_is_complete(tmp_path: Path) -> None:
+    body = """
+from queuectl.worker.server import Server
+start("sleep 60")
+fence = Fence(draw_kept_limit(), 2_000_000, print, line)
+server = Server(None, fence)
+freeze, may_freeze = fence._freezer.freeze, []
+fence._freezer.freeze = lambda until_us: until(lambda: may_freeze) or freeze(until_us)
+fence.changed = lambda: print(server.note_freeze(), are_frozen(), server.note_freeze(), flush=True)
+fence.postpone(boot_us())
+fence.start()
+until(lambda: not fence.is_open())
+print(server.note_freeze(), flush=True)
+may_freeze.append(True)
+until(are_frozen)
+time.sleep(0.6)
+"""
+    assert passes(body, tmp_path).splitlines()[:2] == ["False", "True True False"]
+
+
 def test_a_postponed_deadline_is_kept(tmp_path: Path) -> None:
     body = """
 fence = arm(300_000)

@@ -260,14 +260,15 @@ fence = Fence(draw_kept_limit(), 2_000_000, print, line)
 server = Server(None, fence)
 freeze, may_freeze = fence._freezer.freeze, []
 fence._freezer.freeze = lambda until_us: until(lambda: may_freeze) or freeze(until_us)
-fence.changed = lambda: print(server.note_freeze(), are_frozen(), server.note_freeze(), flush=True)
+seen = []
+fence.changed = lambda: seen.append((server.note_freeze(), are_frozen(), server.note_freeze()))
 fence.postpone(boot_us())
 fence.start()
 until(lambda: not fence.is_open())
 print(server.note_freeze(), flush=True)
 may_freeze.append(True)
-until(are_frozen)
-time.sleep(0.6)
+until(lambda: seen)
+print(*seen[0], flush=True)
 """
     assert passes(body, tmp_path).splitlines()[:2] == ["False", "True True False"]
 

@@ -20,7 +20,7 @@ from eventstore.copying import (
 )
 from eventstore.errors import Missing, Moved, NotCreated, Unfinished
 from eventstore.location import Location, open_store
-from eventstore.new_place import NewPlace, new_place
+from eventstore.new_place import NewPlace, new_place, resume_naming
 from eventstore.store import Head, OnProgress, Reader, Store
 from projections.folds.log import LogMove
 from projections.folds.worker import Worker
@@ -84,6 +84,14 @@ def migrate(
     yet another place, ViewsDiffer, ChainBroken if a log is damaged, or Unusable. Then the target is
     incomplete or does not exist, and the same call continues.
     """
+    with _alone(source.store):
+        return _migrate(source, target, if_running, if_moved, showing)
+
+
+def _migrate(
+    source: Queue, target: Location, if_running: IfRunning, if_moved: IfMoved, showing: Showing
+) -> Migrated:
+    """Move the queue, which no other process migrates."""
     move = _move(source)
     if move is None and if_moved == "lost":
         raise NotMoved(source.location.name)
@@ -92,10 +100,12 @@ def migrate(
     if move is None and if_running == "refuse":
         with source.read() as tx:
             _refuse_running(source, tx)
-    if move is not None and _is_complete(target, _last(move)):
-        return Migrated(source.location.name, target.name, _last(move), [])
+    if move is not None:
+        resume_naming(target, _last(move))
+        if _is_complete(target, _last(move)):
+            return Migrated(source.location.name, target.name, _last(move), [])
     with closing(new_place(target, first_schema)) as new:
-        with _alone(source.store), _alone(new.store), collector_off():
+        with _alone(new.store), collector_off():
             copied: set[Attempt] = set()
             if move is None:
                 head = _moved(source, new, copied, if_running, showing)

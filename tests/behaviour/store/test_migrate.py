@@ -2,11 +2,11 @@
 
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import count
 from pathlib import Path
 from signal import SIGINT, SIGKILL
 
@@ -270,22 +270,54 @@ def test_migration_that_was_killed_creating_the_file_leaves_one_name(
     assert not list(filled.folder.glob("*.new"))
 
 
+def test_migration_that_ended_between_both_names_goes_on(
+    filled: Ctl, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder has the new name already, its file has not."""
+    filled("migrate", str(filled.db), server)
+    target = filled.folder / "back.db"
+    with Queue(server) as source:
+        with monkeypatch.context() as ended:
+            ended.setattr("eventstore.new_place.rename_new", lambda *_: sys.exit())
+            with pytest.raises(SystemExit):
+                migrate(source, locate(str(target)))
+        assert not target.exists()
+        last = migrate(source, locate(str(target))).head
+    check(filled, str(target), f"{last.position}:{last.hash}")
+    assert not list(filled.folder.glob("*.migrating*"))
+
+
+def test_folder_of_another_queue_is_not_taken_for_an_interrupted_migration(
+    filled: Ctl, server: str
+) -> None:
+    filled("migrate", str(filled.db), server)
+    target = filled.folder / "back.db"
+    with Queue(f"{target}.migrating") as other:
+        other.enqueue("true")
+    Path(f"{target}.d").mkdir()
+    assert f"{target}.d is not empty" in filled("migrate", server, str(target), code=4).err
+    assert not target.exists()
+
+
 def kill_and_go_on(ctl: Ctl, target: str, seed: str) -> str:
     """Kill migrations at random moments until one completes; return the head of the new queue.
 
     Before the move the old queue is in use, and afterwards the same command completes it.
     """
     chance = random.Random(seed)
-    for most_s in count(0.3, 0.1):
+    for kills in range(60):
         moving = ctl.start("migrate", str(ctl.db), target)
-        time.sleep(chance.uniform(0.05, most_s))
+        time.sleep(chance.uniform(0.05, 0.3 + 0.1 * kills))
         moving.kill(SIGKILL)
-        if moving.ends().code == 0:
+        if (code := moving.ends().code) == 0:
             break
+        assert code == -SIGKILL, moving.err
         has_moved = "log-moved" in ctl("events", "--stream", "$log").out
         ctl("enqueue", "--", "true", code=6 if has_moved else 0)
         if not has_moved:
             assert not Path(target).exists()
+    else:
+        ctl("migrate", str(ctl.db), target)
     last = head(ctl, target)
     check(ctl, target, last)
     ctl("verify", "--expect", last)

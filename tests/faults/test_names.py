@@ -13,11 +13,9 @@ from eventstore.store import Head
 from queuectl.api import Queue
 from tests.ctl import DEADLINE_S, PROGRAM, Ctl
 from tests.machine import needs_strace
+from tests.torture.syscalls_judged import KILLED
 
 pytestmark = [needs_strace, pytest.mark.proof]
-
-KILLED = -9
-"""strace ends with the signal of its child."""
 
 
 @pytest.fixture
